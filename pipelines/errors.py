@@ -1,0 +1,101 @@
+"""The errors Medloop raises on purpose.
+
+Each one is the user's to mend, so each message says what is wrong (naming file, field or
+value), what was expected, and what to do. The command line prints the message without a
+traceback; the DAG marks the task failed and retries only what can heal.
+
+    MedloopError
+    ├── SpecError             a datasets/*.yaml says something it may not
+    ├── SettingsError         an environment setting is unusable
+    ├── LandingError          a landing folder is missing, empty or not laid out as its spec says
+    ├── BadImage              bytes that are no picture we can use; `reason` is a short code
+    ├── CheckFailed           an expectation suite did not pass
+    ├── SplitError            no leak-free split with every class in it can be made
+    ├── WeightsError          pretrained weights cannot be had or are not what they should be
+    ├── TrainingError         a candidate cannot be trained as asked
+    ├── BundleError           an inference bundle is incomplete, altered or disagrees with its model
+    ├── CanaryFailed          the real service did not answer well with the candidate's bundle
+    ├── NotFound              a snapshot, version or image that was named does not exist
+    ├── StackError            a part of the stack does not start, or its port is taken
+    └── Unavailable           a part that should answer does not (now); worth a retry
+        ├── StoreUnavailable      HDFS or the local store
+        ├── TrackingUnavailable   the MLflow server
+        └── SchedulerUnavailable  the Airflow API
+"""
+
+
+class MedloopError(Exception):
+    """Base of every error a user can mend."""
+
+
+class SpecError(MedloopError):
+    """A dataset spec is missing or says something it may not."""
+
+
+class SettingsError(MedloopError):
+    """An environment setting (``MEDLOOP_...``) is unusable."""
+
+
+class LandingError(MedloopError):
+    """A landing folder is missing, empty or not laid out as its spec says."""
+
+
+class BadImage(MedloopError):
+    """Bytes that cannot become a picture.
+
+    Args:
+        reason: a short, stable code (``"truncated"``, ``"too_large"`` ...), counted in reports.
+        message: what is wrong, for a person.
+    """
+
+    def __init__(self, reason: str, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class CheckFailed(MedloopError):
+    """An expectation suite did not pass; the message lists each failed expectation."""
+
+
+class SplitError(MedloopError):
+    """No leak-free split with every class in every part can be made."""
+
+
+class WeightsError(MedloopError):
+    """Pretrained weights cannot be had, or are not what they should be."""
+
+
+class TrainingError(MedloopError):
+    """A candidate cannot be trained as asked."""
+
+
+class BundleError(MedloopError):
+    """An inference bundle is incomplete, altered, or disagrees with its Keras model."""
+
+
+class CanaryFailed(MedloopError):
+    """The real service did not answer well with the candidate's bundle."""
+
+
+class NotFound(MedloopError):
+    """Something that was named does not exist."""
+
+
+class StackError(MedloopError):
+    """A part of the stack does not start, or its port is taken."""
+
+
+class Unavailable(MedloopError):
+    """A part that should answer does not, at the moment; trying again can help."""
+
+
+class StoreUnavailable(Unavailable):
+    """The store (HDFS or local) does not answer."""
+
+
+class TrackingUnavailable(Unavailable):
+    """The MLflow server does not answer."""
+
+
+class SchedulerUnavailable(Unavailable):
+    """The Airflow API does not answer."""

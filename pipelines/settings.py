@@ -1,0 +1,117 @@
+"""Where things are and which ports they use: one place, read from ``MEDLOOP_...`` variables.
+
+What describes a *dataset* stands in ``datasets/*.yaml``; what describes an *installation*
+stands here. Nothing else in Medloop reads the environment for its configuration.
+"""
+
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from pipelines.errors import SettingsError
+
+PROJECT = Path(__file__).resolve().parent.parent
+
+
+class Settings(BaseSettings):
+    """One installation of Medloop. Each field is set by ``MEDLOOP_<FIELD>``.
+
+    Every part listens on ``host`` (loopback unless told otherwise). ``store``, ``mlflow_uri``
+    and ``airflow_url`` default to the embedded stack and may point elsewhere.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="MEDLOOP_", extra="ignore")
+
+    home: Path = PROJECT / ".medloop"
+    """Where all state lives: databases, HDFS blocks, logs, caches."""
+    datasets: Path = PROJECT / "datasets"
+    """The folder of dataset specs."""
+    host: str = "127.0.0.1"
+    """The address every part listens on and is reached at."""
+
+    service_port: int = Field(default=3000, ge=1, le=65535)
+    mlflow_port: int = Field(default=5000, ge=1, le=65535)
+    airflow_port: int = Field(default=8080, ge=1, le=65535)
+    namenode_port: int = Field(default=9870, ge=1, le=65535)
+    """WebHDFS and JMX of the NameNode."""
+    namenode_rpc_port: int = Field(default=8020, ge=1, le=65535)
+    datanode_base_port: int = Field(default=9864, ge=1, le=65000)
+    """DataNode N uses this port + 10 N (HTTP), + 10 N + 2 (data) and + 10 N + 3 (IPC)."""
+    datanodes: int = Field(default=1, ge=1, le=8)
+    resource_manager_port: int = Field(default=8088, ge=1, le=65000)
+    """YARN's ResourceManager (web); its other ports follow. Used with ``yarn`` only."""
+    yarn: bool = False
+    """Whether the embedded stack also runs YARN."""
+
+    store: str | None = None
+    """Root of the store, ``hdfs://HOST:PORT/PATH`` or ``file:///PATH``; embedded HDFS if unset."""
+    webhdfs_url: str | None = None
+    """WebHDFS address of an ``hdfs://`` store; the embedded NameNode's if unset."""
+    hdfs_user: str = "medloop"
+    mlflow_uri: str | None = None
+    """MLflow tracking server; the embedded one if unset."""
+    airflow_url: str | None = None
+    """Airflow API server; the embedded one if unset."""
+    spark_master: str = "local[*]"
+    spark_driver_memory: str = "2g"
+    champion_poll_seconds: float = Field(default=5.0, gt=0)
+    """How often the service asks MLflow whether the champion has changed."""
+
+    @field_validator("home", "datasets")
+    @classmethod
+    def _absolute(cls, path: Path) -> Path:
+        return path.expanduser().absolute()
+
+    @property
+    def store_root(self) -> str:
+        """URI of the store's root, without a trailing slash."""
+        return (self.store or f"hdfs://{self.host}:{self.namenode_rpc_port}/medloop").rstrip("/")
+
+    @property
+    def webhdfs(self) -> str:
+        """URL of the NameNode's HTTP port."""
+        return (self.webhdfs_url or f"http://{self.host}:{self.namenode_port}").rstrip("/")
+
+    @property
+    def tracking_uri(self) -> str:
+        """URL of the MLflow server."""
+        return (self.mlflow_uri or f"http://{self.host}:{self.mlflow_port}").rstrip("/")
+
+    @property
+    def airflow(self) -> str:
+        """URL of the Airflow API server."""
+        return (self.airflow_url or f"http://{self.host}:{self.airflow_port}").rstrip("/")
+
+    @property
+    def service(self) -> str:
+        """URL of the prediction service."""
+        return f"http://{self.host}:{self.service_port}"
+
+    @property
+    def cache(self) -> Path:
+        """Folder of files that can be made again (shards, features, bundles, jars)."""
+        return self.home / "cache"
+
+    @property
+    def work(self) -> Path:
+        """Folder of unfinished work that a killed run resumes from."""
+        return self.home / "work"
+
+
+@lru_cache
+def get_settings() -> Settings:
+    """The settings of this process.
+
+    Raises:
+        SettingsError: a ``MEDLOOP_...`` variable has an unusable value.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = "MEDLOOP_" + str(first["loc"][0]).upper()
+        raise SettingsError(
+            f"{name}={first['input']!r} is not usable: {first['msg']}. Correct it or unset it."
+        ) from error
