@@ -1,0 +1,1 @@
+"""The phases of the retraining loop: storage, imaging, data, training, evaluation, release."""

@@ -1,0 +1,1 @@
+"""Landing → snapshot → split → prepared shards."""

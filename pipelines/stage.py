@@ -1,0 +1,89 @@
+"""What every stage of the loop shares: its context, its name by content, and "done is done".
+
+A stage is a module with ``run(spec, context, …) -> output``. Its output folder is named by the
+`fingerprint` of its inputs, its part of the spec and its code, so a stage whose output stands
+has nothing to do, and any run resumes where the last one stopped.
+"""
+
+import ast
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.settings import Settings, get_settings
+from pipelines.storage import Store, open_store
+
+MANIFEST = "manifest.json"
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a stage may touch besides its inputs."""
+
+    settings: Settings
+    store: Store
+
+
+class Output(BaseModel):
+    """A stage's result: a small, serialisable reference that Airflow passes on by XCom."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    id: str
+    """Fingerprint of what went in."""
+
+
+OutputT = TypeVar("OutputT", bound=Output)
+
+
+def default_context() -> Context:
+    """The context of this installation."""
+    settings = get_settings()
+    return Context(settings=settings, store=open_store(settings))
+
+
+def fingerprint(*parts: Any) -> str:
+    """16 hexadecimal digits that stand for ``parts`` (JSON values or pydantic models)."""
+    text = json.dumps([_plain(part) for part in parts], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _plain(part: Any) -> Any:
+    return part.model_dump(mode="json") if isinstance(part, BaseModel) else part
+
+
+def code_version(*modules: ModuleType) -> str:
+    """Fingerprint of what modules do: their code without comments, docstrings and layout."""
+    trees = [ast.parse(Path(str(module.__file__)).read_text("utf-8")) for module in modules]
+    for tree in trees:
+        _drop_docstrings(tree)
+    return fingerprint([ast.dump(tree) for tree in trees])
+
+
+def _drop_docstrings(tree: ast.Module) -> None:
+    for node in ast.walk(tree):
+        body = getattr(node, "body", None)
+        if isinstance(body, list):
+            node.body = [s for s in body if not _is_bare_text(s)]  # type: ignore[attr-defined]
+
+
+def _is_bare_text(statement: ast.stmt) -> bool:
+    return (
+        isinstance(statement, ast.Expr)
+        and isinstance(statement.value, ast.Constant)
+        and isinstance(statement.value.value, str)
+    )
+
+
+def standing(context: Context, path: str, output: type[OutputT]) -> OutputT | None:
+    """The committed output at ``path``, read from its manifest's ``output``; ``None`` if none."""
+    manifest = f"{path}/{MANIFEST}"
+    if not context.store.exists(manifest):
+        return None
+    return output.model_validate(context.store.read_json(manifest)["output"])
