@@ -1,0 +1,166 @@
+"""What the stages hand to each other, in the order of the loop.
+
+    landing → Landing → Snapshot → Split → Prepared → Trained → Evaluated → Challenger → Verdict
+
+Each is a small reference: where the result stands in the store or in MLflow, and the few
+figures a person wants to see. Airflow passes them as XCom, the command line by hand.
+"""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.stage import Output
+
+Gate = Literal["landing", "snapshot", "prepared"]
+SplitName = Literal["train", "validation", "test"]
+SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
+
+
+class Landing(Output):
+    """A landing folder, every file in it opened and judged.
+
+    ``path`` holds ``files.parquet``, one row a file, with columns: ``source_path`` (relative to
+    the landing folder), ``label`` (class name), ``landing_label`` (as found), ``declared_split``
+    (``train``, ``test`` or null), ``group`` (patient or lesion, or null), ``metadata`` (JSON),
+    ``sha256``, ``bytes``, ``format``, ``width``, ``height``, ``mode``, ``bits``, ``notes``,
+    ``phash`` (16 hex digits), ``thumbnail`` (1,024 bytes, 32 x 32 grey), ``mean``, ``std`` (grey
+    level of the decoded picture, 0 to 255), ``reason`` and ``message`` (null where accepted).
+    """
+
+    source: str
+    """The landing folder."""
+    path: str
+    files: int
+    accepted: int
+    quarantined: dict[str, int]
+    """Reason → number of files refused."""
+
+
+class Snapshot(Output):
+    """An immutable set of originals, packed.
+
+    ``path`` holds ``index.parquet`` (the columns of `Landing` for every accepted image of this
+    snapshot and those it builds on, with ``file`` and ``row``: where the bytes stand),
+    ``images-*.parquet`` (only what this snapshot adds) and ``manifest.json``.
+    """
+
+    path: str
+    images: int
+    added: int
+    """Images that no earlier snapshot held."""
+    parent: str | None
+    """Id of the snapshot this one builds on."""
+    quarantine: str | None
+    """Store path of what was refused, each with its reason."""
+
+
+class Split(Output):
+    """Who trains, who validates, who tests: no group in two of them.
+
+    ``path`` holds ``split.parquet`` (``sha256``, ``source_path``, ``label``, ``group``: the id of
+    the cluster that stays together, ``split``: one of the three or null, ``excluded``: why null),
+    ``leaks.json`` and ``report.html``.
+    """
+
+    snapshot: str
+    """Store path of the snapshot."""
+    path: str
+    counts: dict[SplitName, dict[str, int]]
+    """Split → class → images."""
+    exact_duplicates: int
+    """Images whose bytes another image has too."""
+    near_duplicates: int
+    """Further images that show the same picture as another."""
+    leaks: int
+    """Images taken out of training because the test set shows the same group or picture."""
+
+
+class Prepared(Output):
+    """Model-ready shards.
+
+    ``path`` holds ``{train,validation,test}-*.parquet`` (``pixels``, ``label``, ``sha256``,
+    ``group``, ``source_path``), ``stats.json`` and ``manifest.json``.
+    """
+
+    snapshot: str
+    split: str
+    """Store path of the split."""
+    path: str
+    rows: dict[SplitName, int]
+
+
+class CheckReport(Output):
+    """What an expectation suite found."""
+
+    gate: Gate
+    passed: bool
+    expectations: int
+    failed: list[str]
+    """One sentence for each expectation that was not met."""
+    data_docs: str
+    """Path of the report's ``index.html``."""
+
+
+class Trained(Output):
+    """A candidate model: an MLflow run with its Keras model."""
+
+    candidate: str
+    run_id: str
+    epochs: int
+    seconds: float
+
+
+class Evaluated(Output):
+    """A candidate with its figures."""
+
+    candidate: str
+    run_id: str
+    validation: dict[str, float]
+    test: dict[str, float]
+    """Metric → value (``accuracy``, ``macro_f1`` …, as in the spec's gate)."""
+
+
+class Challenger(Output):
+    """The best candidate: its inference bundle, registered in MLflow."""
+
+    candidate: str
+    run_id: str
+    version: int
+    """Version of the registered model that is named as the data set."""
+    standing: bool = False
+    """Whether it serves as champion already, so that nothing is left to decide."""
+
+
+class RuleResult(BaseModel):
+    """One rule of the gate and the number it judged."""
+
+    model_config = ConfigDict(frozen=True)
+
+    rule: str
+    """For a person: ``sensitivity of glioma is at least 0.70``."""
+    value: float
+    limit: float
+    passed: bool
+
+
+class Verdict(Output):
+    """The gate's decision on a challenger."""
+
+    version: int
+    passed: bool
+    champion: int | None
+    """The version it was compared with."""
+    rules: list[RuleResult]
+
+    @property
+    def refusals(self) -> list[str]:
+        """Why not: one sentence for each rule that was broken."""
+        return [f"{r.rule}: {r.value:.4f}" for r in self.rules if not r.passed]
+
+
+class Release(Output):
+    """Which version serves after a promotion or rollback."""
+
+    champion: int
+    previous: int | None
