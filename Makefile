@@ -1,0 +1,47 @@
+# Medloop in two commands: `make run`, `make test`. `make help` lists the rest.
+DATASET ?= phantom
+LANDING ?=
+UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
+RUN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help setup java run test lint format stop status clean
+
+help: ## list the commands
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@echo "  Settings: DATASET=$(DATASET) LANDING=path/to/images (default: the data set's own folder)"
+
+setup: java .venv/.synced ## install what the project needs into .venv (uv, locked)
+
+java:
+	@./stack/need-java.sh
+
+.tools/bin/uv:
+	@echo "Getting uv …"
+	@python3 -m pip install --quiet --disable-pip-version-check --target .tools uv \
+	  || { echo "Could not install uv with pip. Install uv (docs.astral.sh/uv) and try again."; exit 1; }
+
+.venv/.synced: pyproject.toml uv.lock | $(filter .tools/bin/uv,$(UV))
+	@$(UV) sync --locked
+	@touch $@
+
+run: setup ## the whole loop: stack up, retrain, serve, ask (DATASET=…, LANDING=…)
+	@$(RUN)/medloop run $(DATASET) $(if $(LANDING),--landing "$(LANDING)")
+
+test: setup ## every test, on real parts, apart from your stack
+	@$(RUN)/pytest
+
+lint: setup ## ruff and mypy
+	@$(RUN)/ruff check
+	@$(RUN)/ruff format --check
+	@$(RUN)/mypy
+
+format: setup ## let ruff mend what it can
+	@$(RUN)/ruff check --fix
+	@$(RUN)/ruff format
+
+stop: ## stop the stack; nothing is lost
+	@if [ -x $(RUN)/medloop ]; then $(RUN)/medloop stack down; else echo "Nothing is set up, so nothing runs."; fi
+
+status: setup ## what runs, which champions serve, where to look
+	@$(RUN)/medloop status

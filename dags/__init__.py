@@ -1,0 +1,1 @@
+"""Airflow wiring; no logic. One DAG of each kind per file in ``datasets/``."""

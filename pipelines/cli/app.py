@@ -1,0 +1,52 @@
+"""Assembles the commands; turns our errors into one clear line and an exit status."""
+
+import logging
+import os
+import sys
+
+import typer
+from rich.logging import RichHandler
+
+from pipelines.cli import data, release, retrain, stack, status
+from pipelines.cli.console import console, fail
+from pipelines.errors import MedloopError
+
+app = typer.Typer(
+    name="medloop",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+    help="""The retraining loop for medical-image classifiers.
+
+    Begin with `medloop run phantom`: it brings the stack up, draws synthetic scans, retrains,
+    serves the champion and asks it one question. Then try your own images:
+    `medloop run brain_mri --landing FOLDER`. A new kind of scan is one file in `datasets/`.
+    """,
+)
+for part in (retrain.app, data.app, release.app, status.app):
+    app.registered_commands += part.registered_commands
+app.add_typer(stack.app, name="stack")
+
+
+@app.callback()
+def _options(
+    verbose: bool = typer.Option(False, "--verbose", "-v", help="Show what each stage logs."),
+) -> None:
+    level = logging.INFO if verbose else logging.WARNING
+    handler = RichHandler(console=console, show_path=False, rich_tracebacks=False)
+    logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    for name in ("pipelines", "stack"):
+        logging.getLogger(name).setLevel(level)
+
+
+def main() -> None:
+    """Run the command line; exits 1 after an error of ours, without a traceback."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        app()
+    except MedloopError as error:
+        fail(error)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        console.print("\nStopped. What was committed stands; run the same command to go on.")
+        sys.exit(130)

@@ -1,0 +1,116 @@
+"""Commands of the data stages: from a landing folder to model-ready shards, and back."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines import loop
+from pipelines.cli.console import Dataset, console, done, table
+from pipelines.outputs import SPLITS, CheckReport, Gate, Prepared, Snapshot, Split
+
+app = typer.Typer()
+
+
+@app.command()
+def phantom(
+    folder: Annotated[Path, typer.Argument(help="Where to write the images.")],
+    images: Annotated[int, typer.Option(min=30, help="How many to draw.")] = 800,
+    seed: Annotated[int, typer.Option(help="The same seed draws the same bytes.")] = 7,
+) -> None:
+    """Draw synthetic head phantoms with lesion masks, and a few faulty files on purpose."""
+    from pipelines.data.phantom import generate
+
+    report = generate(folder, seed=seed, images=images)
+    done(f"Drew {folder}: {report}")
+
+
+@app.command()
+def ingest(
+    dataset: Dataset,
+    landing: Annotated[
+        Path | None, typer.Argument(help="Folder of new images; the data set's own if left out.")
+    ] = None,
+) -> None:
+    """Open, judge, check and pack a landing folder into an immutable snapshot.
+
+    The same folder again makes no new snapshot; new files make one that adds only them. Files
+    that cannot be used go into quarantine, each with its reason.
+    """
+    landed = loop.land(dataset, str(landing.absolute()) if landing else None)
+    refused = ", ".join(f"{n} {reason}" for reason, n in sorted(landed.quarantined.items()))
+    done(
+        f"{landed.accepted:,} of {landed.files:,} files accepted; quarantined: {refused or 'none'}"
+    )
+    _say(loop.check_landing(dataset, landed))
+    snapshot = loop.ingest(dataset, landed)
+    done(f"Snapshot {snapshot.id}: {snapshot.images:,} images, {snapshot.added:,} of them new")
+
+
+@app.command()
+def check(
+    dataset: Dataset,
+    gate: Annotated[str, typer.Argument(help="`snapshot`, `prepared` or `all`.")] = "all",
+) -> None:
+    """Hold the newest snapshot and its shards against their Great Expectations suites.
+
+    The landing suite runs with `medloop ingest`, before anything enters.
+    """
+    if gate not in ("snapshot", "prepared", "all"):
+        raise typer.BadParameter("expected snapshot, prepared or all", param_hint="gate")
+    snapshot = loop.latest_snapshot(dataset)
+    split = loop.split(dataset, snapshot)
+    if gate in ("snapshot", "all"):
+        _say(loop.check_snapshot(dataset, snapshot, split))
+    if gate in ("prepared", "all"):
+        _say(loop.check_prepared(dataset, loop.prepare(dataset, snapshot, split)))
+
+
+@app.command()
+def split(dataset: Dataset) -> None:
+    """Find duplicates and leaks, and divide the newest snapshot without any."""
+    _show_split(loop.split(dataset, loop.latest_snapshot(dataset)))
+
+
+@app.command()
+def prepare(dataset: Dataset) -> None:
+    """Turn the newest snapshot into model-ready shards, with Spark."""
+    ready = prepared(dataset)
+    rows = ", ".join(f"{ready.rows[name]:,} {name}" for name in SPLITS)
+    done(f"Shards {ready.id}: {rows}")
+
+
+@app.command()
+def restore(
+    dataset: Dataset,
+    what: Annotated[str, typer.Argument(help="An image's source path or sha256.")],
+    to: Annotated[Path, typer.Option(help="Folder to write it into.")] = Path("restored"),
+) -> None:
+    """Get an original back from the store, identical to the last byte."""
+    from pipelines.data.restore import restore as get_back
+    from pipelines.stage import default_context
+
+    for path in get_back(default_context(), dataset, what=what, target=to):
+        done(f"{path}")
+
+
+def prepared(dataset: str) -> Prepared:
+    """The newest snapshot's shards; made, with its split, if they do not stand yet."""
+    snapshot: Snapshot = loop.latest_snapshot(dataset)
+    return loop.prepare(dataset, snapshot, loop.split(dataset, snapshot))
+
+
+def _say(report: CheckReport) -> None:
+    gate: Gate = report.gate
+    done(f"{gate} suite: {report.expectations} expectations met ({report.data_docs})")
+
+
+def _show_split(division: Split) -> None:
+    counts = table(f"Split {division.id}", "split", *division.counts["train"])
+    for name in SPLITS:
+        counts.add_row(name, *(f"{n:,}" for n in division.counts[name].values()))
+    console.print(counts)
+    done(
+        f"{division.exact_duplicates:,} exact and {division.near_duplicates:,} near duplicates; "
+        f"{division.leaks:,} images kept out of training because the test set shows them"
+    )

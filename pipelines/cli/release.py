@@ -1,0 +1,113 @@
+"""Commands of training and release: candidates, their figures, the champion."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pipelines import loop
+from pipelines.cli.console import Dataset, console, done, table
+from pipelines.cli.data import prepared
+from pipelines.outputs import Evaluated, Verdict
+
+app = typer.Typer()
+
+Candidates = Annotated[
+    list[str] | None, typer.Argument(help="Candidates of the spec; all if none is named.")
+]
+Version = Annotated[
+    int | None, typer.Argument(help="A version of the registered model, as MLflow numbers it.")
+]
+
+
+@app.command()
+def train(dataset: Dataset, candidates: Candidates = None) -> None:
+    """Train candidates, each as a run in MLflow; a killed training resumes."""
+    shards = prepared(dataset)
+    for candidate in loop.candidates(dataset, candidates):
+        run = loop.train(dataset, shards, candidate)
+        done(f"{candidate}: {run.epochs} epochs, {run.seconds:,.0f} s (run {run.run_id})")
+
+
+@app.command()
+def evaluate(dataset: Dataset, candidates: Candidates = None) -> None:
+    """Measure candidates on the validation and the leak-free test split."""
+    _show_figures(_evaluated(dataset, candidates))
+
+
+@app.command()
+def select(dataset: Dataset, candidates: Candidates = None) -> None:
+    """Register the best candidate (on validation) as challenger, and judge it by the gate."""
+    shards = prepared(dataset)
+    challenger = loop.select(dataset, shards, _evaluated(dataset, candidates))
+    done(f"Version {challenger.version} ({challenger.candidate}) is the challenger")
+    show_verdict(loop.gate(dataset, shards, challenger))
+
+
+@app.command()
+def promote(dataset: Dataset, version: Version = None) -> None:
+    """Make a version (the challenger if none is named) the champion; the service follows."""
+    release = loop.promote(dataset, version)
+    done(f"Version {release.champion} serves {dataset}; before: {release.previous or 'none'}")
+
+
+@app.command()
+def rollback(dataset: Dataset, version: Version = None) -> None:
+    """Make the previous champion (or a named version) the champion again."""
+    release = loop.rollback(dataset, version)
+    done(f"Version {release.champion} serves {dataset} again; before: {release.previous}")
+
+
+@app.command()
+def gradcam(
+    dataset: Dataset,
+    image: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="A picture.")],
+    target: Annotated[str | None, typer.Option(help="Class to explain; the predicted one.")] = None,
+    output: Annotated[Path, typer.Option(help="PNG to write.")] = Path("gradcam.png"),
+) -> None:
+    """Ask the service what the champion sees in an image, and save where it looks."""
+    from pipelines.service_client import ServiceClient
+    from pipelines.settings import get_settings
+
+    service = ServiceClient(get_settings().service)
+    answer = service.predict(image, dataset=dataset)
+    output.write_bytes(service.gradcam(image, dataset=dataset, target=target))
+    show_answer(answer)
+    done(f"Grad-CAM: {output}")
+
+
+def show_answer(answer: dict[str, object]) -> None:
+    """Print a prediction."""
+    probabilities = answer["probabilities"]
+    assert isinstance(probabilities, dict)
+    done(
+        f"{answer['dataset']} version {answer['model_version']} says "
+        f"[bold]{answer['class']}[/bold], confidence {answer['confidence']:.3f}"
+    )
+    for name, value in sorted(probabilities.items(), key=lambda pair: -pair[1]):
+        console.print(f"    {name:<20} {'█' * round(30 * value):<30} {value:.3f}")
+
+
+def show_verdict(verdict: Verdict) -> None:
+    """Print every rule of a gate with its number."""
+    rules = table(f"Gate on version {verdict.version}", "", "rule", "value", "limit")
+    for rule in verdict.rules:
+        sign = "[green]✓[/green]" if rule.passed else "[red]✗[/red]"
+        rules.add_row(sign, rule.rule, f"{rule.value:.4f}", f"{rule.limit:.4f}")
+    console.print(rules)
+    if not verdict.passed:
+        console.print("[bold yellow]REFUSED[/bold yellow]: the champion stays.")
+
+
+def _evaluated(dataset: str, names: list[str] | None) -> list[Evaluated]:
+    shards = prepared(dataset)
+    trained = [loop.train(dataset, shards, name) for name in loop.candidates(dataset, names)]
+    return [loop.evaluate(dataset, shards, run) for run in trained]
+
+
+def _show_figures(results: list[Evaluated]) -> None:
+    metrics = list(results[0].test)
+    figures = table("Leak-free test set", "candidate", *metrics)
+    for result in results:
+        figures.add_row(result.candidate, *(f"{result.test[m]:.4f}" for m in metrics))
+    console.print(figures)

@@ -1,0 +1,139 @@
+"""Commands that run the whole loop: ``run`` for a newcomer, ``retrain`` for every day."""
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pipelines import loop
+from pipelines.cli.console import Dataset, console, done, table
+from pipelines.cli.follow import follow
+from pipelines.cli.release import show_answer, show_verdict
+from pipelines.errors import MedloopError, Unavailable
+from pipelines.outputs import Verdict
+from pipelines.scheduler import RunState, Scheduler, open_scheduler
+from pipelines.service_client import ServiceClient
+from pipelines.settings import Settings, get_settings
+from pipelines.spec import load_spec
+
+app = typer.Typer()
+
+LandingOption = Annotated[
+    Path | None, typer.Option(help="Folder of images; the data set's own if left out.")
+]
+
+
+@app.command()
+def run(dataset: Dataset = "phantom", landing: LandingOption = None) -> None:
+    """Everything: stack up, retrain, serve the champion, ask it one question, print the URLs."""
+    import stack
+
+    settings = get_settings()
+    folder = landing.absolute() if landing else loop.landing_folder(dataset)
+    if load_spec(dataset).synthetic and not folder.exists():
+        _draw(folder)
+    stack.up(settings)
+    _retrain(dataset, folder, None)
+    _ask(settings, dataset, folder)
+    _show_urls(settings)
+
+
+@app.command()
+def retrain(
+    dataset: Dataset,
+    landing: LandingOption = None,
+    candidate: Annotated[
+        list[str] | None, typer.Option(help="Train only this one; may be given more than once.")
+    ] = None,
+) -> None:
+    """Run the retraining DAG now, and follow it.
+
+    Ends with status 0 whether the challenger was promoted, refused or serves already; what was
+    decided is printed with every number. Ctrl-C stops the following, not the run.
+    """
+    wanted = loop.candidates(dataset, candidate)
+    _retrain(dataset, (landing or loop.landing_folder(dataset)).absolute(), wanted)
+
+
+def _draw(folder: Path) -> None:
+    from pipelines.data.phantom import generate
+
+    console.print(f"Drawing synthetic head phantoms into {folder} …")
+    generate(folder, seed=7)
+
+
+def _retrain(dataset: str, folder: Path, candidates: list[str] | None) -> None:
+    scheduler = open_scheduler(get_settings())
+    dag = f"retrain_{dataset}"
+    scheduler.wait_for(dag)
+    run_id = scheduler.unfinished(dag)
+    if run_id:
+        console.print(f"{dag} is under way already ({run_id}); following it.")
+    else:
+        conf: dict[str, Any] = {"landing": str(folder)}
+        run_id = scheduler.start(dag, conf | ({"candidates": candidates} if candidates else {}))
+    began = time.monotonic()
+    ended = follow(scheduler, dag, run_id)
+    _tell(scheduler, dataset, ended, time.monotonic() - began)
+
+
+def _tell(scheduler: Scheduler, dataset: str, ended: RunState, seconds: float) -> None:
+    failed = [task for task in ended.tasks if task.state == "failed"]
+    if failed:
+        reasons = (f"{t.name}: {scheduler.reason(ended.dag, ended.run, t)}" for t in failed)
+        raise MedloopError("The run failed.\n" + "\n".join(reasons))
+    verdict = Verdict.model_validate(scheduler.result(ended.dag, ended.run, "gate"))
+    if ended.state_of("unchanged") == "success":
+        done(
+            f"{dataset}: version {verdict.version} is the best and serves already ({seconds:.0f} s)"
+        )
+        return
+    show_verdict(verdict)
+    if ended.state_of("promote") == "success":
+        done(f"{dataset}: version {verdict.version} is the champion ({seconds:.0f} s)")
+
+
+def _ask(settings: Settings, dataset: str, folder: Path) -> None:
+    """Ask the service one question, once it has picked the champion up."""
+    image = _some_image(dataset, folder)
+    service = ServiceClient(settings.service)
+    deadline = time.monotonic() + 60
+    while True:
+        try:
+            answer = service.predict(image, dataset=dataset)
+        except Unavailable:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(1)
+        else:
+            break
+    console.print(f"\n[bold]One question[/bold]: {image}")
+    show_answer(answer)
+    overlay = settings.home / f"{dataset}-gradcam.png"
+    overlay.write_bytes(service.gradcam(image, dataset=dataset))
+    done(f"Where it looks (Grad-CAM): {overlay}")
+
+
+def _some_image(dataset: str, folder: Path) -> Path:
+    """An image of the landing folder that was accepted, of a class that is a finding."""
+    spec = load_spec(dataset)
+    finding = next((c.name for c in spec.classes if c.finding), spec.class_names[0])
+    accepted = loop.accepted_images(dataset, folder, finding)
+    return folder / accepted[0]
+
+
+def _show_urls(settings: Settings) -> None:
+    urls = table("\nWhere to look", "", "")
+    urls.add_row("The service and its page", settings.service)
+    urls.add_row("MLflow: candidates, figures, versions", settings.tracking_uri)
+    urls.add_row(
+        "Airflow: the run",
+        f"{settings.airflow}  (user admin, password in {settings.home}/airflow/passwords.json)",
+    )
+    urls.add_row("Data Docs: the checks", f"file://{settings.home}/data_docs/index.html")
+    console.print(urls)
+    console.print(
+        f"\nTry it: curl -F image=@IMAGE {settings.service}/predict\n"
+        "Stop it: make stop   See it: medloop status"
+    )

@@ -1,0 +1,45 @@
+"""``medloop status``: the stack, each data set's champion and last run, and the URLs."""
+
+import typer
+
+from pipelines.cli import stack as stack_commands
+from pipelines.cli.console import console, table
+from pipelines.errors import MedloopError
+from pipelines.scheduler import open_scheduler
+from pipelines.settings import get_settings
+from pipelines.spec import spec_names
+
+app = typer.Typer()
+
+
+@app.command()
+def status() -> None:
+    """What runs, which champions serve, how the last runs ended, and where to look."""
+    stack_commands.status(as_json=False)
+    rows = table("\nData sets", "data set", "champion", "last run")
+    for name in spec_names():
+        rows.add_row(name, _champion(name), _last_run(name))
+    console.print(rows)
+
+
+def _champion(dataset: str) -> str:
+    from pipelines.release import registry
+    from pipelines.stage import default_context
+
+    try:
+        champion = registry.champion(default_context(), dataset)
+    except MedloopError as error:
+        return f"unknown ({type(error).__name__})"
+    return f"version {champion.version}" if champion else "none"
+
+
+def _last_run(dataset: str) -> str:
+    try:
+        run = open_scheduler(get_settings()).latest(f"retrain_{dataset}")
+    except MedloopError as error:
+        return f"unknown ({type(error).__name__})"
+    if run is None:
+        return "never"
+    decisions = ("promote", "refuse", "unchanged")
+    decision = next((d for d in decisions if run.state_of(d) == "success"), None)
+    return f"{run.state}{f', {decision}' if decision else ''} ({run.run})"

@@ -1,0 +1,236 @@
+"""The retraining loop, one function a step: what a DAG's task and a shell command both call.
+
+Each function takes the data set's name and what earlier steps returned (as objects, or as the
+plain JSON that Airflow passes on) and returns its own small output. Everything heavy is imported
+inside, so that this page costs nothing to import.
+
+    land → check_landing → ingest → split → check_snapshot → prepare → check_prepared
+         → train, evaluate (each candidate) → select → gate → canary → promote | refuse
+"""
+
+import io
+import logging
+from pathlib import Path
+from typing import Literal
+
+from pydantic import validate_call
+
+from pipelines.errors import NotFound
+from pipelines.outputs import (
+    Challenger,
+    CheckReport,
+    Evaluated,
+    Landing,
+    Prepared,
+    Release,
+    Snapshot,
+    Split,
+    Trained,
+    Verdict,
+)
+from pipelines.settings import get_settings
+from pipelines.spec import DatasetSpec, load_spec
+from pipelines.stage import Context, default_context
+
+logger = logging.getLogger(__name__)
+
+
+def _open(dataset: str) -> tuple[DatasetSpec, Context]:
+    return load_spec(dataset), default_context()
+
+
+def landing_folder(dataset: str) -> Path:
+    """Where new images of a data set are expected if nobody says otherwise."""
+    path = load_spec(dataset).landing.path
+    return Path(path).expanduser() if path else get_settings().home / "landing" / dataset
+
+
+@validate_call
+def land(dataset: str, source: str | None = None) -> Landing:
+    """Open and judge every file of a landing folder (the data set's own if none is named)."""
+    from pipelines.data import landing
+
+    spec, context = _open(dataset)
+    return landing.run(spec, context, source or str(landing_folder(dataset)))
+
+
+@validate_call
+def check_landing(dataset: str, landing: Landing) -> CheckReport:
+    """Hold the landed files against ``expectations/landing.py``."""
+    from pipelines.data import checks
+
+    spec, context = _open(dataset)
+    return checks.check_landing(spec, context, landing)
+
+
+@validate_call
+def ingest(dataset: str, landing: Landing) -> Snapshot:
+    """Pack what was accepted into an immutable snapshot, and the rest into quarantine."""
+    from pipelines.data import ingest
+
+    spec, context = _open(dataset)
+    return ingest.run(spec, context, landing)
+
+
+def latest_snapshot(dataset: str) -> Snapshot:
+    """The newest snapshot.
+
+    Raises:
+        NotFound: nothing was ingested yet.
+    """
+    from pipelines.data import ingest
+
+    snapshot = ingest.latest(default_context(), dataset)
+    if snapshot is None:
+        raise NotFound(f"{dataset} has no snapshot yet: run `medloop ingest {dataset} FOLDER`.")
+    return snapshot
+
+
+@validate_call
+def split(dataset: str, snapshot: Snapshot) -> Split:
+    """Find duplicates and divide groups into training, validation and test."""
+    from pipelines.data import split
+
+    spec, context = _open(dataset)
+    return split.run(spec, context, snapshot)
+
+
+@validate_call
+def check_snapshot(dataset: str, snapshot: Snapshot, split: Split) -> CheckReport:
+    """Hold a snapshot and its split against ``expectations/snapshot.py``."""
+    from pipelines.data import checks
+
+    spec, context = _open(dataset)
+    return checks.check_snapshot(spec, context, snapshot, split)
+
+
+@validate_call
+def prepare(dataset: str, snapshot: Snapshot, split: Split) -> Prepared:
+    """Turn originals into model-ready shards with Spark."""
+    from pipelines.data import prepare
+
+    spec, context = _open(dataset)
+    return prepare.run(spec, context, snapshot, split)
+
+
+@validate_call
+def check_prepared(dataset: str, prepared: Prepared) -> CheckReport:
+    """Hold the shards against ``expectations/prepared.py``."""
+    from pipelines.data import checks
+
+    spec, context = _open(dataset)
+    return checks.check_prepared(spec, context, prepared)
+
+
+def candidates(dataset: str, wanted: list[str] | None = None) -> list[str]:
+    """Names of the candidates to train: those wanted, or all the spec names.
+
+    Raises:
+        SpecError: a wanted candidate is not in the spec.
+    """
+    spec = load_spec(dataset)
+    return [spec.candidate(name).name for name in wanted or [c.name for c in spec.candidates]]
+
+
+@validate_call
+def train(dataset: str, prepared: Prepared, candidate: str) -> Trained:
+    """Train one candidate, as a run in MLflow."""
+    from pipelines.training import candidate as training
+
+    spec, context = _open(dataset)
+    return training.run(spec, context, prepared, candidate)
+
+
+@validate_call
+def evaluate(dataset: str, prepared: Prepared, trained: Trained) -> Evaluated:
+    """Measure one candidate on the validation and the leak-free test split."""
+    from pipelines.evaluation import evaluate
+
+    spec, context = _open(dataset)
+    return evaluate.run(spec, context, prepared, trained)
+
+
+@validate_call
+def select(dataset: str, prepared: Prepared, evaluated: list[Evaluated]) -> Challenger:
+    """Register the best candidate's inference bundle as ``challenger``."""
+    from pipelines.release import select
+
+    spec, context = _open(dataset)
+    return select.run(spec, context, prepared, evaluated)
+
+
+@validate_call
+def gate(dataset: str, prepared: Prepared, challenger: Challenger) -> Verdict:
+    """Judge the challenger by the spec's rules, beside the champion."""
+    from pipelines.release import gate
+
+    spec, context = _open(dataset)
+    return gate.run(spec, context, prepared, challenger)
+
+
+@validate_call
+def decide(challenger: Challenger, verdict: Verdict) -> Literal["canary", "refuse", "unchanged"]:
+    """Which way a run goes after the gate."""
+    if challenger.standing:
+        return "unchanged"
+    return "canary" if verdict.passed else "refuse"
+
+
+@validate_call
+def canary(dataset: str, challenger: Challenger) -> int:
+    """Ask the real service, with the challenger's bundle, before anything moves.
+
+    Returns:
+        The version that answered well.
+    """
+    from pipelines.release import canary
+
+    spec, context = _open(dataset)
+    canary.run(spec, context, challenger)
+    return challenger.version
+
+
+@validate_call
+def unchanged(dataset: str, challenger: Challenger) -> None:
+    """Say that the best candidate serves already."""
+    logger.info("%s: version %d is the best and serves already", dataset, challenger.version)
+
+
+@validate_call
+def promote(dataset: str, version: int | None = None) -> Release:
+    """Make a version (the challenger if none is named) the champion."""
+    from pipelines.release import registry
+
+    _, context = _open(dataset)
+    return registry.promote(context, dataset, version)
+
+
+@validate_call
+def rollback(dataset: str, version: int | None = None) -> Release:
+    """Make the previous champion (or a named version) the champion again."""
+    from pipelines.release import registry
+
+    _, context = _open(dataset)
+    return registry.rollback(context, dataset, version)
+
+
+@validate_call
+def refuse(dataset: str, verdict: Verdict) -> Verdict:
+    """Mark the challenger as refused, with the gate's reasons; the champion stays."""
+    from pipelines.release import registry
+
+    spec, context = _open(dataset)
+    registry.refuse(spec, context, verdict)
+    return verdict
+
+
+def accepted_images(dataset: str, source: Path, label: str) -> list[str]:
+    """Paths, below a landing folder, of the accepted images of one class; sorted."""
+    import pandas as pd
+
+    spec, context = _open(dataset)
+    landing = land(spec.name, str(source))
+    with context.store.open(f"{landing.path}/files.parquet") as file:
+        files = pd.read_parquet(io.BytesIO(file.read()), columns=["source_path", "label", "reason"])
+    wanted = (files["label"] == label) & files["reason"].isna()
+    return sorted(files.loc[wanted, "source_path"])
