@@ -1,0 +1,51 @@
+"""Real parts for the tests, started once a session on free ports, apart from any user's stack."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pipelines.settings import Settings, get_settings
+from pipelines.stage import Context
+from pipelines.storage import open_store
+from pipelines.storage.local import LocalStore
+
+
+@pytest.fixture
+def installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Settings]:
+    """Settings of an installation of the test's own: state and store below ``tmp_path``."""
+    monkeypatch.setenv("MEDLOOP_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("MEDLOOP_STORE", (tmp_path / "store").as_uri())
+    get_settings.cache_clear()
+    yield get_settings()
+    get_settings.cache_clear()
+
+
+@pytest.fixture
+def local_store(tmp_path: Path) -> LocalStore:
+    """An empty store in a folder."""
+    return LocalStore(tmp_path / "store")
+
+
+@pytest.fixture
+def context(installation: Settings) -> Context:
+    """A context on a local store."""
+    return Context(settings=installation, store=open_store(installation))
+
+
+@pytest.fixture(scope="session")
+def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A real NameNode and DataNode."""
+    from stack.testing import running_stack
+
+    with running_stack(["hdfs"], home=tmp_path_factory.mktemp("hdfs")) as settings:
+        yield settings
+
+
+@pytest.fixture(scope="session")
+def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """A real MLflow server on a real PostgreSQL."""
+    from stack.testing import running_stack
+
+    with running_stack(["mlflow"], home=tmp_path_factory.mktemp("mlflow")) as settings:
+        yield settings

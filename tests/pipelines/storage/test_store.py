@@ -1,0 +1,145 @@
+"""The same promises, kept by the local store and by a real HDFS."""
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from pipelines.errors import NotFound, SettingsError, StoreUnavailable
+from pipelines.settings import Settings
+from pipelines.storage import Store, open_store
+from pipelines.storage.hdfs import HdfsStore
+
+
+@pytest.fixture(params=["local", "hdfs"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "local":
+        return request.getfixturevalue("local_store")
+    settings: Settings = request.getfixturevalue("hdfs")
+    root = f"{settings.store_root}/{tmp_path.name}"
+    return HdfsStore(root, webhdfs=settings.webhdfs, user=settings.hdfs_user)
+
+
+def test_a_written_file_reads_back_identical(store: Store) -> None:
+    store.write("a/b.bin", b"\x00\xffbytes")
+
+    assert store.read("a/b.bin") == b"\x00\xffbytes"
+    assert store.size("a/b.bin") == 7
+    assert store.exists("a/b.bin")
+    assert store.exists("a")
+
+
+def test_writing_again_replaces(store: Store) -> None:
+    store.write("a", b"long content")
+    store.write("a", b"short")
+
+    assert store.read("a") == b"short"
+
+
+def test_a_large_file_goes_up_and_comes_back_whole(store: Store, tmp_path: Path) -> None:
+    original = tmp_path / "original"
+    original.write_bytes(bytes(range(256)) * 40_000)
+
+    store.upload(original, "x/large.bin")
+    store.download("x/large.bin", tmp_path / "deep" / "copy")
+
+    assert (tmp_path / "deep" / "copy").read_bytes() == original.read_bytes()
+    assert [p.name for p in (tmp_path / "deep").iterdir()] == ["copy"]
+
+
+def test_names_are_sorted_and_leave_hidden_ones_out(store: Store) -> None:
+    for name in ("b", "a", ".hidden", "_marker"):
+        store.write(f"folder/{name}", b"")
+
+    assert store.names("folder") == ["a", "b"]
+    assert store.names("nowhere") == []
+
+
+def test_names_with_spaces_and_umlauts_survive(store: Store) -> None:
+    store.write("f/Röntgen Bild #1.json", b"{}")
+
+    assert store.names("f") == ["Röntgen Bild #1.json"]
+    assert store.read("f/Röntgen Bild #1.json") == b"{}"
+
+
+def test_reading_what_is_not_there_names_it(store: Store) -> None:
+    with pytest.raises(NotFound, match=r"nowhere\.json"):
+        store.read("nowhere.json")
+    with pytest.raises(NotFound, match=r"nowhere\.json"):
+        store.size("nowhere.json")
+
+
+def test_deleting_takes_folders_whole_and_is_silent_about_nothing(store: Store) -> None:
+    store.write("f/g/h", b"1")
+    store.delete("f")
+    store.delete("f")
+
+    assert not store.exists("f/g/h")
+
+
+def test_json_is_written_the_same_whatever_the_order(store: Store) -> None:
+    store.write_json("a.json", {"b": 1, "a": [2]})
+    store.write_json("b.json", {"a": [2], "b": 1})
+
+    assert store.read("a.json") == store.read("b.json")
+    assert store.read_json("a.json") == {"a": [2], "b": 1}
+
+
+def test_a_commit_appears_all_at_once(store: Store) -> None:
+    with store.commit("d/snapshots/s1") as staging:
+        store.write(f"{staging}/one", b"1")
+        store.write(f"{staging}/two", b"2")
+        assert store.names("d/snapshots") == []
+
+    assert store.names("d/snapshots") == ["s1"]
+    assert store.names("d/snapshots/s1") == ["one", "two"]
+
+
+def test_a_failed_commit_leaves_nothing(store: Store) -> None:
+    def interrupted() -> None:
+        with store.commit("d/s1") as staging:
+            store.write(f"{staging}/one", b"1")
+            raise RuntimeError("power cut")
+
+    with pytest.raises(RuntimeError, match="power cut"):
+        interrupted()
+
+    assert store.names("d") == []
+    assert store._hidden("d") == []
+
+
+def test_what_a_killed_commit_left_is_deleted_by_the_next(store: Store) -> None:
+    store.write("d/.staging-s1-0123abcd/half", b"")
+    store.write("d/.staging-s2-0123abcd/half", b"")
+
+    with store.commit("d/s1") as staging:
+        store.write(f"{staging}/whole", b"1")
+
+    assert store._hidden("d") == [".staging-s2-0123abcd"]
+
+
+def test_of_two_commits_of_one_path_the_first_stays(store: Store) -> None:
+    with store.commit("d/s1") as ours:
+        store.write(f"{ours}/file", b"second")
+        store.write("d/s1/file", b"first")
+
+    assert store.read("d/s1/file") == b"first"
+    assert store.names("d/s1") == ["file"]
+    assert store._hidden("d") == []
+
+
+def test_the_uri_is_what_spark_reads(store: Store) -> None:
+    assert store.uri("a/b").endswith("/a/b")
+    assert urlsplit(store.uri("a/b")).scheme in ("file", "hdfs")
+
+
+def test_an_absent_namenode_is_said_with_its_address() -> None:
+    store = HdfsStore("hdfs://127.0.0.1:9/x", webhdfs="http://127.0.0.1:9", user="u")
+
+    with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1:9"):
+        store.exists("a")
+
+
+def test_a_store_of_another_kind_is_refused() -> None:
+    with pytest.raises(SettingsError, match="s3://bucket"):
+        open_store(Settings(store="s3://bucket"))

@@ -1,0 +1,42 @@
+"""Settings come from ``MEDLOOP_...`` and nowhere else."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import SettingsError
+from pipelines.settings import Settings, get_settings
+
+
+@pytest.fixture(autouse=True)
+def _fresh() -> None:
+    get_settings.cache_clear()
+
+
+def test_addresses_follow_from_host_and_ports() -> None:
+    settings = Settings(host="127.0.0.2", service_port=3001, mlflow_port=5001)
+
+    assert settings.service == "http://127.0.0.2:3001"
+    assert settings.tracking_uri == "http://127.0.0.2:5001"
+    assert settings.store_root == "hdfs://127.0.0.2:8020/medloop"
+
+
+def test_a_part_elsewhere_is_named_by_its_url() -> None:
+    settings = Settings(store="hdfs://nn:9000/data/", mlflow_uri="https://mlflow.example/")
+
+    assert settings.store_root == "hdfs://nn:9000/data"
+    assert settings.tracking_uri == "https://mlflow.example"
+
+
+def test_home_is_made_absolute(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MEDLOOP_HOME", "state")
+
+    assert get_settings().home == tmp_path / "state"
+
+
+def test_an_unusable_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDLOOP_SERVICE_PORT", "seven")
+
+    with pytest.raises(SettingsError, match="MEDLOOP_SERVICE_PORT='seven'"):
+        get_settings()

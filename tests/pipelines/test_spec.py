@@ -1,0 +1,97 @@
+"""What a spec file may say, and how what it may not say is told."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipelines.errors import SpecError
+from pipelines.spec import load_spec, read_spec, spec_names
+
+MINIMAL: dict[str, Any] = {
+    "name": "tiny",
+    "title": "Tiny",
+    "source": {"origin": "nobody", "licence": "CC0-1.0", "consent": "none"},
+    "classes": [{"name": "a", "title": "A"}, {"name": "b", "title": "B", "labels": ["x", "y"]}],
+    "candidates": [{"name": "c", "model": "small_cnn", "recipe": "scratch", "weights": None}],
+}
+
+
+def read(tmp_path: Path, **changes: Any) -> Any:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump(MINIMAL | changes))
+    return read_spec(file)
+
+
+def test_every_shipped_spec_loads() -> None:
+    assert set(spec_names()) >= {"phantom", "brain_mri", "chest_xray", "skin_lesion"}
+    for name in spec_names():
+        assert load_spec(name).name == name
+
+
+def test_labels_map_to_classes_in_the_order_of_the_file(tmp_path: Path) -> None:
+    spec = read(tmp_path)
+
+    assert spec.class_names == ("a", "b")
+    assert spec.class_of_label == {"a": "a", "x": "b", "y": "b"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"clases": []}, ["unknown field 'clases'", "classes"]),
+        ({"image": {"sise": 64}}, ["unknown field 'image.sise'", "64", "crop, resize, size"]),
+        ({"image": {"size": 100}}, ["image.size", "100", "multiple of 32"]),
+        ({"image": {"size": 4096}}, ["image.size", "4096", "1024"]),
+        ({"image": {"crop": "head"}}, ["image.crop", "'none' or 'body'", "head"]),
+        ({"title": None}, ["title", "None"]),
+        ({"classes": MINIMAL["classes"][:1]}, ["classes", "at least 2"]),
+        ({"classes": MINIMAL["classes"] * 2}, ["classes.name holds 'a' twice"]),
+        ({"gate": {"minimum": {"acuracy": 0.9}}}, ["gate.minimum.acuracy", "'accuracy'"]),
+        ({"gate": {"minimum_sensitivity": {"z": 0.5}}}, ["'z'", "no class", "a, b"]),
+        ({"split": {"test": 0.9}}, ["split.test", "0.9", "less than 0.5"]),
+        ({"landing": {"group_pattern": "(a"}}, ["landing.group_pattern", "not a regular"]),
+        ({"landing": {"group_pattern": "a"}}, ["landing.group_pattern", "(?P<group>"]),
+        (
+            {"candidates": [{"name": "c", "model": "m", "recipe": "frozen", "weights": None}]},
+            ["candidates.0", "needs pretrained weights", "scratch"],
+        ),
+        ({"name": "other"}, ["name", "'other'", "'tiny'"]),
+    ],
+)
+def test_a_mistake_names_file_field_value_and_what_is_allowed(
+    tmp_path: Path, changes: dict[str, Any], says: list[str]
+) -> None:
+    with pytest.raises(SpecError) as error:
+        read(tmp_path, **changes)
+
+    for part in ["tiny.yaml", *says]:
+        assert part in str(error.value)
+
+
+def test_a_missing_field_is_named(tmp_path: Path) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(yaml.safe_dump({k: v for k, v in MINIMAL.items() if k != "source"}))
+
+    with pytest.raises(SpecError, match="field 'source' is missing"):
+        read_spec(file)
+
+
+@pytest.mark.parametrize("text", ["a: [", "- a\n- b", ""])
+def test_a_file_that_holds_no_fields_is_refused(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "tiny.yaml"
+    file.write_text(text)
+
+    with pytest.raises(SpecError, match=r"tiny\.yaml"):
+        read_spec(file)
+
+
+def test_an_unknown_data_set_lists_the_known_ones() -> None:
+    with pytest.raises(SpecError, match=r"brain_mri.*phantom"):
+        load_spec("knee_mri")
+
+
+def test_an_unknown_candidate_lists_the_known_ones(tmp_path: Path) -> None:
+    with pytest.raises(SpecError, match="'d'; it has c"):
+        read(tmp_path).candidate("d")
