@@ -1,0 +1,29 @@
+"""Bytes to pixels: the one definition that ingestion, Spark, training and serving share.
+
+    decode(bytes) → uint8 (height, width, 3)        fit(array, ImageSpec) → uint8 (size, size, 3)
+
+What cannot become a picture is a `pipelines.errors.BadImage` whose ``reason`` is one of
+`REASONS`; no error of a library gets out.
+"""
+
+from pipelines.imaging.blank import is_blank
+from pipelines.imaging.decode import decode, inspect
+from pipelines.imaging.fit import fit
+from pipelines.imaging.info import DEFAULT, Format, ImageInfo, Limits
+from pipelines.imaging.perceptual import phash, thumbnail
+from pipelines.imaging.reasons import REASONS, Reason
+
+__all__ = [
+    "DEFAULT",
+    "REASONS",
+    "Format",
+    "ImageInfo",
+    "Limits",
+    "Reason",
+    "decode",
+    "fit",
+    "inspect",
+    "is_blank",
+    "phash",
+    "thumbnail",
+]

@@ -1,0 +1,41 @@
+"""Where the body is in a scan: what is left when the dark border is cut away."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+DARK = 0.1
+"""Share of the picture's bright level (its 99 % quantile) up to which a pixel is background."""
+LIT = 0.02
+"""Share of a row or column that must be brighter, so that specks and letters do not count."""
+MARGIN = 0.02
+
+
+def crop_to_body(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Cut away the dark border around the body.
+
+    Args:
+        array: uint8 (height, width, 3).
+
+    Returns:
+        The bounding box of the rows and columns that show something, with a margin of 2 % of the
+        sides; the whole picture if nothing stands out.
+    """
+    top, bottom, left, right = body_box(array)
+    return array[top:bottom, left:right]
+
+
+def body_box(array: NDArray[np.uint8]) -> tuple[int, int, int, int]:
+    """Top, bottom, left and right of the body with its margin; ends are exclusive."""
+    brightness = array.max(axis=2)
+    height, width = brightness.shape
+    body = brightness > DARK * np.percentile(brightness, 99)
+    rows = np.flatnonzero(body.mean(axis=1) > LIT)
+    columns = np.flatnonzero(body.mean(axis=0) > LIT)
+    if not rows.size or not columns.size:
+        return 0, height, 0, width
+    return (*_span(rows, height), *_span(columns, width))
+
+
+def _span(lit: NDArray[np.intp], length: int) -> tuple[int, int]:
+    margin = round(MARGIN * length)
+    return max(0, int(lit[0]) - margin), min(length, int(lit[-1]) + 1 + margin)

@@ -1,0 +1,114 @@
+"""JPEG, PNG, TIFF, BMP and WebP, read by Pillow (why Pillow: docs/decisions/decoder.md)."""
+
+import io
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, TiffImagePlugin
+
+from pipelines.imaging.depth import stretch
+from pipelines.imaging.info import Format, ImageInfo
+from pipelines.imaging.reasons import refuse
+
+GREY_DEEP = ("I;16", "I;16L", "I;16B", "I")
+EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr")
+WHITE_IS_ZERO = 0
+
+
+def inspect(data: bytes, format: Format) -> ImageInfo:
+    """What the header says; see `pipelines.imaging.inspect`."""
+    image = _open(data, format)
+    bits = _bits(image, data)
+    frames = getattr(image, "n_frames", 1)
+    width, height = _upright_size(image)
+    return ImageInfo(
+        format=format,
+        width=width,
+        height=height,
+        mode=image.mode,
+        channels=len(image.getbands()),
+        bits=bits,
+        frames=frames,
+        notes=_notes(image, bits, frames),
+    )
+
+
+def pixels(data: bytes, info: ImageInfo) -> NDArray[np.uint8]:
+    """The picture, uint8 (height, width, 3); see `pipelines.imaging.decode`."""
+    _require_whole(data, info.format)
+    image = _open(data, info.format)
+    if info.frames > 1 and info.format in ("PNG", "WEBP"):
+        raise refuse("multi_frame", f"This {info.format} is an animation of {info.frames} frames.")
+    if image.mode not in GREY_DEEP + EIGHT_BIT or info.bits > 16:
+        raise refuse(
+            "unsupported",
+            f"Pixels of mode {image.mode} with {info.bits} bits are not read; "
+            "save as 8 or 16-bit grey or 8-bit RGB.",
+        )
+    inverted = _is_white_zero(image)
+    image = ImageOps.exif_transpose(image)
+    if image.mode not in GREY_DEEP:
+        return np.asarray(_on_black(image))
+    shades = stretch(np.asarray(image))
+    return np.repeat((255 - shades if inverted else shades)[..., None], 3, axis=2)
+
+
+def _open(data: bytes, format: Format) -> Image.Image:
+    return Image.open(io.BytesIO(data), formats=(format,))
+
+
+def _upright_size(image: Image.Image) -> tuple[int, int]:
+    width, height = image.size
+    # Pillow turns the size of a TIFF by itself
+    turned = image.format != "TIFF" and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    return (height, width) if turned else (width, height)
+
+
+def _bits(image: Image.Image, data: bytes) -> int:
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(max(image.tag_v2.get(258, (1,))))
+    if image.format == "PNG":
+        return data[24]
+    return 1 if image.mode == "1" else 8
+
+
+def _is_white_zero(image: Image.Image) -> bool:
+    """Pillow inverts such TIFFs itself, but not the deep ones."""
+    return (
+        isinstance(image, TiffImagePlugin.TiffImageFile)
+        and image.mode in GREY_DEEP
+        and image.tag_v2.get(262) == WHITE_IS_ZERO
+    )
+
+
+def _notes(image: Image.Image, bits: int, frames: int) -> list[str]:
+    notes = []
+    if frames > 1:
+        notes.append(f"first of {frames} pages")
+    if bits > 8 and image.mode in GREY_DEEP:
+        notes.append(f"{bits} bits, scaled by the picture's own range")
+    elif bits > 8:
+        notes.append(f"{bits} bits a channel, the lower ones dropped")
+    if image.has_transparency_data:
+        notes.append("transparency laid on black")
+    return notes
+
+
+def _on_black(image: Image.Image) -> Image.Image:
+    """RGB with what is transparent black, as the air around a body is.
+
+    The colour under a transparent pixel is whatever an editor left there, and no viewer shows it.
+    """
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    seen = image.convert("RGBA")
+    black = Image.new("RGBA", seen.size, (0, 0, 0, 255))
+    return Image.alpha_composite(black, seen).convert("RGB")
+
+
+def _require_whole(data: bytes, format: Format) -> None:
+    """Find damage that Pillow's decoders would draw over."""
+    if format == "PNG":
+        _open(data, format).verify()  # the checksum of every chunk
+    if format == "JPEG" and data.find(b"\xff\xd9", data.rfind(b"\xff\xda")) < 0:
+        raise refuse("truncated", "The JPEG has no end mark: it was cut off.")
