@@ -1,5 +1,6 @@
 """A step of `pipelines.loop` as an Airflow task."""
 
+import inspect
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
@@ -33,7 +34,8 @@ def step(function: Callable[..., Any], **options: Any) -> Any:
         output = _heal_or_fail(function, *args, **inputs)
         return output.model_dump(mode="json") if isinstance(output, BaseModel) else output
 
-    return task(task_id=function.__name__, **(RETRY | options))(call)
+    name, doc = function.__name__, inspect.getdoc(function)
+    return task(task_id=name, doc_md=doc, **(RETRY | options))(call)
 
 
 def branch(function: Callable[..., str]) -> Any:
