@@ -1,0 +1,158 @@
+"""Stage 2, ingest: landed originals, packed into an immutable snapshot in the store.
+
+A snapshot appears whole or not at all, after every image in it was read back from the store and
+hashed. The same landing again makes no new one; new files make one that adds only them.
+"""
+
+import fcntl
+import logging
+import shutil
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pipelines.data import packing, quarantine
+from pipelines.data.landing import FILES
+from pipelines.data.originals import LandedFiles
+from pipelines.data.packing import Original, Pack, deliver, pack
+from pipelines.data.pseudonyms import load_pseudonyms
+from pipelines.data.snapshots import INDEX, Row, digest, index_of, latest, merged, name_after
+from pipelines.data.tables import INDEXED, read_rows, write_rows
+from pipelines.outputs import Landing, Snapshot
+from pipelines.progress import track
+from pipelines.provenance import git_commit
+from pipelines.spec import DatasetSpec
+from pipelines.stage import MANIFEST, Context, code_version
+
+__all__ = ["latest", "run"]
+
+logger = logging.getLogger(__name__)
+
+
+def run(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
+    """Add what a landing accepted to the data set, and keep what it refused in quarantine.
+
+    Args:
+        spec: the data set.
+        context: settings and store.
+        landing: the listed files; they must still be where they landed.
+
+    Returns:
+        The new snapshot; the newest one that stands if the landing brings nothing new.
+
+    Raises:
+        LandingError: a file is gone or has changed since it was landed.
+        StoreUnavailable: the store does not answer, or gave back other bytes than it was given.
+    """
+    listed = read_rows(context.store, f"{landing.path}/{FILES}")
+    files = LandedFiles(spec, Path(landing.source), load_pseudonyms(context.settings))
+    with _alone(context.settings.work / "ingest" / spec.name) as work:
+        refused = [row for row in listed if row["reason"]]
+        refused_path = quarantine.keep(spec, context, refused, files=files, work=work)
+        parent = latest(context, spec.name)
+        stood = index_of(context, parent)
+        rows = merged(stood, [row for row in listed if not row["reason"]])
+        if parent and digest(rows) == digest(stood):
+            logger.info("%s: nothing new; snapshot %s stands", spec.name, parent.id)
+            return parent
+        identity = name_after(parent, rows)
+        snapshot = Snapshot(
+            dataset=spec.name,
+            id=identity,
+            path=f"{spec.name}/snapshots/{identity}",
+            images=len(rows),
+            added=len({_key(row) for row in rows} - {_key(row) for row in stood}),
+            parent=parent.id if parent else None,
+            quarantine=refused_path,
+        )
+        with context.store.commit(snapshot.path) as staging:
+            packs = _pack_new(context, rows, files, snapshot=snapshot, staging=staging, work=work)
+            write_rows(context.store, f"{staging}/{INDEX}", rows, schema=INDEXED)
+            manifest = _manifest(spec, snapshot, landing, rows=rows, packs=packs)
+            context.store.write_json(f"{staging}/{MANIFEST}", manifest)
+    return snapshot
+
+
+def _key(row: Row) -> tuple[str, str]:
+    return row["source_path"], row["sha256"]
+
+
+def _pack_new(
+    context: Context,
+    rows: list[Row],
+    files: LandedFiles,
+    *,
+    snapshot: Snapshot,
+    staging: str,
+    work: Path,
+) -> list[Pack]:
+    """Store the images that no snapshot holds yet, each once, and note in ``rows`` where."""
+    new: dict[str, Row] = {}
+    for row in rows:
+        if row["file"] is None:
+            new.setdefault(row["sha256"], row)
+    places: dict[str, tuple[str, int]] = {}
+    packs = []
+    originals = (_original(row, files) for row in new.values())
+    for done in pack(track(originals, total=len(new), what="Packing"), work, name="images"):
+        name = done.local.name
+        deliver(context.store, done, f"{staging}/{name}")
+        places |= {s: (f"{snapshot.path}/{name}", row) for row, s in enumerate(done.sha256s)}
+        packs.append(done)
+    for row in rows:
+        if row["file"] is None:
+            row["file"], row["row"] = places[row["sha256"]]
+    return packs
+
+
+def _original(row: Row, files: LandedFiles) -> Original:
+    return Original(
+        sha256=row["sha256"],
+        source_path=row["source_path"],
+        label=row["label"],
+        format=row["format"],
+        content=files.read(row),
+    )
+
+
+def _manifest(
+    spec: DatasetSpec, snapshot: Snapshot, landing: Landing, *, rows: list[Row], packs: list[Pack]
+) -> dict[str, Any]:
+    return {
+        "output": snapshot.model_dump(),
+        "source": spec.source.model_dump(),
+        "synthetic": spec.synthetic,
+        "landing": landing.id,
+        "counts": dict(sorted(Counter(row["label"] for row in rows).items())),
+        "files": [
+            {"name": p.local.name, "bytes": p.bytes, "sha256": p.sha256, "images": len(p.sha256s)}
+            for p in packs
+        ],
+        "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "code": code_version(packing),
+        "git_commit": git_commit(),
+    }
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[Path]:
+    """An empty folder to work in, for one ingestion of a data set at a time on this machine.
+
+    The lock goes with the process that holds it, however that ends.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("Another ingestion works in %s; waiting for its end", folder)
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        shutil.rmtree(folder)
+        folder.mkdir()
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder)

@@ -1,0 +1,187 @@
+"""Stage 1, landing: every file of a landing folder opened, judged and listed.
+
+    folder → layout (what each file is said to show) → examine (what it holds) → files.parquet
+
+Nothing is copied yet, and nothing is left out: a file that cannot be used stands in the table
+with the reason why.
+"""
+
+import json
+import logging
+import multiprocessing
+import os
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+from pipelines import imaging
+from pipelines.data import deidentify, examine, layout
+from pipelines.data.examinations import Examinations
+from pipelines.data.examine import Examined, limits_of
+from pipelines.data.layout import Entry
+from pipelines.data.originals import LandedFiles
+from pipelines.data.pseudonyms import Pseudonyms, load_pseudonyms
+from pipelines.data.tables import LANDED, write_rows
+from pipelines.errors import LandingError
+from pipelines.imaging import Limits
+from pipelines.outputs import Landing
+from pipelines.progress import track
+from pipelines.spec import DatasetSpec
+from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
+
+logger = logging.getLogger(__name__)
+
+FILES = "files.parquet"
+IMAGING = ("blank", "decode", "depth", "dicom", "info", "perceptual", "raster", "sniff")
+"""The modules of imaging that decide what is seen in a file."""
+FILES_PER_TASK = 32
+FEW_FILES = 64
+"""So many are opened faster here than by new processes."""
+
+
+def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
+    """List every file below ``source`` with its label, hash, properties and judgement.
+
+    Files are opened by all cores. One whose path, size and time of change are those of an
+    earlier run is not opened again.
+
+    Args:
+        spec: the data set.
+        context: settings and store.
+        source: the landing folder, a local path.
+
+    Returns:
+        The landing; its id is by content, so the same files give the same id wherever and
+        whenever they land.
+
+    Raises:
+        LandingError: the folder is missing, empty or not laid out as the spec says.
+    """
+    folder = Path(source).expanduser().absolute()
+    names = load_pseudonyms(context.settings)
+    entries = layout.entries(spec, folder)
+    version = _code()
+    memory = Examinations(
+        context.settings.cache / "examined" / f"{spec.name}.sqlite",
+        names,
+        version=fingerprint(spec.limits, version),
+    )
+    present = [entry for entry in entries if entry.reason != "missing_file"]
+    examined = _examine_all(folder, present, names, limits=limits_of(spec.limits), memory=memory)
+    paths = LandedFiles(spec, folder, names)
+    rows = [_row(e, examined.get(e.relative, Examined()), paths, names) for e in entries]
+    rows.sort(key=lambda row: row["source_path"])
+    landing = _summary(spec, str(folder), rows)
+    return _commit(context, landing, rows)
+
+
+def _code() -> str:
+    """What decides a file's judgement and description."""
+    parts = [import_module(f"{imaging.__name__}.{name}") for name in IMAGING]
+    return code_version(examine, deidentify, layout, *parts)
+
+
+def _examine_all(
+    folder: Path,
+    entries: list[Entry],
+    names: Pseudonyms,
+    *,
+    limits: Limits,
+    memory: Examinations,
+) -> dict[str, Examined]:
+    keys = {entry.relative: memory.key(folder / entry.relative) for entry in entries}
+    remembered = memory.known(key for key in keys.values() if key)
+    examined = {path: remembered[key] for path, key in keys.items() if key in remembered}
+    unseen = [entry.relative for entry in entries if entry.relative not in examined]
+    parts = [unseen[i : i + FILES_PER_TASK] for i in range(0, len(unseen), FILES_PER_TASK)]
+    done = _in_parallel if len(unseen) > FEW_FILES else _here
+    for part in track(done(folder, parts, names, limits), total=len(parts), what="Opening files"):
+        examined |= part
+        memory.remember({key: found for path, found in part.items() if (key := keys[path])})
+    logger.info("%s: %s files, %s opened", folder, f"{len(entries):,}", f"{len(unseen):,}")
+    return examined
+
+
+def _here(
+    folder: Path, parts: Iterable[list[str]], names: Pseudonyms, limits: Limits
+) -> Iterator[dict[str, Examined]]:
+    return (_examine_part(folder, part, names, limits) for part in parts)
+
+
+def _in_parallel(
+    folder: Path, parts: Iterable[list[str]], names: Pseudonyms, limits: Limits
+) -> Iterator[dict[str, Examined]]:
+    # Spawned, not forked: the caller may hold threads (gRPC, Arrow) that do not survive a fork.
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(_cores(), mp_context=spawn) as pool:
+        tasks = {pool.submit(_examine_part, folder, part, names, limits): part for part in parts}
+        for task in as_completed(tasks):
+            try:
+                yield task.result()
+            except BrokenProcessPool as error:
+                pool.shutdown(cancel_futures=True)
+                raise LandingError(
+                    f"A process that opened files of {folder} was ended by the system (out of "
+                    f"memory?). It may have been one from {tasks[task][0]!r} on. Run again to go "
+                    "on, or lower limits.max_megapixels."
+                ) from error
+
+
+def _examine_part(
+    folder: Path, part: list[str], names: Pseudonyms, limits: Limits
+) -> dict[str, Examined]:
+    return {path: examine.examine(folder / path, names, limits=limits) for path in part}
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0))
+
+
+def _row(entry: Entry, found: Examined, paths: LandedFiles, names: Pseudonyms) -> dict[str, Any]:
+    properties = found.model_dump(exclude={"dicom", "patient", "size"}) | {"bytes": found.size}
+    said = {
+        "source_path": paths.plain(entry.relative),
+        "label": entry.label,
+        "landing_label": entry.landing_label,
+        "declared_split": entry.declared_split,
+        "group": entry.group,
+        "metadata": json.dumps(entry.metadata, sort_keys=True, ensure_ascii=False),
+    }
+    if found.dicom:
+        said |= {
+            "source_path": paths.pseudonym(entry.relative),
+            "landing_label": entry.landing_label if entry.label else None,
+            "group": names.of("group", entry.group) if entry.group else found.patient,
+        }
+    if entry.reason:
+        named = "The DICOM file has no label." if found.dicom else entry.message
+        properties |= {"reason": entry.reason, "message": named}
+    return said | properties
+
+
+def _summary(spec: DatasetSpec, source: str, rows: list[dict[str, Any]]) -> Landing:
+    refused = Counter(row["reason"] for row in rows if row["reason"])
+    content = [{**row, "thumbnail": None} for row in rows]
+    identity = fingerprint(spec.name, content, _code())
+    return Landing(
+        dataset=spec.name,
+        id=identity,
+        source=source,
+        path=f"{spec.name}/landings/{identity}",
+        files=len(rows),
+        accepted=len(rows) - sum(refused.values()),
+        quarantined=dict(sorted(refused.items())),
+    )
+
+
+def _commit(context: Context, landing: Landing, rows: list[dict[str, Any]]) -> Landing:
+    if stood := standing(context, landing.path, Landing):
+        return stood.model_copy(update={"source": landing.source})
+    with context.store.commit(landing.path) as staging:
+        write_rows(context.store, f"{staging}/{FILES}", rows, schema=LANDED)
+        context.store.write_json(f"{staging}/{MANIFEST}", {"output": landing.model_dump()})
+    return landing

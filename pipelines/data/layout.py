@@ -1,0 +1,205 @@
+"""How a landing folder is laid out: which files there are, and what each is said to show.
+
+Three layouts are known, told apart by the spec:
+
+    <class>/**                         class folders
+    <split folder>/<class>/**          class folders inside a split that comes with the data
+    anything, beside a table of labels a CSV file with a row for each image
+"""
+
+import re
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipelines.data.label_table import Promise, read_promises
+from pipelines.data.walk import walk
+from pipelines.errors import LandingError
+from pipelines.spec import DatasetSpec
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A file of the landing folder (or one its table names), with what is said of it."""
+
+    relative: str
+    """Path below the landing folder, with ``/`` between parts, as the file system spells it."""
+    landing_label: str | None = None
+    label: str | None = None
+    declared_split: str | None = None
+    group: str | None = None
+    metadata: dict[str, str] = field(default_factory=dict)
+    reason: str | None = None
+    """Why the file cannot be used whatever it holds; ``None`` if it may be."""
+    message: str | None = None
+
+
+def entries(spec: DatasetSpec, folder: Path) -> list[Entry]:
+    """Every file below ``folder`` with its label, split and group, sorted by path.
+
+    A file nobody labelled is among them, with a reason; so is a row of the table without file.
+
+    Raises:
+        LandingError: the folder is missing, empty, or not laid out as the spec says; a class
+            has no folder (or no row) at all.
+    """
+    if not folder.is_dir():
+        raise LandingError(
+            f"There is no landing folder {folder}. Put the images of {spec.name} there, or name "
+            f"another: medloop ingest {spec.name} FOLDER."
+        )
+    paths = walk(folder, ignore=spec.landing.ignore)
+    if not paths:
+        raise LandingError(
+            f"The landing folder {folder} holds no files. Expected: {_expected(spec)}."
+        )
+    found = _from_table(spec, folder, paths) if spec.landing.table else _from_folders(spec, paths)
+    _require_every_class(spec, folder, found)
+    return sorted(found, key=lambda entry: entry.relative)
+
+
+def _expected(spec: DatasetSpec) -> str:
+    if spec.landing.table:
+        return f"{spec.landing.table.file} and the images it names"
+    folders = ", ".join(f"{label}/" for label in spec.class_of_label)
+    inside = " and ".join(f"{name}/" for name in spec.landing.splits.values())
+    return f"class folders {folders}" + (f" inside {inside}" if inside else "")
+
+
+def _require_every_class(spec: DatasetSpec, folder: Path, found: list[Entry]) -> None:
+    missing = sorted(set(spec.class_names) - {entry.label for entry in found})
+    if not missing:
+        return
+    labels = {c.name: " or ".join(map(repr, c.landing_labels)) for c in spec.classes}
+    seen = sorted({entry.landing_label for entry in found if entry.landing_label})
+    raise LandingError(
+        f"{folder} holds nothing of class {', '.join(missing)} of {spec.name}: expected "
+        f"{_expected(spec)} (label {', '.join(labels[name] for name in missing)}); "
+        f"found the labels {', '.join(map(repr, seen)) or 'none'}. Add the images, or correct "
+        "classes.labels in the spec (capital letters count)."
+    )
+
+
+# Class folders
+
+
+def _from_folders(spec: DatasetSpec, paths: list[str]) -> list[Entry]:
+    split_of_folder = _split_folders(spec, paths)
+    group_of = _group_finder(spec)
+    return [_in_folder(spec, path, split_of_folder, group_of) for path in paths]
+
+
+def _split_folders(spec: DatasetSpec, paths: Iterable[str]) -> dict[str, str]:
+    """Folder → split. All of the spec's, or none where new class folders came without any."""
+    tops = {path.partition("/")[0] for path in paths if "/" in path}
+    wanted: dict[str, str] = {folder: split for split, folder in spec.landing.splits.items()}
+    absent = sorted(set(wanted) - tops)
+    if len(absent) == len(wanted) and tops & set(spec.class_of_label):
+        return {}
+    if absent:
+        raise LandingError(
+            f"landing.splits.{wanted[absent[0]]} of {spec.name} names the folder {absent[0]!r}, "
+            f"which has no files; found {', '.join(map(repr, sorted(tops))) or 'no folders'}. "
+            "Correct the folder or the spec (capital letters count)."
+        )
+    return wanted
+
+
+def _in_folder(
+    spec: DatasetSpec,
+    path: str,
+    split_of_folder: dict[str, str],
+    group_of: Callable[[str], str | None],
+) -> Entry:
+    *folders, name = path.split("/")
+    split = split_of_folder.get(folders[0]) if folders else None
+    labels = folders[1:] if split else folders
+    label = labels[0] if labels else None
+    known = spec.class_of_label.get(label) if label else None
+    return Entry(
+        relative=path,
+        landing_label=label,
+        label=known,
+        declared_split=split,
+        group=group_of(name),
+        reason=None if known else "unlabelled",
+        message=None if known else _unlabelled(spec, label),
+    )
+
+
+def _unlabelled(spec: DatasetSpec, label: str | None) -> str:
+    known = ", ".join(spec.class_of_label)
+    if label is None:
+        return f"The file stands in no class folder (known: {known})."
+    return f"{label!r} is no class of {spec.name} (known: {known})."
+
+
+def _group_finder(spec: DatasetSpec) -> Callable[[str], str | None]:
+    """A function that reads the patient or lesion off a file name, as the spec tells."""
+    if spec.landing.group_pattern is None:
+        return lambda _: None
+    pattern = re.compile(spec.landing.group_pattern)
+
+    def group_of(name: str) -> str | None:
+        match = pattern.search(name)
+        return match["group"] if match else None
+
+    return group_of
+
+
+# A table of labels
+
+
+def _from_table(spec: DatasetSpec, folder: Path, paths: list[str]) -> list[Entry]:
+    table = spec.landing.table
+    assert table is not None
+    promises = read_promises(table, folder)
+    images = [path for path in paths if path != table.file]
+    group_of = _group_finder(spec)
+    found = [_in_table(spec, path, promises.get(path), group_of) for path in images]
+    absent = sorted(set(promises) - set(images))
+    return found + [_without_file(table.file, promises[path]) for path in absent]
+
+
+def _in_table(
+    spec: DatasetSpec,
+    path: str,
+    promise: Promise | None,
+    group_of: Callable[[str], str | None],
+) -> Entry:
+    table = spec.landing.table
+    assert table is not None
+    if promise is None:
+        unlisted = f"{table.file} has no row for this file."
+        return Entry(relative=path, reason="unlabelled", message=unlisted)
+    known = None if promise.conflict else spec.class_of_label.get(promise.label)
+    reason, message = _complaint(spec, promise, known)
+    return Entry(
+        relative=path,
+        landing_label=promise.label,
+        label=known,
+        group=promise.group or group_of(path.rpartition("/")[2]),
+        metadata=promise.metadata,
+        reason=reason,
+        message=message,
+    )
+
+
+def _complaint(
+    spec: DatasetSpec, promise: Promise, label: str | None
+) -> tuple[str | None, str | None]:
+    """Why a table's word cannot be used, as reason and message."""
+    if promise.conflict:
+        return "ambiguous_label", promise.conflict
+    return (None, None) if label else ("unlabelled", _unlabelled(spec, promise.label))
+
+
+def _without_file(table: str, promise: Promise) -> Entry:
+    return Entry(
+        relative=promise.path,
+        landing_label=promise.label,
+        group=promise.group,
+        metadata=promise.metadata,
+        reason="missing_file",
+        message=f"Line {promise.line} of {table} names this file, which is not there.",
+    )

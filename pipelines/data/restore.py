@@ -1,0 +1,84 @@
+"""Getting originals back from the store, identical to the last byte."""
+
+import hashlib
+import tempfile
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from pipelines.data import packing
+from pipelines.data.snapshots import Row, index_of, latest
+from pipelines.errors import NotFound, StoreUnavailable
+from pipelines.stage import Context
+
+
+def restore(context: Context, dataset: str, *, what: str, target: Path) -> list[Path]:
+    """Write an original into a folder.
+
+    Args:
+        context: settings and store.
+        dataset: the data set it belongs to.
+        what: its source path (as in ``index.parquet``; of a DICOM file, the pseudonym) or its
+            sha256 (at least the first 8 digits).
+        target: the folder; the image's source path is kept below it.
+
+    Returns:
+        The files written: several if ``what`` names several images.
+
+    Raises:
+        NotFound: the data set has no such image.
+        StoreUnavailable: the store gave back other bytes than were landed.
+    """
+    index = index_of(context, latest(context, dataset))
+    wanted = [row for row in index if _is(row, what)]
+    if not wanted:
+        raise NotFound(
+            f"{dataset} has no image {what!r} among {len(index):,}. Name a source path, such as "
+            f"{index[0]['source_path']!r}, or the first 8 or more digits of a sha256."
+            if index
+            else f"{dataset} has no images yet: run `medloop ingest {dataset} FOLDER`."
+        )
+    once = {(row["source_path"], row["sha256"]): row for row in wanted}
+    return [_write(row, data, once, target) for row, data in originals(context, once.values())]
+
+
+def _is(row: Row, what: str) -> bool:
+    return row["source_path"] == what or (len(what) >= 8 and row["sha256"].startswith(what.lower()))
+
+
+def _write(row: Row, data: bytes, wanted: Iterable[tuple[str, str]], target: Path) -> Path:
+    name = Path(row["source_path"])
+    alike = [sha256 for path, sha256 in wanted if path == row["source_path"]]
+    if len(alike) > 1:  # landings whose files have the same name
+        name = name.with_stem(f"{name.stem}-{row['sha256'][:8]}")
+    path = target / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def originals(context: Context, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes]]:
+    """The originals of rows of a snapshot's index; each pack is fetched once.
+
+    Raises:
+        StoreUnavailable: the store gave back other bytes than were landed.
+    """
+    by_pack: dict[str, dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
+    for row in rows:
+        by_pack[row["file"]][row["row"]].append(row)
+    for file, by_row in sorted(by_pack.items()):
+        with tempfile.TemporaryDirectory() as folder:
+            local = Path(folder) / "pack.parquet"
+            context.store.download(file, local)
+            for number, data in packing.contents(local, by_row):
+                for row in by_row[number]:
+                    _require_same(row, data)
+                    yield row, data
+
+
+def _require_same(row: Row, data: bytes) -> None:
+    if hashlib.sha256(data).hexdigest() != row["sha256"]:
+        raise StoreUnavailable(
+            f"{row['file']}, row {row['row']} ({row['source_path']}), does not have the sha256 it "
+            "was stored with: the store has lost it. Check HDFS (hdfs fsck)."
+        )

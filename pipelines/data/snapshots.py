@@ -1,0 +1,63 @@
+"""The line of a data set's snapshots, and what the newest of them holds.
+
+Each snapshot builds on the one before it and is named by its place in the line and its content:
+``0003-9f2c…``. So the newest is the last by name, one look into a folder finds it, and nothing
+that changes has to be kept.
+"""
+
+from typing import Any
+
+from pipelines.data.tables import read_rows
+from pipelines.outputs import Snapshot
+from pipelines.stage import Context, fingerprint, standing
+
+INDEX = "index.parquet"
+Row = dict[str, Any]
+
+
+def latest(context: Context, dataset: str) -> Snapshot | None:
+    """The newest snapshot of a data set; ``None`` if nothing was ingested yet."""
+    folder = f"{dataset}/snapshots"
+    names = context.store.names(folder)
+    return standing(context, f"{folder}/{names[-1]}", Snapshot) if names else None
+
+
+def index_of(context: Context, snapshot: Snapshot | None) -> list[Row]:
+    """The rows of a snapshot's index; none for no snapshot."""
+    return read_rows(context.store, f"{snapshot.path}/{INDEX}") if snapshot else []
+
+
+def merged(stood: list[Row], landed: list[Row]) -> list[Row]:
+    """The rows of a new snapshot: what stood, with what has landed.
+
+    Images are only ever added. What a landing says of bytes is newer than what was said of the
+    same bytes before: their label and the rest follow it. Rows come sorted by path and hash.
+    """
+    labels: dict[str, set[str]] = {}
+    for row in landed:
+        labels.setdefault(row["sha256"], set()).add(row["label"])
+    kept = {
+        _key(row): row
+        for row in stood
+        if row["sha256"] not in labels or row["label"] in labels[row["sha256"]]
+    }
+    places = {row["sha256"]: {"file": row["file"], "row": row["row"]} for row in stood}
+    nowhere = {"file": None, "row": None}
+    new = {_key(row): row | places.get(row["sha256"], nowhere) for row in landed}
+    return [row for _, row in sorted((kept | new).items())]
+
+
+def _key(row: Row) -> tuple[str, str]:
+    return row["source_path"], row["sha256"]
+
+
+def digest(rows: list[Row]) -> str:
+    """Fingerprint of what rows say, wherever their bytes stand."""
+    silent = {"file": None, "row": None, "thumbnail": None}
+    return fingerprint([row | silent for row in rows])
+
+
+def name_after(parent: Snapshot | None, rows: list[Row]) -> str:
+    """The id of the snapshot that holds ``rows`` and builds on ``parent``."""
+    place = int(parent.id.partition("-")[0]) + 1 if parent else 1
+    return f"{place:04d}-{fingerprint(parent.id if parent else None, digest(rows))}"

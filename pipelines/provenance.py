@@ -1,0 +1,32 @@
+"""Which code made something: recorded in manifests, runs and bundles."""
+
+import subprocess
+from functools import lru_cache
+
+from pipelines.settings import PROJECT
+
+
+@lru_cache
+def git_commit() -> str | None:
+    """The commit of the checked-out code, with ``+changes`` if files differ from it.
+
+    ``None`` where the code is not run from a git repository.
+    """
+    commit = _git("rev-parse", "HEAD")
+    if not commit:
+        return None
+    return f"{commit}+changes" if _git("status", "--porcelain", "--untracked-files=no") else commit
+
+
+def _git(*arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(PROJECT), *arguments],
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
