@@ -28,6 +28,8 @@ class Settings(BaseSettings):
     """Where all state lives: databases, HDFS blocks, logs, caches."""
     datasets: Path = PROJECT / "datasets"
     """The folder of dataset specs."""
+    jars: Path = PROJECT / ".medloop" / "cache" / "jars"
+    """Where the Hadoop servers' jars are kept; apart from ``home``, so that several share them."""
     host: str = "127.0.0.1"
     """The address every part listens on and is reached at."""
 
@@ -59,7 +61,7 @@ class Settings(BaseSettings):
     champion_poll_seconds: float = Field(default=5.0, gt=0)
     """How often the service asks MLflow whether the champion has changed."""
 
-    @field_validator("home", "datasets")
+    @field_validator("home", "datasets", "jars")
     @classmethod
     def _absolute(cls, path: Path) -> Path:
         return path.expanduser().absolute()

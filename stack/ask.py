@@ -1,0 +1,36 @@
+"""Questions that parts answer over HTTP."""
+
+from typing import Any
+
+import httpx
+
+PATIENCE = 3.0
+"""Seconds to wait for one answer."""
+
+
+def http_obstacle(url: str) -> str | None:
+    """``None`` when a GET is answered with 200; otherwise what is in the way."""
+    answer = _get(url)
+    if isinstance(answer, str):
+        return answer
+    if answer.status_code == httpx.codes.OK:
+        return None
+    return f"{url} answers {answer.status_code}"
+
+
+def http_json(url: str) -> Any:
+    """The JSON that a GET is answered with; ``None`` while there is no such answer."""
+    answer = _get(url)
+    if isinstance(answer, str) or answer.is_error:
+        return None
+    try:
+        return answer.json()
+    except ValueError:
+        return None
+
+
+def _get(url: str) -> httpx.Response | str:
+    try:
+        return httpx.get(url, timeout=PATIENCE, trust_env=False)
+    except httpx.HTTPError as error:
+        return f"no answer yet from {url} ({type(error).__name__})"

@@ -1,0 +1,89 @@
+"""What the stack's processes find in their environment: little, and the same every time."""
+
+import os
+import shutil
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+from pipelines.errors import StackError
+from pipelines.settings import PROJECT, Settings
+
+INHERITED = {
+    *("HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR"),
+    *("JAVA_HOME", "LD_LIBRARY_PATH"),
+    *("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"),
+    *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+}
+INHERITED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "TF_", "KERAS_")
+
+PRIVATE = {
+    "DO_NOT_TRACK": "true",
+    "BENTOML_DO_NOT_TRACK": "true",
+    "GX_ANALYTICS_ENABLED": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+}
+"""No part reports to its makers."""
+
+
+def inherited_environment() -> dict[str, str]:
+    """What is taken over from the shell that starts the stack: nothing that changes Python."""
+    kept = {
+        name: value
+        for name, value in os.environ.items()
+        if name in INHERITED or name.startswith(INHERITED_PREFIXES)
+    }
+    return kept | {"PATH": f"{environment_bin()}:{os.environ.get('PATH', os.defpath)}"}
+
+
+def stack_environment(settings: Settings) -> dict[str, str]:
+    """What every process of one installation finds: its settings, its Python, quiet libraries."""
+    return {
+        **settings_environment(settings),
+        **PRIVATE,
+        "PYSPARK_PYTHON": sys.executable,
+        "PYTHONUNBUFFERED": "1",
+        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
+        "no_proxy": _without_proxy(settings),
+        "NO_PROXY": _without_proxy(settings),
+    }
+
+
+def settings_environment(settings: Settings) -> dict[str, str]:
+    """The ``MEDLOOP_...`` variables that make another process read these very settings."""
+    fields: Mapping[str, object] = settings.model_dump()
+    return {
+        f"MEDLOOP_{name.upper()}": str(value) for name, value in fields.items() if value is not None
+    }
+
+
+def environment_bin() -> Path:
+    """The folder of this environment's commands."""
+    return Path(sys.executable).parent
+
+
+def command(name: str) -> str:
+    """The path of one of this environment's commands (``mlflow``, ``airflow`` …)."""
+    path = environment_bin() / name
+    if not path.is_file():
+        raise StackError(f"There is no {path}. Install what {PROJECT.name} needs: make setup.")
+    return str(path)
+
+
+def java() -> str:
+    """The Java that runs HDFS and YARN.
+
+    Raises:
+        StackError: there is none.
+    """
+    home = os.environ.get("JAVA_HOME")
+    found = shutil.which("java", path=f"{home}/bin" if home else None)
+    if found is None:
+        where = f"in JAVA_HOME ({home})" if home else "on PATH"
+        raise StackError(f"HDFS and Spark need Java 17 or newer; there is none {where}.")
+    return found
+
+
+def _without_proxy(settings: Settings) -> str:
+    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    return ",".join(filter(None, ["localhost,127.0.0.1,::1", settings.host, given]))

@@ -1,0 +1,145 @@
+"""The Hadoop servers' jars, pinned by hash and fetched once with the Ivy that Spark ships.
+
+PySpark brings Hadoop's client classes; what HDFS and YARN run as servers is one more jar of the
+same release, from Maven Central.
+"""
+
+import hashlib
+import logging
+import subprocess
+import tempfile
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+from pipelines.errors import StackError
+from pipelines.settings import Settings
+from stack.environment import inherited_environment, java
+from stack.part import Say
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Jar:
+    """One pinned artifact of Maven Central."""
+
+    group: str
+    name: str
+    version: str
+    sha256: str
+    size: int
+    """In bytes."""
+
+    @property
+    def file(self) -> str:
+        """Its file name."""
+        return f"{self.name}-{self.version}.jar"
+
+
+HADOOP = Jar(
+    "org.apache.hadoop",
+    "hadoop-client-minicluster",
+    "3.5.0",
+    "06772d24529e59939915979b3edba204d367750ef7dc5120411f35221dd4818c",
+    56_006_450,
+)
+SHIPPED = (
+    f"hadoop-client-api-{HADOOP.version}",
+    f"hadoop-client-runtime-{HADOOP.version}",
+    "slf4j-api-[0-9]*",
+    "jcl-over-slf4j-[0-9]*",
+    "log4j-api-[0-9]*",
+    "log4j-core-[0-9]*",
+    "log4j-1.2-api-[0-9]*",
+    "log4j-slf4j2-impl-[0-9]*",
+)
+"""The jars among PySpark's that the servers also need."""
+
+
+def fetch(settings: Settings, say: Say, *, jar: Jar = HADOOP) -> Path:
+    """The jar's path; downloads it the first time.
+
+    Raises:
+        StackError: it cannot be had, or what came is not what was pinned.
+    """
+    target = settings.jars / jar.file
+    if target.is_file() and target.stat().st_size == jar.size:
+        return target
+    settings.jars.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=settings.jars) as folder:
+        fetched = _download(jar, Path(folder), say)
+        _require_hash(fetched, jar)
+        fetched.replace(target)
+    return target
+
+
+def _download(jar: Jar, folder: Path, say: Say) -> Path:
+    log = folder / "ivy.log"
+    ivy = [
+        *(java(), "-cp", str(_shipped("ivy-[0-9]*")), "org.apache.ivy.Main"),
+        *("-cache", str(folder / "cache"), "-confs", "default", "-notransitive"),
+        *("-dependency", jar.group, jar.name, jar.version),
+        *("-retrieve", str(folder / "[artifact]-[revision].[ext]")),
+    ]
+    with log.open("wb") as output:
+        download = subprocess.Popen(ivy, stdout=output, stderr=output, env=inherited_environment())
+        while _still_runs(download):
+            say(f"fetching {jar.file}: {_bytes_in(folder) / 1e6:.0f} of {jar.size / 1e6:.0f} MB")
+    fetched = folder / jar.file
+    if download.returncode or not fetched.is_file():
+        raise StackError(
+            f"Could not download {jar.group}:{jar.name}:{jar.version} from Maven Central. "
+            f"Check the network (or put {jar.file} into {folder.parent} by hand). Ivy said:\n"
+            + "\n".join(_complaints(log))
+        )
+    return fetched
+
+
+def _still_runs(process: subprocess.Popen[bytes]) -> bool:
+    try:
+        process.wait(timeout=0.5)
+    except subprocess.TimeoutExpired:
+        return True
+    return False
+
+
+def _bytes_in(folder: Path) -> int:
+    sizes = []
+    for path in folder.rglob("*.jar*"):
+        with suppress(FileNotFoundError):
+            sizes.append(path.stat().st_size)
+    return max(sizes, default=0)
+
+
+def _complaints(log: Path) -> list[str]:
+    lines = log.read_text("utf-8", errors="replace").splitlines()
+    return [line.strip() for line in lines if "ERROR" in line or "WARN" in line][:8] or lines[-8:]
+
+
+def _require_hash(path: Path, jar: Jar) -> None:
+    with path.open("rb") as file:
+        found = hashlib.file_digest(file, "sha256").hexdigest()
+    if found != jar.sha256:
+        raise StackError(
+            f"{jar.file} from Maven Central has sha256 {found}, not the pinned {jar.sha256}. "
+            "It was not kept."
+        )
+
+
+def classpath(settings: Settings) -> str:
+    """The class path of the Hadoop servers: the fetched jar and those that PySpark ships."""
+    return ":".join(map(str, [settings.jars / HADOOP.file, *map(_shipped, SHIPPED)]))
+
+
+def _shipped(pattern: str) -> Path:
+    import pyspark
+
+    folder = Path(pyspark.__file__).parent / "jars"
+    found = sorted(folder.glob(f"{pattern}.jar"))
+    if not found:
+        raise StackError(
+            f"PySpark {pyspark.__version__} ships no {pattern}.jar in {folder}; the embedded HDFS "
+            f"is made for a PySpark built with Hadoop {HADOOP.version}. Install the locked one."
+        )
+    return found[0]

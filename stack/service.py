@@ -1,0 +1,23 @@
+"""The prediction service. It starts with no champion too: it then waits for the first one."""
+
+import sys
+
+from pipelines.settings import Settings
+from stack.ask import http_obstacle
+from stack.part import Part, Port, Process
+
+
+def part(settings: Settings) -> Part:
+    """The BentoML server; it watches MLflow by itself, so it needs no other part to start."""
+    return Part(
+        name="service",
+        processes=[
+            Process(
+                name="service",
+                command=[sys.executable, "-m", "serving"],
+                ports=[Port(settings.service_port, "MEDLOOP_SERVICE_PORT")],
+                url=settings.service,
+                obstacle=lambda _: http_obstacle(f"{settings.service}/readyz"),
+            )
+        ],
+    )

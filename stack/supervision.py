@@ -1,0 +1,243 @@
+"""Talks to supervisord, which keeps the stack's processes alive: `supervisord.org`.
+
+Every process stands in ``supervisord.conf`` but is started by name, once what it needs is ready.
+"""
+
+import configparser
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xmlrpc.client import Fault, ServerProxy
+
+import psutil
+
+from pipelines.errors import StackError
+from pipelines.settings import PROJECT, Settings
+from stack import launch
+from stack.environment import command, inherited_environment, stack_environment
+from stack.part import Process
+from stack.sockets import socket_folder
+
+START_SECONDS = 15
+"""Time in which supervisord starts and answers."""
+
+
+@dataclass(frozen=True)
+class ProcessInfo:
+    """What supervisord knows of a process."""
+
+    state: str
+    """STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL or UNKNOWN."""
+    pid: int | None
+    started: float
+    """Seconds since the epoch."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs, or is about to."""
+        return self.state in ("STARTING", "RUNNING", "BACKOFF")
+
+
+class Supervisor:
+    """The supervisord of one installation.
+
+    Args:
+        settings: the installation.
+        processes: all its processes, in the order of starting.
+    """
+
+    def __init__(self, settings: Settings, processes: Sequence[Process]) -> None:
+        self._settings = settings
+        self._processes = processes
+        self._socket = socket_folder(settings, "supervisor") / "supervisor.sock"
+        self._folder = settings.home / "supervisor"
+
+    def log(self, name: str) -> Path:
+        """Where a process's output goes."""
+        return self._settings.home / "logs" / f"{name}.log"
+
+    def answers(self) -> bool:
+        """Whether supervisord runs."""
+        try:
+            self._call("getState")
+        except OSError:
+            return False
+        return True
+
+    def ensure(self) -> None:
+        """Start supervisord, or make a running one read what has changed.
+
+        Raises:
+            StackError: it does not start.
+        """
+        self._write_configuration()
+        if self.answers():
+            self._reload()
+        else:
+            self._start_daemon()
+
+    def infos(self) -> dict[str, ProcessInfo]:
+        """How each process stands; empty if supervisord does not run."""
+        try:
+            rows = self._call("getAllProcessInfo")
+        except OSError:
+            return {}
+        return {row["name"]: _info(row) for row in rows}
+
+    def info(self, name: str) -> ProcessInfo:
+        """How one process stands."""
+        return _info(self._call("getProcessInfo", name))
+
+    def start(self, name: str) -> None:
+        """Start a process if it does not run; does not wait until it is ready."""
+        if not self.info(name).alive:
+            self._call("startProcess", name, False)
+
+    def stop(self, name: str) -> None:
+        """Stop a process and wait until it has ended."""
+        if self.info(name).alive:
+            self._call("stopProcess", name, True)
+
+    def shut_down(self) -> None:
+        """End supervisord, and with it whatever it still runs, to the last descendant."""
+        left = self._descendants()
+        if self.answers():
+            self._call("shutdown")
+        psutil.wait_procs(left, timeout=30)
+        launch.end([p for p in left if p.is_running()])
+        self.end_left_behind()
+
+    def end_left_behind(self) -> None:
+        """End processes of this installation that no supervisord watches any more."""
+        launch.end(launch.left_behind(str(self._settings.home)))
+        _end_postmaster(self._settings.home / "postgres" / "data" / "postmaster.pid")
+
+    def _descendants(self) -> list[psutil.Process]:
+        try:
+            daemon = psutil.Process(int((self._folder / "supervisord.pid").read_text()))
+            return [*daemon.children(recursive=True), daemon] if self.answers() else []
+        except (OSError, ValueError, psutil.NoSuchProcess):
+            return []
+
+    def _call(self, method: str, *arguments: Any) -> Any:
+        from supervisor.xmlrpc import SupervisorTransport
+
+        transport = SupervisorTransport(None, None, serverurl=f"unix://{self._socket}")
+        proxy = ServerProxy("http://127.0.0.1", transport=transport)
+        try:
+            return getattr(proxy.supervisor, method)(*arguments)
+        except Fault as fault:
+            raise StackError(f"supervisord: {method}{arguments}: {fault.faultString}") from fault
+        finally:
+            transport.close()
+
+    def _reload(self) -> None:
+        """What ``supervisorctl update`` does; a process whose settings changed is stopped."""
+        added, changed, removed = self._call("reloadConfig")[0]
+        for name in [*changed, *removed]:
+            self._call("stopProcessGroup", name, True)
+            self._call("removeProcessGroup", name)
+        for name in [*added, *changed]:
+            self._call("addProcessGroup", name)
+
+    def _start_daemon(self) -> None:
+        self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        started = subprocess.run(
+            [command("supervisord"), "-c", str(self._configuration)],
+            env=inherited_environment(),
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=PROJECT,
+        )
+        deadline = time.monotonic() + START_SECONDS
+        while not self.answers():
+            if started.returncode or time.monotonic() > deadline:
+                said = (started.stderr or started.stdout).strip()
+                log = self.log("supervisord")
+                raise StackError(f"supervisord does not start. {said or f'See {log}.'}")
+            time.sleep(0.05)
+
+    @property
+    def _configuration(self) -> Path:
+        return self._folder / "supervisord.conf"
+
+    def _write_configuration(self) -> None:
+        for folder in (self._folder, self._settings.home / "logs"):
+            folder.mkdir(parents=True, exist_ok=True)
+        config = configparser.RawConfigParser()
+        config.read_dict(self._sections())
+        fresh = self._configuration.with_suffix(".new")
+        with fresh.open("w", encoding="utf-8") as file:
+            config.write(file)
+        fresh.replace(self._configuration)
+
+    def _sections(self) -> dict[str, dict[str, str]]:
+        daemon = {
+            "logfile": _literal(self.log("supervisord")),
+            "pidfile": _literal(self._folder / "supervisord.pid"),
+            "childlogdir": _literal(self._settings.home / "logs"),
+        }
+        if os.geteuid() == 0:
+            daemon["user"] = "root"
+        interface = "supervisor.rpcinterface:make_main_rpcinterface"
+        return {
+            "supervisord": daemon,
+            "unix_http_server": {"file": _literal(self._socket), "chmod": "0700"},
+            "rpcinterface:supervisor": {"supervisor.rpcinterface_factory": interface},
+        } | {f"program:{process.name}": self._program(process) for process in self._processes}
+
+    def _program(self, process: Process) -> dict[str, str]:
+        environment = {
+            **stack_environment(self._settings),
+            **process.environment,
+            launch.PART: process.name,
+        }
+        pairs = (f'{name}="{value}"' for name, value in environment.items())
+        return {
+            "command": _literal(
+                shlex.join([sys.executable, str(Path(launch.__file__)), *process.command])
+            ),
+            "environment": _literal(",".join(pairs)),
+            "directory": _literal(PROJECT),
+            "autostart": "false",
+            "autorestart": "true",
+            "startsecs": "10",
+            "startretries": "5",
+            "stopsignal": process.stop_signal,
+            "stopwaitsecs": str(process.stop_seconds),
+            "stopasgroup": "false",
+            "killasgroup": "true",
+            "redirect_stderr": "true",
+            "stdout_logfile": _literal(self.log(process.name)),
+            "stdout_logfile_maxbytes": "20MB",
+            "stdout_logfile_backups": "2",
+        }
+
+
+def _literal(value: object) -> str:
+    """A value that supervisord does not take for one of its ``%(...)s`` expressions."""
+    return str(value).replace("%", "%%")
+
+
+def _info(row: dict[str, Any]) -> ProcessInfo:
+    return ProcessInfo(state=row["statename"], pid=row["pid"] or None, started=row["start"])
+
+
+def _end_postmaster(pid_file: Path) -> None:
+    """End a PostgreSQL that outlived its supervisor; it hides its environment, but names itself."""
+    try:
+        process = psutil.Process(int(pid_file.read_text().splitlines()[0]))
+        if process.name() != "postgres":
+            return
+        process.send_signal(signal.SIGINT)
+        process.wait(timeout=30)
+    except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
+        return
