@@ -1,0 +1,208 @@
+"""Snapshot and split → model-ready shards, with Spark.
+
+The snapshot's packed originals are read once, brought to their shards while still compressed
+(so that little travels), and decoded, fitted and written by the executors. Which image stands
+where is decided beforehand by `pipelines.data.sharding`: the same inputs give the same files,
+bit for bit, whatever machines Spark uses.
+"""
+
+import io
+import logging
+import pkgutil
+from collections.abc import Iterable
+from functools import partial, reduce
+from importlib import import_module
+from operator import add
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+import pandas as pd
+from pydantic import TypeAdapter
+
+from pipelines import errors, imaging
+from pipelines.data import pixel_stats, shard_writer, sharding
+from pipelines.data.pixel_stats import PixelCounts
+from pipelines.data.shard_writer import ShardFailure, ShardJob, ShardReport
+from pipelines.data.sharding import ShardLayout
+from pipelines.data.spark import spark_session, told
+from pipelines.errors import BadImage, MedloopError, NotFound
+from pipelines.outputs import SPLITS, Prepared, Snapshot, Split
+from pipelines.spec import DatasetSpec
+from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+logger = logging.getLogger(__name__)
+
+Counts = dict[str, dict[int, PixelCounts]]
+"""Split → label → level counts."""
+
+
+def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -> Prepared:
+    """Prepare every image of a split; does nothing where the shards stand already.
+
+    Raises:
+        BadImage: an accepted original cannot be decoded or has been altered; names its path.
+        NotFound: the snapshot lacks images that the split names.
+        StackError: Java is missing, or Spark does not start.
+        StoreUnavailable: the store does not answer.
+    """
+    identity = fingerprint(
+        snapshot.id, split.id, spec.image, spec.class_names, spec.split.seed, _code()
+    )
+    path = f"{spec.name}/prepared/{identity}"
+    if (done := standing(context, path, Prepared)) is not None:
+        logger.info("The shards %s stand already", context.store.uri(path))
+        return done
+    images = _images(context, snapshot, split)
+    layout = ShardLayout(spec.image.size)
+    plan = sharding.plan_shards(images, seed=spec.split.seed, shard_rows=layout.shard_rows)
+    plan["label"] = plan["label"].map(spec.class_names.index).astype("int32")
+    prepared = Prepared(
+        dataset=spec.name,
+        id=identity,
+        snapshot=snapshot.path,
+        split=split.path,
+        path=path,
+        rows={name: int((plan["split"] == name).sum()) for name in SPLITS},
+    )
+    with context.store.commit(path) as staging:
+        job = ShardJob(
+            settings=context.settings,
+            folder=staging,
+            image=spec.image,
+            group_rows=layout.group_rows,
+        )
+        shards = _write(spec, context, plan, job)
+        context.store.write_json(f"{staging}/stats.json", _stats(spec, shards))
+        context.store.write_json(f"{staging}/{MANIFEST}", _manifest(spec, prepared, shards))
+    return prepared
+
+
+def _code() -> str:
+    """What decides a pixel's value or place."""
+    parts = [import_module(f"{imaging.__name__}.{m.name}") for m in _modules(imaging)]
+    return code_version(sharding, pixel_stats, shard_writer, *parts)
+
+
+def _modules(package: ModuleType) -> Iterable[pkgutil.ModuleInfo]:
+    return sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name)
+
+
+def _images(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:
+    """The split's images, each with the packed ``file`` that holds its bytes."""
+    index = _read(context, f"{snapshot.path}/index.parquet", ["sha256", "source_path", "file"])
+    rows = _read(
+        context,
+        f"{split.path}/split.parquet",
+        ["sha256", "source_path", "label", "group", "split"],
+    )
+    images = rows[rows["split"].notna()].merge(index, on=["sha256", "source_path"], how="left")
+    if images["file"].isna().any():
+        lost = images.loc[images["file"].isna(), "source_path"]
+        raise NotFound(
+            f"{len(lost)} images of {split.path} are not in {snapshot.path}, such as "
+            f"{lost.iloc[0]}. Split this snapshot anew."
+        )
+    return images
+
+
+def _read(context: Context, path: str, columns: list[str]) -> pd.DataFrame:
+    return pd.read_parquet(io.BytesIO(context.store.read(path)), columns=columns)
+
+
+def _write(
+    spec: DatasetSpec, context: Context, plan: pd.DataFrame, job: ShardJob
+) -> list[ShardReport]:
+    shards = int(plan["shard"].nunique())
+    logger.info("Preparing %d images of %s in %d shards", len(plan), spec.name, shards)
+    with spark_session(context.settings, name=f"prepare {spec.name}") as spark:
+        originals = _originals(spark, context, plan)
+        written = originals.mapInArrow(partial(shard_writer.write_shards, job=job), "report string")
+        with told(spark, what=f"Preparing {spec.name}", tasks=shards):
+            reports = [_accept(row["report"]) for row in written.collect()]
+    _require_all(plan, reports)
+    return sorted(reports, key=lambda report: report.name)
+
+
+def _originals(spark: "SparkSession", context: Context, plan: pd.DataFrame) -> "DataFrame":
+    """The originals of a plan: one partition a shard, its rows in order."""
+    from pyspark.sql import functions as F
+
+    files = [context.store.uri(file) for file in sorted(plan["file"].unique())]
+    packed = spark.read.parquet(*files).select("sha256", "content")
+    places = spark.createDataFrame(plan.drop(columns=["file", "split"]))
+    return (
+        packed.join(F.broadcast(places), "sha256")
+        .repartitionById(int(plan["shard"].nunique()), F.col("shard").cast("int"))
+        .sortWithinPartitions("shard", "position")
+        .select(*shard_writer.ORIGINAL)
+    )
+
+
+def _accept(report: str) -> ShardReport:
+    """A shard's report.
+
+    Raises:
+        MedloopError: the executor reported that it failed.
+    """
+    found = TypeAdapter(ShardReport | ShardFailure).validate_json(report)
+    if isinstance(found, ShardReport):
+        return found
+    if found.error == BadImage.__name__:
+        raise BadImage(str(found.reason), found.message)
+    kind: type[MedloopError] = getattr(errors, found.error)
+    raise kind(found.message)
+
+
+def _require_all(plan: pd.DataFrame, reports: list[ShardReport]) -> None:
+    written = {report.name: report.rows for report in reports}
+    for name, rows in plan.groupby("name").size().items():
+        if written.get(str(name), 0) != rows:
+            raise NotFound(
+                f"{name} got {written.get(str(name), 0)} of its {rows} images: the packed files of "
+                "the snapshot hold others than its index says. Ingest the images again."
+            )
+
+
+def _split_of(report: ShardReport) -> str:
+    return report.name.rpartition("-")[0]
+
+
+def _stats(spec: DatasetSpec, shards: list[ShardReport]) -> dict[str, Any]:
+    """Split → ``all`` (every image together) and ``classes`` (each class), described."""
+    found: Counts = {split: {} for split in SPLITS}
+    for shard in shards:
+        of_split = found[_split_of(shard)]
+        for label, counts in shard.pixel_counts().items():
+            of_split[label] = of_split.get(label, PixelCounts()) + counts
+    return {
+        split: {
+            "all": reduce(add, of_split.values(), PixelCounts()).describe(),
+            "classes": {
+                name: of_split.get(label, PixelCounts()).describe()
+                for label, name in enumerate(spec.class_names)
+            },
+        }
+        for split, of_split in found.items()
+    }
+
+
+def _manifest(spec: DatasetSpec, prepared: Prepared, shards: list[ShardReport]) -> dict[str, Any]:
+    return {
+        "output": prepared.model_dump(mode="json"),
+        "size": spec.image.size,
+        "classes": list(spec.class_names),
+        "splits": {
+            split: {
+                "rows": prepared.rows[split],
+                "files": [
+                    shard.model_dump(mode="json", exclude={"counts"})
+                    for shard in shards
+                    if _split_of(shard) == split
+                ],
+            }
+            for split in SPLITS
+        },
+    }

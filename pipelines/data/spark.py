@@ -1,0 +1,156 @@
+"""The Spark session: local by default, on any master that the settings name.
+
+HDFS is read by ``hdfs://`` URI with the Hadoop client that PySpark ships; no separate Spark or
+Hadoop installation is needed, only Java.
+"""
+
+import logging
+import os
+import re
+import shutil
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.errors import StackError
+from pipelines.settings import PROJECT, Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+logger = logging.getLogger(__name__)
+
+LEAST_JAVA = 17
+ARROW_BATCH_ROWS = 64
+"""Rows that travel between the JVM and Python at a time: originals can be megabytes each."""
+ARROW_BATCH_BYTES = 64 << 20
+SECONDS_BETWEEN_LINES = 3.0
+
+
+@contextmanager
+def spark_session(settings: Settings, *, name: str) -> Iterator["SparkSession"]:
+    """A Spark session, stopped at the end unless it was running before.
+
+    Args:
+        settings: gives master, memory, host and folders.
+        name: what Spark's own tools call the application.
+
+    Raises:
+        StackError: Java is missing or too old, or Spark does not start.
+    """
+    from pyspark.sql import SparkSession
+
+    running = SparkSession.getActiveSession()
+    if running is not None:
+        yield running
+        return
+    require_java()
+    session = _start(settings, name)
+    try:
+        yield session
+    finally:
+        session.stop()
+
+
+def require_java() -> None:
+    """Make sure that the Java that Spark will start is new enough.
+
+    Raises:
+        StackError: there is none, or it is older than Java 17.
+    """
+    java = _java()
+    advice = (
+        f"Spark needs Java {LEAST_JAVA} or newer. Install one (Debian and Ubuntu: apt-get install "
+        f"openjdk-{LEAST_JAVA}-jre-headless) or set JAVA_HOME to one."
+    )
+    if java is None:
+        where = os.environ.get("JAVA_HOME")
+        looked = f"JAVA_HOME={where} holds no bin/java" if where else "No java on PATH"
+        raise StackError(f"{looked}. {advice}")
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', said)
+    if found is None or int(found[1]) < LEAST_JAVA:
+        first_line = (said.strip().splitlines() or ["nothing"])[0]
+        raise StackError(f"{java} -version says {first_line}. {advice}")
+
+
+def _java() -> str | None:
+    home = os.environ.get("JAVA_HOME")
+    if not home:
+        return shutil.which("java")
+    java = Path(home) / "bin" / "java"
+    return str(java) if java.is_file() else None
+
+
+def _start(settings: Settings, name: str) -> "SparkSession":
+    from pyspark.errors import PySparkException
+    from pyspark.sql import SparkSession
+
+    # Only these reach Spark by the environment; whoever set them knows better.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
+    os.environ.setdefault("HADOOP_USER_NAME", settings.hdfs_user)
+    os.environ.setdefault("SPARK_LOCAL_IP", settings.host)
+    logging.getLogger("py4j").setLevel(logging.WARNING)
+    builder = SparkSession.builder.master(settings.spark_master).appName(f"medloop {name}")
+    try:
+        return builder.config(map=_options(settings)).getOrCreate()
+    except (PySparkException, OSError) as error:
+        raise StackError(
+            f"Spark does not start on MEDLOOP_SPARK_MASTER={settings.spark_master}: {error}"
+        ) from error
+
+
+def _options(settings: Settings) -> dict[str, str]:
+    scratch = settings.work / "spark"
+    scratch.mkdir(parents=True, exist_ok=True)
+    quiet = Path(__file__).with_name("log4j2.properties").as_uri()
+    return {
+        "spark.driver.memory": settings.spark_driver_memory,
+        "spark.driver.host": settings.host,
+        "spark.driver.bindAddress": settings.host,
+        # C1 alone starts a fifth sooner; the heavy work is in native libraries and in Python.
+        "spark.driver.extraJavaOptions": (
+            f"-Dlog4j2.configurationFile={quiet} -XX:TieredStopAtLevel=1"
+        ),
+        # The executors' Python imports our code from where it stands.
+        "spark.executorEnv.PYTHONPATH": str(PROJECT),
+        "spark.local.dir": str(scratch),
+        "spark.ui.enabled": "false",
+        "spark.ui.showConsoleProgress": "false",
+        "spark.sql.session.timeZone": "UTC",
+        "spark.sql.execution.arrow.pyspark.enabled": "true",
+        "spark.sql.execution.arrow.maxRecordsPerBatch": str(ARROW_BATCH_ROWS),
+        "spark.sql.execution.arrow.maxBytesPerBatch": str(ARROW_BATCH_BYTES),
+        "spark.sql.parquet.columnarReaderBatchSize": str(ARROW_BATCH_ROWS),
+    }
+
+
+@contextmanager
+def told(session: "SparkSession", *, what: str, tasks: int) -> Iterator[None]:
+    """Log, every few seconds, how many tasks of the running job's last stage have finished.
+
+    Args:
+        session: where the job runs.
+        what: the work, in a few words: ``"Preparing brain_mri"``.
+        tasks: how many tasks the last stage has.
+    """
+    ended = threading.Event()
+    thread = threading.Thread(target=_tell, args=(session, what, tasks, ended), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+
+
+def _tell(session: "SparkSession", what: str, tasks: int, ended: threading.Event) -> None:
+    tracker = session.sparkContext.statusTracker()
+    while not ended.wait(SECONDS_BETWEEN_LINES):
+        stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
+        done = [s.numCompletedTasks for s in stages if s is not None and s.numTasks == tasks]
+        logger.info("%s: %d of %d parts done", what, max(done, default=0), tasks)
