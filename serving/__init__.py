@@ -1,0 +1,1 @@
+"""The prediction service: follows the champion and answers over HTTP, with explanations."""

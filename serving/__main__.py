@@ -1,0 +1,106 @@
+"""``python -m serving``: run the service."""
+
+import argparse
+import os
+import shutil
+import socket
+import sys
+import tempfile
+from pathlib import Path
+
+import psutil
+
+from pipelines.errors import MedloopError, StackError
+from pipelines.release.bundle import read_manifest
+from pipelines.settings import PROJECT, Settings, get_settings
+
+LOOPBACK = ("127.0.0.1", "::1")
+
+
+def main() -> None:
+    """Run the service until it is told to stop; exits 1 after an error of ours."""
+    try:
+        settings = get_settings()
+        run(_parser(settings).parse_args())
+    except MedloopError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+def run(options: argparse.Namespace) -> None:
+    """Check what was asked for, then serve.
+
+    Raises:
+        BundleError: the pinned bundle is none.
+        StackError: the port is taken; the message names who holds it.
+    """
+    if options.bundle:
+        read_manifest(options.bundle)
+    require_free(options.host, options.port)
+    state = tempfile.mkdtemp(prefix="medloop-service-")
+    # BentoML keeps metrics here and wipes them at start: two services must not share it.
+    os.environ["BENTOML_HOME"] = state
+    os.environ["BENTOML_DO_NOT_TRACK"] = "true"
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    try:
+        _serve(options)
+    finally:
+        shutil.rmtree(state, ignore_errors=True)
+
+
+def require_free(host: str, port: int) -> None:
+    """Raises StackError: something listens on the port already."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise StackError(
+                f"Cannot listen on {host}:{port}: {error.strerror} ({_holder(port)}). "
+                "Stop that process, or choose another port with --port or MEDLOOP_SERVICE_PORT."
+            ) from error
+
+
+def _serve(options: argparse.Namespace) -> None:
+    import bentoml
+
+    arguments = {name: getattr(options, name) for name in ("runtime", "workers", "threads")}
+    if options.bundle:
+        arguments["bundle"] = str(options.bundle.absolute())
+    bentoml.serve(
+        "serving.service:Medloop",
+        working_dir=str(PROJECT),
+        host=options.host,
+        port=options.port,
+        blocking=True,
+        args=arguments,
+    )
+
+
+def _holder(port: int) -> str:
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
+            if connection.pid:
+                return f"held by {psutil.Process(connection.pid).name()}, pid {connection.pid}"
+            return "held by another user's process"
+    return "nobody is seen to hold it"
+
+
+def _parser(settings: Settings) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m serving",
+        description="The prediction service: follows each data set's champion in MLflow.",
+    )
+    add = parser.add_argument
+    add("--host", default=settings.host, help="address to listen on (%(default)s)")
+    add("--port", type=int, default=settings.service_port, help="port (%(default)s)")
+    add("--bundle", type=Path, help="serve this bundle folder and ask no registry")
+    add("--workers", type=int, default=1, help="processes (%(default)s)")
+    add("--threads", type=int, default=os.cpu_count() or 1, help="per inference (%(default)s)")
+    add("--runtime", choices=("openvino", "tensorflow"), default="openvino")
+    return parser
+
+
+if __name__ == "__main__":
+    main()

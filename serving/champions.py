@@ -1,0 +1,96 @@
+"""Which predictor answers for which data set, at this moment."""
+
+import os
+import threading
+from datetime import UTC, datetime
+from typing import Literal
+
+from serving.counters import count_swap
+from serving.predictor import Predictor
+from serving.problems import Problem
+from serving.replies import model_info
+from serving.schemas import ModelReply, Refusal
+
+Registry = Literal["following", "unreachable", "not asked yet", "pinned"]
+
+
+class Champions:
+    """The served predictors, swapped whole.
+
+    A request takes its predictor once and keeps it, so a swap never touches what is in flight;
+    the old one is freed when its last request ends. Reading takes no lock: every change puts a
+    new dictionary in place of the old.
+    """
+
+    def __init__(self, registry: Registry = "not asked yet") -> None:
+        self._predictors: dict[str, Predictor] = {}
+        self._refused: dict[str, Refusal] = {}
+        self._registry: Registry = registry
+        self._detail: str | None = None
+        self._changing = threading.Lock()
+
+    def choose(self, dataset: str | None) -> Predictor:
+        """The predictor that answers for a data set; the only one there is for ``None``.
+
+        Raises:
+            Problem: nothing serves yet (503), there is no such data set (404), or several are
+                served and none was named (400).
+        """
+        predictors = self._predictors
+        served = ", ".join(sorted(predictors))
+        if not predictors:
+            message = "No champion serves yet: none was promoted. Run medloop retrain or promote."
+            raise Problem(503, "no_champion", message)
+        if dataset is None:
+            if len(predictors) == 1:
+                return next(iter(predictors.values()))
+            raise Problem(400, "dataset_needed", f"Name the dataset; there are {served}.")
+        if dataset not in predictors:
+            message = f"dataset={dataset!r} has no champion; there are {served}."
+            raise Problem(404, "unknown_dataset", message)
+        return predictors[dataset]
+
+    def serving(self) -> list[Predictor]:
+        """Every served predictor, by data set."""
+        predictors = self._predictors
+        return [predictors[name] for name in sorted(predictors)]
+
+    def of(self, dataset: str) -> Predictor | None:
+        """The predictor that answers for a data set, if any."""
+        return self._predictors.get(dataset)
+
+    def take(self, predictor: Predictor) -> None:
+        """Let a loaded and warmed predictor answer from now on."""
+        with self._changing:
+            self._predictors = {**self._predictors, predictor.dataset: predictor}
+            self._refused = _without(self._refused, predictor.dataset)
+        count_swap(predictor.dataset, predictor.version, outcome="taken")
+
+    def refuse(self, dataset: str, version: int, *, reason: str) -> None:
+        """Note that a new champion was not taken over, and why; the old one goes on."""
+        refusal = Refusal(dataset=dataset, model_version=version, reason=reason, at=_now())
+        with self._changing:
+            self._refused = {**self._refused, dataset: refusal}
+        count_swap(dataset, version, outcome="refused")
+
+    def standing_with(self, registry: Registry, *, detail: str | None = None) -> None:
+        """Note whether the registry can be reached."""
+        self._registry, self._detail = registry, detail
+
+    def report(self) -> ModelReply:
+        """What this process serves and how it stands with the registry."""
+        return ModelReply(
+            models=[model_info(predictor) for predictor in self.serving()],
+            refused=[self._refused[name] for name in sorted(self._refused)],
+            registry=self._registry,
+            registry_detail=self._detail,
+            pid=os.getpid(),
+        )
+
+
+def _without(refused: dict[str, Refusal], dataset: str) -> dict[str, Refusal]:
+    return {name: refusal for name, refusal in refused.items() if name != dataset}
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")

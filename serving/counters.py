@@ -1,0 +1,45 @@
+"""What the service counts for Prometheus, beside BentoML's own figures, at ``/metrics``."""
+
+from prometheus_client import Counter, Histogram
+
+REQUESTS = Counter(
+    "medloop_requests", "Requests answered, by route and outcome.", ["route", "outcome"]
+)
+REFUSALS = Counter("medloop_refused", "Requests refused, by reason.", ["code"])
+PREDICTIONS = Counter(
+    "medloop_predictions",
+    "Images classified, by predicted class.",
+    ["dataset", "model_version", "predicted"],
+)
+CONFIDENCE = Histogram(
+    "medloop_confidence",
+    "Probability of the predicted class.",
+    ["dataset"],
+    buckets=(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
+)
+SWAPS = Counter(
+    "medloop_swaps", "Champions taken over or refused.", ["dataset", "model_version", "outcome"]
+)
+
+
+def count_refusal(code: str) -> None:
+    """Count a request that was refused."""
+    REFUSALS.labels(code).inc()
+
+
+def count_request(route: str, outcome: str) -> None:
+    """Count a request by its route and outcome (``ok`` or ``refused``)."""
+    REQUESTS.labels(route, outcome).inc()
+
+
+def count_prediction(
+    dataset: str, version: int | None, *, predicted: str, confidence: float
+) -> None:
+    """Count one classified image."""
+    PREDICTIONS.labels(dataset, version, predicted).inc()
+    CONFIDENCE.labels(dataset).observe(confidence)
+
+
+def count_swap(dataset: str, version: int | None, *, outcome: str) -> None:
+    """Count a new champion that was taken over (``taken``) or ``refused``."""
+    SWAPS.labels(dataset, version, outcome).inc()

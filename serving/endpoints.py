@@ -1,0 +1,173 @@
+"""What each route does: read the request, ask the model in a worker thread, write the answer."""
+
+import asyncio
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import partial
+from typing import TypeVar
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pipelines.errors import BadImage
+from serving import replies
+from serving.champions import Champions
+from serving.counters import count_prediction
+from serving.limits import Limits
+from serving.predictor import Predictor, Reading
+from serving.problems import Problem
+from serving.schemas import (
+    BatchItem,
+    BatchReply,
+    ClassesReply,
+    ImageError,
+    OverlayFields,
+    PredictFields,
+    Prediction,
+    Wire,
+)
+from serving.uploads import Upload, read_upload
+
+FieldsT = TypeVar("FieldsT", bound=PredictFields)
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What the routes work with."""
+
+    champions: Champions
+    threads: ThreadPoolExecutor
+    limits: Limits
+
+
+async def predict(request: Request) -> Response:
+    """Classify one image."""
+    upload, fields = await _ask(request, PredictFields)
+    predictor = _backend(request).champions.choose(fields.dataset)
+    reading = await _in_thread(request, lambda: predictor.read(_only(upload)))
+    return _json(_prediction(request, predictor, reading))
+
+
+async def predict_batch(request: Request) -> Response:
+    """Classify several images; one that is refused does not spoil the others."""
+    upload, fields = await _ask(request, PredictFields)
+    predictor = _backend(request).champions.choose(fields.dataset)
+    read = partial(_read_or_refuse, predictor)
+    answers = await asyncio.gather(
+        *(_in_thread(request, partial(read, image)) for image in upload.images)
+    )
+    results = [_batch_item(request, predictor, answer) for answer in answers]
+    return _json(BatchReply(results=results, request_id=request.state.request_id))
+
+
+async def gradcam(request: Request) -> Response:
+    """Draw where the model looked, over the image in its own proportions."""
+    upload, fields = await _ask(request, OverlayFields)
+    predictor = _backend(request).champions.choose(fields.dataset)
+    target = predictor.class_index(fields.target)
+
+    def draw() -> tuple[Reading, int, bytes]:
+        reading = predictor.read(_only(upload))
+        shown = reading.best if target is None else target
+        return reading, shown, predictor.overlay(reading, shown, opacity=fields.opacity)
+
+    reading, shown, png = await _in_thread(request, draw)
+    prediction = _prediction(request, predictor, reading)
+    headers = replies.overlay_headers(prediction, predictor.class_names[shown])
+    return Response(png, media_type="image/png", headers=headers)
+
+
+async def explain(request: Request) -> Response:
+    """Classify one image and say why: overlay and educational text in one answer."""
+    upload, fields = await _ask(request, OverlayFields)
+    predictor = _backend(request).champions.choose(fields.dataset)
+    target = predictor.class_index(fields.target)
+
+    def draw() -> tuple[Reading, int, str]:
+        reading = predictor.read(_only(upload))
+        shown = reading.best if target is None else target
+        png = predictor.overlay(reading, shown, opacity=fields.opacity)
+        return reading, shown, replies.data_uri(png)
+
+    reading, shown, overlay = await _in_thread(request, draw)
+    prediction = _prediction(request, predictor, reading)
+    return _json(replies.explanation(predictor, prediction, shown=shown, overlay=overlay))
+
+
+async def classes(request: Request) -> Response:
+    """Every served data set and the classes its model tells apart."""
+    predictors = _backend(request).champions.serving()
+    return _json(ClassesReply(datasets=[replies.classes_of(p) for p in predictors]))
+
+
+async def model(request: Request) -> Response:
+    """Which model answers for each data set, where it came from, and what was refused."""
+    return _json(_backend(request).champions.report())
+
+
+def _backend(request: Request) -> Backend:
+    backend: Backend = request.app.state.backend
+    return backend
+
+
+async def _ask(request: Request, model: type[FieldsT]) -> tuple[Upload, FieldsT]:
+    """The images and the checked fields of a request."""
+    upload = await read_upload(request, _backend(request).limits)
+    try:
+        return upload, model.model_validate(upload.fields)
+    except ValidationError as error:
+        raise _bad_field(error, model) from error
+
+
+def _bad_field(error: ValidationError, model: type[Wire]) -> Problem:
+    first = error.errors()[0]
+    name = ".".join(str(part) for part in first["loc"])
+    known = ", ".join(model.model_fields)
+    if first["type"] == "extra_forbidden":
+        return Problem(400, "unknown_field", f"There is no field {name!r}; fields: image, {known}.")
+    return Problem(422, "bad_field", f"{name}={first['input']!r}: {first['msg']}.")
+
+
+def _only(upload: Upload) -> bytes:
+    if len(upload.images) > 1:
+        message = f"{len(upload.images)} images came; send one, or all to /predict/batch."
+        raise Problem(400, "one_image_only", message)
+    return upload.images[0]
+
+
+def _read_or_refuse(predictor: Predictor, image: bytes) -> Reading | BadImage:
+    try:
+        return predictor.read(image)
+    except BadImage as error:
+        return error
+
+
+def _batch_item(request: Request, predictor: Predictor, answer: Reading | BadImage) -> BatchItem:
+    if isinstance(answer, BadImage):
+        return BatchItem(error=ImageError(code=answer.reason, message=str(answer)))
+    return BatchItem(prediction=_prediction(request, predictor, answer))
+
+
+def _prediction(request: Request, predictor: Predictor, reading: Reading) -> Prediction:
+    """The answer in words, counted."""
+    answer = replies.prediction(predictor, reading, request_id=request.state.request_id)
+    count_prediction(
+        answer.dataset,
+        answer.model_version,
+        predicted=answer.class_name,
+        confidence=answer.confidence,
+    )
+    return answer
+
+
+async def _in_thread(request: Request, work: Callable[[], ResultT]) -> ResultT:
+    """Run work that decodes or infers off the event loop (both let go of the interpreter lock)."""
+    loop = asyncio.get_running_loop()
+    return await loop.run_in_executor(_backend(request).threads, work)
+
+
+def _json(answer: Wire) -> Response:
+    return Response(answer.model_dump_json(by_alias=True), media_type="application/json")

@@ -1,0 +1,131 @@
+"""Follows the registry: a new champion is fetched, loaded beside the old, warmed, swapped in."""
+
+import json
+import logging
+import threading
+from collections.abc import Callable
+from pathlib import Path
+
+from pipelines.errors import BundleError, MedloopError, Unavailable
+from pipelines.settings import Settings
+from pipelines.spec import spec_names
+from pipelines.stage import Context
+from serving.champions import Champions
+from serving.predictor import Predictor
+
+logger = logging.getLogger(__name__)
+
+
+class Follower:
+    """Keeps `Champions` what the registry says, from a thread of its own.
+
+    Whatever goes wrong (the registry away, a broken bundle, a full disk), what serves goes on
+    serving. The last good bundle of each data set is remembered on disk, so that a restart
+    needs no registry.
+
+    Args:
+        champions: what to keep up to date.
+        context: the installation.
+        load: loads, verifies and warms a bundle folder; raises BundleError.
+    """
+
+    def __init__(
+        self, champions: Champions, context: Context, *, load: Callable[[Path], Predictor]
+    ) -> None:
+        self._champions = champions
+        self._context = context
+        self._load = load
+        self._refused: dict[str, int] = {}
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
+
+    def restore(self) -> None:
+        """Serve the last good bundle of each data set, without asking the registry."""
+        for dataset in spec_names():
+            folder = recall(self._context.settings, dataset)
+            if folder is None:
+                continue
+            try:
+                self._champions.take(self._load(folder))
+                logger.info("%s: serving the last good bundle, %s", dataset, folder)
+            except MedloopError as error:
+                logger.warning("%s: the last good bundle is not usable: %s", dataset, error)
+
+    def start(self) -> None:
+        """Begin to follow."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop following; returns at once."""
+        self._stopping.set()
+
+    def look(self) -> None:
+        """Ask the registry once about every data set, and take over what is new."""
+        for dataset in spec_names():
+            if self._stopping.is_set():
+                return
+            try:
+                self._look_at(dataset)
+            except Unavailable as error:
+                self._note_unreachable(error)
+                return
+            except Exception:
+                logger.exception("%s: cannot follow the champion; will try again", dataset)
+        self._champions.standing_with("following")
+
+    def _follow(self) -> None:
+        while not self._stopping.is_set():
+            self.look()
+            self._stopping.wait(self._context.settings.champion_poll_seconds)
+
+    def _look_at(self, dataset: str) -> None:
+        from pipelines.release import registry  # takes seconds to import
+
+        champion = registry.champion(self._context, dataset)
+        if champion is None or self._refused.get(dataset) == champion.version:
+            return
+        serving = self._champions.of(dataset)
+        if serving and serving.bundle.manifest.model_version == champion.version:
+            return
+        logger.info("%s: version %s is the champion; loading it", dataset, champion.version)
+        try:
+            folder = registry.fetch(self._context, dataset, champion.version)
+            self._champions.take(self._load(folder))
+        except BundleError as error:
+            self._refuse(dataset, champion.version, error)
+            return
+        remember(self._context.settings, dataset, folder)
+        logger.info("%s: version %s serves", dataset, champion.version)
+
+    def _refuse(self, dataset: str, version: int, error: BundleError) -> None:
+        self._refused[dataset] = version
+        self._champions.refuse(dataset, version, reason=str(error))
+        logger.error("%s: version %s is refused, the old one goes on: %s", dataset, version, error)
+
+    def _note_unreachable(self, error: Unavailable) -> None:
+        logger.warning("The registry cannot be reached; what serves goes on: %s", error)
+        self._champions.standing_with("unreachable", detail=str(error))
+
+
+def remember(settings: Settings, dataset: str, folder: Path) -> None:
+    """Note the bundle that serves, for the next start."""
+    note = _note(settings, dataset)
+    note.parent.mkdir(parents=True, exist_ok=True)
+    part = note.with_name(f".{note.name}.{threading.get_native_id()}")
+    part.write_text(json.dumps({"bundle": str(folder)}) + "\n", encoding="utf-8")
+    part.replace(note)
+
+
+def recall(settings: Settings, dataset: str) -> Path | None:
+    """The bundle that served last, if it was noted."""
+    try:
+        return Path(json.loads(_note(settings, dataset).read_text("utf-8"))["bundle"])
+    except FileNotFoundError:
+        return None
+    except (ValueError, KeyError, TypeError) as error:
+        logger.warning("%s is unreadable (%s); it is ignored", _note(settings, dataset), error)
+        return None
+
+
+def _note(settings: Settings, dataset: str) -> Path:
+    return settings.home / "service" / f"{dataset}.json"

@@ -1,0 +1,145 @@
+"""The table of routes, and the OpenAPI document made from it."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.metadata import version
+from typing import Any, Literal
+
+from pydantic.json_schema import models_json_schema
+from starlette.requests import Request
+from starlette.responses import Response
+
+from serving import endpoints, schemas
+from serving.schemas import Wire
+
+REF = "#/components/schemas/{model}"
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """One route: what is asked, what answers."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    handler: Callable[[Request], Awaitable[Response]]
+    reply: type[Wire] | Literal["image/png"]
+    fields: type[Wire] | None = None
+    images: Literal["none", "one", "several"] = "none"
+
+    @property
+    def summary(self) -> str:
+        return (self.handler.__doc__ or "").strip()
+
+
+ENDPOINTS = (
+    Endpoint(
+        "POST", "/predict", endpoints.predict, schemas.Prediction, schemas.PredictFields, "one"
+    ),
+    Endpoint(
+        "POST",
+        "/predict/batch",
+        endpoints.predict_batch,
+        schemas.BatchReply,
+        schemas.PredictFields,
+        "several",
+    ),
+    Endpoint("POST", "/gradcam", endpoints.gradcam, "image/png", schemas.OverlayFields, "one"),
+    Endpoint(
+        "POST", "/explain", endpoints.explain, schemas.Explanation, schemas.OverlayFields, "one"
+    ),
+    Endpoint("GET", "/classes", endpoints.classes, schemas.ClassesReply),
+    Endpoint("GET", "/model", endpoints.model, schemas.ModelReply),
+)
+
+REFUSALS = {
+    "400": "The request is not put together as it should be",
+    "404": "No such data set",
+    "408": "The body took too long to arrive",
+    "413": "Too much: bytes, pixels or images",
+    "415": "Not an image, or not sent as one",
+    "422": "The image cannot be read, or a field's value cannot be used",
+    "503": "No champion serves yet",
+}
+HEALTH = {
+    "/livez": "Whether the process lives.",
+    "/readyz": "Whether it takes requests (with or without a champion).",
+    "/metrics": "Figures for Prometheus.",
+}
+
+
+@lru_cache
+def document() -> dict[str, Any]:
+    """The OpenAPI 3.1 document of the service."""
+    models: set[type[Wire]] = {schemas.ErrorReply}
+    for endpoint in ENDPOINTS:
+        models |= {m for m in (endpoint.reply, endpoint.fields) if isinstance(m, type)}
+    ordered = sorted(models, key=lambda model: model.__name__)
+    _, definitions = models_json_schema(
+        [(model, "serialization") for model in ordered], ref_template=REF
+    )
+    return {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Medloop",
+            "version": version("medloop"),
+            "description": "Medical-image classification with Grad-CAM explanations. "
+            "For research and education; not a medical device.",
+        },
+        "paths": {e.path: {e.method.lower(): _operation(e)} for e in ENDPOINTS}
+        | {path: {"get": _health(text)} for path, text in HEALTH.items()},
+        "components": {"schemas": definitions["$defs"]},
+    }
+
+
+def _operation(endpoint: Endpoint) -> dict[str, Any]:
+    operation: dict[str, Any] = {
+        "operationId": endpoint.handler.__name__,
+        "summary": endpoint.summary,
+        "responses": {"200": {"description": "The answer", "content": _reply(endpoint)}},
+    }
+    if endpoint.fields:
+        operation["parameters"] = _parameters(endpoint.fields)
+        operation["requestBody"] = _body(endpoint)
+        error = {"application/json": {"schema": _ref(schemas.ErrorReply)}}
+        operation["responses"] |= {
+            status: {"description": text, "content": error} for status, text in REFUSALS.items()
+        }
+    return operation
+
+
+def _reply(endpoint: Endpoint) -> dict[str, Any]:
+    if isinstance(endpoint.reply, type):
+        return {"application/json": {"schema": _ref(endpoint.reply)}}
+    return {endpoint.reply: {"schema": {"type": "string", "format": "binary"}}}
+
+
+def _parameters(fields: type[Wire]) -> list[dict[str, Any]]:
+    properties = fields.model_json_schema()["properties"]
+    return [
+        {"name": name, "in": "query", "required": False, "schema": schema}
+        for name, schema in properties.items()
+    ]
+
+
+def _body(endpoint: Endpoint) -> dict[str, Any]:
+    assert endpoint.fields
+    file: dict[str, Any] = {"type": "string", "format": "binary"}
+    image = file if endpoint.images == "one" else {"type": "array", "items": file}
+    form = {
+        "type": "object",
+        "required": ["image"],
+        "properties": {"image": image} | endpoint.fields.model_json_schema()["properties"],
+    }
+    return {
+        "required": True,
+        "content": {"multipart/form-data": {"schema": form}, "image/*": {"schema": file}},
+    }
+
+
+def _health(text: str) -> dict[str, Any]:
+    return {"summary": text, "responses": {"200": {"description": "Yes"}}}
+
+
+def _ref(model: type[Wire]) -> dict[str, str]:
+    return {"$ref": REF.format(model=model.__name__)}

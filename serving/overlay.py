@@ -1,0 +1,82 @@
+"""A heat map over the picture it explains, in the picture's own proportions."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.imaging.body import body_box
+from pipelines.spec import ImageSpec
+
+LONGEST_SIDE = 1024
+"""Larger pictures are drawn at this size, so that an answer stays small."""
+PNG_EFFORT = 1
+
+
+def draw(
+    picture: NDArray[np.uint8], heat: NDArray[np.float32], *, image: ImageSpec, opacity: float
+) -> bytes:
+    """Draw a heat map over a picture.
+
+    The colour's strength follows the heat: where the model saw nothing for the class, the
+    picture stays as it is.
+
+    Args:
+        picture: uint8 (height, width, 3), RGB, as decoded.
+        heat: float32 (h, w), 0 to 1, over the model's square input.
+        image: how the picture became that square.
+        opacity: 0 (the picture alone) to 1.
+
+    Returns:
+        A PNG of the picture's proportions, its longer side at most 1,024 pixels.
+    """
+    placed = place(heat, picture, image)
+    scale = min(1.0, LONGEST_SIDE / max(picture.shape[:2]))
+    if scale < 1:
+        size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
+        placed = np.asarray(cv2.resize(placed, size, interpolation=cv2.INTER_AREA), np.float32)
+    strength = (opacity * placed)[..., None]
+    colours = _palette()[(placed * 255).astype(np.uint8)]
+    blended = picture * (1 - strength) + colours * strength
+    bgr = np.round(blended).astype(np.uint8)[..., ::-1]
+    done, png = cv2.imencode(".png", bgr, [cv2.IMWRITE_PNG_COMPRESSION, PNG_EFFORT])
+    assert done
+    return png.tobytes()
+
+
+def place(
+    heat: NDArray[np.float32], picture: NDArray[np.uint8], image: ImageSpec
+) -> NDArray[np.float32]:
+    """Take a map over the model's square input back to the picture: `imaging.fit` undone.
+
+    Returns:
+        float32 (height, width) of the picture; 0 where the model did not look.
+    """
+    placed = np.zeros(picture.shape[:2], np.float32)
+    box = (0, placed.shape[0], 0, placed.shape[1])
+    top, bottom, left, right = body_box(picture) if image.crop == "body" else box
+    seen = placed[top:bottom, left:right]
+    height, width = seen.shape
+    square = np.asarray(cv2.resize(heat, (image.size, image.size)), np.float32)
+    if image.resize == "pad":
+        square = _without_padding(square, height, width)
+    seen[:] = np.clip(cv2.resize(square, (width, height)), 0, 1)
+    return placed
+
+
+def _without_padding(square: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
+    """The part of a padded square that shows a picture of (height, width)."""
+    size, longer = square.shape[0], max(height, width)
+    inner_height = max(1, round(height * size / longer))
+    inner_width = max(1, round(width * size / longer))
+    top, left = (size - inner_height) // 2, (size - inner_width) // 2
+    return square[top : top + inner_height, left : left + inner_width]
+
+
+@lru_cache
+def _palette() -> NDArray[np.uint8]:
+    """256 colours from cold to warm (Turbo), RGB."""
+    ramp = np.arange(256, dtype=np.uint8)[:, None]
+    return np.asarray(cv2.applyColorMap(ramp, cv2.COLORMAP_TURBO)[:, 0, ::-1], np.uint8)

@@ -1,0 +1,166 @@
+"""One loaded bundle: bytes in, prediction and explanation out."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pipelines.evaluation.gradcam import class_activation
+
+from pipelines.errors import BadImage, BundleError
+from pipelines.imaging import Limits as ImageLimits
+from pipelines.imaging import decode, fit
+from pipelines.release.bundle import Bundle, load_bundle
+from serving import overlay
+from serving.problems import Problem
+from serving.runtimes import Runtime, RuntimeName, open_runtime
+
+CANARY_TOLERANCE = 1e-3
+"""Largest difference of a probability from what the bundle says its canary images give."""
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What the model saw in one image."""
+
+    picture: NDArray[np.uint8]
+    """(height, width, 3), as decoded."""
+    probabilities: NDArray[np.float32]
+    """(classes,), summing to 1."""
+    features: NDArray[np.float32]
+    """(h, w, k), the last feature map."""
+    best: int
+    """The class decided for."""
+
+
+@dataclass(frozen=True)
+class Predictor:
+    """A bundle ready to answer; immutable, so a request keeps the one it began with."""
+
+    bundle: Bundle
+    runtime: Runtime
+    runtime_name: RuntimeName
+    loaded_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
+
+    @property
+    def dataset(self) -> str:
+        return self.bundle.manifest.dataset
+
+    @property
+    def version(self) -> int | None:
+        """Version of the registered model; ``None`` before it has one."""
+        return self.bundle.manifest.model_version
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        return self.bundle.manifest.class_names
+
+    def class_index(self, name: str | None) -> int | None:
+        """Position of a class in the model's outputs; ``None`` for no name.
+
+        Raises:
+            Problem: there is no such class (422).
+        """
+        if name is None:
+            return None
+        if name not in self.class_names:
+            known = ", ".join(self.class_names)
+            raise Problem(422, "unknown_class", f"target={name!r} is no class; there are {known}.")
+        return self.class_names.index(name)
+
+    def read(self, data: bytes) -> Reading:
+        """Decode and classify one image.
+
+        Raises:
+            BadImage: the bytes are no picture within the data set's limits.
+        """
+        manifest = self.bundle.manifest
+        picture = decode(data, limits=_limits(self.bundle))
+        batch = fit(picture, manifest.image)[None].astype(np.float32)
+        outputs = self.runtime(batch)
+        probabilities = self._calibrated(outputs["probabilities"][0], outputs["logits"][0])
+        return Reading(
+            picture, probabilities, outputs["features"][0], best=self._decide(probabilities)
+        )
+
+    def overlay(self, reading: Reading, target: int, *, opacity: float) -> bytes:
+        """A PNG of the picture with warm colours where the model found support for a class."""
+        heat = class_activation(reading.features, self.bundle.head, target)
+        image = self.bundle.manifest.image
+        return overlay.draw(reading.picture, heat, image=image, opacity=opacity)
+
+    def _calibrated(
+        self, probabilities: NDArray[np.float32], logits: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        temperature = self.bundle.manifest.temperature
+        if temperature == 1:
+            return probabilities
+        scaled = np.exp((logits - logits.max()) / temperature)
+        return np.asarray(scaled / scaled.sum(), np.float32)
+
+    def _decide(self, probabilities: NDArray[np.float32]) -> int:
+        """The class that exceeds its threshold by the largest factor; the likeliest if none
+        are set. For two classes with thresholds t and 1 - t this is p > t."""
+        thresholds = self.bundle.manifest.thresholds
+        if thresholds is None:
+            return int(probabilities.argmax())
+        limits = np.array([thresholds[name] for name in self.class_names])
+        return int((probabilities / limits).argmax())
+
+
+def open_predictor(folder: Path, runtime: RuntimeName, *, cache: Path, threads: int) -> Predictor:
+    """Load a bundle, verify it, and warm it with its own canary images.
+
+    Raises:
+        BundleError: it is altered, cannot be loaded, or does not answer as it says it does.
+    """
+    bundle = load_bundle(folder)
+    _require_thresholds(bundle)
+    model = open_runtime(bundle, runtime, cache=cache, threads=threads)
+    predictor = Predictor(bundle, model, runtime)
+    warm(predictor)
+    return predictor
+
+
+def warm(predictor: Predictor) -> None:
+    """Ask a predictor its bundle's canary images, explanation included.
+
+    Raises:
+        BundleError: an answer is not the expected one, or there is none.
+    """
+    bundle = predictor.bundle
+    if not bundle.canary:
+        raise BundleError(f"Bundle {bundle.folder}: it holds no canary images to warm it with.")
+    for image in bundle.canary:
+        where = f"Bundle {bundle.folder}: canary {image.file}"
+        try:
+            reading = predictor.read((bundle.folder / image.file).read_bytes())
+        except (BadImage, OSError) as error:
+            raise BundleError(f"{where} cannot be read: {error}") from error
+        expected = np.array([image.probabilities[name] for name in predictor.class_names])
+        apart = float(np.abs(expected - reading.probabilities).max())
+        if not apart <= CANARY_TOLERANCE:
+            raise BundleError(
+                f"{where}: a probability differs by {apart:.4f} from the expected one; "
+                f"at most {CANARY_TOLERANCE} is taken."
+            )
+        predictor.overlay(reading, reading.best, opacity=0.5)
+
+
+def _require_thresholds(bundle: Bundle) -> None:
+    thresholds = bundle.manifest.thresholds
+    if thresholds is None:
+        return
+    for name in bundle.manifest.class_names:
+        if not thresholds.get(name, 0) > 0:
+            raise BundleError(f"Bundle {bundle.folder}: thresholds need {name!r}, above 0.")
+
+
+def _limits(bundle: Bundle) -> ImageLimits:
+    limits = bundle.manifest.limits
+    return ImageLimits(
+        max_bytes=int(limits.max_megabytes * 2**20),
+        max_pixels=int(limits.max_megapixels * 1e6),
+        min_side=limits.min_side,
+    )

@@ -1,0 +1,92 @@
+"""What the model saw, in the words of the service's answers."""
+
+import base64
+
+from serving.predictor import Predictor, Reading
+from serving.schemas import (
+    ClassInfo,
+    DatasetClasses,
+    Explanation,
+    ModelInfo,
+    Prediction,
+)
+
+
+def prediction(predictor: Predictor, reading: Reading, *, request_id: str) -> Prediction:
+    """A reading as the answer of ``/predict``."""
+    manifest = predictor.bundle.manifest
+    decided = manifest.classes[reading.best]
+    shares = [float(share) for share in reading.probabilities.clip(0, 1)]
+    return Prediction(
+        dataset=manifest.dataset,
+        dataset_title=manifest.title,
+        model_version=predictor.version,
+        class_name=decided.name,
+        title=decided.title,
+        finding=decided.finding,
+        confidence=shares[reading.best],
+        probabilities=dict(zip(predictor.class_names, shares, strict=True)),
+        synthetic=manifest.synthetic,
+        disclaimer=manifest.disclaimer,
+        request_id=request_id,
+    )
+
+
+def explanation(
+    predictor: Predictor, answer: Prediction, *, shown: int, overlay: str
+) -> Explanation:
+    """A prediction with its overlay and the text on the class that was explained."""
+    explained = predictor.bundle.manifest.classes[shown]
+    return Explanation(
+        prediction=answer, target=explained.name, overlay=overlay, about=explained.about
+    )
+
+
+def overlay_headers(answer: Prediction, target: str) -> dict[str, str]:
+    """What an overlay shows, as HTTP headers beside the picture."""
+    return {
+        "X-Medloop-Dataset": answer.dataset,
+        "X-Medloop-Model-Version": str(answer.model_version or "unregistered"),
+        "X-Medloop-Class": answer.class_name,
+        "X-Medloop-Confidence": f"{answer.confidence:.6f}",
+        "X-Medloop-Target": target,
+        "X-Medloop-Synthetic": str(answer.synthetic).lower(),
+    }
+
+
+def data_uri(png: bytes) -> str:
+    """A PNG as an address that a page can show."""
+    return "data:image/png;base64," + base64.b64encode(png).decode("ascii")
+
+
+def classes_of(predictor: Predictor) -> DatasetClasses:
+    """The classes a model tells apart."""
+    manifest = predictor.bundle.manifest
+    return DatasetClasses(
+        dataset=manifest.dataset,
+        title=manifest.title,
+        synthetic=manifest.synthetic,
+        disclaimer=manifest.disclaimer,
+        classes=[
+            ClassInfo(name=c.name, title=c.title, finding=c.finding, about=c.about)
+            for c in manifest.classes
+        ],
+    )
+
+
+def model_info(predictor: Predictor) -> ModelInfo:
+    """A model and where it came from."""
+    manifest = predictor.bundle.manifest
+    return ModelInfo(
+        dataset=manifest.dataset,
+        model_version=predictor.version,
+        run_id=manifest.run_id,
+        candidate=manifest.candidate,
+        snapshot=manifest.snapshot,
+        split=manifest.split,
+        git_commit=manifest.git_commit,
+        metrics=manifest.metrics,
+        runtime=predictor.runtime_name,
+        image_size=manifest.image.size,
+        loaded_at=predictor.loaded_at,
+    )

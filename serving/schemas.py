@@ -1,0 +1,165 @@
+"""The service's questions and answers, as they go over the wire (and into the OpenAPI page)."""
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Probability = Annotated[float, Field(ge=0, le=1)]
+
+
+class Wire(BaseModel):
+    """A message: immutable, and closed to fields it does not know."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        frozen=True,
+        populate_by_name=True,
+        protected_namespaces=(),
+        use_attribute_docstrings=True,
+    )
+
+
+class PredictFields(Wire):
+    """Text fields that go with an image; each may also stand in the query."""
+
+    dataset: str | None = None
+    """Which model to ask; may be left out where only one data set is served."""
+
+
+class OverlayFields(PredictFields):
+    """What an overlay should show."""
+
+    target: str | None = None
+    """The class to explain; the predicted one if left out."""
+    opacity: Probability = 0.45
+    """How strongly the colours cover the image."""
+
+
+class Prediction(Wire):
+    """What one model says about one image."""
+
+    dataset: str
+    dataset_title: str
+    model_version: int | None
+    """Version in the registry; null for a bundle that has none yet."""
+    class_name: str = Field(alias="class")
+    title: str
+    """The class's name as a person reads it."""
+    finding: bool
+    """Whether this class is a finding (not the healthy or unremarkable one)."""
+    confidence: Probability
+    probabilities: dict[str, Probability]
+    synthetic: bool
+    """Whether the model was trained on images drawn by a program."""
+    disclaimer: str
+    request_id: str
+
+
+class ImageError(Wire):
+    """Why one image of a batch was refused."""
+
+    code: str
+    message: str
+
+
+class BatchItem(Wire):
+    """One image's answer in a batch: a prediction, or why there is none."""
+
+    prediction: Prediction | None = None
+    error: ImageError | None = None
+
+
+class BatchReply(Wire):
+    """Answers in the order of the images."""
+
+    results: list[BatchItem]
+    request_id: str
+
+
+class Explanation(Wire):
+    """A prediction with its reasons."""
+
+    prediction: Prediction
+    target: str
+    """The class the overlay explains."""
+    overlay: str
+    """PNG as a data URI: the image with warm colours where the model looked."""
+    about: str
+    """Educational text on the target class."""
+
+
+class ClassInfo(Wire):
+    """A class a model tells apart."""
+
+    name: str
+    title: str
+    finding: bool
+    about: str
+
+
+class DatasetClasses(Wire):
+    """The classes of one served data set."""
+
+    dataset: str
+    title: str
+    synthetic: bool
+    disclaimer: str
+    classes: list[ClassInfo]
+
+
+class ClassesReply(Wire):
+    """Every served data set with its classes."""
+
+    datasets: list[DatasetClasses]
+
+
+class ModelInfo(Wire):
+    """The model that answers for a data set, and where it came from."""
+
+    dataset: str
+    model_version: int | None
+    run_id: str
+    candidate: str
+    snapshot: str
+    split: str
+    git_commit: str
+    metrics: dict[str, float]
+    runtime: str
+    image_size: int
+    loaded_at: str
+    """UTC, ISO 8601."""
+
+
+class Refusal(Wire):
+    """A champion that was not taken over."""
+
+    dataset: str
+    model_version: int
+    reason: str
+    at: str
+    """UTC, ISO 8601."""
+
+
+class ModelReply(Wire):
+    """What this process serves and how it stands with the registry."""
+
+    models: list[ModelInfo]
+    refused: list[Refusal]
+    registry: Literal["following", "unreachable", "not asked yet", "pinned"]
+    registry_detail: str | None
+    """Why the registry cannot be reached, where it cannot."""
+    pid: int
+
+
+class ErrorDetail(Wire):
+    """What went wrong."""
+
+    code: str
+    message: str
+
+
+class ErrorReply(Wire):
+    """The one shape of every refusal."""
+
+    error: ErrorDetail
+    request_id: str

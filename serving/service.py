@@ -1,0 +1,74 @@
+"""The BentoML service: one process that answers for every data set with a champion.
+
+python -m serving            (or: bentoml serve serving.service:Medloop)
+"""
+
+import logging
+import os
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import bentoml
+from pydantic import BaseModel, Field
+
+from pipelines.settings import get_settings
+from pipelines.stage import default_context
+from serving.app import build_app
+from serving.champions import Champions
+from serving.endpoints import Backend
+from serving.follower import Follower
+from serving.limits import Limits
+from serving.predictor import open_predictor
+from serving.runtimes import RuntimeName
+from serving.supervised import end_with_parent
+
+logger = logging.getLogger(__name__)
+
+
+class Arguments(BaseModel):
+    """How one service is run (``bentoml serve --arg name=value``)."""
+
+    bundle: Path | None = None
+    """Serve this bundle and ask no registry."""
+    runtime: RuntimeName = "openvino"
+    workers: int = Field(default=1, ge=1)
+    threads: int = Field(default=os.cpu_count() or 1, ge=1)
+    """Processor threads of one inference, and how many images are worked on at once."""
+
+
+arguments = bentoml.use_arguments(Arguments)
+routes = build_app()
+
+
+@bentoml.service(name="medloop", workers=arguments.workers, traffic={"timeout": 120})
+@bentoml.asgi_app(routes, path="/")
+class Medloop:
+    """Loads what served last, then follows the champion in the background."""
+
+    def __init__(self) -> None:
+        end_with_parent()
+        load = partial(
+            open_predictor,
+            runtime=arguments.runtime,
+            cache=get_settings().cache,
+            threads=arguments.threads,
+        )
+        self._threads = ThreadPoolExecutor(arguments.threads, thread_name_prefix="inference")
+        self._follower: Follower | None = None
+        if arguments.bundle:
+            champions = Champions("pinned")
+            champions.take(load(arguments.bundle))
+        else:
+            champions = Champions()
+            self._follower = Follower(champions, default_context(), load=load)
+            self._follower.restore()
+            self._follower.start()
+        routes.attach(Backend(champions, self._threads, Limits()))
+
+    @bentoml.on_shutdown  # type: ignore[untyped-decorator]
+    def close(self) -> None:
+        """Stop following; requests in flight have ended by now."""
+        if self._follower:
+            self._follower.stop()
+        self._threads.shutdown(wait=True)

@@ -1,0 +1,151 @@
+"""Requests → image bytes and fields, from a raw body or a multipart form.
+
+A form is taken apart in memory with python-multipart's parser: no temporary files, and a text
+value is never anything but text (in particular no address to fetch an image from).
+"""
+
+from dataclasses import dataclass, field
+
+from python_multipart.exceptions import MultipartParseError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import Request
+
+from serving.limits import Limits, read_body
+from serving.problems import Problem
+
+RAW_TYPES = ("image/", "application/dicom", "application/octet-stream")
+MAX_TEXT_BYTES = 1_000
+MAX_FIELDS = 16
+HOW_TO_SEND = (
+    "Send multipart/form-data with a file in the field 'image', or the image itself as the body "
+    "with a Content-Type of image/…"
+)
+
+
+@dataclass(frozen=True)
+class Upload:
+    """What a client sent."""
+
+    images: tuple[bytes, ...]
+    fields: dict[str, str]
+
+
+@dataclass
+class _Part:
+    """One part of a form, as it is being read."""
+
+    headers: dict[bytes, bytes] = field(default_factory=dict)
+    data: bytearray = field(default_factory=bytearray)
+    header_name: bytearray = field(default_factory=bytearray)
+    header_value: bytearray = field(default_factory=bytearray)
+
+    @property
+    def disposition(self) -> dict[bytes, bytes]:
+        return parse_options_header(self.headers.get(b"content-disposition"))[1]
+
+    @property
+    def name(self) -> str:
+        return self.disposition.get(b"name", b"").decode("utf-8", "replace")
+
+    @property
+    def is_file(self) -> bool:
+        sent_as = self.headers.get(b"content-type", b"").decode("latin-1").lower()
+        return b"filename" in self.disposition or sent_as.startswith(RAW_TYPES)
+
+
+async def read_upload(request: Request, limits: Limits) -> Upload:
+    """The images and text fields of a request; fields may also stand in the query.
+
+    Raises:
+        Problem: the body is too large, too slow, no form and no image, or has no image in it.
+    """
+    content_type = request.headers.get("content-type", "")
+    kind, options = parse_options_header(content_type)
+    body = await read_body(request, limits)
+    fields = dict(request.query_params)
+    if kind == b"multipart/form-data":
+        boundary = options.get(b"boundary")
+        if not boundary:
+            message = "The multipart Content-Type has no boundary; let the HTTP library set it."
+            raise Problem(400, "bad_multipart", message)
+        upload = _from_form(_parts(body, boundary, limits))
+        return _with_images(upload.images, {**fields, **upload.fields}, limits)
+    if content_type.lower().startswith(RAW_TYPES):
+        return _with_images((body,) if body else (), fields, limits)
+    sent = f"a body of type {content_type!r}" if content_type else "a body without a type"
+    raise Problem(415, "unsupported_type", f"Got {sent}. {HOW_TO_SEND}.")
+
+
+def _with_images(images: tuple[bytes, ...], fields: dict[str, str], limits: Limits) -> Upload:
+    if not images:
+        raise Problem(400, "no_image", f"There is no image in the request. {HOW_TO_SEND}.")
+    if len(images) > limits.images:
+        message = f"{len(images)} images in one request; at most {limits.images} are taken."
+        raise Problem(413, "too_many_images", message)
+    return Upload(images, fields)
+
+
+def _from_form(parts: list[_Part]) -> Upload:
+    images: list[bytes] = []
+    fields: dict[str, str] = {}
+    for part in parts:
+        if part.name == "image":
+            if not part.is_file:
+                message = "The field 'image' holds text; send the file itself (curl: -F image=@f)."
+                raise Problem(415, "not_a_file", message)
+            images.append(bytes(part.data))
+        elif part.is_file:
+            message = f"A file came in the field {part.name!r}; send it in the field 'image'."
+            raise Problem(400, "unknown_field", message)
+        elif len(part.data) > MAX_TEXT_BYTES:
+            message = f"The field {part.name!r} is longer than {MAX_TEXT_BYTES} bytes."
+            raise Problem(413, "field_too_large", message)
+        else:
+            fields[part.name] = part.data.decode("utf-8", "replace")
+    return Upload(tuple(images), fields)
+
+
+def _parts(body: bytes, boundary: bytes, limits: Limits) -> list[_Part]:
+    """Take a form apart.
+
+    Raises:
+        Problem: it is malformed, ends early, or has too many parts.
+    """
+    parts: list[_Part] = []
+    most = limits.images + MAX_FIELDS
+    ended = False
+
+    def part_begins() -> None:
+        if len(parts) == most:
+            raise Problem(413, "too_many_parts", f"The form has more than {most} parts.")
+        parts.append(_Part())
+
+    def header_ends() -> None:
+        part = parts[-1]
+        part.headers[bytes(part.header_name).lower()] = bytes(part.header_value)
+        part.header_name.clear()
+        part.header_value.clear()
+
+    def form_ends() -> None:
+        nonlocal ended
+        ended = True
+
+    parser = MultipartParser(
+        boundary,
+        {
+            "on_part_begin": part_begins,
+            "on_header_field": lambda data, a, b: parts[-1].header_name.extend(data[a:b]),
+            "on_header_value": lambda data, a, b: parts[-1].header_value.extend(data[a:b]),
+            "on_header_end": header_ends,
+            "on_part_data": lambda data, a, b: parts[-1].data.extend(data[a:b]),
+            "on_end": form_ends,
+        },
+    )
+    try:
+        parser.write(body)
+        parser.finalize()
+    except MultipartParseError as error:
+        raise Problem(400, "bad_multipart", f"The form is malformed: {error}.") from error
+    if not ended:
+        raise Problem(400, "bad_multipart", "The form ends before its closing boundary.")
+    return parts

@@ -1,0 +1,153 @@
+"""Tiny inference bundles, drawn straight as OpenVINO graphs: made in milliseconds, no training."""
+
+import io
+import itertools
+from pathlib import Path
+
+import numpy as np
+import openvino
+from numpy.typing import NDArray
+from openvino import opset13 as op
+from PIL import Image
+
+from pipelines.imaging import decode, fit
+from pipelines.release.bundle import (
+    EXPECTED,
+    HEAD,
+    IR,
+    KERAS,
+    BundleClass,
+    BundleManifest,
+    CanaryImage,
+    file_digests,
+    write_manifest,
+)
+from pipelines.spec import ImageSpec, LimitsSpec
+
+SIZE = 32
+CHANNELS = 8
+HIDDEN = 6
+CLASSES = ("clear", "spot", "haze")
+
+
+def make_bundle(
+    folder: Path,
+    *,
+    dataset: str = "phantom",
+    version: int | None = 1,
+    seed: int = 0,
+    image: ImageSpec | None = None,
+    max_megapixels: float = 4,
+) -> Path:
+    """Write a whole, valid bundle with random weights; another seed answers differently."""
+    folder.mkdir(parents=True)
+    rng = np.random.default_rng(seed)
+    head = _head(rng)
+    graph = _graph(rng, head)
+    openvino.save_model(graph, folder / IR, compress_to_fp16=False)
+    (k0, b0), (k1, b1) = head
+    np.savez(folder / HEAD, kernel_0=k0, bias_0=b0, kernel_1=k1, bias_1=b1)
+    (folder / KERAS).write_bytes(b"the OpenVINO tests do not open this")
+    spec = image or ImageSpec(size=SIZE)
+    _write_canary(folder, graph, spec)
+    manifest = BundleManifest(
+        dataset=dataset,
+        title=f"The {dataset} images",
+        synthetic=True,
+        disclaimer="Not for diagnosis.",
+        classes=tuple(
+            BundleClass(name=n, title=n.title(), finding=n != "clear", about=f"About {n}.")
+            for n in CLASSES
+        ),
+        image=spec,
+        limits=LimitsSpec(max_megapixels=max_megapixels, min_side=8),
+        candidate="tiny",
+        model_version=version,
+        run_id=f"run{seed}",
+        snapshot=f"{dataset}/snapshots/aa",
+        split=f"{dataset}/splits/bb",
+        prepared=f"{dataset}/prepared/cc",
+        git_commit="0" * 40,
+        created_at="2026-01-01T00:00:00+00:00",
+        metrics={"accuracy": 0.9},
+        files=file_digests(folder),
+    )
+    write_manifest(folder, manifest)
+    return folder
+
+
+def png(seed: int = 0, *, width: int = 60, height: int = 40) -> bytes:
+    """A small picture with something in it."""
+    return encoded(_noise(seed, width, height), "PNG")
+
+
+def jpeg(seed: int = 0, *, width: int = 60, height: int = 40) -> bytes:
+    """The same as a JPEG."""
+    return encoded(_noise(seed, width, height), "JPEG")
+
+
+def encoded(pixels: NDArray[np.uint8], format: str) -> bytes:
+    """Pixels as a file."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format)
+    return file.getvalue()
+
+
+def _noise(seed: int, width: int, height: int) -> NDArray[np.uint8]:
+    coarse = np.random.default_rng(seed).integers(0, 256, (4, 4, 3), np.uint8)
+    return np.asarray(Image.fromarray(coarse).resize((width, height)), np.uint8)
+
+
+def _head(rng: np.random.Generator) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+    widths = (CHANNELS, HIDDEN, len(CLASSES))
+    return [
+        (
+            rng.normal(size=(a, b)).astype(np.float32),
+            rng.normal(size=b).astype(np.float32),
+        )
+        for a, b in itertools.pairwise(widths)
+    ]
+
+
+def _graph(
+    rng: np.random.Generator, head: list[tuple[NDArray[np.float32], NDArray[np.float32]]]
+) -> openvino.Model:
+    """Scale → convolution → features → mean → dense, ReLU, dense → softmax."""
+    image = op.parameter([-1, SIZE, SIZE, 3], np.float32, name="image")
+    image.output(0).set_names({"image"})
+    scaled = op.divide(image, op.constant(np.float32(255)))
+    channels_first = op.transpose(scaled, op.constant([0, 3, 1, 2]))
+    kernel = op.constant(rng.normal(size=(CHANNELS, 3, 4, 4)).astype(np.float32))
+    convolved = op.relu(op.convolution(channels_first, kernel, [4, 4], [0, 0], [0, 0], [1, 1]))
+    features = op.transpose(convolved, op.constant([0, 2, 3, 1]))
+    x = op.reduce_mean(features, op.constant([1, 2]))
+    for i, (weights, bias) in enumerate(head):
+        x = op.add(op.matmul(x, op.constant(weights), False, False), op.constant(bias))
+        x = op.relu(x) if i < len(head) - 1 else x
+    named = {"logits": x, "features": features, "probabilities": op.softmax(x, 1)}
+    results = []
+    for name, node in named.items():
+        node.output(0).set_names({name})
+        results.append(op.result(node))
+    return openvino.Model(results, [image], "tiny")
+
+
+def _write_canary(folder: Path, graph: openvino.Model, image: ImageSpec) -> None:
+    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    (folder / "canary").mkdir()
+    images = []
+    for i, label in enumerate(CLASSES):
+        data = png(100 + i)
+        (folder / "canary" / f"{label}-0.png").write_bytes(data)
+        batch = fit(decode(data), image)[None].astype(np.float32)
+        said = compiled(batch)["probabilities"][0]
+        images.append(
+            CanaryImage(
+                file=f"canary/{label}-0.png",
+                label=label,
+                predicted=CLASSES[int(said.argmax())],
+                probabilities=dict(zip(CLASSES, map(float, said), strict=True)),
+            )
+        )
+    content = "[" + ",".join(item.model_dump_json() for item in images) + "]"
+    (folder / EXPECTED).write_text(content, encoding="utf-8")
