@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from pipelines.errors import StackError
 from pipelines.settings import Settings
-from stack import hdfs, postgres, service, tracking_server
+from stack import hdfs, postgres, scheduler, service, tracking_server
 from stack.part import Part
 
 
@@ -14,6 +14,7 @@ def all_parts(settings: Settings) -> list[Part]:
         postgres.part(settings),
         hdfs.part(settings),
         tracking_server.part(settings),
+        scheduler.part(settings),
         service.part(settings),
     ]
 

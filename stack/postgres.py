@@ -60,6 +60,24 @@ def url(settings: Settings, database: str, *, driver: str = "psycopg2") -> str:
     return f"postgresql+{driver}://{SUPERUSER}@/{database}?host={quote(str(_sockets(settings)))}"
 
 
+def query(settings: Settings, sql: str) -> str:
+    """What a statement answers, as text.
+
+    Raises:
+        StackError: the server refuses it.
+    """
+    ended = subprocess.run(
+        [_program("psql"), "-h", str(_sockets(settings)), "-U", SUPERUSER, "-XtA", "-c", sql],
+        env=inherited_environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if ended.returncode:
+        raise StackError(f"PostgreSQL refused a statement: {ended.stderr.strip()}")
+    return ended.stdout.strip()
+
+
 def _data(settings: Settings) -> Path:
     return settings.home / "postgres" / "data"
 

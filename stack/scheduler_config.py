@@ -1,0 +1,127 @@
+"""Airflow's ``airflow.cfg``, its secrets and its login, written before its first start.
+
+A file instead of variables, so that ``AIRFLOW_HOME=.medloop/airflow airflow …`` by hand reads the
+very same settings, and so that no secret shows in a process's environment.
+"""
+
+import configparser
+import json
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import cast
+
+from pipelines.settings import PROJECT, Settings
+from stack import postgres
+
+USER = "admin"
+SEEN_SECONDS = 5
+"""How soon a new DAG file is seen."""
+
+
+def airflow_home(settings: Settings) -> Path:
+    """Airflow's folder."""
+    return settings.home / "airflow"
+
+
+def passwords_file(settings: Settings) -> Path:
+    """The file that holds each user's password, ``{"admin": "…"}``."""
+    return airflow_home(settings) / "passwords.json"
+
+
+def write_configuration(settings: Settings) -> None:
+    """Write ``airflow.cfg``; secrets and password are made once and then kept."""
+    airflow_home(settings).mkdir(parents=True, exist_ok=True)
+    _once(passwords_file(settings), lambda: {USER: secrets.token_urlsafe(12)})
+    config = configparser.RawConfigParser()
+    config.read_dict(
+        {
+            section: {name: str(value).replace("%", "%%") for name, value in options.items()}
+            for section, options in _options(settings).items()
+        }
+    )
+    fresh = _private(airflow_home(settings) / "airflow.cfg.new")
+    with fresh.open("w", encoding="utf-8") as file:
+        config.write(file)
+    fresh.replace(airflow_home(settings) / "airflow.cfg")
+
+
+def _options(settings: Settings) -> dict[str, dict[str, object]]:
+    keys = _once(airflow_home(settings) / "secrets.json", _new_secrets)
+    logs = settings.home / "logs" / "airflow"
+    bundle = {
+        "name": "dags-folder",
+        "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+        "kwargs": {"path": str(PROJECT / "dags"), "refresh_interval": SEEN_SECONDS},
+    }
+    return {
+        "core": {
+            "executor": "LocalExecutor",
+            "parallelism": 4,
+            "dags_folder": PROJECT / "dags",
+            "load_examples": False,
+            "fernet_key": keys["fernet"],
+            "hostname_callable": "socket.gethostname",
+            "execution_api_server_url": f"{_address(settings)}/execution/",
+            "simple_auth_manager_users": f"{USER}:admin",
+            "simple_auth_manager_passwords_file": passwords_file(settings),
+        },
+        "database": {
+            "sql_alchemy_conn": postgres.url(settings, "airflow"),
+            "sql_alchemy_conn_async": postgres.url(settings, "airflow", driver="asyncpg"),
+        },
+        "api": {
+            "host": settings.host,
+            "port": settings.airflow_port,
+            "base_url": _address(settings),
+            "workers": 1,
+            "secret_key": keys["session"],
+        },
+        "api_auth": {"jwt_secret": keys["jwt"]},
+        "logging": {
+            "base_log_folder": logs,
+            "dag_processor_child_process_log_directory": logs / "dag_processor",
+            "colored_console_log": False,
+        },
+        "scheduler": {
+            # A task whose process was killed is noticed, and tried again, in a minute.
+            "task_instance_heartbeat_timeout": 60,
+            "orphaned_tasks_check_interval": 30,
+        },
+        "dag_processor": {
+            "dag_bundle_config_list": json.dumps([bundle]),
+            "refresh_interval": SEEN_SECONDS,
+            "parsing_processes": 1,
+        },
+        "usage_data_collection": {"enabled": False},
+    }
+
+
+def _address(settings: Settings) -> str:
+    return f"http://{settings.host}:{settings.airflow_port}"
+
+
+def _new_secrets() -> dict[str, str]:
+    from cryptography.fernet import Fernet
+
+    return {
+        "fernet": Fernet.generate_key().decode(),
+        "jwt": secrets.token_hex(32),
+        "session": secrets.token_hex(32),
+    }
+
+
+def _once(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
+    """What a private JSON file holds; made if it is not there."""
+    if not path.is_file():
+        fresh = _private(path.with_name(f"{path.name}.new"))
+        fresh.write_text(json.dumps(make()), encoding="utf-8")
+        fresh.replace(path)
+    return cast("dict[str, str]", json.loads(path.read_text("utf-8")))
+
+
+def _private(path: Path) -> Path:
+    """An empty file that only its owner may read."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    return path
