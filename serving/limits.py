@@ -8,6 +8,8 @@ from starlette.requests import ClientDisconnect, Request
 from serving.problems import Problem
 
 MEGABYTE = 1 << 20
+DRAINED = 2
+"""A body is read up to this many times the limit before its connection is closed."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +27,12 @@ class Limits:
 async def read_body(request: Request, limits: Limits) -> bytes:
     """The request's body, read no further than the limit.
 
-    A body in chunks announces no length, so it is counted as it comes.
+    A body in chunks announces no length, so it is counted as it comes. What is too much is not
+    kept, but read on for a while: a client that is cut off in mid-sentence never hears why.
 
     Raises:
         Problem: too large (413), too slow (408), or the client went away (400).
     """
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > limits.body_bytes:
-        raise _too_large(limits)
     parts: list[bytes] = []
     size = 0
     try:
@@ -40,16 +40,18 @@ async def read_body(request: Request, limits: Limits) -> bytes:
             async for part in request.stream():
                 size += len(part)
                 if size > limits.body_bytes:
-                    raise _too_large(limits)
-                parts.append(part)
+                    parts.clear()
+                    if size > DRAINED * limits.body_bytes:
+                        break
+                else:
+                    parts.append(part)
     except TimeoutError as error:
         message = f"The body did not arrive within {limits.read_seconds:g} s; send it again."
         raise Problem(408, "too_slow", message) from error
     except ClientDisconnect as error:
         raise Problem(400, "disconnected", "The client went away before its body ended.") from error
+    if size > limits.body_bytes:
+        most = limits.body_bytes / MEGABYTE
+        message = f"The body is larger than {most:g} MB, the most that is taken."
+        raise Problem(413, "body_too_large", message)
     return b"".join(parts)
-
-
-def _too_large(limits: Limits) -> Problem:
-    most = limits.body_bytes / MEGABYTE
-    return Problem(413, "body_too_large", f"The body is larger than {most:g} MB, the most taken.")

@@ -3,7 +3,6 @@
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from importlib.metadata import version
 from typing import Any, Literal
 
 from pydantic.json_schema import models_json_schema
@@ -13,6 +12,7 @@ from starlette.responses import Response
 from serving import endpoints, schemas
 from serving.schemas import Wire
 
+API_VERSION = "1"
 REF = "#/components/schemas/{model}"
 
 
@@ -82,7 +82,7 @@ def document() -> dict[str, Any]:
         "openapi": "3.1.0",
         "info": {
             "title": "Medloop",
-            "version": version("medloop"),
+            "version": API_VERSION,
             "description": "Medical-image classification with Grad-CAM explanations. "
             "For research and education; not a medical device.",
         },

@@ -54,15 +54,14 @@ def place(
     Returns:
         float32 (height, width) of the picture; 0 where the model did not look.
     """
-    placed = np.zeros(picture.shape[:2], np.float32)
-    box = (0, placed.shape[0], 0, placed.shape[1])
+    box = (0, picture.shape[0], 0, picture.shape[1])
     top, bottom, left, right = body_box(picture) if image.crop == "body" else box
-    seen = placed[top:bottom, left:right]
-    height, width = seen.shape
+    height, width = bottom - top, right - left
     square = np.asarray(cv2.resize(heat, (image.size, image.size)), np.float32)
     if image.resize == "pad":
         square = _without_padding(square, height, width)
-    seen[:] = np.clip(cv2.resize(square, (width, height)), 0, 1)
+    placed = np.zeros(picture.shape[:2], np.float32)
+    placed[top:bottom, left:right] = np.clip(cv2.resize(square, (width, height)), 0, 1)
     return placed
 
 

@@ -17,8 +17,18 @@ from serving.schemas import ErrorDetail, ErrorReply
 
 logger = logging.getLogger(__name__)
 
-STATUS_OF_IMAGE_REASON = {"not_an_image": 415, "unsupported": 415, "too_large": 413}
+STATUS_OF_IMAGE_REASON = {
+    "unknown_format": 415,
+    "unsupported": 415,
+    "no_pixels": 415,
+    "too_large": 413,
+}
 """The HTTP status of a `BadImage.reason`; every other reason is 422."""
+HEADERS_OF_STATUS = {
+    408: {"Connection": "close"},
+    413: {"Connection": "close"},
+    503: {"Retry-After": "5"},
+}
 
 
 class Problem(MedloopError):
@@ -71,5 +81,5 @@ def refusal(request: Request, status: int, *, code: str, message: str) -> Respon
     body = ErrorReply(
         error=ErrorDetail(code=code, message=message), request_id=request.state.request_id
     )
-    headers = {"Retry-After": "5"} if status == 503 else None
+    headers = HEADERS_OF_STATUS.get(status)
     return Response(body.model_dump_json(), status, headers=headers, media_type="application/json")

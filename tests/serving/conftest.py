@@ -1,0 +1,56 @@
+"""A loaded bundle behind the service's routes, in this process."""
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from starlette.testclient import TestClient
+
+from serving.app import build_app
+from serving.champions import Champions
+from serving.endpoints import Backend
+from serving.limits import Limits
+from serving.predictor import Predictor, open_predictor
+from tests.serving.bundles import make_bundle
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle for ``phantom``, version 1."""
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "phantom-1")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled models are kept."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def predictor(bundle: Path, cache: Path) -> Predictor:
+    """The bundle, loaded."""
+    return open_predictor(bundle, "openvino", cache=cache, threads=1)
+
+
+@pytest.fixture
+def champions() -> Champions:
+    """No champion yet."""
+    return Champions()
+
+
+@pytest.fixture
+def client(champions: Champions) -> Iterator[TestClient]:
+    """The service's routes over ``champions``, with small limits."""
+    with ThreadPoolExecutor(2) as threads:
+        limits = Limits(body_bytes=200_000, images=3, read_seconds=0.5)
+        yield TestClient(
+            build_app(Backend(champions, threads, limits)), raise_server_exceptions=False
+        )
+
+
+@pytest.fixture
+def serving_client(client: TestClient, champions: Champions, predictor: Predictor) -> TestClient:
+    """The same with a champion."""
+    champions.take(predictor)
+    return client

@@ -1,0 +1,56 @@
+"""The OpenAPI document says what the routes do."""
+
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from serving import openapi
+from tests.serving.bundles import png
+
+
+def test_every_described_route_answers_as_described(serving_client: TestClient) -> None:
+    document = serving_client.get("/docs.json").json()
+    described = set(document["paths"]) - set(openapi.HEALTH)
+    assert described == {endpoint.path for endpoint in openapi.ENDPOINTS}
+    for path in described:
+        ((method, operation),) = document["paths"][path].items()
+        files = {"image": png()} if method == "post" else None
+        reply = serving_client.request(method, path, files=files)
+        (media_type,) = operation["responses"]["200"]["content"]
+        assert reply.status_code == 200, path
+        assert reply.headers["content-type"] == media_type
+
+
+@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/explain", "/classes", "/model"])
+def test_a_reply_has_the_described_fields(path: str, serving_client: TestClient) -> None:
+    document = serving_client.get("/docs.json").json()
+    ((method, operation),) = document["paths"][path].items()
+    files = {"image": png()} if method == "post" else None
+    reply = serving_client.request(method, path, files=files).json()
+    schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
+    _assert_fields(reply, schema, document["components"]["schemas"])
+
+
+def test_every_field_of_a_question_is_described(serving_client: TestClient) -> None:
+    operation = serving_client.get("/docs.json").json()["paths"]["/gradcam"]["post"]
+    assert {p["name"] for p in operation["parameters"]} == {"dataset", "target", "opacity"}
+    form = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+    assert set(form["properties"]) == {"image", "dataset", "target", "opacity"}
+    assert form["properties"]["opacity"]["maximum"] == 1
+
+
+def _assert_fields(value: Any, schema: dict[str, Any], schemas: dict[str, Any]) -> None:
+    """Every object has exactly the fields its schema lists, all the way down."""
+    if "$ref" in schema:
+        schema = schemas[schema["$ref"].rpartition("/")[2]]
+    for option in schema.get("anyOf", []):
+        if option.get("type") != "null" and value is not None:
+            _assert_fields(value, option, schemas)
+    if "properties" in schema:
+        assert set(value) == set(schema["properties"])
+        for name, field in schema["properties"].items():
+            _assert_fields(value[name], field, schemas)
+    if schema.get("type") == "array":
+        for item in value:
+            _assert_fields(item, schema["items"], schemas)

@@ -1,0 +1,147 @@
+"""The real BentoML server, as its own process."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from tests.serving.bundles import CLASSES, png
+from tests.serving.running import free_port, running_service, start, stop, wait_until_ready
+
+
+@pytest.fixture(scope="module")
+def http(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    home = tmp_path_factory.mktemp("home")
+    with running_service(home, "--bundle", str(bundle)) as client:
+        yield client
+
+
+def test_it_answers_every_route(http: httpx.Client) -> None:
+    files = {"image": ("a.png", png())}
+    assert http.post("/predict", files=files).json()["class"] in CLASSES
+    assert http.post("/predict/batch", files=files).json()["results"][0]["prediction"]
+    assert http.post("/gradcam", files=files).content.startswith(b"\x89PNG")
+    assert http.post("/explain", files=files).json()["overlay"].startswith("data:image/png")
+    assert http.get("/classes").json()["datasets"][0]["dataset"] == "phantom"
+    assert http.get("/model").json()["registry"] == "pinned"
+    for path in ("/livez", "/readyz", "/", "/docs", "/static_content/swagger-ui.css"):
+        assert http.get(path).status_code == 200, path
+    assert "/predict" in http.get("/docs.json").json()["paths"]
+
+
+def test_its_metrics_hold_bentoml_s_figures_and_ours(http: httpx.Client) -> None:
+    http.post("/predict", files={"image": png()})
+    http.post("/predict", files={"image": b"no"})
+    text = http.get("/metrics").text
+    assert 'medloop_predictions_total{dataset="phantom"' in text
+    assert 'medloop_refused_total{code="unknown_format"}' in text
+    assert 'medloop_swaps_total{dataset="phantom",model_version="1",outcome="taken"} 1.0' in text
+    assert 'endpoint="/predict",http_response_code="200"' in text
+
+
+def test_an_endless_chunked_body_is_cut_off(http: httpx.Client) -> None:
+    request = (
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+        b"Transfer-Encoding: chunked\r\n\r\n"
+    )
+    chunk = b"100000\r\n" + b"\xff" * 0x100000 + b"\r\n"
+    url = http.base_url
+    with socket.create_connection((url.host, url.port or 0), timeout=20) as connection:
+        connection.sendall(request)
+        sent = 0
+        try:
+            while sent < 200:
+                connection.sendall(chunk)
+                sent += 1
+        except OSError:
+            pass
+    assert 60 <= sent < 200
+    assert http.post("/predict", files={"image": png()}).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "garbage",
+    [
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: nonsense\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc",
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    ],
+)
+def test_broken_http_does_no_harm(http: httpx.Client, garbage: bytes) -> None:
+    url = http.base_url
+    with socket.create_connection((url.host, url.port or 0), timeout=5) as connection:
+        connection.sendall(garbage)
+        connection.shutdown(socket.SHUT_WR)
+        reply = connection.recv(4096)
+    assert not reply.startswith(b"HTTP/1.1 5"), reply
+    assert http.post("/predict", files={"image": png()}).status_code == 200
+
+
+def test_a_taken_port_is_named_with_its_holder(bundle: Path, tmp_path: Path) -> None:
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen()
+        port = holder.getsockname()[1]
+        process = start(tmp_path, "--port", str(port), "--bundle", str(bundle))
+        assert process.wait(60) == 1
+    log = (tmp_path / "service.log").read_text("utf-8")
+    assert f"127.0.0.1:{port}" in log
+    assert f"pid {os.getpid()}" in log
+    assert "Traceback" not in log
+
+
+def test_a_broken_pinned_bundle_ends_it_with_the_reason(tmp_path: Path) -> None:
+    process = start(tmp_path, "--port", str(free_port()), "--bundle", str(tmp_path / "none"))
+    assert process.wait(60) == 1
+    log = (tmp_path / "service.log").read_text("utf-8")
+    assert "error: " in log
+    assert "bundle.json" in log
+    assert "Traceback" not in log
+
+
+def test_killed_without_mercy_it_leaves_nothing_behind(bundle: Path, tmp_path: Path) -> None:
+    port = free_port()
+    process = start(tmp_path, "--port", str(port), "--bundle", str(bundle))
+    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+        wait_until_ready(http, process, tmp_path)
+    workers = psutil.Process(process.pid).children(recursive=True)
+    assert workers
+    os.kill(process.pid, signal.SIGKILL)
+    process.wait()
+    _, alive = psutil.wait_procs(workers, timeout=15)
+    assert not alive
+    with running_service(tmp_path, "--bundle", str(bundle)) as again:
+        assert again.post("/predict", files={"image": png()}).status_code == 200
+
+
+def test_it_is_ready_after_seconds_of_work(bundle: Path, tmp_path: Path) -> None:
+    port = free_port()
+    process = start(tmp_path, "--port", str(port), "--bundle", str(bundle))
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
+            wait_until_ready(http, process, tmp_path)
+        service = psutil.Process(process.pid)
+        worked = [p.cpu_times() for p in (service, *service.children(recursive=True))]
+    finally:
+        stop(process)
+    # processor time, which other work on the machine does not stretch as it does the clock
+    assert sum(times.user + times.system for times in worked) < 10
+
+
+def test_its_help_teaches() -> None:
+    answer = subprocess.run(
+        [sys.executable, "-m", "serving", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    for option in ("--bundle", "--runtime", "--workers", "--port"):
+        assert option in answer.stdout
