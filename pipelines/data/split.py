@@ -1,0 +1,164 @@
+"""Stage 3, split: who trains, who validates, who tests, with nothing shared between them.
+
+Copies, near duplicates and pictures of one patient or lesion make a cluster, and a cluster stays
+together. A test folder that comes with the collection is kept as the test set; what training
+shares with it is taken out of training. Every image of the snapshot is in ``split.parquet``,
+in a split or with the reason why in none:
+
+    label_conflict   the same bytes stand under several labels: nobody knows which is right
+    leak             a training image whose cluster reaches into the collection's test set
+    duplicate        the same bytes stand in the split already; each picture counts once
+"""
+
+import logging
+
+import numpy as np
+import pandas as pd
+
+from pipelines.data import clusters as clustering
+from pipelines.data import division, duplicates, gallery, leaks, report
+from pipelines.data.snapshots import Row, index_of
+from pipelines.data.tables import DIVIDED, write_rows
+from pipelines.errors import SplitError
+from pipelines.outputs import SPLITS, Snapshot, Split
+from pipelines.spec import DatasetSpec
+from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
+
+logger = logging.getLogger(__name__)
+
+
+def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
+    """Divide a snapshot; does nothing where the division stands already.
+
+    Raises:
+        SplitError: a class would be missing from training, validation or test.
+    """
+    identity = fingerprint(snapshot.id, spec.class_names, spec.split, spec.duplicates, _code())
+    path = f"{spec.name}/splits/{identity}"
+    if (done := standing(context, path, Split)) is not None:
+        return done
+    index = index_of(context, snapshot)
+    rows = pd.DataFrame(index).sort_values(["sha256", "source_path"], ignore_index=True)
+    images = rows.drop_duplicates("sha256", ignore_index=True)
+    pairs = duplicates.near_pairs(_thumbnails(images), spec.duplicates)
+    rows["cluster"] = rows["sha256"].map(clustering.clusters(images, rows, pairs))
+    decide(spec, rows)
+    counts = _counts(spec, rows)
+    _require_every_class(spec, rows, counts)
+    split = Split(
+        dataset=spec.name,
+        id=identity,
+        snapshot=snapshot.path,
+        path=path,
+        counts=counts,
+        leaks=int((rows["excluded"] == "leak").sum()),
+        **_duplicates(rows, images, pairs),
+    )
+    with context.store.commit(path) as staging:
+        _write(context, staging, rows)
+        _report(spec, context, split, staging=staging, index=index, found=(rows, images, pairs))
+        context.store.write_json(f"{staging}/{MANIFEST}", {"output": split.model_dump(mode="json")})
+    return split
+
+
+def _write(context: Context, staging: str, rows: pd.DataFrame) -> None:
+    """Write ``split.parquet``, whose ``group`` is the cluster."""
+    table = rows.drop(columns="group").rename(columns={"cluster": "group"})
+    records = table[DIVIDED.names].to_dict("records")
+    write_rows(context.store, f"{staging}/split.parquet", records, schema=DIVIDED)
+
+
+def _report(
+    spec: DatasetSpec,
+    context: Context,
+    split: Split,
+    *,
+    staging: str,
+    index: list[Row],
+    found: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
+) -> None:
+    """Write ``leaks.json`` and ``report.html``."""
+    rows, images, pairs = found
+    leaked = leaks.find(rows, images, pairs)
+    disagreeing = leaks.disagreements(images, pairs)
+    said = leaks.summary(split, rows, leaked=leaked, disagreeing=disagreeing)
+    context.store.write_json(f"{staging}/leaks.json", said)
+    alike = leaks.as_pairs(leaked) if len(leaked) else leaks.named(images, pairs)
+    shown = gallery.choose(alike.dropna(subset=["correlation"]), index)
+    page = report.page(
+        spec,
+        split,
+        rows=rows,
+        leaked=leaked,
+        conflicts=leaks.conflicts(rows),
+        disagreeing=disagreeing,
+        shown=shown,
+        images=gallery.pictures(context, index, shown),
+    )
+    context.store.write(f"{staging}/report.html", page.encode())
+
+
+def _duplicates(rows: pd.DataFrame, images: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, int]:
+    exact = rows["sha256"].duplicated(keep=False)
+    paired = images["sha256"].iloc[pairs[["first", "second"]].to_numpy(int).ravel()]
+    near = rows["sha256"].isin(paired) & ~exact
+    return {"exact_duplicates": int(exact.sum()), "near_duplicates": int(near.sum())}
+
+
+def _code() -> str:
+    return code_version(clustering, division, duplicates, leaks)
+
+
+def _thumbnails(images: pd.DataFrame) -> duplicates.Thumbnails:
+    side = duplicates.SIDE
+    return np.frombuffer(b"".join(images["thumbnail"]), np.uint8).reshape(-1, side, side)
+
+
+def decide(spec: DatasetSpec, rows: pd.DataFrame) -> None:
+    """Set the columns ``split`` and ``excluded`` of each row; exactly one of them is not null.
+
+    Args:
+        spec: its shares and seed.
+        rows: one row a file, columns ``sha256``, ``source_path``, ``label``,
+            ``declared_split`` and ``cluster``.
+    """
+    rows["split"], rows["excluded"] = None, None
+    conflict = rows.groupby("sha256")["label"].transform("nunique") > 1
+    rows.loc[conflict, "excluded"] = "label_conflict"
+    tests = ~conflict & (rows["declared_split"] == "test")
+    leaking = ~conflict & ~tests & rows["cluster"].isin(rows.loc[tests, "cluster"])
+    rows.loc[leaking, "excluded"] = "leak"
+    rows.loc[tests, "split"] = "test"
+    rest = rows["excluded"].isna() & ~tests
+    shares = {"validation": spec.split.validation}
+    if not tests.any():
+        shares = {"test": spec.split.test} | shares
+    once = rows[rest].drop_duplicates("sha256")
+    part = division.divide(once, shares, seed=spec.split.seed)
+    rows.loc[rest, "split"] = rows.loc[rest, "cluster"].map(part)
+    again = rows["split"].notna() & rows.duplicated(["sha256", "split"])
+    rows.loc[again, ["split", "excluded"]] = [None, "duplicate"]
+
+
+def _counts(spec: DatasetSpec, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    found = rows.groupby(["split", "label"]).size()
+    return {
+        name: {label: int(found.get((name, label), 0)) for label in spec.class_names}
+        for name in SPLITS
+    }
+
+
+def _require_every_class(
+    spec: DatasetSpec, rows: pd.DataFrame, counts: dict[str, dict[str, int]]
+) -> None:
+    for name, of_class in counts.items():
+        for label, count in of_class.items():
+            if count == 0:
+                of_label = rows[rows["label"] == label]
+                excluded = of_label["excluded"].value_counts().to_dict()
+                raise SplitError(
+                    f"{spec.name}: no image of class {label} is left for the {name} split. The "
+                    f"class has {len(of_label)} images in {of_label['cluster'].nunique()} groups "
+                    "(patients, lesions, copies of a picture), which are never divided; excluded: "
+                    f"{excluded or 'none'}. Add images of other patients (three groups at least)."
+                )
