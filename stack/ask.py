@@ -29,8 +29,22 @@ def http_json(url: str) -> Any:
         return None
 
 
+def jmx_bean(address: str, name: str) -> dict[str, Any] | None:
+    """What a Hadoop server at ``address`` says of itself; ``None`` while it does not answer.
+
+    Args:
+        address: the URL of its HTTP port.
+        name: the bean's, as ``NameNode,name=NameNodeInfo``.
+    """
+    answer = http_json(f"{address}/jmx?qry=Hadoop:service={name}")
+    beans: list[dict[str, Any]] = answer["beans"] if answer else []
+    return beans[0] if beans else None
+
+
 def _get(url: str) -> httpx.Response | str:
     try:
         return httpx.get(url, timeout=PATIENCE, trust_env=False)
+    except httpx.ConnectError:
+        return "no answer yet"
     except httpx.HTTPError as error:
-        return f"no answer yet from {url} ({type(error).__name__})"
+        return f"no answer yet ({type(error).__name__})"

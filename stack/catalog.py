@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from pipelines.errors import StackError
 from pipelines.settings import Settings
-from stack import hdfs, postgres, scheduler, service, tracking_server
+from stack import hdfs, postgres, scheduler, service, tracking_server, yarn
 from stack.part import Part
 
 
@@ -13,6 +13,7 @@ def all_parts(settings: Settings) -> list[Part]:
     return [
         postgres.part(settings),
         hdfs.part(settings),
+        *([yarn.part(settings)] if settings.yarn else []),
         tracking_server.part(settings),
         scheduler.part(settings),
         service.part(settings),

@@ -56,6 +56,7 @@ def down(settings: Settings, *, console: Console | None = None) -> None:
     supervisor = _supervisor(settings, every)
     needed_by = {part.name: [p.name for p in every if part.name in p.needs] for part in every}
     with _one_at_a_time(settings):
+        family = supervisor.family()
         if supervisor.answers():
             with _progress(console) as progress:
                 _each_after(
@@ -63,7 +64,8 @@ def down(settings: Settings, *, console: Console | None = None) -> None:
                     lambda part: needed_by[part.name],
                     lambda part: _bring_down(part, supervisor, progress),
                 )
-        supervisor.shut_down()
+            supervisor.shut_down()
+        supervisor.end_left_behind(family)
 
 
 def restart(settings: Settings, part: str, *, console: Console | None = None) -> None:

@@ -84,6 +84,16 @@ def java() -> str:
     return found
 
 
+def java_server(main: str, classpath: str, options: Mapping[str, str]) -> list[str]:
+    """The command of a small Hadoop server, configured by its options alone.
+
+    Its heap is bounded, and it is compiled for a quick start rather than for a long race.
+    """
+    jvm = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=INFO")
+    given = [word for name, value in options.items() for word in ("-D", f"{name}={value}")]
+    return [java(), *jvm, "-cp", classpath, main, *given]
+
+
 def _without_proxy(settings: Settings) -> str:
     given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
     return ",".join(filter(None, ["localhost,127.0.0.1,::1", settings.host, given]))

@@ -10,17 +10,17 @@ import shutil
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 from pipelines.errors import StackError
 from pipelines.settings import Settings
 from stack import jars
-from stack.ask import http_json
-from stack.environment import inherited_environment, java
+from stack.ask import jmx_bean
+from stack.environment import inherited_environment, java_server
 from stack.part import Part, Port, Process, Say
 
 NAMENODE = "org.apache.hadoop.hdfs.server.namenode.NameNode"
 DATANODE = "org.apache.hadoop.hdfs.server.datanode.DataNode"
-JVM = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=INFO")
 PORTS_EACH = 10
 """How far apart the ports of two DataNodes are."""
 DATANODE_OFFSETS = (0, 2, 3)
@@ -46,7 +46,7 @@ def _namenode(settings: Settings) -> Process:
             Port(settings.namenode_port, "MEDLOOP_NAMENODE_PORT"),
             Port(settings.namenode_rpc_port, "MEDLOOP_NAMENODE_RPC_PORT"),
         ],
-        url=f"http://{settings.host}:{settings.namenode_port}",
+        url=f"http://{settings.host}:{settings.namenode_port}/jmx",
         obstacle=lambda _: _namenode_obstacle(settings),
     )
 
@@ -68,7 +68,7 @@ def _datanode(settings: Settings, number: int) -> Process:
         command=_server(settings, DATANODE, options),
         environment=_environment(settings),
         ports=[Port(port, "MEDLOOP_DATANODE_BASE_PORT") for port in (http, data, ipc)],
-        url=f"http://{settings.host}:{http}",
+        url=f"http://{settings.host}:{http}/jmx",
         obstacle=lambda started: _datanode_obstacle(settings, data, started),
     )
 
@@ -102,8 +102,7 @@ def _namenode_options(settings: Settings) -> dict[str, str]:
 
 
 def _server(settings: Settings, main: str, options: dict[str, str]) -> list[str]:
-    given = [word for name, value in options.items() for word in ("-D", f"{name}={value}")]
-    return [java(), *JVM, "-cp", jars.classpath(settings), main, *given]
+    return java_server(main, jars.classpath(settings, jars.HDFS), options)
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -115,7 +114,7 @@ def _folder(settings: Settings, name: str) -> Path:
 
 
 def _format(settings: Settings, say: Say) -> None:
-    jars.fetch(settings, say)
+    jars.fetch(settings, jars.HDFS, say)
     folder = _folder(settings, "namenode")
     if (folder / "current" / "VERSION").is_file():
         return
@@ -139,7 +138,7 @@ def _format(settings: Settings, say: Say) -> None:
 
 
 def _namenode_obstacle(settings: Settings) -> str | None:
-    info = _bean(settings, "NameNodeInfo")
+    info = _namenode_info(settings)
     if info is None:
         return "the NameNode does not answer yet"
     if info["Safemode"]:
@@ -148,7 +147,7 @@ def _namenode_obstacle(settings: Settings) -> str | None:
 
 
 def _datanode_obstacle(settings: Settings, data_port: int, started: float) -> str | None:
-    info = _bean(settings, "NameNodeInfo")
+    info = _namenode_info(settings)
     if info is None:
         return "the NameNode does not answer yet"
     up_seconds = time.time() - started
@@ -159,8 +158,6 @@ def _datanode_obstacle(settings: Settings, data_port: int, started: float) -> st
     return "the NameNode has not heard of it yet"
 
 
-def _bean(settings: Settings, name: str) -> dict[str, str] | None:
-    url = f"http://{settings.host}:{settings.namenode_port}/jmx"
-    answer = http_json(f"{url}?qry=Hadoop:service=NameNode,name={name}")
-    beans: list[dict[str, str]] = answer["beans"] if answer else []
-    return beans[0] if beans else None
+def _namenode_info(settings: Settings) -> dict[str, Any] | None:
+    address = f"http://{settings.host}:{settings.namenode_port}"
+    return jmx_bean(address, "NameNode,name=NameNodeInfo")

@@ -8,6 +8,7 @@ import hashlib
 import logging
 import subprocess
 import tempfile
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -44,6 +45,33 @@ HADOOP = Jar(
     "06772d24529e59939915979b3edba204d367750ef7dc5120411f35221dd4818c",
     56_006_450,
 )
+HDFS = (HADOOP,)
+"""What the NameNode and the DataNodes need besides what PySpark ships."""
+YARN = (
+    HADOOP,
+    Jar(
+        "org.bouncycastle",
+        "bcprov-jdk18on",
+        "1.82",
+        "14cde2fdfaa8890480a8e5b67aceef0c90f96682c1e23c133bafdc9e0b3255ce",
+        8_451_859,
+    ),
+    Jar(
+        "org.bouncycastle",
+        "bcpkix-jdk18on",
+        "1.82",
+        "bdc723e20834832ac6af136cb5b5ff05e43b71d4fa151cc6510d9212ee086e63",
+        1_151_390,
+    ),
+    Jar(
+        "org.bouncycastle",
+        "bcutil-jdk18on",
+        "1.82",
+        "4420691958ad1c0ba275a6d6d8a6317adbdbdc9277055b6a72aa89c88cda8c7d",
+        706_248,
+    ),
+)
+"""What the ResourceManager and the NodeManager need: they also sign proxies' certificates."""
 SHIPPED = (
     f"hadoop-client-api-{HADOOP.version}",
     f"hadoop-client-runtime-{HADOOP.version}",
@@ -57,21 +85,24 @@ SHIPPED = (
 """The jars among PySpark's that the servers also need."""
 
 
-def fetch(settings: Settings, say: Say, *, jar: Jar = HADOOP) -> Path:
-    """The jar's path; downloads it the first time.
+def fetch(settings: Settings, jars: Iterable[Jar], say: Say) -> None:
+    """Download the jars that are not there yet.
 
     Raises:
-        StackError: it cannot be had, or what came is not what was pinned.
+        StackError: one cannot be had, or what came is not what was pinned.
     """
-    target = settings.jars / jar.file
-    if target.is_file() and target.stat().st_size == jar.size:
-        return target
+    for jar in jars:
+        target = settings.jars / jar.file
+        if not target.is_file() or target.stat().st_size != jar.size:
+            _fetch(settings, jar, say)
+
+
+def _fetch(settings: Settings, jar: Jar, say: Say) -> None:
     settings.jars.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=settings.jars) as folder:
         fetched = _download(jar, Path(folder), say)
         _require_hash(fetched, jar)
-        fetched.replace(target)
-    return target
+        fetched.replace(settings.jars / jar.file)
 
 
 def _download(jar: Jar, folder: Path, say: Say) -> Path:
@@ -127,9 +158,10 @@ def _require_hash(path: Path, jar: Jar) -> None:
         )
 
 
-def classpath(settings: Settings) -> str:
-    """The class path of the Hadoop servers: the fetched jar and those that PySpark ships."""
-    return ":".join(map(str, [settings.jars / HADOOP.file, *map(_shipped, SHIPPED)]))
+def classpath(settings: Settings, jars: Iterable[Jar]) -> str:
+    """The class path of a Hadoop server: the fetched jars and those that PySpark ships."""
+    fetched = [settings.jars / jar.file for jar in jars]
+    return ":".join(map(str, [*fetched, *map(_shipped, SHIPPED)]))
 
 
 def _shipped(pattern: str) -> Path:

@@ -62,4 +62,4 @@ class PartProgress:
 
     def _print(self, line: str) -> None:
         if not self._console.is_terminal:
-            self._console.print(line, markup=False, highlight=False)
+            self._console.print(line, markup=False, highlight=False, soft_wrap=True)

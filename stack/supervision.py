@@ -105,26 +105,30 @@ class Supervisor:
         if self.info(name).alive:
             self._call("stopProcess", name, True)
 
-    def shut_down(self) -> None:
-        """End supervisord, and with it whatever it still runs, to the last descendant."""
-        left = self._descendants()
-        if self.answers():
-            self._call("shutdown")
-        psutil.wait_procs(left, timeout=30)
-        launch.end([p for p in left if p.is_running()])
-        self.end_left_behind()
-
-    def end_left_behind(self) -> None:
-        """End processes of this installation that no supervisord watches any more."""
-        launch.end(launch.left_behind(str(self._settings.home)))
-        _end_postmaster(self._settings.home / "postgres" / "data" / "postmaster.pid")
-
-    def _descendants(self) -> list[psutil.Process]:
+    def family(self) -> list[psutil.Process]:
+        """supervisord and all that descends from it, as it is now."""
         try:
             daemon = psutil.Process(int((self._folder / "supervisord.pid").read_text()))
             return [*daemon.children(recursive=True), daemon] if self.answers() else []
         except (OSError, ValueError, psutil.NoSuchProcess):
             return []
+
+    def shut_down(self) -> None:
+        """End supervisord, and whatever it still runs."""
+        daemon = self.family()[-1:]
+        if self.answers():
+            self._call("shutdown")
+        psutil.wait_procs(daemon, timeout=START_SECONDS)
+
+    def end_left_behind(self, family: Sequence[psutil.Process] = ()) -> None:
+        """End processes of this installation that no supervisord watches any more.
+
+        Args:
+            family: further ones that are known to belong to it.
+        """
+        launch.end([process for process in family if process.is_running()])
+        launch.end(launch.left_behind(str(self._settings.home)))
+        _end_postmaster(self._settings.home / "postgres" / "data" / "postmaster.pid")
 
     def _call(self, method: str, *arguments: Any) -> Any:
         from supervisor.xmlrpc import SupervisorTransport
@@ -203,14 +207,14 @@ class Supervisor:
         pairs = (f'{name}="{value}"' for name, value in environment.items())
         return {
             "command": _literal(
-                shlex.join([sys.executable, str(Path(launch.__file__)), *process.command])
+                shlex.join([sys.executable, "-P", str(launch.__file__), *process.command])
             ),
             "environment": _literal(",".join(pairs)),
             "directory": _literal(PROJECT),
             "autostart": "false",
             "autorestart": "true",
             "startsecs": "10",
-            "startretries": "5",
+            "startretries": "3",
             "stopsignal": process.stop_signal,
             "stopwaitsecs": str(process.stop_seconds),
             "stopasgroup": "false",
