@@ -1,8 +1,8 @@
 """The gates: landing, snapshot and shards held against their expectation suites.
 
 Each check reads a table of metadata, never pixels by Spark, and asks Great Expectations. The
-result is kept in the store, its page in this installation's Data Docs. What was judged once
-stays judged: the same input is not checked again, and what failed fails again at once.
+result is kept in the store, its page in this installation's Data Docs. What passed once is not
+checked again; what failed is, since it may have been mended in place.
 """
 
 import logging
@@ -92,22 +92,24 @@ def _check(
     table: Callable[[], pd.DataFrame],
 ) -> CheckReport:
     code = code_version(suite, expectations.images, check_tables)
-    judged = [spec.checks, spec.limits, spec.class_names, spec.image.size]
-    identity = fingerprint(gate, [output.id for output in inputs], judged, code)
+    limits = (spec.checks, spec.limits, spec.class_names, spec.image.size)
+    identity = fingerprint(gate, [output.id for output in inputs], *limits, code)
     path = f"{spec.name}/checks/{gate}/{identity}"
     docs = DataDocs(context.settings.home)
     report = standing(context, path, CheckReport)
     page = docs.page(f"{spec.name}.{gate}", identity)
-    if report is not None and page is not None:
+    if report is not None and report.passed and page is not None:
         logger.info("The %s suite of %s has judged %s already", gate, spec.name, inputs[-1].id)
         return _accept(report.model_copy(update={"data_docs": str(page)}))
     logger.info("Checking %s of %s against the %s suite", inputs[-1].id, spec.name, gate)
+    # Great Expectations logs what it imports, a hundred lines of it.
+    logging.getLogger("great_expectations").setLevel(logging.WARNING)
     expected: ExpectationSuite = suite.suite(spec)
     result, page = docs.validate(
         table(),
         expected,
         run=identity,
-        rows_of=f"{spec.name} {inputs[-1].id}",
+        rows_of=f"{spec.name}-{inputs[-1].id}",
         names=["shard", "source_path"] if gate == "prepared" else ["source_path"],
     )
     report = CheckReport(
@@ -119,6 +121,7 @@ def _check(
         failed=_sentences(result["results"], order=[e.description for e in expected.expectations]),
         data_docs=str(page),
     )
+    context.store.delete(path)
     with context.store.commit(path) as staging:
         context.store.write_json(f"{staging}/result.json", result)
         context.store.write_json(

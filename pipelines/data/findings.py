@@ -6,7 +6,10 @@ from typing import Any
 EXAMPLES = 5
 """Rows named in a sentence; Data Docs has all of them."""
 FEW_VALUES = 5
-"""Different values up to which each is counted."""
+"""Different values up to which each is counted instead of told row by row."""
+
+Place = dict[str, Any]
+"""One row that breaks an expectation: its names, and the values that were judged."""
 
 
 def sentence(finding: dict[str, Any]) -> str:
@@ -38,7 +41,7 @@ def _found(finding: dict[str, Any]) -> str:
     if "partial_missing_list" in result:
         return f"none of {', '.join(sorted(result['partial_missing_list']))}"
     value = result.get("observed_value")
-    return "nothing to judge" if value is None else f"{value:,.6g}"
+    return "nothing to judge" if value is None else _plain(value)
 
 
 def _error(info: dict[str, Any]) -> str:
@@ -50,28 +53,32 @@ def _error(info: dict[str, Any]) -> str:
 
 def _rows(result: dict[str, Any]) -> str:
     count, total = result["unexpected_count"], result["element_count"]
-    places = result.get("unexpected_index_list") or []
-    named = [_place(place) for place in places[:EXAMPLES]]
+    places: list[Place] = result.get("unexpected_index_list") or []
+    counts = Counter(seen for place in places if (seen := _seen(place)))
+    few = len(counts) <= FEW_VALUES
+    values = [f"{n:,} x {seen}" for seen, n in counts.most_common()] if few else []
+    named = [_name(place) if few else _name_and_seen(place) for place in places[:EXAMPLES]]
     more = [f"and {len(places) - EXAMPLES:,} more"] if len(places) > EXAMPLES else []
-    values = _values(result.get("unexpected_list") or [])
-    share = f"{count:,} of {total:,} against it ({count / total:.1%}{values})"
-    return f"{share}: {', '.join(named + more)}" if named else share
+    share = ", ".join([f"{count / total:.1%}", *values])
+    return f"{count:,} of {total:,} against it ({share}): {', '.join(named + more)}"
 
 
-def _values(values: list[Any]) -> str:
-    """How often each value occurs, where there are few: ``; 3 truncated, 1 blank``."""
-    counts = Counter(str(value) for value in values)
-    if not counts or len(counts) > FEW_VALUES:
-        return ""
-    return "; " + ", ".join(f"{n:,} {value}" for value, n in counts.most_common())
+def _name(place: Place) -> str:
+    return str(place.get("source_path") or place.get("shard"))
 
 
-def _place(place: dict[str, Any]) -> str:
-    """A row: its path (or shard), and in brackets what the expectation saw there."""
-    path = place.get("source_path") or place.get("shard")
-    seen = [
-        f"{key} {value}"
-        for key, value in place.items()
-        if key not in ("source_path", "shard") and value is not None
-    ]
-    return f"{path} ({', '.join(seen)})" if seen else str(path)
+def _name_and_seen(place: Place) -> str:
+    return f"{_name(place)} ({_seen(place)})"
+
+
+def _seen(place: Place) -> str:
+    """What the expectation saw in a row, or nothing where it saw nothing."""
+    judged = {key: value for key, value in place.items() if key not in ("source_path", "shard")}
+    told = [_plain(value) for value in judged.values()]
+    return " / ".join(told) if any(value is not None for value in judged.values()) else ""
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    return f"{value:,.6g}" if isinstance(value, float) else str(value)
