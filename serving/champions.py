@@ -11,7 +11,7 @@ from serving.problems import Problem
 from serving.replies import model_info
 from serving.schemas import ModelReply, Refusal
 
-Registry = Literal["following", "unreachable", "not asked yet", "pinned"]
+Registry = Literal["following", "unreachable", "failing", "not asked yet", "pinned"]
 
 
 class Champions:

@@ -10,7 +10,7 @@ from pipelines.errors import BundleError, MedloopError, Unavailable
 from pipelines.settings import Settings
 from pipelines.spec import spec_names
 from pipelines.stage import Context
-from serving.champions import Champions
+from serving.champions import Champions, Registry
 from serving.predictor import Predictor
 
 logger = logging.getLogger(__name__)
@@ -36,6 +36,7 @@ class Follower:
         self._context = context
         self._load = load
         self._refused: dict[str, int] = {}
+        self._told: tuple[Registry, str | None] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
 
@@ -61,17 +62,19 @@ class Follower:
 
     def look(self) -> None:
         """Ask the registry once about every data set, and take over what is new."""
+        trouble: dict[str, str] = {}
         for dataset in spec_names():
             if self._stopping.is_set():
                 return
             try:
                 self._look_at(dataset)
             except Unavailable as error:
-                self._note_unreachable(error)
+                self._stand("unreachable", str(error))
                 return
-            except Exception:
-                logger.exception("%s: cannot follow the champion; will try again", dataset)
-        self._champions.standing_with("following")
+            except Exception as error:
+                logger.debug("%s: cannot follow the champion", dataset, exc_info=True)
+                trouble[dataset] = f"{dataset}: {type(error).__name__}: {error}"
+        self._stand("failing" if trouble else "following", "; ".join(trouble.values()) or None)
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
@@ -102,9 +105,16 @@ class Follower:
         self._champions.refuse(dataset, version, reason=str(error))
         logger.error("%s: version %s is refused, the old one goes on: %s", dataset, version, error)
 
-    def _note_unreachable(self, error: Unavailable) -> None:
-        logger.warning("The registry cannot be reached; what serves goes on: %s", error)
-        self._champions.standing_with("unreachable", detail=str(error))
+    def _stand(self, standing: Registry, detail: str | None) -> None:
+        """Tell how it stands with the registry, and log it when that changes."""
+        if (standing, detail) == self._told:
+            return
+        self._told = (standing, detail)
+        self._champions.standing_with(standing, detail=detail)
+        if detail:
+            logger.warning("The registry is %s; what serves goes on: %s", standing, detail)
+        else:
+            logger.info("Following the registry")
 
 
 def remember(settings: Settings, dataset: str, folder: Path) -> None:

@@ -145,9 +145,9 @@ class ModelReply(Wire):
 
     models: list[ModelInfo]
     refused: list[Refusal]
-    registry: Literal["following", "unreachable", "not asked yet", "pinned"]
+    registry: Literal["following", "unreachable", "failing", "not asked yet", "pinned"]
     registry_detail: str | None
-    """Why the registry cannot be reached, where it cannot."""
+    """What is the matter with the registry, where something is."""
     pid: int
 
 

@@ -12,11 +12,12 @@ let running = 0;
 let served = [];
 
 function takeFiles(files) {
-  for (const file of files) {
+  const cards = [...files].map((file) => {
     const card = openCard(file, { onTarget: (target) => send(card, file, target) });
-    byId("results").prepend(card.element);
     queue.push(() => send(card, file));
-  }
+    return card.element;
+  });
+  byId("results").prepend(...cards);
   while (running < AT_ONCE && queue.length) work();
 }
 
