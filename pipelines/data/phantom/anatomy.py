@@ -46,7 +46,7 @@ class Head:
 
 def draw_subject(rng: np.random.Generator) -> Head:
     """Draw the lots for one subject."""
-    outline = Ellipse(0.0, 0.0, rng.uniform(0.66, 0.78), rng.uniform(0.8, 0.93))
+    outline = Ellipse(0.0, 0.0, rng.uniform(0.74, 0.82), rng.uniform(0.88, 0.95))
     scalp, bone = rng.uniform(0.03, 0.06), rng.uniform(0.03, 0.06)
     return Head(
         outline=outline,
@@ -68,7 +68,7 @@ def _tissues(rng: np.random.Generator) -> Tissues:
     grey = rng.uniform(0.36, 0.46)
     white = grey + rng.uniform(0.1, 0.18)
     return Tissues(
-        scalp=rng.uniform(0.6, 0.95),
+        scalp=rng.uniform(0.6, 0.85),
         bone=rng.uniform(0.04, 0.1),
         fluid=rng.uniform(0.1, 0.2),
         grey=grey,
@@ -79,7 +79,7 @@ def _tissues(rng: np.random.Generator) -> Tissues:
 
 def _ventricles(rng: np.random.Generator) -> tuple[Ellipse, ...]:
     """Front and back horns on both sides, not quite alike, and the third ventricle between."""
-    width, height = rng.uniform(0.04, 0.09), rng.uniform(0.13, 0.22)
+    width, height = rng.uniform(0.04, 0.065), rng.uniform(0.13, 0.18)
     apart, lean = rng.uniform(0.08, 0.12), rng.uniform(0.15, 0.4)
     horns = [
         Ellipse(
@@ -104,9 +104,9 @@ def _nuclei(rng: np.random.Generator) -> tuple[Ellipse, ...]:
 def _vessels(rng: np.random.Generator, brain: Ellipse) -> tuple[Ellipse, ...]:
     """Small bright dots that every class has: bright alone does not mean a lesion."""
     dots = []
-    for _ in range(rng.integers(0, 5)):
+    for _ in range(rng.integers(0, 4)):
         angle, reach = rng.uniform(0, 2 * np.pi), np.sqrt(rng.uniform(0.05, 0.75))
-        radius = rng.uniform(0.012, 0.03)
+        radius = rng.uniform(0.012, 0.025)
         x, y = reach * brain.width * np.cos(angle), reach * brain.height * np.sin(angle)
         dots.append(Ellipse(x, y, radius, radius * rng.uniform(1, 1.8), angle=angle))
     return tuple(dots)

@@ -72,11 +72,11 @@ def _tissue(head: Head, x: Field, y: Field, level: float) -> Field:
     white = coverage(np.minimum(ribbon, core), EDGE)
     picture = paint(picture, tissues.white, white)
     sulci = coverage(0.1 * (np.abs(folds) - 0.12), EDGE) * coverage(-inner - head.folding, 0.08)
-    picture = paint(picture, tissues.fluid, 0.7 * sulci * coverage(inner, EDGE))
+    picture = paint(picture, tissues.fluid, 0.5 * sulci * coverage(inner, EDGE))
     for nucleus in head.nuclei:
         picture = paint(picture, tissues.nuclei, coverage(nucleus.distance(x, y), 3 * EDGE))
     for vessel in head.vessels:
-        picture = paint(picture, tissues.white + 0.25, coverage(vessel.distance(x, y), EDGE))
+        picture = paint(picture, tissues.white + 0.2, coverage(vessel.distance(x, y), EDGE))
     return picture * (1 + 0.03 * mottle)
 
 
@@ -103,13 +103,13 @@ def _scan(picture: Field, rng: np.random.Generator) -> NDArray[np.uint8]:
     """What the scanner adds: uneven coils, blur, Rician noise, exposure."""
     size = len(picture)
     ticks = np.linspace(-1, 1, size)
-    slope_x, slope_y, bowl = rng.normal(0, 0.07, 3)
+    slope_x, slope_y, bowl = rng.normal(0, 0.06, 3)
     across, down = ticks[None, :], ticks[:, None]
     bias = np.exp(slope_x * across + slope_y * down + bowl * (across**2 + down**2))
     blurred = gaussian_filter(picture * bias, rng.uniform(0.3, 0.8) * size / 128)
-    noise = rng.uniform(0.012, 0.04)
+    noise = rng.uniform(0.008, 0.025)
     real, imaginary = rng.normal(0, noise, (2, size, size))
     magnitude = np.hypot(blurred + real, imaginary)
-    exposed = (magnitude * rng.uniform(0.9, 1.15)) ** rng.uniform(0.85, 1.15)
+    exposed = (magnitude * rng.uniform(0.95, 1.1)) ** rng.uniform(0.9, 1.1)
     shades: NDArray[np.uint8] = np.rint(255 * exposed.clip(0, 1)).astype(np.uint8)
     return shades

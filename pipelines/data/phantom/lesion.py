@@ -27,9 +27,9 @@ class Lesion:
 
 def draw_lesion(rng: np.random.Generator, kind: Label, head: Head) -> Lesion:
     """Draw the lots for one lesion that lies in the brain."""
-    low, high = (0.07, 0.16) if kind == "round_lesion" else (0.17, 0.3)
+    low, high = (0.15, 0.27) if kind == "round_lesion" else (0.28, 0.44)
     radius = rng.uniform(low, high)
-    room = head.brain.grown(-radius - 0.03)
+    room = head.brain.grown(-radius if kind == "round_lesion" else -0.7 * radius)
     angle, reach = rng.uniform(0, 2 * np.pi), np.sqrt(rng.uniform(0.1, 0.9))
     roundness = rng.uniform(0.82, 1) if kind == "round_lesion" else rng.uniform(0.55, 0.9)
     return Lesion(
@@ -41,7 +41,7 @@ def draw_lesion(rng: np.random.Generator, kind: Label, head: Head) -> Lesion:
             radius * roundness,
             angle=rng.uniform(0, np.pi),
         ),
-        contrast=rng.uniform(0.08, 0.3),
+        contrast=rng.uniform(0.2, 0.42),
         core=rng.uniform(0.3, 0.55) if rng.random() < 0.5 else 0.0,
         seed=int(rng.integers(2**31)),
     )

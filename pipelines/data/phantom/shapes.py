@@ -4,7 +4,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import gaussian_filter
+from scipy.fft import irfft2, rfft2
+from scipy.ndimage import fourier_gaussian
 
 Field = NDArray[np.float64]
 """A picture of numbers, (side, side)."""
@@ -51,9 +52,9 @@ def paint(picture: Field, value: Field | float, cover: Field) -> Field:
 def smooth_noise(rng: np.random.Generator, side: int, *, grain: float) -> Field:
     """Noise with mean 0 and deviation 1 whose blobs are ``grain`` half image widths wide.
 
-    The same ``rng`` gives the same blobs at every size of picture only statistically.
+    Smoothed by way of its spectrum, which takes equally long for every grain.
     """
-    noise: Field = rng.standard_normal((side, side))
-    noise = gaussian_filter(noise, grain * side / 2, mode="wrap")
+    spectrum = fourier_gaussian(rfft2(rng.standard_normal((side, side))), grain * side / 2, n=side)
+    noise: Field = irfft2(spectrum, (side, side))
     standard: Field = (noise - noise.mean()) / noise.std()
     return standard
