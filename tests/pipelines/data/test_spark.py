@@ -1,0 +1,67 @@
+import logging
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from pipelines.data.spark import require_java, spark_session, told
+from pipelines.errors import StackError
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+
+def fake_java(home: Path, says: str) -> None:
+    java = home / "bin" / "java"
+    java.parent.mkdir(parents=True)
+    java.write_text(f"#!/bin/sh\necho '{says}' >&2\n")
+    java.chmod(0o755)
+
+
+def test_java_that_is_new_enough_is_accepted() -> None:
+    require_java()
+
+
+@pytest.mark.parametrize("says", ['openjdk version "11.0.2" 2019', "no such thing", ""])
+def test_an_old_java_is_refused_with_what_to_install(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, says: str
+) -> None:
+    fake_java(tmp_path, says)
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(StackError, match=r"bin/java -version says .*needs Java 17.*apt-get"):
+        require_java()
+
+
+def test_a_java_home_without_java_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JAVA_HOME", str(tmp_path))
+    with pytest.raises(StackError, match=f"JAVA_HOME={tmp_path} holds no bin/java"):
+        require_java()
+
+
+def test_no_java_at_all_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("JAVA_HOME", raising=False)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(StackError, match="No java on PATH"):
+        require_java()
+
+
+def test_a_running_session_is_used_and_left_running(
+    spark: "SparkSession", installation: Settings
+) -> None:
+    with spark_session(installation, name="second") as session:
+        assert session is spark
+    assert spark.range(3).count() == 3
+
+
+def test_a_long_job_says_how_far_it_is(
+    spark: "SparkSession", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("pipelines.data.spark.SECONDS_BETWEEN_LINES", 0.2)
+    caplog.set_level(logging.INFO)
+    with told(spark, what="Sleeping", tasks=4):
+        spark.sparkContext.parallelize(range(4), 4).foreach(lambda _: time.sleep(0.5))
+    said = [record.getMessage() for record in caplog.records]
+    assert said[0] == "Sleeping: 0 of 4 parts done"
+    assert said[-1] in [f"Sleeping: {n} of 4 parts done" for n in (1, 2, 3)]
