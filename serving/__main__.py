@@ -5,7 +5,6 @@ import os
 import shutil
 import socket
 import sys
-import tempfile
 from pathlib import Path
 
 import psutil
@@ -37,9 +36,9 @@ def run(options: argparse.Namespace) -> None:
     if options.bundle:
         read_manifest(options.bundle)
     require_free(options.host, options.port)
-    state = tempfile.mkdtemp(prefix="medloop-service-")
     # BentoML keeps metrics here and wipes them at start: two services must not share it.
-    os.environ["BENTOML_HOME"] = state
+    state = get_settings().home / "service" / f"bentoml-{options.port}"
+    os.environ["BENTOML_HOME"] = str(state)
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
