@@ -18,6 +18,8 @@ from stack.supervision import Supervisor
 
 POLL_SECONDS = 0.2
 LOG_LINES = 15
+MOST_STARTS = 3
+"""How often a process may be started while it is waited for."""
 
 
 def up(
@@ -40,11 +42,12 @@ def up(
     with _one_at_a_time(settings):
         if not supervisor.answers():
             supervisor.end_left_behind()
-        _require_ports(settings, supervisor, chosen)
-        supervisor.ensure()
+        require_free(settings.host, _processes(chosen), ours=supervisor.listens_on())
+        stopped = supervisor.ensure()
+        again = [part for part in every if any(p.name in stopped for p in part.processes)]
         with _progress(console) as progress:
             _each_after(
-                chosen,
+                [part for part in every if part in chosen or part in again],
                 lambda part: part.needs,
                 lambda part: _bring_up(part, supervisor, progress),
             )
@@ -84,7 +87,11 @@ def restart(settings: Settings, part: str, *, console: Console | None = None) ->
 
 
 def _supervisor(settings: Settings, parts: Sequence[Part]) -> Supervisor:
-    return Supervisor(settings, [process for part in parts for process in part.processes])
+    return Supervisor(settings, _processes(parts))
+
+
+def _processes(parts: Iterable[Part]) -> list[Process]:
+    return [process for part in parts for process in part.processes]
 
 
 def _progress(console: Console | None) -> PartProgress:
@@ -98,17 +105,6 @@ def _one_at_a_time(settings: Settings) -> Iterator[None]:
     with (settings.home / "stack.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
-
-
-def _require_ports(settings: Settings, supervisor: Supervisor, parts: Sequence[Part]) -> None:
-    infos = supervisor.infos()
-    idle = [
-        process
-        for part in parts
-        for process in part.processes
-        if process.name not in infos or not infos[process.name].alive
-    ]
-    require_free(settings.host, idle)
 
 
 def _each_after(
@@ -164,10 +160,12 @@ def _bring_up(part: Part, supervisor: Supervisor, progress: PartProgress) -> Non
 def _await(
     process: Process, supervisor: Supervisor, say: Callable[[str], None], *, deadline: float
 ) -> None:
+    starts = set()
     while True:
         info = supervisor.info(process.name)
-        if not info.alive:
-            raise StackError(_post_mortem(process, supervisor, f"has ended ({info.state})"))
+        starts.add(info.started)
+        if not info.alive or len(starts) > MOST_STARTS:
+            raise StackError(_post_mortem(process, supervisor, "starts and ends again"))
         obstacle = process.obstacle(info.started)
         if obstacle is None:
             return

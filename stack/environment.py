@@ -15,8 +15,9 @@ INHERITED = {
     *("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
 }
-INHERITED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "TF_", "KERAS_")
+INHERITED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "KERAS_")
 
+LOOPBACK = "localhost,127.0.0.1,::1"
 PRIVATE = {
     "DO_NOT_TRACK": "true",
     "BENTOML_DO_NOT_TRACK": "true",
@@ -33,19 +34,23 @@ def inherited_environment() -> dict[str, str]:
         for name, value in os.environ.items()
         if name in INHERITED or name.startswith(INHERITED_PREFIXES)
     }
-    return kept | {"PATH": f"{environment_bin()}:{os.environ.get('PATH', os.defpath)}"}
+    path = f"{environment_bin()}:{os.environ.get('PATH', os.defpath)}"
+    proxied = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
+    direct = ",".join(filter(None, [LOOPBACK, proxied]))
+    return kept | {"PATH": path, "no_proxy": direct, "NO_PROXY": direct}
 
 
 def stack_environment(settings: Settings) -> dict[str, str]:
-    """What every process of one installation finds: its settings, its Python, quiet libraries."""
+    """What every process of one installation finds besides: it depends on the settings alone.
+
+    So the same settings, from whatever shell, leave a running stack as it is.
+    """
     return {
         **settings_environment(settings),
         **PRIVATE,
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONUNBUFFERED": "1",
-        "TF_CPP_MIN_LOG_LEVEL": os.environ.get("TF_CPP_MIN_LOG_LEVEL", "2"),
-        "no_proxy": _without_proxy(settings),
-        "NO_PROXY": _without_proxy(settings),
+        "TF_CPP_MIN_LOG_LEVEL": "2",
     }
 
 
@@ -92,8 +97,3 @@ def java_server(main: str, classpath: str, options: Mapping[str, str]) -> list[s
     jvm = ("-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-Dlog4j2.level=INFO")
     given = [word for name, value in options.items() for word in ("-D", f"{name}={value}")]
     return [java(), *jvm, "-cp", classpath, main, *given]
-
-
-def _without_proxy(settings: Settings) -> str:
-    given = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")
-    return ",".join(filter(None, ["localhost,127.0.0.1,::1", settings.host, given]))

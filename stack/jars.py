@@ -86,14 +86,14 @@ SHIPPED = (
 
 
 def fetch(settings: Settings, jars: Iterable[Jar], say: Say) -> None:
-    """Download the jars that are not there yet.
+    """Download the jars that are not there yet, or are not what was pinned.
 
     Raises:
         StackError: one cannot be had, or what came is not what was pinned.
     """
     for jar in jars:
         target = settings.jars / jar.file
-        if not target.is_file() or target.stat().st_size != jar.size:
+        if not target.is_file() or _sha256(target) != jar.sha256:
             _fetch(settings, jar, say)
 
 
@@ -148,9 +148,13 @@ def _complaints(log: Path) -> list[str]:
     return [line.strip() for line in lines if "ERROR" in line or "WARN" in line][:8] or lines[-8:]
 
 
-def _require_hash(path: Path, jar: Jar) -> None:
+def _sha256(path: Path) -> str:
     with path.open("rb") as file:
-        found = hashlib.file_digest(file, "sha256").hexdigest()
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _require_hash(path: Path, jar: Jar) -> None:
+    found = _sha256(path)
     if found != jar.sha256:
         raise StackError(
             f"{jar.file} from Maven Central has sha256 {found}, not the pinned {jar.sha256}. "

@@ -3,7 +3,7 @@
 import errno
 import random
 import socket
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import psutil
 
@@ -11,15 +11,20 @@ from pipelines.errors import StackError
 from stack.part import Process
 
 
-def require_free(host: str, processes: Iterable[Process]) -> None:
+def require_free(host: str, processes: Iterable[Process], *, ours: Collection[int] = ()) -> None:
     """Check that each process can have its ports.
+
+    Args:
+        host: the address they listen on.
+        processes: whose ports.
+        ours: ports that they hold already.
 
     Raises:
         StackError: one is taken; the message names the holder and the setting that moves ours.
     """
     for process in processes:
         for port, setting in process.ports:
-            if not is_free(host, port):
+            if port not in ours and not is_free(host, port):
                 raise StackError(
                     f"Port {port}, wanted by {process.name}, is taken by {holder(port)}. "
                     f"End that process, or give {process.name} another port: {setting}=…"

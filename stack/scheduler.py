@@ -32,7 +32,6 @@ def part(settings: Settings) -> Part:
             _behind(settings, "triggerer", "--skip-serve-logs"),
         ],
         prepare=lambda say: _migrate(settings, say),
-        patience=180,
     )
 
 

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,17 +72,20 @@ class Supervisor:
             return False
         return True
 
-    def ensure(self) -> None:
+    def ensure(self) -> list[str]:
         """Start supervisord, or make a running one read what has changed.
+
+        Returns:
+            The processes that were stopped because their settings have changed.
 
         Raises:
             StackError: it does not start.
         """
         self._write_configuration()
         if self.answers():
-            self._reload()
-        else:
-            self._start_daemon()
+            return self._reload()
+        self._start_daemon()
+        return []
 
     def infos(self) -> dict[str, ProcessInfo]:
         """How each process stands; empty if supervisord does not run."""
@@ -113,6 +117,15 @@ class Supervisor:
         except (OSError, ValueError, psutil.NoSuchProcess):
             return []
 
+    def listens_on(self) -> set[int]:
+        """The ports that the processes of this installation hold."""
+        ports = set()
+        for process in self.family():
+            with suppress(psutil.Error):
+                held = process.net_connections(kind="tcp")
+                ports |= {c.laddr.port for c in held if c.status == psutil.CONN_LISTEN}
+        return ports
+
     def shut_down(self) -> None:
         """End supervisord, and whatever it still runs."""
         daemon = self.family()[-1:]
@@ -142,14 +155,18 @@ class Supervisor:
         finally:
             transport.close()
 
-    def _reload(self) -> None:
-        """What ``supervisorctl update`` does; a process whose settings changed is stopped."""
+    def _reload(self) -> list[str]:
+        """What ``supervisorctl update`` does, but stopping in order."""
+        running = [name for name, info in self.infos().items() if info.alive]
         added, changed, removed = self._call("reloadConfig")[0]
-        for name in [*changed, *removed]:
+        order = [process.name for process in self._processes]
+        ended = sorted([*removed, *changed], key=lambda n: order.index(n) if n in order else -1)
+        for name in reversed(ended):
             self._call("stopProcessGroup", name, True)
             self._call("removeProcessGroup", name)
         for name in [*added, *changed]:
             self._call("addProcessGroup", name)
+        return [name for name in changed if name in running]
 
     def _start_daemon(self) -> None:
         self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)

@@ -36,7 +36,6 @@ def part(settings: Settings) -> Part:
                 obstacle=lambda _: http_obstacle(f"{address}/health"),
             )
         ],
-        patience=180,
     )
 
 

@@ -1,0 +1,60 @@
+"""A choice of parts brings what they need, in the order of starting."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import StackError
+from pipelines.settings import Settings
+from stack.catalog import all_parts, choose
+from stack.part import Part
+
+
+@pytest.fixture
+def parts(tmp_path: Path) -> list[Part]:
+    return all_parts(Settings(home=tmp_path, yarn=True))
+
+
+@pytest.mark.parametrize(
+    ("names", "chosen"),
+    [
+        (["hdfs"], ["hdfs"]),
+        (["mlflow"], ["postgres", "mlflow"]),
+        (["yarn", "airflow"], ["postgres", "hdfs", "yarn", "airflow"]),
+        (None, ["postgres", "hdfs", "yarn", "mlflow", "airflow", "service"]),
+    ],
+)
+def test_parts_come_with_what_they_need(
+    parts: list[Part], names: list[str] | None, chosen: list[str]
+) -> None:
+    assert [part.name for part in choose(parts, names)] == chosen
+
+
+def test_an_unknown_part_is_an_error_that_lists_the_known_ones(parts: list[Part]) -> None:
+    with pytest.raises(StackError, match=r"'spark'.*postgres, hdfs"):
+        choose(parts, ["spark"])
+
+
+def test_yarn_is_there_only_where_it_is_wanted(tmp_path: Path) -> None:
+    assert "yarn" not in [part.name for part in all_parts(Settings(home=tmp_path))]
+
+
+def test_every_process_and_every_port_is_one_parts_alone(parts: list[Part]) -> None:
+    processes = [process for part in parts for process in part.processes]
+    names = [process.name for process in processes]
+    ports = [port.number for process in processes for port in process.ports]
+    assert len(set(names)) == len(names)
+    assert len(set(ports)) == len(ports)
+
+
+def test_every_port_is_moved_by_the_setting_it_names(tmp_path: Path) -> None:
+    for part in all_parts(Settings(home=tmp_path, yarn=True)):
+        for process in part.processes:
+            for port in process.ports:
+                field = port.setting.removeprefix("MEDLOOP_").lower()
+                before = getattr(Settings(home=tmp_path, yarn=True), field)
+                moved = Settings.model_validate(
+                    {"home": tmp_path, "yarn": True, field: before + 1000}
+                )
+                numbers = [p.number for q in all_parts(moved) for r in q.processes for p in r.ports]
+                assert port.number + 1000 in numbers
