@@ -10,6 +10,9 @@ Text burnt into the picture cannot be found this way: a file that declares it is
 """
 
 import io
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pydicom
 from pydicom.dataset import Dataset, FileMetaDataset
@@ -117,13 +120,27 @@ def deidentify(data: bytes, names: Pseudonyms) -> bytes:
             picture (``burned_in_text``).
     """
     try:
-        return _rewritten(pydicom.dcmread(io.BytesIO(data)), names)
+        with _untold():
+            return _rewritten(pydicom.dcmread(io.BytesIO(data)), names)
     except BadImage:
         raise
     except Exception as error:  # pydicom promises no type for broken files
         raise BadImage(
             "corrupt", f"The DICOM file cannot be read ({type(error).__name__})."
         ) from error
+
+
+@contextmanager
+def _untold() -> Iterator[None]:
+    """Keep pydicom's warnings out of every log: they quote the values they are about."""
+    told = pydicom.config.logger.disabled
+    pydicom.config.logger.disabled = True
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        pydicom.config.logger.disabled = told
 
 
 def _rewritten(source: Dataset, names: Pseudonyms) -> bytes:

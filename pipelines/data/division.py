@@ -1,13 +1,41 @@
 """Dividing clusters among training, validation and test: stratified, seeded, nothing cut apart.
 
-Clusters are ranked by a hash of the seed and their name, class by class, and fill the test set,
-then the validation set, up to their shares. So the order of the data does not matter, and when
-data grows, few images change sides.
+A test folder that comes with the collection is kept as the test set, and what training shares
+with it is taken out of training. The rest is divided: clusters are ranked by a hash of the seed
+and their name, class by class, and fill the test set (where there is none), then the validation
+set, up to their shares. So the order of the data does not matter, and when data grows, few
+images change sides.
 """
 
 import hashlib
 
 import pandas as pd
+
+from pipelines.spec import SplitSpec
+
+
+def decide(rows: pd.DataFrame, shares: SplitSpec) -> None:
+    """Set the columns ``split`` and ``excluded`` of each row; exactly one of them is not null.
+
+    Args:
+        rows: one row a file, columns ``sha256``, ``label``, ``declared_split`` and ``cluster``;
+            of several files with the same bytes, the first one in a split stands for all.
+        shares: how large the splits are.
+    """
+    rows["split"], rows["excluded"] = None, None
+    conflict = rows.groupby("sha256")["label"].transform("nunique") > 1
+    rows.loc[conflict, "excluded"] = "label_conflict"
+    tests = ~conflict & (rows["declared_split"] == "test")
+    leaking = ~conflict & ~tests & rows["cluster"].isin(rows.loc[tests, "cluster"])
+    rows.loc[leaking, "excluded"] = "leak"
+    rows.loc[tests, "split"] = "test"
+    rest = rows["excluded"].isna() & ~tests
+    drawn = {} if tests.any() else {"test": shares.test}
+    once = rows[rest].drop_duplicates("sha256")
+    part = divide(once, drawn | {"validation": shares.validation}, seed=shares.seed)
+    rows.loc[rest, "split"] = rows.loc[rest, "cluster"].map(part)
+    again = rows["split"].notna() & rows.duplicated(["sha256", "split"])
+    rows.loc[again, ["split", "excluded"]] = [None, "duplicate"]
 
 
 def divide(images: pd.DataFrame, shares: dict[str, float], *, seed: int) -> "pd.Series[str]":

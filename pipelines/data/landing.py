@@ -64,11 +64,10 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
     folder = Path(source).expanduser().absolute()
     names = load_pseudonyms(context.settings)
     entries = layout.entries(spec, folder)
-    version = _code()
     memory = Examinations(
         context.settings.cache / "examined" / f"{spec.name}.sqlite",
         names,
-        version=fingerprint(spec.limits, version),
+        version=fingerprint(spec.limits, _code()),
     )
     present = [entry for entry in entries if entry.reason != "missing_file"]
     examined = _examine_all(folder, present, names, limits=limits_of(spec.limits), memory=memory)
@@ -80,9 +79,9 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
 
 
 def _code() -> str:
-    """What decides a file's judgement and description."""
+    """What decides how a file is judged and described."""
     parts = [import_module(f"{imaging.__name__}.{name}") for name in IMAGING]
-    return code_version(examine, deidentify, layout, *parts)
+    return code_version(examine, deidentify, *parts)
 
 
 def _examine_all(
@@ -166,7 +165,7 @@ def _row(entry: Entry, found: Examined, paths: LandedFiles, names: Pseudonyms) -
 def _summary(spec: DatasetSpec, source: str, rows: list[dict[str, Any]]) -> Landing:
     refused = Counter(row["reason"] for row in rows if row["reason"])
     content = [{**row, "thumbnail": None} for row in rows]
-    identity = fingerprint(spec.name, content, _code())
+    identity = fingerprint(spec.name, content)
     return Landing(
         dataset=spec.name,
         id=identity,

@@ -42,7 +42,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
     images = rows.drop_duplicates("sha256", ignore_index=True)
     pairs = duplicates.near_pairs(_thumbnails(images), spec.duplicates)
     rows["cluster"] = rows["sha256"].map(clustering.clusters(images, rows, pairs))
-    decide(spec, rows)
+    division.decide(rows, spec.split)
     counts = _counts(spec, rows)
     _require_every_class(spec, rows, counts)
     split = Split(
@@ -112,32 +112,6 @@ def _code() -> str:
 def _thumbnails(images: pd.DataFrame) -> duplicates.Thumbnails:
     side = duplicates.SIDE
     return np.frombuffer(b"".join(images["thumbnail"]), np.uint8).reshape(-1, side, side)
-
-
-def decide(spec: DatasetSpec, rows: pd.DataFrame) -> None:
-    """Set the columns ``split`` and ``excluded`` of each row; exactly one of them is not null.
-
-    Args:
-        spec: its shares and seed.
-        rows: one row a file, columns ``sha256``, ``source_path``, ``label``,
-            ``declared_split`` and ``cluster``.
-    """
-    rows["split"], rows["excluded"] = None, None
-    conflict = rows.groupby("sha256")["label"].transform("nunique") > 1
-    rows.loc[conflict, "excluded"] = "label_conflict"
-    tests = ~conflict & (rows["declared_split"] == "test")
-    leaking = ~conflict & ~tests & rows["cluster"].isin(rows.loc[tests, "cluster"])
-    rows.loc[leaking, "excluded"] = "leak"
-    rows.loc[tests, "split"] = "test"
-    rest = rows["excluded"].isna() & ~tests
-    shares = {"validation": spec.split.validation}
-    if not tests.any():
-        shares = {"test": spec.split.test} | shares
-    once = rows[rest].drop_duplicates("sha256")
-    part = division.divide(once, shares, seed=spec.split.seed)
-    rows.loc[rest, "split"] = rows.loc[rest, "cluster"].map(part)
-    again = rows["split"].notna() & rows.duplicated(["sha256", "split"])
-    rows.loc[again, ["split", "excluded"]] = [None, "duplicate"]
 
 
 def _counts(spec: DatasetSpec, rows: pd.DataFrame) -> dict[str, dict[str, int]]:

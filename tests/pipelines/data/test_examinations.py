@@ -1,0 +1,56 @@
+import os
+from pathlib import Path
+
+import pytest
+
+from pipelines.data.examinations import Examinations
+from pipelines.data.examine import Examined
+from pipelines.data.pseudonyms import Pseudonyms
+from tests.pipelines.data.landing_folders import write
+
+NAMES = Pseudonyms(b"k" * 32)
+FOUND = Examined(sha256="ab", size=3, thumbnail=bytes(range(256)) * 4, notes=["one"], mean=1.5)
+
+
+@pytest.fixture
+def memory(tmp_path: Path) -> Examinations:
+    return Examinations(tmp_path / "memory.sqlite", NAMES, version="1")
+
+
+def test_what_was_found_is_remembered_as_it_was(memory: Examinations, tmp_path: Path) -> None:
+    key = str(memory.key(write(tmp_path / "a.png", b"abc")))
+    memory.remember({key: FOUND})
+    later = Examinations(tmp_path / "memory.sqlite", NAMES, version="1")
+    assert later.known([key, "unknown"]) == {key: FOUND}
+
+
+def test_many_files_are_remembered(memory: Examinations) -> None:
+    keys = [f"key{n}" for n in range(1201)]
+    memory.remember(dict.fromkeys(keys, FOUND))
+    assert len(memory.known(keys)) == 1201
+
+
+def test_a_changed_file_is_another(memory: Examinations, tmp_path: Path) -> None:
+    path = write(tmp_path / "a.png", b"abc")
+    keys = [memory.key(path)]
+    keys.append(memory.key(write(path, b"abcd")))
+    os.utime(path, (1000, 1000))
+    keys.append(memory.key(path))
+    keys.append(memory.key(write(tmp_path / "b.png", b"abc")))
+    other = Examinations(tmp_path / "memory.sqlite", NAMES, version="2")
+    keys.append(other.key(path))
+    assert len(set(keys)) == 5
+
+
+def test_a_file_that_may_still_change_is_not_remembered(
+    memory: Examinations, tmp_path: Path
+) -> None:
+    (tmp_path / "new.png").write_bytes(b"abc")
+    assert memory.key(tmp_path / "new.png") is None
+    assert memory.key(tmp_path / "gone.png") is None
+
+
+def test_no_file_name_stands_in_the_memory(memory: Examinations, tmp_path: Path) -> None:
+    key = str(memory.key(write(tmp_path / "Doe_Jane.png", b"abc")))
+    memory.remember({key: FOUND})
+    assert b"Doe" not in (tmp_path / "memory.sqlite").read_bytes()

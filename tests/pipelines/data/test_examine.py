@@ -1,0 +1,67 @@
+import hashlib
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.data.examine import examine, limits_of
+from pipelines.data.pseudonyms import Pseudonyms
+from pipelines.spec import LimitsSpec
+from tests.pipelines.data.landing_folders import dicom, drawing, png, write
+
+NAMES = Pseudonyms(b"k" * 32)
+LIMITS = limits_of(LimitsSpec(max_megabytes=0.1, max_megapixels=0.04, min_side=32))
+
+
+def test_a_good_picture_is_described(tmp_path: Path) -> None:
+    data = png(drawing(1))
+    found = examine(write(tmp_path / "a.png", data), NAMES, limits=LIMITS)
+    assert (found.reason, found.message) == (None, None)
+    assert (found.format, found.width, found.height, found.mode) == ("PNG", 64, 64, "L")
+    assert found.sha256 == hashlib.sha256(data).hexdigest()
+    assert found.size == len(data)
+    assert found.mean == pytest.approx(drawing(1).mean(), abs=0.01)
+    assert found.std == pytest.approx(drawing(1).std(), abs=0.01)
+    assert len(found.thumbnail or b"") == 1024
+    assert len(found.phash or "") == 16
+
+
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "empty"),
+        (b"just some text", "unknown_format"),
+        (png(drawing(1))[:-2000], "truncated"),
+        (png(drawing(1, side=16)), "too_small"),
+        (png(drawing(1, side=201)), "too_large"),
+        (np.random.default_rng(0).bytes(200_000), "too_large"),
+        (png(np.full((64, 64), 7, np.uint8)), "blank"),
+        (dicom(1, BurnedInAnnotation="YES"), "burned_in_text"),
+    ],
+)
+def test_a_bad_file_is_told_by_its_reason(tmp_path: Path, data: bytes, reason: str) -> None:
+    found = examine(write(tmp_path / "a.png", data), NAMES, limits=LIMITS)
+    assert found.reason == reason
+    assert found.message
+
+
+def test_a_file_too_large_to_read_is_hashed_all_the_same(tmp_path: Path) -> None:
+    data = np.random.default_rng(0).bytes(200_000)
+    found = examine(write(tmp_path / "a.png", data), NAMES, limits=LIMITS)
+    assert (found.sha256, found.size) == (hashlib.sha256(data).hexdigest(), 200_000)
+
+
+def test_what_is_no_regular_file_is_unreadable_and_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
+    for name in ("pipe.png", "gone.png"):
+        assert examine(tmp_path / name, NAMES, limits=LIMITS).reason == "unreadable"
+
+
+def test_dicom_is_known_by_its_patients_pseudonym_only(tmp_path: Path) -> None:
+    found = examine(write(tmp_path / "IM1", dicom(1)), NAMES, limits=LIMITS)
+    assert (found.reason, found.dicom, found.format) == (None, True, "DICOM")
+    assert found.patient == NAMES.of("patient", "SECRET-4711")
+    assert found.sha256 != hashlib.sha256(dicom(1)).hexdigest()
+    assert "Doe" not in found.model_dump_json()

@@ -1,0 +1,126 @@
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pipelines.data.layout import Entry, entries
+from pipelines.errors import LandingError
+from tests.pipelines.data.landing_folders import spec, write
+
+SPLITS = {"splits": {"train": "Training", "test": "Testing"}}
+TABLE = {
+    "table": {
+        "file": "labels.csv",
+        "image": "images/{id}.png",
+        "label": "dx",
+        "group": "lesion",
+        "metadata": ["age", "sex"],
+    }
+}
+
+
+def landed(folder: Path, *names: str, **landing: Any) -> dict[str, Entry]:
+    for name in names:
+        write(folder / name, b"x")
+    return {entry.relative: entry for entry in entries(spec(landing=landing), folder)}
+
+
+def table(folder: Path, *rows: str) -> None:
+    write(folder / "labels.csv", "\n".join(["id,dx,lesion,age,sex", *rows]).encode())
+
+
+def test_a_class_folder_names_its_files_label_however_deep_they_stand(tmp_path: Path) -> None:
+    found = landed(tmp_path, "cat/1.png", "cat/2024/may/2.png", "dog/1.png")
+    assert [e.label for e in found.values()] == ["cat", "cat", "dog"]
+    assert {e.declared_split for e in found.values()} == {None}
+
+
+def test_split_folders_are_declared(tmp_path: Path) -> None:
+    found = landed(tmp_path, "Training/cat/1.png", "Testing/dog/1.png", **SPLITS)
+    assert found["Training/cat/1.png"].declared_split == "train"
+    assert found["Testing/dog/1.png"].declared_split == "test"
+    assert found["Testing/dog/1.png"].label == "dog"
+
+
+def test_new_class_folders_may_come_without_the_collections_splits(tmp_path: Path) -> None:
+    found = landed(tmp_path, "cat/1.png", "dog/1.png", **SPLITS)
+    assert [(e.label, e.declared_split) for e in found.values()] == [("cat", None), ("dog", None)]
+
+
+def test_other_names_of_a_class_are_known(tmp_path: Path) -> None:
+    classes = [
+        {"name": "cat", "title": "C", "labels": ["KITTEN", "CAT"]},
+        {"name": "dog", "title": "D"},
+    ]
+    for name in ("KITTEN/1.png", "CAT/2.png", "dog/3.png"):
+        write(tmp_path / name, b"x")
+    found = entries(spec(classes=classes), tmp_path)
+    assert [(e.landing_label, e.label) for e in found] == [
+        ("CAT", "cat"),
+        ("KITTEN", "cat"),
+        ("dog", "dog"),
+    ]
+
+
+@pytest.mark.parametrize("stray", ["bird/1.png", "1.png", "Cat/1.png"])
+def test_a_file_of_no_class_is_listed_as_unlabelled(tmp_path: Path, stray: str) -> None:
+    found = landed(tmp_path, "cat/1.png", "dog/1.png", stray)[stray]
+    assert (found.reason, found.label) == ("unlabelled", None)
+    assert "cat, dog" in str(found.message)
+
+
+def test_the_group_is_read_off_the_file_name(tmp_path: Path) -> None:
+    pattern = r"^(?P<group>person\d+)_"
+    found = landed(tmp_path, "cat/person7_1.png", "dog/nobody.png", group_pattern=pattern)
+    assert [entry.group for entry in found.values()] == ["person7", None]
+
+
+def test_a_class_without_files_is_an_error_that_says_what_was_found(tmp_path: Path) -> None:
+    with pytest.raises(LandingError, match=r"nothing of class dog.*found the labels 'Dog', 'cat'"):
+        landed(tmp_path, "cat/1.png", "Dog/1.png")
+
+
+def test_a_missing_split_folder_is_an_error_that_names_it(tmp_path: Path) -> None:
+    with pytest.raises(LandingError, match=r"landing\.splits\.test.*'Testing'.*'Training', 'test'"):
+        landed(tmp_path, "Training/cat/1.png", "test/dog/1.png", **SPLITS)
+
+
+def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(LandingError, match=r"no landing folder .*nowhere"):
+        entries(spec(), tmp_path / "nowhere")
+
+
+def test_an_empty_folder_is_an_error_that_says_what_belongs_there(tmp_path: Path) -> None:
+    with pytest.raises(LandingError, match="cat/, dog/ inside Training/ and Testing/"):
+        entries(spec(landing=SPLITS), tmp_path)
+
+
+def test_a_table_gives_label_group_and_metadata(tmp_path: Path) -> None:
+    table(tmp_path, "1,cat,L1,80,", "2,dog,,,f")
+    found = landed(tmp_path, "images/1.png", "images/2.png", **TABLE)
+    one, two = found["images/1.png"], found["images/2.png"]
+    assert (one.label, one.group, one.metadata) == ("cat", "L1", {"age": "80"})
+    assert (two.label, two.group, two.metadata) == ("dog", None, {"sex": "f"})
+
+
+def test_a_row_without_file_and_a_file_without_row_are_both_listed(tmp_path: Path) -> None:
+    table(tmp_path, "1,cat,,,", "2,dog,,,", "3,dog,,,")
+    found = landed(tmp_path, "images/1.png", "images/2.png", "images/9.png", **TABLE)
+    assert found["images/3.png"].reason == "missing_file"
+    assert "Line 4 of labels.csv" in str(found["images/3.png"].message)
+    assert found["images/9.png"].reason == "unlabelled"
+
+
+def test_rows_that_contradict_each_other_are_not_believed(tmp_path: Path) -> None:
+    table(tmp_path, "1,cat,,,", "1,dog,,,", "2,cat,,,", "3,dog,,,")
+    found = landed(tmp_path, "images/1.png", "images/2.png", "images/3.png", **TABLE)
+    assert (found["images/1.png"].reason, found["images/1.png"].label) == ("ambiguous_label", None)
+
+
+def test_a_label_the_spec_does_not_know_is_unlabelled(tmp_path: Path) -> None:
+    table(tmp_path, "1,cat,,,", "2,dog,,,", "3,bird,,,")
+    found = landed(tmp_path, *(f"images/{n}.png" for n in (1, 2, 3)), **TABLE)
+    assert (found["images/3.png"].reason, found["images/3.png"].landing_label) == (
+        "unlabelled",
+        "bird",
+    )
