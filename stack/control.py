@@ -18,7 +18,7 @@ from stack.supervision import Supervisor
 
 POLL_SECONDS = 0.2
 LOG_LINES = 15
-MOST_STARTS = 3
+MOST_STARTS = 5
 """How often a process may be started while it is waited for."""
 
 

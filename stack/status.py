@@ -54,7 +54,7 @@ def _judge(
     if info is None or info.state == "STOPPED":
         taken = [p.number for p in process.ports if not is_free(settings.host, p.number)]
         return "stopped", f"port {taken[0]} is taken by {holder(taken[0])}" if taken else None
-    if info.state in ("FATAL", "EXITED", "UNKNOWN"):
+    if info.state in ("BACKOFF", "FATAL", "EXITED", "UNKNOWN"):
         return "failed", f"see {supervisor.log(process.name)}"
     obstacle = process.obstacle(info.started)
     return ("starting", obstacle) if obstacle else ("ready", None)

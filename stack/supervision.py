@@ -237,7 +237,8 @@ class Supervisor:
             "stopasgroup": "false",
             "killasgroup": "true",
             "redirect_stderr": "true",
-            "stdout_logfile": _literal(self.log(process.name)),
+            # supervisord takes this one value for an expression twice.
+            "stdout_logfile": _literal(_literal(self.log(process.name))),
             "stdout_logfile_maxbytes": "20MB",
             "stdout_logfile_backups": "2",
         }
