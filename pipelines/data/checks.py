@@ -116,7 +116,7 @@ def _check(
         dataset=spec.name,
         id=identity,
         gate=gate,
-        passed=not any(_stops(finding) for finding in result["results"]),
+        passed=not any(findings.stops(finding) for finding in result["results"]),
         expectations=len(result["results"]),
         failed=_sentences(result["results"], order=[e.description for e in expected.expectations]),
         data_docs=str(page),
@@ -129,10 +129,6 @@ def _check(
             {"output": report.model_dump(mode="json"), "inputs": [x.model_dump() for x in inputs]},
         )
     return _accept(report)
-
-
-def _stops(finding: dict[str, Any]) -> bool:
-    return not finding["success"] and not findings.is_warning(finding)
 
 
 def _sentences(results: list[dict[str, Any]], *, order: list[str]) -> list[str]:

@@ -16,6 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 import pandas as pd
 
+import expectations
+from pipelines.data.data_docs_index import write_index
+
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
     from great_expectations.data_context import AbstractDataContext
@@ -80,7 +83,9 @@ class DataDocs:
             The result as plain JSON, and the path of its page.
         """
         with self._alone():
-            return _validate(self, rows, suite, run=run, rows_of=rows_of, names=names)
+            found = _validate(self, rows, suite, run=run, rows_of=rows_of, names=names)
+            write_index(self.results, self.site)
+        return found
 
     @contextmanager
     def _alone(self) -> Iterator[None]:
@@ -132,6 +137,7 @@ def _gx_context(docs: DataDocs) -> "AbstractDataContext":
     config = DataContextConfig(
         analytics_enabled=False,
         progress_bars={"globally": False},
+        plugins_directory=str(Path(expectations.__file__).with_name("theme")),
         expectations_store_name="suites",
         checkpoint_store_name="checkpoints",
         validation_results_store_name="results",

@@ -32,6 +32,11 @@ def is_warning(finding: dict[str, Any]) -> bool:
     return bool(finding["expectation_config"].get("severity") == "warning")
 
 
+def stops(finding: dict[str, Any]) -> bool:
+    """Whether an expectation is not met, and a run must not go on."""
+    return not finding["success"] and not is_warning(finding)
+
+
 def _found(finding: dict[str, Any]) -> str:
     result = finding["result"]
     if not result:

@@ -102,7 +102,7 @@ def snapshotted(context: Context, rows: list[Row], *, identity: str = "0002-b") 
         "small/snapshots/0001-a/images-00000.parquet": list(contents.values())[:half],
         f"{path}/images-00000.parquet": list(contents.values())[half:],
     }
-    places = {}
+    places: dict[str, tuple[str, int]] = {}
     for file, members in packs.items():
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(members, schema=PACKED), buffer, row_group_size=3)

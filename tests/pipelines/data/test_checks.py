@@ -223,7 +223,7 @@ def test_odd_pictures_are_warned_of_and_stop_nothing(
 
 def test_what_passed_is_not_judged_again(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
     first = check_landing(context, images())
-    monkeypatch.setattr(checks.DataDocs, "validate", None)
+    monkeypatch.setattr("pipelines.data.checks.DataDocs.validate", None)
     assert check_landing(context, images()) == first
 
 
@@ -254,16 +254,25 @@ def test_lost_data_docs_are_drawn_again(context: Context) -> None:
     again = check_landing(context, images())
     assert again.id == first.id
     assert Path(again.data_docs).is_file()
+    assert again.data_docs != first.data_docs
+    index = (context.settings.home / "data_docs" / "index.html").read_text()
+    assert index.count("small.landing") == 1
 
 
-def test_the_site_lists_every_run(context: Context) -> None:
+def test_the_site_lists_every_run_and_needs_no_network(context: Context) -> None:
     good = check_landing(context, images())
     with pytest.raises(CheckFailed):
         check_snapshot(context, images()[8:])
-    index = (context.settings.home / "data_docs" / "index.html").read_text()
-    assert "small.landing" in index
-    assert "small.snapshot" in index
-    assert good.id in index
+    site = context.settings.home / "data_docs"
+    index = (site / "index.html").read_text()
+    rows = [line for line in index.splitlines() if line.startswith("<tr><td>")]
+    assert len(rows) == 2
+    assert "small.snapshot" in rows[0]
+    assert "failed" in rows[0]
+    assert good.id in rows[1]
+    assert "passed" in rows[1]
+    assert Path(good.data_docs).relative_to(site).as_posix() in rows[1]
+    assert "http" not in index
 
 
 def test_many_offending_rows_are_counted_and_a_few_named(context: Context) -> None:
