@@ -1,0 +1,229 @@
+"""The inference bundle: one folder with all the service needs to answer for a data set.
+
+    bundle.json          what this is, and the sha256 of every other file
+    model.xml, model.bin OpenVINO IR, float32, any batch; outputs `probabilities`, `logits`, `features`
+    head.npz             dense layers behind the pooled feature map, for closed-form Grad-CAM
+    model.keras          the trained model itself, for the TensorFlow runtime and for proofs
+    canary/              a few test images per class (original bytes) and canary/expected.json
+
+`load_bundle` trusts nothing: the format version is read first, then every file's hash is
+compared, and the manifest itself carries a digest. The one field that is not sealed is
+``model_version``, which MLflow gives out after the bundle was built.
+"""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+
+from pipelines.errors import BundleError
+from pipelines.spec import ImageSpec, LimitsSpec
+
+FORMAT_VERSION = 1
+MANIFEST = "bundle.json"
+IR = "model.xml"
+IR_WEIGHTS = "model.bin"
+HEAD = "head.npz"
+KERAS = "model.keras"
+EXPECTED = "canary/expected.json"
+REQUIRED = (IR, IR_WEIGHTS, HEAD, KERAS, EXPECTED)
+OUTPUTS = ("probabilities", "logits", "features")
+
+
+class BundleClass(BaseModel):
+    """One class, in the order of the model's outputs."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: str
+    title: str
+    finding: bool
+    about: str
+
+
+class CanaryImage(BaseModel):
+    """A test image with what the Keras model said about it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    file: str
+    """Path inside the bundle."""
+    label: str
+    """The class it is known to show."""
+    predicted: str
+    probabilities: dict[str, float]
+
+
+class BundleManifest(BaseModel):
+    """What ``bundle.json`` says."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
+
+    format_version: int = FORMAT_VERSION
+    dataset: str
+    title: str
+    synthetic: bool
+    disclaimer: str
+    classes: tuple[BundleClass, ...] = Field(min_length=2)
+    image: ImageSpec
+    limits: LimitsSpec
+    thresholds: dict[str, float] | None = None
+    """Class → least probability to decide for it; the largest probability decides if null."""
+    temperature: float = Field(default=1.0, gt=0)
+    """What the logits are divided by before softmax."""
+    candidate: str
+    model_version: int | None = None
+    """Version of the registered model; null before registration."""
+    run_id: str
+    snapshot: str
+    """Store path of the snapshot."""
+    split: str
+    """Store path of the split."""
+    prepared: str
+    """Store path of the shards."""
+    git_commit: str
+    created_at: str
+    """UTC, ISO 8601."""
+    metrics: dict[str, float]
+    """Figures on the leak-free test set."""
+    files: dict[str, str]
+    """Path → sha256 of every other file."""
+    digest: str = ""
+    """sha256 of all of the above but ``model_version``."""
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of the model's outputs."""
+        return tuple(c.name for c in self.classes)
+
+    def sealed(self) -> "BundleManifest":
+        """This manifest with the digest that belongs to it."""
+        return self.model_copy(update={"digest": self.seal()})
+
+    def seal(self) -> str:
+        """The digest this manifest should carry."""
+        content = self.model_dump(mode="json", exclude={"digest", "model_version"})
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A verified bundle folder."""
+
+    folder: Path
+    manifest: BundleManifest
+
+    @property
+    def ir(self) -> Path:
+        """The OpenVINO model; its weights stand beside it."""
+        return self.folder / IR
+
+    @property
+    def keras(self) -> Path:
+        """The Keras model."""
+        return self.folder / KERAS
+
+    @cached_property
+    def head(self) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
+        """(kernel (in, out), bias (out,)) of each dense layer from pooling to logits; ReLU
+        between them, none after the last. Empty if the head is of another form."""
+        with np.load(self.folder / HEAD, allow_pickle=False) as arrays:
+            count = len(arrays.files) // 2
+            return [(arrays[f"kernel_{i}"], arrays[f"bias_{i}"]) for i in range(count)]
+
+    @cached_property
+    def canary(self) -> list[CanaryImage]:
+        """Test images with their expected answers."""
+        content = (self.folder / EXPECTED).read_bytes()
+        return TypeAdapter(list[CanaryImage]).validate_json(content)
+
+
+def load_bundle(folder: Path) -> Bundle:
+    """Open a bundle and verify all of it.
+
+    Raises:
+        BundleError: the manifest is missing, of another format version or altered, or a file is
+            missing, altered or not listed; the message names it.
+    """
+    manifest = read_manifest(folder)
+    missing = [name for name in REQUIRED if name not in manifest.files]
+    if missing:
+        raise _broken(folder, f"{MANIFEST} does not list {missing[0]}")
+    found = _files(folder)
+    for name in sorted(found - set(manifest.files)):
+        raise _broken(folder, f"{name} is not listed in {MANIFEST}")
+    for name, digest in sorted(manifest.files.items()):
+        if name not in found:
+            raise _broken(folder, f"{name} is missing")
+        if file_digest(folder / name) != digest:
+            raise _broken(folder, f"{name} is not the file that was bundled (sha256 differs)")
+    return Bundle(folder=folder, manifest=manifest)
+
+
+def read_manifest(folder: Path) -> BundleManifest:
+    """Read and verify ``bundle.json`` alone; see `load_bundle` for the files.
+
+    Raises:
+        BundleError: it is missing, of another format version, incomplete or altered.
+    """
+    path = folder / MANIFEST
+    try:
+        content: Any = json.loads(path.read_bytes())
+    except FileNotFoundError as error:
+        raise _broken(folder, f"there is no {MANIFEST}") from error
+    except ValueError as error:
+        raise _broken(folder, f"{MANIFEST} is not JSON ({error})") from error
+    version = content.get("format_version") if isinstance(content, dict) else None
+    if version != FORMAT_VERSION:
+        raise _broken(folder, f"format_version is {version!r}, this code reads {FORMAT_VERSION}")
+    try:
+        manifest = BundleManifest.model_validate(content)
+    except ValidationError as error:
+        first = error.errors()[0]
+        field = ".".join(str(part) for part in first["loc"])
+        raise _broken(folder, f"{MANIFEST}: {field}: {first['msg']}") from error
+    if manifest.digest != manifest.seal():
+        raise _broken(folder, f"{MANIFEST} was altered (its digest differs)")
+    return manifest
+
+
+def write_manifest(folder: Path, manifest: BundleManifest) -> None:
+    """Write ``bundle.json``, sealed, whole or not at all."""
+    part = folder / f".{MANIFEST}"
+    part.write_text(manifest.sealed().model_dump_json(indent=2) + "\n", encoding="utf-8")
+    part.replace(folder / MANIFEST)
+
+
+def stamp(folder: Path, version: int) -> None:
+    """Note in a bundle which version of the registered model it is."""
+    manifest = read_manifest(folder)
+    write_manifest(folder, manifest.model_copy(update={"model_version": version}))
+
+
+def file_digests(folder: Path) -> dict[str, str]:
+    """Path → sha256 of every file of a bundle but its manifest."""
+    return {name: file_digest(folder / name) for name in sorted(_files(folder))}
+
+
+def file_digest(path: Path) -> str:
+    """sha256 of a file in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _files(folder: Path) -> set[str]:
+    files = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix() for path in files} - {MANIFEST}
+
+
+def _broken(folder: Path, what: str) -> BundleError:
+    return BundleError(
+        f"Bundle {folder}: {what}. Fetch it anew from MLflow, or select a candidate again."
+    )
