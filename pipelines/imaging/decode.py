@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from pipelines.errors import BadImage
 from pipelines.imaging.info import DEFAULT, Format, ImageInfo, Limits
@@ -78,9 +78,12 @@ def _refusal(error: Exception, format: Format) -> BadImage:
         return error
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return refuse("too_large", f"The {format} declares too many pixels: {error}")
+    if isinstance(error, UnidentifiedImageError):
+        return refuse("corrupt", f"The {format} file has a broken header.")
+    # a DICOM library's words can quote what stands in the file, a patient's name among it
+    words = "" if format == "DICOM" else f": {error}"
     said = str(error).lower()
     if isinstance(error, EOFError) or any(x in said for x in ("truncated", "end of file")):
-        return refuse("truncated", f"The {format} file is cut off: {error}")
-    return refuse(
-        "corrupt", f"The {format} file cannot be decoded: {error or type(error).__name__}"
-    )
+        return refuse("truncated", f"The {format} file is cut off{words}")
+    kind = type(error).__name__
+    return refuse("corrupt", f"The {format} file cannot be decoded ({kind}){words}")

@@ -1,10 +1,11 @@
 """JPEG, PNG, TIFF, BMP and WebP, read by Pillow (why Pillow: docs/decisions/decoder.md)."""
 
 import io
+from contextlib import suppress
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, TiffImagePlugin
+from PIL import ExifTags, Image, ImageOps, TiffImagePlugin
 
 from pipelines.imaging.depth import stretch
 from pipelines.imaging.info import Format, ImageInfo
@@ -13,13 +14,15 @@ from pipelines.imaging.reasons import refuse
 GREY_DEEP = ("I;16", "I;16L", "I;16B", "I")
 EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YCbCr")
 WHITE_IS_ZERO = 0
+MOST_PAGES = 1000
+RIFF_HEADER = 8
 
 
 def inspect(data: bytes, format: Format) -> ImageInfo:
     """What the header says; see `pipelines.imaging.inspect`."""
     image = _open(data, format)
     bits = _bits(image, data)
-    frames = getattr(image, "n_frames", 1)
+    frames = _frames(image)
     width, height = _upright_size(image)
     return ImageInfo(
         format=format,
@@ -54,19 +57,37 @@ def pixels(data: bytes, info: ImageInfo) -> NDArray[np.uint8]:
 
 
 def _open(data: bytes, format: Format) -> Image.Image:
+    if format == "WEBP" and len(data) < RIFF_HEADER + int.from_bytes(data[4:8], "little"):
+        raise refuse("truncated", "The WEBP file is shorter than it says: it was cut off.")
     return Image.open(io.BytesIO(data), formats=(format,))
+
+
+def _frames(image: Image.Image) -> int:
+    """How many pictures the file holds; pages of a TIFF are counted up to a thousand."""
+    if not isinstance(image, TiffImagePlugin.TiffImageFile):
+        return int(getattr(image, "n_frames", 1))
+    # one by one, because ``n_frames`` follows a chain of millions of them for minutes
+    count = 1
+    with suppress(EOFError):
+        while count < MOST_PAGES:
+            image.seek(count)
+            count += 1
+    image.seek(0)
+    return count
 
 
 def _upright_size(image: Image.Image) -> tuple[int, int]:
     width, height = image.size
-    # Pillow turns the size of a TIFF by itself
-    turned = image.format != "TIFF" and image.getexif().get(0x0112, 1) in (5, 6, 7, 8)
+    if isinstance(image, TiffImagePlugin.TiffImageFile):
+        return width, height  # turned by Pillow already
+    # the base class's method, for that of PNG decodes all pixels to look behind them
+    turned = Image.Image.getexif(image).get(ExifTags.Base.Orientation) in (5, 6, 7, 8)
     return (height, width) if turned else (width, height)
 
 
 def _bits(image: Image.Image, data: bytes) -> int:
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        return int(max(image.tag_v2.get(258, (1,))))
+        return int(max(image.tag_v2.get(ExifTags.Base.BitsPerSample, (1,))))
     if image.format == "PNG":
         return data[24]
     return 1 if image.mode == "1" else 8
@@ -77,19 +98,19 @@ def _is_white_zero(image: Image.Image) -> bool:
     return (
         isinstance(image, TiffImagePlugin.TiffImageFile)
         and image.mode in GREY_DEEP
-        and image.tag_v2.get(262) == WHITE_IS_ZERO
+        and image.tag_v2.get(ExifTags.Base.PhotometricInterpretation) == WHITE_IS_ZERO
     )
 
 
 def _notes(image: Image.Image, bits: int, frames: int) -> list[str]:
     notes = []
     if frames > 1:
-        notes.append(f"first of {frames} pages")
+        notes.append(f"first of {frames} pictures in the file")
     if bits > 8 and image.mode in GREY_DEEP:
         notes.append(f"{bits} bits, scaled by the picture's own range")
     elif bits > 8:
         notes.append(f"{bits} bits a channel, the lower ones dropped")
-    if image.has_transparency_data:
+    if image.mode not in GREY_DEEP and image.has_transparency_data:
         notes.append("transparency laid on black")
     return notes
 

@@ -10,8 +10,8 @@ SIGNATURES: tuple[tuple[bytes, Format], ...] = (
     (b"MM\0*", "TIFF"),
     (b"II+\0", "TIFF"),  # BigTIFF
     (b"MM\0+", "TIFF"),
-    (b"BM", "BMP"),
 )
+BMP_HEADER_SIZES = (12, 40, 52, 56, 64, 108, 124)
 FOREIGN: tuple[tuple[bytes, str], ...] = (
     (b"GIF8", "a GIF"),
     (b"\0\0\0\x0cjP  ", "a JPEG 2000"),
@@ -34,6 +34,9 @@ def sniff(data: bytes) -> Format:
         return "DICOM"
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return "WEBP"
+    # two letters are no proof: a text can begin with them
+    if data[:2] == b"BM" and int.from_bytes(data[14:18], "little") in BMP_HEADER_SIZES:
+        return "BMP"
     for signature, name in SIGNATURES:
         if data.startswith(signature):
             return name
@@ -51,7 +54,6 @@ def _describe(data: bytes) -> str:
         return "a HEIC, AVIF or video file"
     if data[344:348] in (b"n+1\0", b"ni1\0"):
         return "a NIfTI volume"
-    begin = data[:64].decode("ascii", "replace")
-    return (
-        "text" if begin.replace("\r", " ").replace("\n", " ").isprintable() else "no known format"
-    )
+    begin = data[:64]
+    printable = begin.isascii() and begin.decode().translate({9: 32, 10: 32, 13: 32}).isprintable()
+    return "text" if printable else "no known format"
