@@ -62,6 +62,10 @@ def _datanode(settings: Settings, number: int) -> Process:
         "dfs.datanode.ipc.address": f"{settings.host}:{ipc}",
         # It writes for WebHDFS clients; in a cluster this small there is no other node to take.
         "dfs.client.block.write.replace-datanode-on-failure.policy": "NEVER",
+        # What it keeps of a connection is stale once the NameNode was restarted: try again,
+        # 10 times after 0.2 seconds, then 10 times after 2.
+        "dfs.client.retry.policy.enabled": "true",
+        "dfs.client.retry.policy.spec": "200,10,2000,10",
     }
     return Process(
         name=f"datanode-{number}",
@@ -94,6 +98,10 @@ def _namenode_options(settings: Settings) -> dict[str, str]:
         "dfs.namenode.name.dir": _folder(settings, "namenode").as_uri(),
         "dfs.namenode.http-address": f"{settings.host}:{settings.namenode_port}",
         "dfs.namenode.heartbeat.recheck-interval": "5000",
+        # Until then, one that has been silent for 3 seconds is the last to be asked.
+        "dfs.namenode.stale.datanode.interval": "3000",
+        "dfs.namenode.avoid.read.stale.datanode": "true",
+        "dfs.namenode.avoid.write.stale.datanode": "true",
         "dfs.namenode.safemode.extension": "0",
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
         # One user on the loopback: permissions would guard against nobody.
@@ -146,7 +154,7 @@ def _namenode_obstacle(settings: Settings) -> str | None:
     return None
 
 
-def _datanode_obstacle(settings: Settings, data_port: int, started: float) -> str | None:
+def _datanode_obstacle(settings: Settings, data_port: int, started: int) -> str | None:
     info = _namenode_info(settings)
     if info is None:
         return "the NameNode does not answer yet"

@@ -22,9 +22,9 @@ class Process:
 
     name: str
     command: Sequence[str]
-    obstacle: Callable[[float], str | None]
-    """Given when the process was started (seconds since the epoch), says what it still waits for;
-    ``None`` once it is ready. Asks the process itself, and returns within a few seconds."""
+    obstacle: Callable[[int], str | None]
+    """Given when the process was started (seconds since the epoch, rounded up), says what it still
+    waits for; ``None`` once it is ready. Asks the process itself; returns within a few seconds."""
     ports: Sequence[Port] = ()
     url: str | None = None
     """Where a person or a client reaches it."""

@@ -61,7 +61,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     return {"AIRFLOW_HOME": str(airflow_home(settings))}
 
 
-def _silence(settings: Settings, name: str, started: float) -> str | None:
+def _silence(settings: Settings, name: str, started: int) -> str | None:
     """What keeps a process from being ready: no heartbeat since it started."""
     url = f"http://{settings.host}:{settings.airflow_port}/api/v2/monitor/health"
     health = http_json(url)

@@ -37,8 +37,8 @@ class ProcessInfo:
     state: str
     """STOPPED, STARTING, RUNNING, BACKOFF, STOPPING, EXITED, FATAL or UNKNOWN."""
     pid: int | None
-    started: float
-    """Seconds since the epoch."""
+    started: int
+    """Seconds since the epoch, rounded up: what happened later was its own doing."""
 
     @property
     def alive(self) -> bool:
@@ -250,7 +250,7 @@ def _literal(value: object) -> str:
 
 
 def _info(row: dict[str, Any]) -> ProcessInfo:
-    return ProcessInfo(state=row["statename"], pid=row["pid"] or None, started=row["start"])
+    return ProcessInfo(state=row["statename"], pid=row["pid"] or None, started=row["start"] + 1)
 
 
 def _end_postmaster(pid_file: Path) -> None:
