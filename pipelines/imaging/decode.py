@@ -11,6 +11,9 @@ from pipelines.imaging.info import DEFAULT, Format, ImageInfo, Limits
 from pipelines.imaging.reasons import refuse
 from pipelines.imaging.sniff import sniff
 
+CUT_OFF = ("truncated", "end of file", "less than expected")
+"""How Pillow and pydicom say that a file is too short."""
+
 
 def inspect(data: bytes, *, limits: Limits = DEFAULT) -> ImageInfo:
     """Tell what a file holds from its header, without decoding pixels.
@@ -82,8 +85,7 @@ def _refusal(error: Exception, format: Format) -> BadImage:
         return refuse("corrupt", f"The {format} file has a broken header.")
     # a DICOM library's words can quote what stands in the file, a patient's name among it
     words = "" if format == "DICOM" else f": {error}"
-    said = str(error).lower()
-    if isinstance(error, EOFError) or any(x in said for x in ("truncated", "end of file")):
+    if isinstance(error, EOFError) or any(sign in str(error).lower() for sign in CUT_OFF):
         return refuse("truncated", f"The {format} file is cut off{words}")
     kind = type(error).__name__
     return refuse("corrupt", f"The {format} file cannot be decoded ({kind}){words}")

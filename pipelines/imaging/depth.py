@@ -8,7 +8,7 @@ LOW, HIGH = 0.005, 0.995
 
 def to_shades(values: NDArray[np.generic], low: float, high: float) -> NDArray[np.uint8]:
     """Map ``low`` and below to 0, ``high`` and above to 255, linearly and rounded between."""
-    scaled = (values.astype(np.float64) - low) * (255 / (high - low))
+    scaled = (values.astype(np.float64) - low) * 255 / (high - low)
     shades: NDArray[np.uint8] = np.rint(scaled.clip(0, 255)).astype(np.uint8)
     return shades
 

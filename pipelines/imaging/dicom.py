@@ -35,6 +35,8 @@ JPEG = (JPEGBaseline8Bit, JPEG2000, JPEG2000Lossless)
 def inspect(data: bytes, format: Format = "DICOM") -> ImageInfo:
     """What the header says; see `pipelines.imaging.inspect`."""
     header = _read(data, stop_before_pixels=True)
+    if not len(header):
+        raise refuse("corrupt", "The DICOM file has its mark, but nothing readable after it.")
     if "Rows" not in header or "Columns" not in header:
         kind = header.get("Modality") or "of unknown kind"
         raise refuse("no_pixels", f"This DICOM file ({kind}) has no rows and columns: no image.")

@@ -1,5 +1,7 @@
 """EXIF orientation: pictures are decoded as they are looked at."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -26,7 +28,10 @@ STORED = {
 def test_the_picture_is_upright(format: str, orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
-    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}
+    options: dict[str, dict[str, Any]] = {
+        "WEBP": {"lossless": True},
+        "JPEG": {"quality": 98, "subsampling": 0},
+    }
     stored = np.ascontiguousarray(STORED[orientation])
     data = file_of(stored, format, exif=exif, **options.get(format, {}))
     picture = decode(data)
