@@ -16,7 +16,7 @@ from pipelines.errors import StackError
 from pipelines.settings import Settings
 from stack.environment import inherited_environment
 from stack.part import Part, Process, Say
-from stack.sockets import socket_folder
+from stack.sockets import make_socket_folder, socket_folder
 
 DATABASES = ("airflow", "mlflow")
 SUPERUSER = "postgres"
@@ -121,6 +121,7 @@ def _give_to_server_user(folder: Path) -> None:
 
 
 def _initialise(settings: Settings, say: Say) -> None:
+    make_socket_folder(_sockets(settings))
     _give_to_server_user(_sockets(settings))
     data = _data(settings)
     if data.is_dir():

@@ -24,7 +24,7 @@ from pipelines.settings import PROJECT, Settings
 from stack import launch
 from stack.environment import command, inherited_environment, stack_environment
 from stack.part import Process
-from stack.sockets import socket_folder
+from stack.sockets import make_socket_folder, socket_folder
 
 START_SECONDS = 15
 """Time in which supervisord starts and answers."""
@@ -169,7 +169,7 @@ class Supervisor:
         return [name for name in changed if name in running]
 
     def _start_daemon(self) -> None:
-        self._socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_socket_folder(self._socket.parent)
         started = subprocess.run(
             [command("supervisord"), "-c", str(self._configuration)],
             env=inherited_environment(),
