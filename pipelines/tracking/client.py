@@ -1,0 +1,158 @@
+"""The connection to MLflow: quiet, with our errors, and the artifacts of runs."""
+
+import json
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import requests
+
+from pipelines.errors import NotFound, TrackingUnavailable
+from pipelines.settings import Settings
+
+if TYPE_CHECKING:
+    from mlflow import MlflowClient
+
+TEMPORARY = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
+"""Error codes of MLflow after which trying again can help."""
+
+QUIET = {
+    "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
+    "MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR": "false",
+    "MLFLOW_DISABLE_TELEMETRY": "true",
+    # The client's own default waits for minutes; the scheduler retries the whole task anyway.
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "3",
+    "MLFLOW_HTTP_REQUEST_BACKOFF_FACTOR": "1",
+    "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL": "5",
+}
+
+
+class Tracking:
+    """MLflow, as this installation reaches it.
+
+    Args:
+        uri: URL of the tracking server.
+    """
+
+    def __init__(self, uri: str) -> None:
+        self.uri = uri
+
+    @cached_property
+    def client(self) -> "MlflowClient":
+        """The client; also makes this server the default of MLflow's own functions."""
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        import mlflow
+
+        logging.getLogger("mlflow").setLevel(logging.ERROR)
+        mlflow.set_tracking_uri(self.uri)
+        return mlflow.MlflowClient(self.uri)
+
+    @contextmanager
+    def reaching(self) -> Iterator["MlflowClient"]:
+        """Yield the client; turn a server that is away into ours.
+
+        Raises:
+            TrackingUnavailable: it does not answer, or answers that it cannot now.
+        """
+        from mlflow.exceptions import MlflowException
+
+        try:
+            yield self.client
+        except requests.RequestException as error:
+            raise self._away(error) from error
+        except MlflowException as error:
+            if is_missing(error) or error.error_code not in TEMPORARY:
+                raise
+            raise self._away(error) from error
+
+    def _away(self, error: Exception) -> TrackingUnavailable:
+        cause = str(error).splitlines()[0][:200]
+        return TrackingUnavailable(
+            f"MLflow does not answer at {self.uri} ({cause}). "
+            "Is the stack up (medloop stack status)?"
+        )
+
+    def experiment(self, dataset: str, *, title: str) -> str:
+        """Id of a data set's experiment, made if it is not there."""
+        from mlflow.exceptions import MlflowException
+
+        with self.reaching() as client:
+            found = client.get_experiment_by_name(dataset)
+            if found is None:
+                try:
+                    note = {"mlflow.note.content": f"Candidates for {title}."}
+                    return str(client.create_experiment(dataset, tags=note))
+                except MlflowException as error:
+                    if error.error_code != "RESOURCE_ALREADY_EXISTS":
+                        raise
+                    found = client.get_experiment_by_name(dataset)
+            elif found.lifecycle_stage == "deleted":
+                client.restore_experiment(found.experiment_id)
+            return str(found.experiment_id)
+
+    def artifacts(self, run_id: str, folder: str = "") -> list[str]:
+        """Paths of a run's artifacts directly below ``folder``."""
+        with self.reaching() as client:
+            return [file.path for file in client.list_artifacts(run_id, folder or None)]
+
+    def has_artifact(self, run_id: str, path: str) -> bool:
+        """Whether a run has an artifact, file or folder, at ``path``."""
+        return path in self.artifacts(run_id, path.rpartition("/")[0])
+
+    def upload(self, run_id: str, local: Path, *, folder: str = "") -> None:
+        """Log a file, or a whole folder's content, below ``folder`` of a run's artifacts."""
+        with self.reaching() as client:
+            log = client.log_artifacts if local.is_dir() else client.log_artifact
+            log(run_id, str(local), folder or None)
+
+    def upload_json(self, run_id: str, path: str, value: Any) -> None:
+        """Log a JSON artifact, the same bytes for the same value."""
+        text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False)
+        self.upload_text(run_id, path, text + "\n")
+
+    def upload_text(self, run_id: str, path: str, text: str) -> None:
+        """Log a text artifact."""
+        with self.reaching() as client:
+            client.log_text(run_id, text, path)
+
+    def download(self, run_id: str, path: str, *, target: Path) -> Path:
+        """Fetch an artifact, file or folder, into the folder ``target``; its local path.
+
+        Raises:
+            NotFound: the run has no such artifact.
+        """
+        import mlflow
+
+        if not self.has_artifact(run_id, path):
+            raise NotFound(f"Run {run_id} in MLflow at {self.uri} has no artifact {path}.")
+        target.mkdir(parents=True, exist_ok=True)
+        with self.reaching():
+            local = mlflow.artifacts.download_artifacts(
+                run_id=run_id, artifact_path=path, dst_path=str(target), tracking_uri=self.uri
+            )
+        return Path(local)
+
+    def read_json(self, run_id: str, path: str) -> Any:
+        """The content of a JSON artifact.
+
+        Raises:
+            NotFound: the run has no such artifact.
+        """
+        with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+            return json.loads(self.download(run_id, path, target=Path(folder)).read_bytes())
+
+
+def is_missing(error: Exception) -> bool:
+    """Whether an error of MLflow says that something does not exist."""
+    return getattr(error, "error_code", None) == "RESOURCE_DOES_NOT_EXIST"
+
+
+def open_tracking(settings: Settings) -> Tracking:
+    """MLflow of an installation; asks nothing yet."""
+    return Tracking(settings.tracking_uri)
