@@ -1,0 +1,1 @@
+"""Figures, intervals and explanations of a trained model."""

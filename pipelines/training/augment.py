@@ -1,0 +1,138 @@
+"""Random changes a scan may have anyway: pose, brightness, noise, a hidden patch.
+
+All of it is drawn from (seed, epoch, batch), so a resumed training sees what it would have seen.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+Strength = Literal["none", "light", "strong"]
+
+
+@dataclass(frozen=True)
+class Ranges:
+    """How far each change goes."""
+
+    degrees: float
+    zoom: float
+    """Share of the size, either way."""
+    shift: float
+    """Share of the side, either way."""
+    brightness: float
+    """Grey levels of 255, either way."""
+    contrast: float
+    """Share of the contrast, either way."""
+    noise: float
+    """Largest standard deviation, in grey levels of 255."""
+    cutout: float
+    """Side of the hidden square, as a share of the image's."""
+
+
+RANGES: dict[Strength, Ranges] = {
+    "light": Ranges(8, 0.08, 0.04, 12, 0.10, 0, 0),
+    "strong": Ranges(20, 0.15, 0.08, 25, 0.25, 8, 0.25),
+}
+
+
+def augment(
+    batches: "tf.data.Dataset", strength: Strength, *, seed: tuple[int, int]
+) -> "tf.data.Dataset":
+    """Change each image of a data set of (float32 (n, s, s, 3), 0 to 255; label) batches.
+
+    Args:
+        batches: what to change.
+        strength: how far; ``none`` leaves all as it is.
+        seed: the run's and the epoch's.
+    """
+    import tensorflow as tf
+
+    if strength == "none":
+        return batches
+    ranges = RANGES[strength]
+    start = seed[0] * 100_003 + seed[1] * 1_009
+
+    def change(number: Any, batch: Any) -> Any:
+        images, labels = batch
+        draw = _Draw(tf.shape(images)[0], start, tf.cast(number, tf.int32))
+        images = _pose(images, draw, ranges)
+        images = _light(images, draw, ranges)
+        if ranges.cutout:
+            images = _cut_out(images, draw, ranges.cutout)
+        return tf.clip_by_value(images, 0, 255), labels
+
+    return batches.enumerate().map(change, num_parallel_calls=2).prefetch(2)
+
+
+class _Draw:
+    """Uniform numbers of one batch, each named draw apart from the others."""
+
+    def __init__(self, count: Any, start: int, number: Any) -> None:
+        self._count, self._start, self._number = count, start, number
+        self._drawn = 0
+
+    def uniform(self, reach: float) -> Any:
+        """(n,) between -reach and +reach."""
+        import tensorflow as tf
+
+        return tf.random.stateless_uniform((self._count,), self.seed(), -reach, reach)
+
+    def seed(self) -> Any:
+        """The seed of the next draw."""
+        self._drawn += 1
+        return [self._start + self._drawn, self._number]
+
+
+def _pose(images: Any, draw: _Draw, ranges: Ranges) -> Any:
+    """Mirror left and right, rotate, zoom and shift, in one resampling."""
+    import tensorflow as tf
+
+    side = tf.cast(tf.shape(images)[1], tf.float32)
+    angle = draw.uniform(ranges.degrees * math.pi / 180)
+    scale = 1 + draw.uniform(ranges.zoom)
+    mirror = tf.sign(draw.uniform(1.0) + 1e-9)
+    cos, sin, middle = tf.cos(angle) / scale, tf.sin(angle) / scale, (side - 1) / 2
+    across, down = draw.uniform(ranges.shift) * side, draw.uniform(ranges.shift) * side
+    a0, a1, b0, b1 = cos * mirror, -sin, sin * mirror, cos
+    zero = tf.zeros_like(a0)
+    rows = [
+        *(a0, a1, middle - (a0 + a1) * middle + across),
+        *(b0, b1, middle - (b0 + b1) * middle + down),
+        *(zero, zero),
+    ]
+    return tf.raw_ops.ImageProjectiveTransformV3(
+        images=images,
+        transforms=tf.stack(rows, axis=1),
+        output_shape=tf.shape(images)[1:3],
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+        fill_value=0.0,
+    )
+
+
+def _light(images: Any, draw: _Draw, ranges: Ranges) -> Any:
+    import tensorflow as tf
+
+    contrast = (1 + draw.uniform(ranges.contrast))[:, None, None, None]
+    brightness = draw.uniform(ranges.brightness)[:, None, None, None]
+    changed = images * contrast + brightness
+    if ranges.noise:
+        deviation = tf.abs(draw.uniform(ranges.noise))[:, None, None, None]
+        grain = tf.random.stateless_normal(tf.shape(images[..., :1]), draw.seed())
+        changed += deviation * grain
+    return changed
+
+
+def _cut_out(images: Any, draw: _Draw, share: float) -> Any:
+    """Hide a square at a random place (DeVries & Taylor 2017, arXiv 1708.04552)."""
+    import tensorflow as tf
+
+    side = tf.shape(images)[1]
+    places = tf.linspace(-1.0, 1.0, side)
+    across = tf.abs(places[None, :] - draw.uniform(1.0)[:, None]) > share
+    down = tf.abs(places[None, :] - draw.uniform(1.0)[:, None]) > share
+    seen = tf.logical_or(down[:, :, None], across[:, None, :])
+    return images * tf.cast(seen, images.dtype)[..., None]

@@ -1,0 +1,75 @@
+"""The backbone's pooled features of every image, computed once and kept beside the shards.
+
+A frozen backbone gives the same numbers in every epoch, so a head is trained on them in seconds.
+Each shard has its file of features, written whole or not at all: a killed run goes on with the
+next shard, and every candidate with the same backbone shares them.
+"""
+
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import keras
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.data.shards import Shards, Split, read_batches
+from pipelines.data.streams import Stream
+from pipelines.models.head import feature_extractor
+from pipelines.outputs import SplitName
+from pipelines.progress import track
+from pipelines.stage import fingerprint
+
+logger = logging.getLogger(__name__)
+
+BATCH = 32
+
+
+def feature_stream(data: Shards, split: SplitName, model: keras.Model) -> Stream:
+    """The pooled features of a split as (float32 (k,), label) rows; made if not there yet."""
+    part = data.split(split)
+    folder = data.folder / "features" / f"{model.name}-{_weights_fingerprint(model)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [shard for shard in part.shards if not (folder / shard.name).is_file()]
+    if missing:
+        rows = sum(shard.rows for shard in missing)
+        batches = _extract(part, [shard.name for shard in missing], model, folder)
+        for _ in track(batches, total=-(-rows // BATCH), what=f"Features of {split} (batches)"):
+            pass
+    width = int(model.get_layer("pooling").output.shape[-1])
+    return Stream(
+        files=tuple(folder / shard.name for shard in part.shards),
+        rows=part.rows,
+        column="features",
+        dtype="float32",
+        shape=(width,),
+    )
+
+
+def _extract(split: Split, names: list[str], model: keras.Model, folder: Path) -> Iterator[int]:
+    import tensorflow as tf
+
+    extract = tf.function(
+        feature_extractor(model), input_signature=[tf.TensorSpec((None, *model.input_shape[1:]))]
+    )
+    for name in names:
+        part = folder / f".{name}"
+        with pq.ParquetWriter(part, _SCHEMA, compression="none") as writer:
+            for batch in read_batches(split.folder / name, size=split.size, rows=BATCH):
+                pooled = extract(batch.images.astype(np.float32)).numpy()
+                values = [row.tobytes() for row in pooled]
+                writer.write_batch(pa.record_batch([values, batch.labels], schema=_SCHEMA))
+                yield len(values)
+        part.replace(folder / name)
+
+
+_SCHEMA = pa.schema([("features", pa.binary()), ("label", pa.int32())])
+
+
+def _weights_fingerprint(model: keras.Model) -> str:
+    sums = [
+        [float(np.sum(w, dtype=np.float64)), float(np.sum(np.square(w, dtype=np.float64)))]
+        for w in feature_extractor(model).get_weights()
+    ]
+    return fingerprint(model.name, list(model.input_shape), sums)

@@ -1,0 +1,127 @@
+"""Train one candidate, by its recipe; killed at any moment, the same call goes on."""
+
+import logging
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+from pipelines.data.shards import Shards
+from pipelines.errors import TrainingError
+from pipelines.spec import CandidateSpec
+from pipelines.training.fit import OnEpoch
+
+logger = logging.getLogger(__name__)
+
+RESULT = "result.json"
+MODEL = "model.keras"
+
+
+class TrainedModel(BaseModel):
+    """A finished training."""
+
+    path: Path
+    """The Keras model, with the weights of its best epoch."""
+    history: list[dict[str, float]]
+    """Metrics of each epoch."""
+    epochs: int
+    best_epoch: int
+    """Counted from 1; in fine-tuning, epochs of the frozen phase come first."""
+    seconds: float
+    """Spent in epochs, in all processes that worked on it."""
+    parameters: int
+    trainable_parameters: int
+
+
+def train(
+    candidate: CandidateSpec,
+    data: Shards,
+    *,
+    seed: int,
+    workdir: Path,
+    on_epoch: OnEpoch,
+) -> TrainedModel:
+    """Train a candidate; a finished training is not repeated.
+
+    Args:
+        candidate: what to train, and how.
+        data: local shards.
+        seed: of weights, order, dropout and augmentation.
+        workdir: this training's own folder; kept between calls, it is where a killed one resumes.
+        on_epoch: told of each new epoch.
+
+    Raises:
+        TrainingError: a class has no training image.
+        SpecError: the candidate names a model that is not in the zoo.
+        WeightsError: its pretrained weights cannot be had.
+    """
+    result = workdir / RESULT
+    if result.is_file():
+        return TrainedModel.model_validate_json(result.read_text())
+    import keras
+
+    from pipelines.models.registry import build
+    from pipelines.training.finetune import finetune
+    from pipelines.training.frozen import train_head
+    from pipelines.training.scratch import train_from_scratch
+
+    labels = data.split("train").labels()
+    weights = class_weights(labels, data.classes)
+    keras.utils.set_random_seed(seed)
+    model = build(
+        candidate.model,
+        size=data.size,
+        classes=len(data.classes),
+        weights=candidate.weights,
+        dropout=candidate.dropout,
+    )
+    logger.info(
+        "%s: %s by recipe %s on %d images",
+        candidate.name,
+        model.name,
+        candidate.recipe,
+        len(labels),
+    )
+    recipe = {"frozen": train_head, "finetune": finetune, "scratch": train_from_scratch}
+    progress = recipe[candidate.recipe](
+        model,
+        data,
+        candidate,
+        seed=seed,
+        folder=workdir / "epochs",
+        class_weight=weights if candidate.class_weights else None,
+        on_epoch=on_epoch,
+    )
+    part = workdir / f"part-{MODEL}"
+    model.save(part)
+    part.replace(workdir / MODEL)
+    trained = TrainedModel(
+        path=workdir / MODEL,
+        history=progress.history,
+        epochs=progress.epochs,
+        best_epoch=progress.best_epoch,
+        seconds=progress.seconds,
+        parameters=model.count_params(),
+        trainable_parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
+    )
+    part = workdir / f"part-{RESULT}"
+    part.write_text(trained.model_dump_json())
+    part.replace(result)
+    return trained
+
+
+def class_weights(labels: NDArray[np.int32], classes: tuple[str, ...]) -> dict[int, float]:
+    """Weights that give each class the same share of the loss: n / (classes * n_class).
+
+    Raises:
+        TrainingError: a class has no image.
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    for name, count in zip(classes, counts, strict=True):
+        if count == 0:
+            raise TrainingError(
+                f"No training image shows {name!r}; land more images of it, or take the class "
+                "out of the spec."
+            )
+    return {i: float(len(labels) / (len(classes) * count)) for i, count in enumerate(counts)}
