@@ -7,7 +7,6 @@ in seconds where a loop over scikit-learn takes minutes. The figures are those o
 `pipelines.evaluation.metrics` with ``sample_weight``.
 """
 
-import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -107,7 +106,11 @@ def weighted(
     return {
         "accuracy": hits.sum(axis=1) / total[:, 0],
         **{f"macro_{name}": by_measure[name].mean(axis=1) for name in MEASURES},
-        **{f"{name}.{classes[i]}": by_measure[name][:, i] for name in MEASURES for i in indices},
+        **{
+            f"{name}.{of}": by_measure[name][:, i]
+            for name in MEASURES
+            for i, of in enumerate(classes)
+        },
     }
 
 
@@ -137,5 +140,5 @@ def _areas(
 
 
 def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    with warnings.catch_warnings(), np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         return np.asarray(np.where(whole > 0, part / whole, np.nan))

@@ -49,7 +49,7 @@ def measure(
         ValueError: a class does not stand in ``labels``, so that its figures are undefined.
     """
     indices = np.arange(len(classes))
-    absent = [classes[i] for i in np.setdiff1d(indices, labels)]
+    absent = [name for i, name in enumerate(classes) if i not in labels]
     if absent:
         raise ValueError(f"no image of {', '.join(absent)}: its figures are undefined")
     predicted = probabilities.argmax(axis=1)
@@ -70,7 +70,9 @@ def measure(
         "accuracy": float(accuracy_score(labels, predicted)),
         **{f"macro_{name}": float(np.mean(by_measure[name])) for name in MEASURES},
         **{
-            f"{name}.{classes[i]}": float(by_measure[name][i]) for name in MEASURES for i in indices
+            f"{name}.{of}": float(by_measure[name][i])
+            for name in MEASURES
+            for i, of in enumerate(classes)
         },
     }
 
@@ -88,4 +90,4 @@ def specificity(counts: NDArray[np.int64]) -> NDArray[np.float64]:
     """
     others = counts.sum() - counts.sum(axis=1)
     false_positives = counts.sum(axis=0) - np.diag(counts)
-    return 1 - false_positives / others
+    return np.asarray(1 - false_positives / others, np.float64)
