@@ -55,7 +55,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -
     if (done := standing(context, path, Prepared)) is not None:
         logger.info("The shards %s stand already", context.store.uri(path))
         return done
-    images = _images(context, snapshot, split)
+    images = listed_images(context, snapshot, split)
     layout = ShardLayout(spec.image.size)
     plan = sharding.plan_shards(images, seed=spec.split.seed, shard_rows=layout.shard_rows)
     plan["label"] = plan["label"].map(spec.class_names.index).astype("int32")
@@ -90,7 +90,7 @@ def _modules(package: ModuleType) -> Iterable[pkgutil.ModuleInfo]:
     return sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name)
 
 
-def _images(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:
+def listed_images(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:
     """The split's images, each with the packed ``file`` that holds its bytes."""
     index = _read(context, f"{snapshot.path}/index.parquet", ["sha256", "source_path", "file"])
     rows = _read(
@@ -131,7 +131,7 @@ def _originals(spark: "SparkSession", context: Context, plan: pd.DataFrame) -> "
     from pyspark.sql import functions as F
 
     files = [context.store.uri(file) for file in sorted(plan["file"].unique())]
-    packed = spark.read.parquet(*files).select("sha256", "content")
+    packed = spark.read.schema("sha256 string, content binary").parquet(*files)
     places = spark.createDataFrame(plan.drop(columns=["file", "split"]))
     return (
         packed.join(F.broadcast(places), "sha256")

@@ -204,7 +204,7 @@ from tests.pipelines.data.small_collection import SIZE, divided, images, small_s
 sharding.SHARD_BYTES = SIZE * SIZE * 3
 settings = Settings(home=sys.argv[1], store=sys.argv[2], spark_master="local[1]")
 context = Context(settings=settings, store=open_store(settings))
-rows = images(150)
+rows = images(80)
 snapshot = snapshotted(context, rows)
 prepare.run(small_spec(), context, snapshot, divided(context, snapshot, rows))
 """
@@ -229,7 +229,7 @@ def test_a_killed_preparation_leaves_nothing_visible_and_the_next_one_completes(
         process.wait()
     assert context.store.names("small/prepared") == []
     assert list(staging.glob(f"{STAGING_PREFIX}*/*.parquet"))
-    rows = images(150)
+    rows = images(80)
     output = prepared(context, rows)
     assert sum(output.rows.values()) == len(rows)
     assert [path.name for path in staging.iterdir()] == [output.id]
