@@ -1,7 +1,7 @@
 """The inference bundle: one folder with all the service needs to answer for a data set.
 
     bundle.json          what this is, and the sha256 of every other file
-    model.xml, model.bin OpenVINO IR, float32, any batch; outputs `probabilities`, `logits`, `features`
+    model.xml, .bin      OpenVINO IR, float32; outputs `probabilities`, `logits`, `features`
     head.npz             dense layers behind the pooled feature map, for closed-form Grad-CAM
     model.keras          the trained model itself, for the TensorFlow runtime and for proofs
     canary/              a few test images per class (original bytes) and canary/expected.json
