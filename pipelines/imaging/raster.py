@@ -16,6 +16,8 @@ EIGHT_BIT = ("1", "L", "LA", "La", "P", "PA", "RGB", "RGBA", "RGBa", "CMYK", "YC
 WHITE_IS_ZERO = 0
 MOST_PAGES = 1000
 RIFF_HEADER = 8
+BLOCK = 8
+"""Rows of a JPEG's block."""
 
 
 def inspect(data: bytes, format: Format) -> ImageInfo:
@@ -49,6 +51,8 @@ def pixels(data: bytes, info: ImageInfo) -> NDArray[np.uint8]:
             "save as 8 or 16-bit grey or 8-bit RGB.",
         )
     inverted = _is_white_zero(image)
+    if info.format == "JPEG":
+        _require_no_fill(np.asarray(image))
     image = ImageOps.exif_transpose(image)
     if image.mode not in GREY_DEEP:
         return np.asarray(_on_black(image))
@@ -133,3 +137,14 @@ def _require_whole(data: bytes, format: Format) -> None:
         _open(data, format).verify()  # the checksum of every chunk
     if format == "JPEG" and data.find(b"\xff\xd9", data.rfind(b"\xff\xda")) < 0:
         raise refuse("truncated", "The JPEG has no end mark: it was cut off.")
+
+
+def _require_no_fill(decoded: NDArray[np.uint8]) -> None:
+    """Refuse a JPEG whose pixels were cut off and then closed by an end mark.
+
+    libjpeg fills what is missing with blocks of no content, which are exactly mid-grey, and only
+    warns. A whole picture hardly ends in rows of just that shade while it shows others above.
+    """
+    fill = 127 if decoded.shape[2:] == (4,) else 128  # Pillow turns CMYK round
+    if (decoded[-BLOCK:] == fill).all() and not (decoded == fill).all():
+        raise refuse("truncated", "The lower part of the JPEG is missing: it was cut off.")

@@ -55,6 +55,11 @@ REFUSED = {
         JPEG[: len(JPEG) // 2] + bytes(len(JPEG) // 2),
         "truncated",
     ),
+    "half a jpeg, closed by an end mark": (JPEG[: len(JPEG) * 3 // 4] + b"\xff\xd9", "truncated"),
+    "half a CMYK jpeg, closed by an end mark": (
+        (cmyk := file_of(OTHER.convert("CMYK"), "JPEG"))[: len(cmyk) * 3 // 4] + b"\xff\xd9",
+        "truncated",
+    ),
     "half a png": (PNG[: len(PNG) // 2], "truncated"),
     "half a bmp": (file_of(COLOURS, "BMP")[:5000], "truncated"),
     "half a tiff": (
