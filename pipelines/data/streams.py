@@ -69,9 +69,7 @@ class Stream:
             tf.TensorSpec((None, *self.shape), self.dtype),
             tf.TensorSpec((None,), "int32"),
         )
-        return tf.data.Dataset.from_generator(
-            lambda: self._read(files), output_signature=signature
-        )
+        return tf.data.Dataset.from_generator(lambda: self._read(files), output_signature=signature)
 
     def _read(self, files: tuple[Path, ...]) -> Iterator[tuple[NDArray[Any], NDArray[np.int32]]]:
         rows = max(1, READ_BYTES // self.row_bytes)
