@@ -12,13 +12,13 @@ upside down; no checksum finds those. Two steps find them:
 How the thresholds were found: ``docs/decisions/near-duplicates.md``.
 """
 
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipelines.progress import track
 from pipelines.spec import DuplicatesSpec
 
 SIDE = 32
@@ -54,12 +54,10 @@ def near_pairs(thumbnails: Thumbnails, rule: DuplicatesSpec) -> pd.DataFrame:
     """
     hashes = posed_hashes(thumbnails)
     pictures = normalised(thumbnails)
+    work = [(pose, block) for pose in POSES for block in _blocks(len(thumbnails))]
     found = [
-        _closer(first, second, distance, pose, pictures, rule.correlation)
-        for pose in POSES
-        for first, second, distance in _hash_pairs(
-            hashes["same"], hashes[pose], distance=rule.hash_distance
-        )
+        _closer(*_hash_pairs(hashes, pose, block, rule.hash_distance), pose, pictures, rule)
+        for pose, block in track(work, total=len(work), what="Comparing pictures")
     ]
     columns = ["first", "second", "distance", "correlation", "pose"]
     pairs = pd.concat(found) if found else pd.DataFrame(columns=columns)
@@ -115,20 +113,27 @@ def normalised(thumbnails: Thumbnails) -> NDArray[np.float32]:
     return unit
 
 
-def _hash_pairs(
-    hashes: NDArray[np.uint64], posed: NDArray[np.uint64], *, distance: int
-) -> Iterator[tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint8]]]:
-    """Pairs first < second with hashes within ``distance`` bits, a block of rows at a time."""
+def _blocks(count: int) -> list[range]:
+    """Rows of the upper triangle of all pairs, so many at a time that memory is bounded."""
+    blocks = []
     start = 0
-    while start < len(hashes):
-        others = posed[start:]
-        end = start + max(1, BLOCK_PAIRS // len(others))
-        bits = np.bitwise_count(hashes[start:end, None] ^ others[None, :])
-        first, second = np.nonzero(bits <= distance)
-        later = first < second
-        first, second = first[later], second[later]
-        yield first + start, second + start, bits[first, second]
-        start = end
+    while start < count:
+        rows = max(1, BLOCK_PAIRS // (count - start))
+        blocks.append(range(start, min(start + rows, count)))
+        start += rows
+    return blocks
+
+
+def _hash_pairs(
+    hashes: dict[str, NDArray[np.uint64]], pose: str, block: range, distance: int
+) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint8]]:
+    """Pairs first < second, first in ``block``, of hashes at most ``distance`` bits apart."""
+    mine, others = hashes["same"][block.start : block.stop], hashes[pose][block.start :]
+    bits = np.bitwise_count(mine[:, None] ^ others[None, :])
+    first, second = np.nonzero(bits <= distance)
+    later = first < second
+    first, second = first[later], second[later]
+    return first + block.start, second + block.start, bits[first, second]
 
 
 def _closer(
@@ -137,7 +142,7 @@ def _closer(
     distance: NDArray[np.uint8],
     pose: str,
     pictures: NDArray[np.float32],
-    least: float,
+    rule: DuplicatesSpec,
 ) -> pd.DataFrame:
     rows, columns = POSES[pose]
     correlation = np.empty(len(first), np.float32)
@@ -145,7 +150,7 @@ def _closer(
         part = slice(start, start + CHUNK_PAIRS)
         posed = pictures[second[part]][:, ::rows, ::columns]
         correlation[part] = np.einsum("nij,nij->n", pictures[first[part]], posed)
-    same = correlation >= least
+    same = correlation >= rule.correlation
     return pd.DataFrame(
         {
             "first": first[same],

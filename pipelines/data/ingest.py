@@ -19,7 +19,16 @@ from pipelines.data.landing import FILES
 from pipelines.data.originals import LandedFiles
 from pipelines.data.packing import Original, Pack, deliver, pack
 from pipelines.data.pseudonyms import load_pseudonyms
-from pipelines.data.snapshots import INDEX, Row, digest, index_of, latest, merged, name_after
+from pipelines.data.snapshots import (
+    INDEX,
+    Row,
+    digest,
+    index_of,
+    key_of,
+    latest,
+    merged,
+    name_after,
+)
 from pipelines.data.tables import INDEXED, read_rows, write_rows
 from pipelines.outputs import Landing, Snapshot
 from pipelines.progress import track
@@ -51,23 +60,14 @@ def run(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
     files = LandedFiles(spec, Path(landing.source), load_pseudonyms(context.settings))
     with _alone(context.settings.work / "ingest" / spec.name) as work:
         refused = [row for row in listed if row["reason"]]
-        refused_path = quarantine.keep(spec, context, refused, files=files, work=work)
+        kept = quarantine.keep(spec, context, refused, files=files, work=work)
         parent = latest(context, spec.name)
         stood = index_of(context, parent)
         rows = merged(stood, [row for row in listed if not row["reason"]])
         if parent and digest(rows) == digest(stood):
             logger.info("%s: nothing new; snapshot %s stands", spec.name, parent.id)
             return parent
-        identity = name_after(parent, rows)
-        snapshot = Snapshot(
-            dataset=spec.name,
-            id=identity,
-            path=f"{spec.name}/snapshots/{identity}",
-            images=len(rows),
-            added=len({_key(row) for row in rows} - {_key(row) for row in stood}),
-            parent=parent.id if parent else None,
-            quarantine=refused_path,
-        )
+        snapshot = _named(spec, parent, stood=stood, rows=rows, refused=kept)
         with context.store.commit(snapshot.path) as staging:
             packs = _pack_new(context, rows, files, snapshot=snapshot, staging=staging, work=work)
             write_rows(context.store, f"{staging}/{INDEX}", rows, schema=INDEXED)
@@ -76,8 +76,24 @@ def run(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
     return snapshot
 
 
-def _key(row: Row) -> tuple[str, str]:
-    return row["source_path"], row["sha256"]
+def _named(
+    spec: DatasetSpec,
+    parent: Snapshot | None,
+    *,
+    stood: list[Row],
+    rows: list[Row],
+    refused: str | None,
+) -> Snapshot:
+    identity = name_after(parent, rows)
+    return Snapshot(
+        dataset=spec.name,
+        id=identity,
+        path=f"{spec.name}/snapshots/{identity}",
+        images=len(rows),
+        added=len(set(map(key_of, rows)) - set(map(key_of, stood))),
+        parent=parent.id if parent else None,
+        quarantine=refused,
+    )
 
 
 def _pack_new(

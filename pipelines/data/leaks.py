@@ -58,7 +58,8 @@ def named(images: pd.DataFrame, pairs: pd.DataFrame) -> pd.DataFrame:
         images.iloc[pairs[side]][SAID[:3]].add_prefix(f"{side}_").reset_index(drop=True)
         for side in ("first", "second")
     ]
-    return pd.concat([*sides, pairs[["distance", "correlation", "pose"]]], axis="columns")
+    how = pairs[["distance", "correlation", "pose"]].reset_index(drop=True)
+    return pd.concat([*sides, how], axis="columns")
 
 
 def as_pairs(leaked: pd.DataFrame) -> pd.DataFrame:

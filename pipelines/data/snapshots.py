@@ -37,17 +37,18 @@ def merged(stood: list[Row], landed: list[Row]) -> list[Row]:
     for row in landed:
         labels.setdefault(row["sha256"], set()).add(row["label"])
     kept = {
-        _key(row): row
+        key_of(row): row
         for row in stood
         if row["sha256"] not in labels or row["label"] in labels[row["sha256"]]
     }
     places = {row["sha256"]: {"file": row["file"], "row": row["row"]} for row in stood}
     nowhere = {"file": None, "row": None}
-    new = {_key(row): row | places.get(row["sha256"], nowhere) for row in landed}
+    new = {key_of(row): row | places.get(row["sha256"], nowhere) for row in landed}
     return [row for _, row in sorted((kept | new).items())]
 
 
-def _key(row: Row) -> tuple[str, str]:
+def key_of(row: Row) -> tuple[str, str]:
+    """What tells an image of a data set from the others: its path, and its bytes."""
     return row["source_path"], row["sha256"]
 
 

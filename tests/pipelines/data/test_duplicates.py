@@ -87,7 +87,8 @@ def test_no_pair_within_the_distance_is_missed(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr(duplicates, "BLOCK_PAIRS", 150)
     found = {
         (int(i), int(j), int(d))
-        for first, second, bits in duplicates._hash_pairs(hashes, hashes, distance=26)
+        for block in duplicates._blocks(60)
+        for first, second, bits in [duplicates._hash_pairs({"same": hashes}, "same", block, 26)]
         for i, j, d in zip(first, second, bits, strict=True)
     }
     expected = {
