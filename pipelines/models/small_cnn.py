@@ -9,6 +9,8 @@ from keras import layers
 from pipelines.models.head import FEATURES, image_input, with_head
 
 FILTERS = (24, 48, 96, 192)
+MOMENTUM = 0.9
+"""Of batch normalisation: its statistics must follow within the few dozen steps of an epoch."""
 
 
 def build(*, size: int, classes: int, dropout: float) -> keras.Model:
@@ -21,9 +23,9 @@ def build(*, size: int, classes: int, dropout: float) -> keras.Model:
         x = layers.Conv2D(
             filters, 3, strides=2, padding="same", use_bias=False, name=f"{block}_down_conv"
         )(x)
-        x = layers.BatchNormalization(name=f"{block}_down_bn")(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{block}_down_bn")(x)
         x = layers.ReLU(name=f"{block}_down_relu")(x)
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{block}_conv")(x)
-        x = layers.BatchNormalization(name=f"{block}_bn")(x)
+        x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{block}_bn")(x)
         x = layers.ReLU(name=FEATURES if last else f"{block}_relu")(x)
     return with_head(image, x, classes=classes, dropout=dropout, name="small_cnn")
