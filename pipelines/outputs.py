@@ -97,9 +97,11 @@ class CheckReport(Output):
     passed: bool
     expectations: int
     failed: list[str]
-    """One sentence for each expectation that was not met."""
+    """One sentence for each expectation that was not met and stops the run."""
+    warnings: list[str]
+    """The same for those that stop nothing."""
     data_docs: str
-    """Path of the report's ``index.html``."""
+    """Path of this run's page in the Data Docs."""
 
 
 class Trained(Output):

@@ -120,11 +120,11 @@ class LimitsSpec(Section):
 
 
 class DuplicatesSpec(Section):
-    """When two images are near duplicates: both conditions hold."""
+    """When two images are near duplicates: both hold (docs/decisions/near-duplicates.md)."""
 
-    hash_distance: int = Field(default=8, ge=0, le=24)
+    hash_distance: int = Field(default=12, ge=0, le=24)
     """Most differing bits of the 64-bit perceptual hashes."""
-    correlation: float = Field(default=0.985, gt=0, le=1)
+    correlation: float = Field(default=0.94, gt=0, le=1)
     """Least correlation of the two pictures, compared closely."""
 
 

@@ -102,7 +102,10 @@ def prepared(dataset: str) -> Prepared:
 
 def _say(report: CheckReport) -> None:
     gate: Gate = report.gate
-    done(f"{gate} suite: {report.expectations} expectations met ({report.data_docs})")
+    met = report.expectations - len(report.warnings)
+    done(f"{gate} suite: {met} of {report.expectations} expectations met ({report.data_docs})")
+    for warning in report.warnings:
+        console.print(f"  [yellow]![/yellow] {warning}")
 
 
 def _show_split(division: Split) -> None:

@@ -28,9 +28,6 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WARNING = "Warning: "
-"""What sentences on unmet expectations begin with that stop nothing."""
-
 
 def check_landing(spec: DatasetSpec, context: Context, landing: Landing) -> CheckReport:
     """Judge what landed, before anything enters.
@@ -112,13 +109,15 @@ def _check(
         rows_of=f"{spec.name}-{inputs[-1].id}",
         names=["shard", "source_path"] if gate == "prepared" else ["source_path"],
     )
+    order = [expectation.description for expectation in expected.expectations]
     report = CheckReport(
         dataset=spec.name,
         id=identity,
         gate=gate,
         passed=not any(findings.stops(finding) for finding in result["results"]),
         expectations=len(result["results"]),
-        failed=_sentences(result["results"], order=[e.description for e in expected.expectations]),
+        failed=_sentences(result["results"], order, stopping=True),
+        warnings=_sentences(result["results"], order, stopping=False),
         data_docs=str(page),
     )
     context.store.delete(path)
@@ -131,14 +130,15 @@ def _check(
     return _accept(report)
 
 
-def _sentences(results: list[dict[str, Any]], *, order: list[str]) -> list[str]:
-    """A sentence for each expectation that was not met, in the suite's order; warnings last."""
-    unmet = [finding for finding in results if not finding["success"]]
-    unmet.sort(key=lambda f: (findings.is_warning(f), order.index(findings.expected(f))))
-    return [
-        (WARNING if findings.is_warning(finding) else "") + findings.sentence(finding)
-        for finding in unmet
+def _sentences(results: list[dict[str, Any]], order: list[str], *, stopping: bool) -> list[str]:
+    """A sentence for each expectation of one severity that was not met, in the suite's order."""
+    unmet = [
+        finding
+        for finding in results
+        if not finding["success"] and findings.is_warning(finding) is not stopping
     ]
+    unmet.sort(key=lambda finding: order.index(findings.expected(finding)))
+    return [findings.sentence(finding) for finding in unmet]
 
 
 def _accept(report: CheckReport) -> CheckReport:
@@ -148,8 +148,8 @@ def _accept(report: CheckReport) -> CheckReport:
         CheckFailed: it did not.
     """
     if report.passed:
-        for unmet in report.failed:
-            logger.warning("%s, %s: %s", report.dataset, report.gate, unmet)
+        for warning in report.warnings:
+            logger.warning("%s, %s: %s", report.dataset, report.gate, warning)
         return report
     unmet = "\n".join(f"  - {said}" for said in report.failed)
     raise CheckFailed(

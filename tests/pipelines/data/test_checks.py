@@ -146,7 +146,7 @@ def assert_names(error: pytest.ExceptionInfo[CheckFailed], expected: list[str]) 
 def test_a_sound_landing_passes_and_is_reported(context: Context) -> None:
     report = check_landing(context, images())
     assert report.passed
-    assert report.failed == []
+    assert report.failed == report.warnings == []
     assert report.expectations > 10
     page = Path(report.data_docs)
     assert "Every file is listed once" in page.read_text()
@@ -178,7 +178,8 @@ def test_a_few_refused_files_are_tolerated(context: Context) -> None:
 def test_few_new_images_of_a_class_are_a_warning_at_landing(context: Context) -> None:
     report = check_landing(context, images()[8:])
     assert report.passed
-    assert report.failed == ["Warning: At least 5 images of bright landed; found 2."]
+    assert report.failed == []
+    assert report.warnings == ["At least 5 images of bright landed; found 2."]
 
 
 def test_a_sound_snapshot_passes(context: Context) -> None:
@@ -215,8 +216,7 @@ def test_odd_pictures_are_warned_of_and_stop_nothing(
     corrupt(rows)
     report = check_snapshot(context, rows)
     assert report.passed
-    [warning] = report.failed
-    assert warning.startswith("Warning: ")
+    [warning] = report.warnings
     assert expected in warning
     assert expected in caplog.text
 
@@ -443,5 +443,5 @@ def test_a_split_unlike_training_is_warned_of(context: Context, prepared: Prepar
     Shards(context, prepared).darken("test")
     report = checks.check_prepared(small_spec(), context, prepared)
     assert report.passed
-    [warning] = report.failed
-    assert warning.startswith("Warning: The mean level of test is within 15 of training's; found 1")
+    [warning] = report.warnings
+    assert warning.startswith("The mean level of test is within 15 of training's; found 1")
