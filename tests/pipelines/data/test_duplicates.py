@@ -102,7 +102,8 @@ def test_no_pair_within_the_distance_is_missed(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_the_hash_is_the_one_that_landing_notes() -> None:
-    pictures = [drawing(seed) for seed in range(5)]
+    ramp = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))
+    pictures = [*(drawing(seed) for seed in range(5)), ramp, ramp.T, ramp // 2 + ramp.T // 2]
     colour = [np.repeat(picture[..., None], 3, axis=2) for picture in pictures]
     for pose, (rows, columns) in POSES.items():
         turned = [imaging.phash(picture[::rows, ::columns]) for picture in colour]

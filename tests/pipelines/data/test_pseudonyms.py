@@ -1,3 +1,4 @@
+import secrets
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -31,6 +32,19 @@ def test_two_that_start_at_once_agree_on_the_key(installation: Settings) -> None
         keys = {names.key for names in pool.map(load_pseudonyms, [installation] * 32)}
     assert len(keys) == 1
     assert [path.name for path in installation.home.iterdir()] == [KEY_FILE]
+
+
+def test_a_key_that_another_process_made_meanwhile_is_used(
+    installation: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = installation.home / KEY_FILE
+
+    def made_by_another(count: int) -> bytes:
+        path.write_bytes(b"a" * count)
+        return b"b" * count
+
+    monkeypatch.setattr(secrets, "token_bytes", made_by_another)
+    assert load_pseudonyms(installation).key == b"a" * 32
 
 
 def test_a_file_that_is_no_key_is_refused(installation: Settings) -> None:
