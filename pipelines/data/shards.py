@@ -10,6 +10,7 @@ iterates it in file order. For shuffled training input see `pipelines.data.strea
 import hashlib
 import json
 import logging
+import secrets
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -178,7 +179,7 @@ def fetch(store: Store, path: str, cache: Path) -> Shards:
         content = store.read_json(f"{path}/{MANIFEST}")
         manifest = ShardManifest.model_validate(content)
         _download(store, path, folder, manifest)
-        part = folder / f".{MANIFEST}"
+        part = folder / f".{MANIFEST}.{secrets.token_hex(4)}"
         part.write_text(json.dumps(content), encoding="utf-8")
         part.replace(folder / MANIFEST)
     return read_shards(folder)

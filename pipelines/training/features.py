@@ -5,8 +5,11 @@ Each shard has its file of features, written whole or not at all: a killed run g
 next shard, and every candidate with the same backbone shares them.
 """
 
+import fcntl
+import hashlib
 import logging
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import keras
@@ -31,12 +34,13 @@ def feature_stream(data: Shards, split: SplitName, model: keras.Model) -> Stream
     part = data.split(split)
     folder = data.folder / "features" / f"{model.name}-{_weights_fingerprint(model)}"
     folder.mkdir(parents=True, exist_ok=True)
-    missing = [shard for shard in part.shards if not (folder / shard.name).is_file()]
-    if missing:
-        rows = sum(shard.rows for shard in missing)
-        batches = _extract(part, [shard.name for shard in missing], model, folder)
-        for _ in track(batches, total=-(-rows // BATCH), what=f"Features of {split} (batches)"):
-            pass
+    with _only_one(folder):
+        missing = [shard for shard in part.shards if not (folder / shard.name).is_file()]
+        if missing:
+            steps = sum(-(-shard.rows // BATCH) for shard in missing)
+            batches = _extract(part, [shard.name for shard in missing], model, folder)
+            for _ in track(batches, total=steps, what=f"Features of {split} (batches)"):
+                pass
     width = int(model.get_layer("pooling").output.shape[-1])
     return Stream(
         files=tuple(folder / shard.name for shard in part.shards),
@@ -45,6 +49,14 @@ def feature_stream(data: Shards, split: SplitName, model: keras.Model) -> Stream
         dtype="float32",
         shape=(width,),
     )
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Let candidates that train side by side wait for each other; a killed one holds nothing."""
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _extract(split: Split, names: list[str], model: keras.Model, folder: Path) -> Iterator[int]:
@@ -68,8 +80,7 @@ _SCHEMA = pa.schema([("features", pa.binary()), ("label", pa.int32())])
 
 
 def _weights_fingerprint(model: keras.Model) -> str:
-    sums = [
-        [float(np.sum(w, dtype=np.float64)), float(np.sum(np.square(w, dtype=np.float64)))]
-        for w in feature_extractor(model).get_weights()
-    ]
-    return fingerprint(model.name, list(model.input_shape), sums)
+    digest = hashlib.sha256()
+    for weights in feature_extractor(model).get_weights():
+        digest.update(weights.tobytes())
+    return fingerprint(model.name, list(model.input_shape), digest.hexdigest())

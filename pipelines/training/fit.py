@@ -5,6 +5,7 @@ numbers (`checkpoint.Progress`), saved with the weights after every epoch.
 """
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from pipelines.errors import TrainingError
 from pipelines.training import checkpoint
 from pipelines.training.checkpoint import Progress
 
@@ -62,7 +64,11 @@ def fit(
         seed: of what is random inside an epoch.
         folder: where the state is kept; a call with the same folder goes on where it stands.
         class_weight: class index → weight of its loss.
-        on_epoch: told of each new epoch.
+        on_epoch: told of each new epoch once it is saved, never twice of the same; should a kill
+            fall between the two, the history still has it.
+
+    Raises:
+        TrainingError: the loss is no longer a number.
     """
     progress = checkpoint.resume(folder, model, learning_rate=schedule.learning_rate)
     if progress.epochs:
@@ -84,6 +90,7 @@ def fit(
         )
         metrics = {name: float(values[-1]) for name, values in fitted.history.items()}
         metrics["learning_rate"] = progress.learning_rate
+        _require_finite(metrics, epoch + 1)
         progress = advance(progress, metrics, schedule, seconds=time.monotonic() - began)
         checkpoint.save(folder, model, progress)
         on_epoch(progress.epochs, metrics)
@@ -111,6 +118,15 @@ def advance(
         learning_rate=rate,
         seconds=progress.seconds + seconds,
     )
+
+
+def _require_finite(metrics: dict[str, float], epoch: int) -> None:
+    for name in ("loss", "val_loss"):
+        if not math.isfinite(metrics[name]):
+            raise TrainingError(
+                f"The training diverged: {name} of epoch {epoch} is {metrics[name]} at learning "
+                f"rate {metrics['learning_rate']:g}. Lower the candidate's learning rate."
+            )
 
 
 def _say(progress: Progress, schedule: Schedule) -> None:

@@ -1,11 +1,12 @@
 """Recipe ``frozen``: a new head on a pretrained backbone that does not move. Minutes."""
 
+import itertools
 from pathlib import Path
 
 import keras
 
 from pipelines.data.shards import Shards
-from pipelines.models.head import head_on_features
+from pipelines.models.head import blocks, head_on_features
 from pipelines.spec import CandidateSpec
 from pipelines.training.checkpoint import Progress
 from pipelines.training.features import feature_stream
@@ -23,6 +24,8 @@ def train_head(
     on_epoch: OnEpoch,
 ) -> Progress:
     """Train the model's head on features computed once; the head's layers are the model's own."""
+    for layer in itertools.chain(*blocks(model)):
+        layer.trainable = False
     train = feature_stream(data, "train", model)
     validation = feature_stream(data, "validation", model)
     head = head_on_features(model)

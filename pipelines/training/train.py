@@ -1,6 +1,7 @@
 """Train one candidate, by its recipe; killed at any moment, the same call goes on."""
 
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,14 @@ from pydantic import BaseModel
 from pipelines.data.shards import Shards
 from pipelines.errors import TrainingError
 from pipelines.spec import CandidateSpec
+from pipelines.stage import fingerprint
 from pipelines.training.fit import OnEpoch
 
 logger = logging.getLogger(__name__)
 
 RESULT = "result.json"
 MODEL = "model.keras"
+OWNER = "training.id"
 
 
 class TrainedModel(BaseModel):
@@ -52,10 +55,12 @@ def train(
         on_epoch: told of each new epoch.
 
     Raises:
-        TrainingError: a class has no training image.
+        TrainingError: a class has no training image, the training diverges, or ``workdir``
+            holds another training.
         SpecError: the candidate names a model that is not in the zoo.
         WeightsError: its pretrained weights cannot be had.
     """
+    _claim(workdir, fingerprint(candidate, data.manifest, seed))
     result = workdir / RESULT
     if result.is_file():
         return TrainedModel.model_validate_json(result.read_text())
@@ -84,12 +89,13 @@ def train(
         len(labels),
     )
     recipe = {"frozen": train_head, "finetune": finetune, "scratch": train_from_scratch}
+    epochs = workdir / "epochs"
     progress = recipe[candidate.recipe](
         model,
         data,
         candidate,
         seed=seed,
-        folder=workdir / "epochs",
+        folder=epochs,
         class_weight=weights if candidate.class_weights else None,
         on_epoch=on_epoch,
     )
@@ -108,7 +114,23 @@ def train(
     part = workdir / f"part-{RESULT}"
     part.write_text(trained.model_dump_json())
     part.replace(result)
+    shutil.rmtree(epochs)
     return trained
+
+
+def _claim(workdir: Path, identity: str) -> None:
+    """Note whose folder this is, so that no training goes on from the state of another."""
+    owner = workdir / OWNER
+    if not owner.is_file():
+        workdir.mkdir(parents=True, exist_ok=True)
+        part = workdir / f"part-{OWNER}"
+        part.write_text(identity)
+        part.replace(owner)
+    if owner.read_text() != identity:
+        raise TrainingError(
+            f"{workdir} holds another training (other candidate, data or seed); give this one a "
+            "folder of its own, or delete that folder."
+        )
 
 
 def class_weights(labels: NDArray[np.int32], classes: tuple[str, ...]) -> dict[int, float]:
