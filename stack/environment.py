@@ -50,6 +50,9 @@ def stack_environment(settings: Settings) -> dict[str, str]:
         **PRIVATE,
         "PYSPARK_PYTHON": sys.executable,
         "PYTHONUNBUFFERED": "1",
+        # Airflow renames its processes; this leaves their environments readable, by which
+        # stack.launch knows what belongs to whom.
+        "SPT_NOENV": "1",
         "TF_CPP_MIN_LOG_LEVEL": "2",
     }
 

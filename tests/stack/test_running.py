@@ -152,9 +152,13 @@ def test_a_killed_database_returns_and_those_who_use_it_go_on(settings: Settings
 
 
 @pytest.mark.parametrize("name", ["airflow-api-server", "airflow-scheduler", "service"])
-def test_a_killed_server_returns(settings: Settings, name: str) -> None:
+def test_a_killed_server_returns_and_its_helpers_do_not_outlive_it(
+    settings: Settings, name: str
+) -> None:
+    helpers = psutil.Process(statuses(settings)[name].pid).children(recursive=True)
     killed = kill(settings, name)
     await_return(settings, name, killed=killed)
+    assert not [helper for helper in helpers if helper.is_running()]
 
 
 def test_restart_ends_one_part_and_leaves_the_others(settings: Settings) -> None:
