@@ -47,7 +47,7 @@ class Follower:
             if folder is None:
                 continue
             try:
-                self._champions.take(self._load(folder))
+                self._take(dataset, folder)
                 logger.info("%s: serving the last good bundle, %s", dataset, folder)
             except MedloopError as error:
                 logger.warning("%s: the last good bundle is not usable: %s", dataset, error)
@@ -93,12 +93,18 @@ class Follower:
         logger.info("%s: version %s is the champion; loading it", dataset, champion.version)
         try:
             folder = registry.fetch(self._context, dataset, champion.version)
-            self._champions.take(self._load(folder))
+            self._take(dataset, folder)
         except BundleError as error:
             self._refuse(dataset, champion.version, error)
             return
         remember(self._context.settings, dataset, folder)
         logger.info("%s: version %s serves", dataset, champion.version)
+
+    def _take(self, dataset: str, folder: Path) -> None:
+        predictor = self._load(folder)
+        if predictor.dataset != dataset:
+            raise BundleError(f"Bundle {folder} is one of {predictor.dataset!r}, not {dataset!r}.")
+        self._champions.take(predictor)
 
     def _refuse(self, dataset: str, version: int, error: BundleError) -> None:
         self._refused[dataset] = version

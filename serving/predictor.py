@@ -2,13 +2,16 @@
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pipelines.evaluation.gradcam import class_activation
 
 from pipelines.errors import BadImage, BundleError
+from pipelines.evaluation.gradcam import class_activation
+from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.imaging import Limits as ImageLimits
 from pipelines.imaging import decode, fit
 from pipelines.release.bundle import Bundle, load_bundle
@@ -86,9 +89,23 @@ class Predictor:
 
     def overlay(self, reading: Reading, target: int, *, opacity: float) -> bytes:
         """A PNG of the picture with warm colours where the model found support for a class."""
-        heat = class_activation(reading.features, self.bundle.head, target)
+        heat = self.heat(reading, target)
         image = self.bundle.manifest.image
         return overlay.draw(reading.picture, heat, image=image, opacity=opacity)
+
+    def heat(self, reading: Reading, target: int) -> NDArray[np.float32]:
+        """Grad-CAM: float32 (h, w), 0 to 1, where the last feature map supports a class."""
+        if self.bundle.head:
+            return class_activation(reading.features, self.bundle.head, target)
+        # a head of another form: by automatic differentiation, many times slower
+        seen = fit(reading.picture, self.bundle.manifest.image).astype(np.float32)
+        return class_activation_by_gradients(self._keras_model, seen, target)
+
+    @cached_property
+    def _keras_model(self) -> Any:
+        import keras
+
+        return keras.saving.load_model(self.bundle.keras, compile=False)
 
     def _calibrated(
         self, probabilities: NDArray[np.float32], logits: NDArray[np.float32]

@@ -36,6 +36,7 @@ def make_bundle(
     dataset: str = "phantom",
     version: int | None = 1,
     seed: int = 0,
+    run_id: str = "run",
     image: ImageSpec | None = None,
     max_megapixels: float = 4,
 ) -> Path:
@@ -63,7 +64,7 @@ def make_bundle(
         limits=LimitsSpec(max_megapixels=max_megapixels, min_side=8),
         candidate="tiny",
         model_version=version,
-        run_id=f"run{seed}",
+        run_id=run_id,
         snapshot=f"{dataset}/snapshots/aa",
         split=f"{dataset}/splits/bb",
         prepared=f"{dataset}/prepared/cc",

@@ -109,7 +109,7 @@ def test_classes_and_model_name_what_serves(serving_client: TestClient) -> None:
     assert served["classes"][0]["finding"] is False
     reply = serving_client.get("/model").json()
     (model,) = reply["models"]
-    assert (model["dataset"], model["model_version"], model["run_id"]) == ("phantom", 1, "run0")
+    assert (model["dataset"], model["model_version"], model["run_id"]) == ("phantom", 1, "run")
     assert model["metrics"] == {"accuracy": 0.9}
     assert model["runtime"] == "openvino"
     assert model["snapshot"] == "phantom/snapshots/aa"

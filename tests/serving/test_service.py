@@ -5,14 +5,16 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
 import psutil
 import pytest
 
-from tests.serving.bundles import CLASSES, png
+from tests.serving.bundles import CLASSES, jpeg, png
 from tests.serving.running import free_port, running_service, start, stop, wait_until_ready
 
 
@@ -120,6 +122,22 @@ def test_killed_without_mercy_it_leaves_nothing_behind(bundle: Path, tmp_path: P
     assert not alive
     with running_service(tmp_path, "--bundle", str(bundle)) as again:
         assert again.post("/predict", files={"image": png()}).status_code == 200
+
+
+def test_told_to_stop_it_finishes_what_it_has(bundle: Path, tmp_path: Path) -> None:
+    port = free_port()
+    process = start(tmp_path, "--port", str(port), "--bundle", str(bundle))
+    large = [("image", jpeg(seed, width=2000, height=1900)) for seed in range(24)]
+    with (
+        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as http,
+        ThreadPoolExecutor(1) as asking,
+    ):
+        wait_until_ready(http, process, tmp_path)
+        answer = asking.submit(http.post, "/predict/batch", files=large)
+        time.sleep(0.3)
+        assert not answer.done()
+        stop(process)
+        assert len(answer.result().json()["results"]) == len(large)
 
 
 def test_it_is_ready_after_seconds_of_work(bundle: Path, tmp_path: Path) -> None:

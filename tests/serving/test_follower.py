@@ -1,0 +1,177 @@
+"""The service follows a real registry: swaps under load, refusals, restarts without MLflow."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from pipelines.release.bundle import IR_WEIGHTS, read_manifest, write_manifest
+from pipelines.settings import Settings
+from serving.predictor import open_predictor
+from tests.serving.bundles import png
+from tests.serving.publishing import crown, publish
+from tests.serving.running import running_service
+
+NOBODY = "http://127.0.0.1:9"
+SWAPS = 6
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """State of the service."""
+    return tmp_path_factory.mktemp("service")
+
+
+@pytest.fixture(scope="module")
+def http(mlflow_server: Settings, home: Path) -> Iterator[httpx.Client]:
+    """The service, following the test's MLflow; these tests tell one story, in order."""
+    with running_service(home, mlflow_uri=mlflow_server.tracking_uri) as client:
+        yield client
+
+
+def test_before_any_champion_it_is_up_and_says_so(http: httpx.Client) -> None:
+    _wait(lambda: http.get("/model").json()["registry"] == "following")
+    reply = http.post("/predict", files={"image": png()})
+    assert (reply.status_code, reply.json()["error"]["code"]) == (503, "no_champion")
+    assert http.get("/readyz").status_code == 200
+
+
+def test_the_first_champion_serves_without_a_restart(
+    http: httpx.Client, mlflow_server: Settings, tmp_path: Path
+) -> None:
+    version = publish(mlflow_server, tmp_path / "b", dataset="phantom", seed=1)
+    assert http.get("/model").json()["models"] == []
+    crown(mlflow_server, "phantom", version)
+    _wait_for_version(http, version)
+
+
+def test_swaps_under_load_fail_no_request_and_mix_no_answers(
+    http: httpx.Client, mlflow_server: Settings, tmp_path: Path, cache: Path
+) -> None:
+    expected = {}
+    for seed in (2, 3):
+        folder = tmp_path / f"b{seed}"
+        version = publish(mlflow_server, folder, dataset="phantom", seed=seed)
+        predictor = open_predictor(folder, "openvino", cache=cache, threads=1)
+        expected[version] = predictor.read(png()).probabilities.tolist()
+    crown(mlflow_server, "phantom", min(expected))
+    _wait_for_version(http, min(expected))
+    with _load(http) as replies:
+        for swap in range(SWAPS):
+            version = sorted(expected)[(swap + 1) % 2]
+            crown(mlflow_server, "phantom", version)
+            _wait_for_version(http, version)
+    assert len(replies) > 50
+    assert {reply.status_code for reply in replies} == {200}
+    bodies = [reply.json() for reply in replies]
+    assert {body["model_version"] for body in bodies} == set(expected)
+    for body in bodies:
+        said = list(body["probabilities"].values())
+        assert said == pytest.approx(expected[body["model_version"]], abs=1e-5)
+
+
+def test_a_broken_champion_is_refused_and_the_old_one_serves(
+    http: httpx.Client, mlflow_server: Settings, tmp_path: Path, home: Path
+) -> None:
+    before = _version(http)
+
+    def spoil(folder: Path) -> None:
+        (folder / IR_WEIGHTS).write_bytes(b"not these weights")
+
+    broken = publish(mlflow_server, tmp_path / "b", dataset="phantom", seed=4, spoil=spoil)
+    crown(mlflow_server, "phantom", broken)
+    _wait(lambda: http.get("/model").json()["refused"])
+    (refusal,) = http.get("/model").json()["refused"]
+    assert refusal["model_version"] == broken
+    assert IR_WEIGHTS in refusal["reason"]
+    assert _version(http) == before
+    assert f"version {broken} is refused" in (home / "service.log").read_text("utf-8")
+
+
+def test_a_bundle_of_another_data_set_is_refused(
+    http: httpx.Client, mlflow_server: Settings, tmp_path: Path
+) -> None:
+    def relabel(folder: Path) -> None:
+        write_manifest(folder, read_manifest(folder).model_copy(update={"dataset": "brain_mri"}))
+
+    before = _version(http)
+    wrong = publish(mlflow_server, tmp_path / "b", dataset="phantom", seed=7, spoil=relabel)
+    crown(mlflow_server, "phantom", wrong)
+    _wait(lambda: http.get("/model").json()["refused"][0]["model_version"] == wrong)
+    assert "'brain_mri', not 'phantom'" in http.get("/model").json()["refused"][0]["reason"]
+    assert _version(http) == before
+
+
+def test_after_a_refusal_the_next_good_champion_serves(
+    http: httpx.Client, mlflow_server: Settings, tmp_path: Path
+) -> None:
+    version = publish(mlflow_server, tmp_path / "b", dataset="phantom", seed=5)
+    crown(mlflow_server, "phantom", version)
+    _wait_for_version(http, version)
+    assert http.get("/model").json()["refused"] == []
+
+
+def test_a_second_data_set_serves_beside_the_first(
+    http: httpx.Client, mlflow_server: Settings, tmp_path: Path
+) -> None:
+    version = publish(mlflow_server, tmp_path / "b", dataset="chest_xray", seed=6)
+    crown(mlflow_server, "chest_xray", version)
+    _wait(lambda: len(http.get("/model").json()["models"]) == 2)
+    reply = http.post("/predict", files={"image": png()}, data={"dataset": "chest_xray"})
+    assert (reply.json()["dataset"], reply.json()["model_version"]) == ("chest_xray", version)
+
+
+def test_a_restart_without_mlflow_serves_the_last_good_bundles(
+    http: httpx.Client, home: Path
+) -> None:
+    serving = {m["dataset"]: m["model_version"] for m in http.get("/model").json()["models"]}
+    with running_service(home, mlflow_uri=NOBODY) as again:
+        reply = again.post("/predict", files={"image": png()}, data={"dataset": "phantom"})
+        assert reply.json()["model_version"] == serving["phantom"]
+        _wait(lambda: again.get("/model").json()["registry"] == "unreachable")
+        after = again.get("/model").json()
+    assert {m["dataset"]: m["model_version"] for m in after["models"]} == serving
+    assert NOBODY in after["registry_detail"]
+
+
+def _version(http: httpx.Client) -> int | None:
+    """The version that answers for ``phantom`` now."""
+    reply = http.post("/predict", files={"image": png()}, data={"dataset": "phantom"})
+    return reply.json().get("model_version") if reply.status_code == 200 else None
+
+
+def _wait_for_version(http: httpx.Client, version: int) -> None:
+    _wait(lambda: _version(http) == version)
+
+
+def _wait(condition: Callable[[], object], *, seconds: float = 40) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not come"
+        time.sleep(0.1)
+
+
+@contextmanager
+def _load(http: httpx.Client) -> Iterator[list[httpx.Response]]:
+    """Keep asking from three connections; the list holds every answer once the block ends."""
+    ended = threading.Event()
+    replies: list[httpx.Response] = []
+
+    def ask() -> None:
+        with httpx.Client(base_url=http.base_url, timeout=30, trust_env=False) as client:
+            while not ended.is_set():
+                replies.append(client.post("/predict", files={"image": png()}))
+
+    with ThreadPoolExecutor(3) as threads:
+        asking = [threads.submit(ask) for _ in range(3)]
+        try:
+            yield replies
+        finally:
+            ended.set()
+        for one in asking:
+            one.result()
