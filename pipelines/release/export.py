@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.evaluation.head import dense_head
 from pipelines.release.bundle import HEAD, IR, OUTPUTS
 
 if TYPE_CHECKING:
@@ -31,26 +32,8 @@ def export_model(model: "keras.Model", folder: Path) -> None:
 
 
 def export_head(model: "keras.Model", folder: Path) -> None:
-    """Write ``head.npz``: ``kernel_i`` (in, out) and ``bias_i`` (out,) of the dense layers from
-    the pooled feature map to the logits; empty if the head is of another form."""
+    """Write ``head.npz``: ``kernel_i`` and ``bias_i`` of `dense_head`'s layers, in order."""
     arrays: dict[str, np.ndarray] = {}
-    for number, layer in enumerate(_dense_layers(model)):
-        kernel, bias = layer.get_weights()
+    for number, (kernel, bias) in enumerate(dense_head(model)):
         arrays |= {f"kernel_{number}": kernel, f"bias_{number}": bias}
     np.savez(folder / HEAD, **arrays)  # type: ignore[arg-type]
-
-
-def _dense_layers(model: "keras.Model") -> "list[keras.layers.Dense]":
-    """The dense layers behind ``features``, if all of the head is mean, ReLU and dense."""
-    import keras
-
-    names = [layer.name for layer in model.layers]
-    head = model.layers[names.index("features") + 1 : names.index("logits") + 1]
-    if not head or not isinstance(head[0], keras.layers.GlobalAveragePooling2D):
-        return []
-    layers = [layer for layer in head[1:] if not isinstance(layer, keras.layers.Dropout)]
-    activations = ["relu"] * (len(layers) - 1) + ["linear"]
-    for layer, activation in zip(layers, activations, strict=True):
-        if not isinstance(layer, keras.layers.Dense) or layer.activation.__name__ != activation:
-            return []
-    return layers

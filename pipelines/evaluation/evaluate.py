@@ -1,0 +1,122 @@
+"""Measure a trained candidate on the validation and the leak-free test split.
+
+All that was found goes to the candidate's run in MLflow: figures as metrics, each image's
+answer as ``evaluation/predictions.parquet``, pictures below ``figures/``, and
+``evaluation/evaluation.json`` last of all. Where that stands, nothing is done again.
+"""
+
+import hashlib
+import logging
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+
+from pipelines.data.shards import Shards, fetch
+from pipelines.evaluation import figures, gallery, intervals, metrics, predictions
+from pipelines.evaluation.predictions import labels_of, predict, probabilities_of
+from pipelines.evaluation.record import (
+    FOLDER,
+    PREDICTIONS,
+    REPORT,
+    Evaluation,
+    SplitFigures,
+    read_evaluation,
+)
+from pipelines.outputs import Evaluated, Prepared, SplitName, Trained
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context, code_version, fingerprint
+from pipelines.tracking import runs
+from pipelines.tracking.client import Tracking, open_tracking
+from pipelines.tracking.keras_models import fetch_model
+
+logger = logging.getLogger(__name__)
+
+SPLITS: tuple[SplitName, ...] = ("validation", "test")
+
+
+def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Trained) -> Evaluated:
+    """Evaluate one candidate; a finished evaluation is not repeated.
+
+    Raises:
+        NotFound: the run has no model, or the shards are gone.
+        TrackingUnavailable: MLflow does not answer.
+        StoreUnavailable: the store does not answer.
+    """
+    tracking = open_tracking(context.settings)
+    identity = fingerprint(trained.id, prepared.id, code_version(metrics, intervals, predictions))
+    standing = read_evaluation(tracking, trained.run_id)
+    if standing and standing.id == identity:
+        logger.info("%s: %s is evaluated already", spec.name, trained.candidate)
+        return standing.evaluated(spec.name)
+    cache = context.settings.cache
+    data = fetch(context.store, prepared.path, cache)
+    model_file = fetch_model(tracking, trained.run_id, cache=cache)
+    rows = predict(model_file, data, SPLITS)
+    found = Evaluation(
+        id=identity,
+        candidate=trained.candidate,
+        run_id=trained.run_id,
+        classes=data.classes,
+        prepared=prepared.path,
+        model_sha256=hashlib.sha256(model_file.read_bytes()).hexdigest(),
+        resamples=intervals.RESAMPLES,
+        splits={
+            split: judge(rows[rows["split"] == split], data.classes, seed=spec.split.seed)
+            for split in SPLITS
+        },
+    )
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+        rows.to_parquet(Path(folder) / Path(PREDICTIONS).name, index=False)
+        tracking.upload(trained.run_id, Path(folder), folder=FOLDER)
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+        _draw(Path(folder), found, rows, data, model_file)
+        tracking.upload(trained.run_id, Path(folder), folder="figures")
+    _record(tracking, found)
+    return found.evaluated(spec.name)
+
+
+def judge(rows: pd.DataFrame, classes: tuple[str, ...], *, seed: int) -> SplitFigures:
+    """Figures, intervals and confusion matrix of the predictions on one split."""
+    labels, probabilities = labels_of(rows, classes), probabilities_of(rows, classes)
+    groups = rows["group"].tolist()
+    logger.info("figures and intervals on %d images", len(rows))
+    return SplitFigures(
+        images=len(rows),
+        groups=len(set(groups)),
+        figures=metrics.measure(labels, probabilities, classes),
+        intervals=intervals.bootstrap(labels, probabilities, classes, groups=groups, seed=seed),
+        confusion=metrics.confusion(labels, probabilities.argmax(axis=1), len(classes)).tolist(),
+    )
+
+
+def _draw(
+    folder: Path, found: Evaluation, rows: pd.DataFrame, data: Shards, model_file: Path
+) -> None:
+    test = rows[rows["split"] == "test"].reset_index(drop=True)
+    classes, bounds = found.classes, found.splits["test"].intervals
+    labels, probabilities = labels_of(test, classes), probabilities_of(test, classes)
+    title = f"{found.candidate}: {len(test):,} test images"
+    counts = metrics.confusion(labels, probabilities.argmax(axis=1), len(classes))
+    drawn = {
+        "confusion_matrix": figures.confusion_matrix(counts, classes, title=title),
+        "roc": figures.roc(labels, probabilities, classes, intervals=bounds, title=title),
+        "precision_recall": figures.precision_recall(
+            labels, probabilities, classes, intervals=bounds, title=title
+        ),
+    }
+    chosen = gallery.choose(test, classes)
+    positions = [i for hits, misses in chosen.values() for i in (*hits, *misses)]
+    examples = gallery.explain(model_file, data, test, positions)
+    drawn["gradcam"] = gallery.draw(chosen, examples, title=f"{title}: hits (left), misses (right)")
+    for name, figure in drawn.items():
+        figures.save(figure, folder / f"{name}.png")
+
+
+def _record(tracking: Tracking, found: Evaluation) -> None:
+    run_id = found.run_id
+    for split, part in found.splits.items():
+        named = {f"{split}.{name}": value for name, value in part.figures.items()}
+        runs.log_metrics(tracking, run_id, named)
+    runs.set_tags(tracking, run_id, {"mlflow.note.content": found.note()})
+    tracking.upload_json(run_id, REPORT, found.model_dump(mode="json"))

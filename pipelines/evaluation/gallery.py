@@ -1,0 +1,137 @@
+"""The Grad-CAM gallery: for each class hits and misses, with where the model looked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+from pipelines.data.shards import Shards
+from pipelines.evaluation.gradcam import class_activation
+from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
+from pipelines.evaluation.head import dense_head
+
+PER_CLASS = 3
+MAX_CLASSES = 8
+
+
+@dataclass(frozen=True)
+class Example:
+    """An image of the test set, what it shows, what the model said and why."""
+
+    label: str
+    predicted: str
+    confidence: float
+    picture: NDArray[np.uint8]
+    """(size, size, 3)."""
+    heat: NDArray[np.float32]
+    """(h, w), 0 to 1: the support for the predicted class."""
+
+
+def choose(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, tuple[list[int], list[int]]]:
+    """Class → positions of up to three hits and three misses in ``rows``.
+
+    Hits are those at the quartiles of confidence, for a fair sample; misses are the surest.
+    """
+    confidence = rows[[f"probability.{name}" for name in classes]].max(axis=1)
+    chosen = {}
+    for name in classes[:MAX_CLASSES]:
+        of_class = rows["label"] == name
+        right = rows["predicted"] == rows["label"]
+        hits = confidence[of_class & right].sort_values().index.tolist()
+        misses = confidence[of_class & ~right].sort_values(ascending=False).index.tolist()
+        chosen[name] = (_spread(hits, PER_CLASS), misses[:PER_CLASS])
+    return chosen
+
+
+def explain(
+    model_file: Path, data: Shards, rows: pd.DataFrame, positions: list[int]
+) -> dict[int, Example]:
+    """Position → example, for images of the test split.
+
+    Args:
+        model_file: the ``.keras`` file.
+        data: local shards.
+        rows: the predictions on the test split, in file order.
+        positions: which rows.
+    """
+    import keras
+
+    model = keras.saving.load_model(model_file, compile=False)
+    head = dense_head(model)
+    extract = keras.Model(model.input, model.get_layer("features").output)
+    examples = {}
+    for position, picture in _pictures(data, set(positions)):
+        row = rows.iloc[position]
+        target = data.classes.index(row["predicted"])
+        image = picture.astype(np.float32)
+        if head:
+            features = extract(image[None], training=False).numpy()[0]
+            heat = class_activation(features, head, target)
+        else:
+            heat = class_activation_by_gradients(model, image, target)
+        confidence = float(row[f"probability.{row['predicted']}"])
+        examples[position] = Example(row["label"], row["predicted"], confidence, picture, heat)
+    return examples
+
+
+def draw(
+    chosen: dict[str, tuple[list[int], list[int]]], examples: dict[int, Example], *, title: str
+) -> Figure:
+    """A row for each class: hits on the left, misses on the right, each beside its heat map."""
+    columns = 4 * PER_CLASS
+    figure = Figure(figsize=(1.25 * columns, 1.75 * len(chosen) + 0.7), layout="constrained")
+    figure.suptitle(title)
+    grid = figure.subplots(len(chosen), columns, squeeze=False)
+    for row, (name, (hits, misses)) in zip(grid, chosen.items(), strict=True):
+        for axes in row:
+            axes.axis("off")
+        _draw_examples(row[: 2 * PER_CLASS], [examples[i] for i in hits], "#006d3c")
+        _draw_examples(row[2 * PER_CLASS :], [examples[i] for i in misses], "#b00020")
+        row[0].text(
+            -0.08, 0.5, name, transform=row[0].transAxes, rotation=90, ha="right", va="center"
+        )
+        if not misses:
+            row[2 * PER_CLASS].text(0.1, 0.5, "no misses", color="0.5", fontsize=8)
+    return figure
+
+
+def _draw_examples(cells: NDArray[np.object_], examples: list[Example], colour: str) -> None:
+    for number, example in enumerate(examples):
+        plain: Axes = cells[2 * number]
+        warm: Axes = cells[2 * number + 1]
+        size = example.picture.shape[0]
+        plain.imshow(example.picture)
+        warm.imshow(example.picture)
+        extent = (-0.5, size - 0.5, size - 0.5, -0.5)
+        warm.imshow(
+            example.heat,
+            cmap="turbo",
+            vmin=0,
+            vmax=1,
+            alpha=0.5,
+            extent=extent,
+            interpolation="bilinear",
+        )
+        said = f"{example.predicted} {example.confidence:.2f}"
+        plain.set_title(said, fontsize=7, color=colour, loc="left")
+
+
+def _spread(items: list[int], count: int) -> list[int]:
+    """``count`` items at even distances."""
+    if len(items) <= count:
+        return items
+    return [items[round((i + 0.5) * len(items) / count - 0.5)] for i in range(count)]
+
+
+def _pictures(data: Shards, positions: set[int]) -> list[tuple[int, NDArray[np.uint8]]]:
+    found, start = [], 0
+    for batch in data.split("test").batches(32):
+        for offset in range(len(batch.images)):
+            if start + offset in positions:
+                found.append((start + offset, batch.images[offset].copy()))
+        start += len(batch.images)
+    return found

@@ -1,0 +1,79 @@
+"""What a model says about every image of a split, one row an image."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipelines.data.shards import Shards
+from pipelines.outputs import SplitName
+from pipelines.progress import track
+
+BATCH = 32
+COLUMNS = ("sha256", "source_path", "group", "label")
+
+
+def predict(model_file: Path, data: Shards, splits: tuple[SplitName, ...]) -> pd.DataFrame:
+    """Ask a Keras model about splits, in file order.
+
+    Args:
+        model_file: the ``.keras`` file.
+        data: local shards.
+        splits: which.
+
+    Returns:
+        ``split``, ``sha256``, ``source_path``, ``group``, ``label`` (class name), ``predicted``
+        and ``probability.<class>`` for each class.
+    """
+    frames = []
+    for split in splits:
+        rows = described(data, split)
+        rows.insert(0, "split", split)
+        answers = np.concatenate(list(_answers(model_file, data, split)))
+        rows["predicted"] = np.array(data.classes)[answers.argmax(axis=1)]
+        for index, name in enumerate(data.classes):
+            rows[f"probability.{name}"] = answers[:, index]
+        frames.append(rows)
+    return pd.concat(frames, ignore_index=True)
+
+
+def described(data: Shards, split: SplitName) -> pd.DataFrame:
+    """The images of a split without their pixels, in file order; ``label`` is the class name."""
+    part = data.split(split)
+    tables = [pq.read_table(part.folder / shard.name, columns=[*COLUMNS]) for shard in part.shards]
+    rows: pd.DataFrame = pa.concat_tables(tables).select([*COLUMNS]).to_pandas()
+    rows["label"] = np.array(data.classes)[rows["label"]]
+    return rows
+
+
+def images(data: Shards, split: SplitName) -> Iterator[NDArray[np.float32]]:
+    """The images of a split in batches, float32 (n, size, size, 3), in file order."""
+    part = data.split(split)
+    batches = (batch.images.astype(np.float32) for batch in part.batches(BATCH))
+    total = sum(-(-shard.rows // BATCH) for shard in part.shards)
+    return track(batches, total=total, what=f"Asking about {split} (batches)")
+
+
+def labels_of(rows: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[np.int64]:
+    """(n,) index of each image's true class."""
+    return np.array([classes.index(name) for name in rows["label"]], np.int64)
+
+
+def probabilities_of(rows: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[np.float64]:
+    """(n, classes) what the model said."""
+    return rows[[f"probability.{name}" for name in classes]].to_numpy(np.float64)
+
+
+def _answers(model_file: Path, data: Shards, split: SplitName) -> Iterator[NDArray[np.float32]]:
+    import keras
+    import tensorflow as tf
+
+    model = keras.saving.load_model(model_file, compile=False)
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
+    ask = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
+    for batch in images(data, split):
+        yield ask(batch).numpy()

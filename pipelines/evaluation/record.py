@@ -1,0 +1,100 @@
+"""What an evaluation found, as it stands in MLflow beside the candidate's run."""
+
+import tempfile
+from pathlib import Path
+
+import pandas as pd
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.evaluation.intervals import Interval
+from pipelines.evaluation.metrics import OVERALL
+from pipelines.outputs import Evaluated, SplitName
+from pipelines.tracking.client import Tracking
+
+FOLDER = "evaluation"
+REPORT = f"{FOLDER}/evaluation.json"
+PREDICTIONS = f"{FOLDER}/predictions.parquet"
+
+
+class SplitFigures(BaseModel):
+    """What was found on one split."""
+
+    model_config = ConfigDict(frozen=True)
+
+    images: int
+    groups: int
+    figures: dict[str, float]
+    """Named as by `metrics.measure`."""
+    intervals: dict[str, Interval]
+    """95 % bootstrap intervals of the same, resampled by group."""
+    confusion: list[list[int]]
+    """True classes in rows."""
+
+
+class Evaluation(BaseModel):
+    """``evaluation.json``."""
+
+    model_config = ConfigDict(frozen=True, protected_namespaces=())
+
+    id: str
+    candidate: str
+    run_id: str
+    classes: tuple[str, ...]
+    prepared: str
+    """Store path of the shards."""
+    model_sha256: str
+    """Of the ``.keras`` file that was asked."""
+    resamples: int
+    splits: dict[SplitName, SplitFigures]
+
+    def evaluated(self, dataset: str) -> Evaluated:
+        """The figures that selection and tables need."""
+        overall = {
+            split: {name: found.figures[name] for name in OVERALL}
+            for split, found in self.splits.items()
+        }
+        return Evaluated(
+            dataset=dataset,
+            id=self.id,
+            candidate=self.candidate,
+            run_id=self.run_id,
+            validation=overall["validation"],
+            test=overall["test"],
+        )
+
+    def note(self) -> str:
+        """The text of the run's page: the figures with their intervals."""
+        test, validation = self.splits["test"], self.splits["validation"]
+        lines = [
+            f"**{self.candidate}**: {test.images:,} test images in {test.groups:,} groups. "
+            f"Intervals: 95 %, bootstrap of {self.resamples:,} resamples by group.",
+            "",
+            "| figure | test | 95 % interval | validation |",
+            "|---|---|---|---|",
+        ]
+        shown = [*OVERALL, *(f"sensitivity.{name}" for name in self.classes)]
+        for name in shown:
+            low, high = test.intervals[name]
+            lines.append(
+                f"| {name} | {test.figures[name]:.3f} | {low:.3f} to {high:.3f} "
+                f"| {validation.figures[name]:.3f} |"
+            )
+        return "\n".join(lines)
+
+
+def read_evaluation(tracking: Tracking, run_id: str) -> Evaluation | None:
+    """The evaluation of a run, if there is one."""
+    if not tracking.has_artifact(run_id, REPORT):
+        return None
+    return Evaluation.model_validate(tracking.read_json(run_id, REPORT))
+
+
+def read_predictions(tracking: Tracking, run_id: str, split: SplitName) -> pd.DataFrame:
+    """What a run's Keras model said about a split; see `predictions.predict`.
+
+    Raises:
+        NotFound: the run was not evaluated.
+    """
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+        rows = pd.read_parquet(tracking.download(run_id, PREDICTIONS, target=Path(folder)))
+    return rows[rows["split"] == split].reset_index(drop=True)

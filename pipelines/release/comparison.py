@@ -1,0 +1,151 @@
+"""Challenger beside champion, on test images that are fair to both.
+
+The champion may have been trained on an older split, and so on images of today's test set. These,
+and whatever shows the same patient or picture, are left out on both sides and counted.
+"""
+
+import io
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipelines.data.restore import originals
+from pipelines.data.shard_writer import ACCEPTED
+from pipelines.data.shards import Shards
+from pipelines.data.snapshots import index_of
+from pipelines.errors import NotFound
+from pipelines.evaluation.metrics import measure
+from pipelines.evaluation.predictions import images, labels_of, probabilities_of
+from pipelines.imaging import decode, fit
+from pipelines.outputs import Prepared, Snapshot
+from pipelines.progress import track
+from pipelines.release.bundle import Bundle, BundleManifest, load_bundle
+from pipelines.release.runtime import OpenVinoRuntime
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context, standing
+
+logger = logging.getLogger(__name__)
+
+Probabilities = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models on the same images."""
+
+    images: int = 0
+    left_out: int = 0
+    """Test images the champion, or a group it learnt from, had in training."""
+    challenger: dict[str, float] = field(default_factory=dict)
+    champion: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    """What could not be compared, and why."""
+
+
+def compare(
+    spec: DatasetSpec,
+    context: Context,
+    prepared: Prepared,
+    *,
+    champion: Path,
+    data: Shards,
+    rows: pd.DataFrame,
+) -> Comparison:
+    """Ask the champion's bundle about today's test set and measure both.
+
+    Args:
+        spec: of the data set.
+        context: settings and store.
+        prepared: today's shards.
+        champion: its bundle folder.
+        data: the same shards, on this machine.
+        rows: the challenger's predictions on the test split, in file order.
+
+    Raises:
+        BundleError: the champion's bundle is not whole.
+        NotFound: the champion needs originals that are gone.
+    """
+    bundle = load_bundle(champion)
+    manifest, classes = bundle.manifest, spec.class_names
+    if set(manifest.class_names) != set(classes):
+        known = ", ".join(manifest.class_names)
+        return Comparison(notes=[f"The champion tells other classes apart ({known})."])
+    notes: list[str] = []
+    fair = ~_learnt_from(context, prepared, manifest, rows, notes)
+    labels = labels_of(rows, classes)
+    lost = [name for index, name in enumerate(classes) if index not in labels[fair]]
+    if lost:
+        notes.append(f"No fair test image is left of {', '.join(lost)}; nothing is compared.")
+        return Comparison(left_out=int((~fair).sum()), notes=notes)
+    if manifest.image == spec.image:
+        answers = bundle_answers(bundle, data)
+    else:
+        logger.info("the champion sees images its own way; asking it with the originals")
+        answers = _answers_on_originals(context, prepared, bundle, rows)
+    order = [manifest.class_names.index(name) for name in classes]
+    return Comparison(
+        images=int(fair.sum()),
+        left_out=int((~fair).sum()),
+        challenger=measure(labels[fair], probabilities_of(rows, classes)[fair], classes),
+        champion=measure(labels[fair], answers[fair][:, order], classes),
+        notes=notes,
+    )
+
+
+def bundle_answers(bundle: Bundle, data: Shards) -> Probabilities:
+    """(n, classes) what a bundle says about the test split of shards, in file order."""
+    runtime = OpenVinoRuntime(bundle)
+    answers = [runtime.run(batch)["probabilities"] for batch in images(data, "test")]
+    return np.concatenate(answers)
+
+
+def _learnt_from(
+    context: Context,
+    prepared: Prepared,
+    manifest: BundleManifest,
+    rows: pd.DataFrame,
+    notes: list[str],
+) -> NDArray[np.bool_]:
+    """(n,) whether the champion had a test image, or one of its group, in training."""
+    if manifest.split == prepared.split:
+        return np.zeros(len(rows), bool)
+    try:
+        then = _split(context, manifest.split)
+    except NotFound:
+        notes.append(f"The champion's split {manifest.split} is gone: it may know test images.")
+        return np.zeros(len(rows), bool)
+    learnt = set(then.loc[then["split"] == "train", "sha256"])
+    now = _split(context, prepared.split)
+    groups = set(now.loc[now["sha256"].isin(learnt), "group"])
+    known = rows["sha256"].isin(learnt) | rows["group"].isin(groups)
+    return known.to_numpy(bool)
+
+
+def _split(context: Context, path: str) -> pd.DataFrame:
+    content = context.store.read(f"{path}/split.parquet")
+    return pd.read_parquet(io.BytesIO(content), columns=["sha256", "group", "split"])
+
+
+def _answers_on_originals(
+    context: Context, prepared: Prepared, bundle: Bundle, rows: pd.DataFrame
+) -> Probabilities:
+    runtime = OpenVinoRuntime(bundle)
+    snapshot = standing(context, prepared.snapshot, Snapshot)
+    keys = set(zip(rows["sha256"], rows["source_path"], strict=True))
+    wanted = [r for r in index_of(context, snapshot) if (r["sha256"], r["source_path"]) in keys]
+    found = track(originals(context, wanted), total=len(wanted), what="Asking the champion")
+    answers = {}
+    for row, content in found:
+        image = fit(decode(content, limits=ACCEPTED), bundle.manifest.image)
+        answers[row["sha256"]] = runtime.run(image[None].astype(np.float32))["probabilities"][0]
+    missing = set(rows["sha256"]) - set(answers)
+    if missing:
+        raise NotFound(
+            f"{len(missing)} test images are not in {context.store.uri(prepared.snapshot)}, such "
+            f"as {min(missing)}. Ingest them again."
+        )
+    return np.stack([answers[sha256] for sha256 in rows["sha256"]])

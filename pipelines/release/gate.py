@@ -1,0 +1,138 @@
+"""The gate: may the challenger serve? Rules and limits are data in the spec.
+
+Every number goes to MLflow: ``release/v<version>/verdict.json`` on the challenger's run, and a
+tag for each rule on its version. Nothing here moves an alias, so a refused challenger takes
+nothing from the champion.
+"""
+
+import logging
+
+import numpy as np
+
+from pipelines.data.shards import fetch as fetch_shards
+from pipelines.errors import BundleError, NotFound
+from pipelines.evaluation import metrics
+from pipelines.evaluation.predictions import probabilities_of
+from pipelines.evaluation.record import read_evaluation, read_predictions
+from pipelines.outputs import Challenger, Prepared, Verdict
+from pipelines.release import comparison, registry, rules
+from pipelines.release.bundle import KERAS, Bundle, load_bundle
+from pipelines.release.comparison import Comparison, bundle_answers, compare
+from pipelines.release.report import Judgement, place
+from pipelines.release.rules import Evidence
+from pipelines.release.runtime import difference
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context, code_version, fingerprint
+from pipelines.tracking import versions
+from pipelines.tracking.client import Tracking, open_tracking
+
+logger = logging.getLogger(__name__)
+
+
+def run(spec: DatasetSpec, context: Context, prepared: Prepared, challenger: Challenger) -> Verdict:
+    """Judge the challenger; the same question is not asked twice.
+
+    Raises:
+        NotFound: the challenger was not evaluated, or its bundle is gone.
+        BundleError: a bundle is not whole, or holds another model than was evaluated.
+        TrackingUnavailable: MLflow does not answer.
+        StoreUnavailable: the store does not answer.
+    """
+    tracking = open_tracking(context.settings)
+    serving = registry.champion(context, spec.name)
+    champion = serving.version if serving and serving.version != challenger.version else None
+    code = code_version(rules, comparison, metrics)
+    identity = fingerprint(
+        challenger.id, challenger.version, prepared.id, spec.gate, spec.selection, champion, code
+    )
+    if (done := _standing(tracking, challenger, identity)) is not None:
+        logger.info("%s: version %d is judged already", spec.name, challenger.version)
+        return done
+    judgement = _judge(spec, context, prepared, challenger, champion=champion, identity=identity)
+    _record(tracking, challenger, judgement)
+    verdict = judgement.verdict
+    word = "passed" if verdict.passed else "refused"
+    logger.info("%s: version %d is %s by the gate", spec.name, verdict.version, word)
+    return verdict
+
+
+def _judge(
+    spec: DatasetSpec,
+    context: Context,
+    prepared: Prepared,
+    challenger: Challenger,
+    *,
+    champion: int | None,
+    identity: str,
+) -> Judgement:
+    tracking = open_tracking(context.settings)
+    evaluation = read_evaluation(tracking, challenger.run_id)
+    if evaluation is None:
+        raise NotFound(f"Run {challenger.run_id} ({challenger.candidate}) is not evaluated yet.")
+    bundle = load_bundle(registry.fetch(context, spec.name, challenger.version))
+    _require_evaluated(bundle, evaluation.model_sha256)
+    data = fetch_shards(context.store, prepared.path, context.settings.cache)
+    rows = read_predictions(tracking, challenger.run_id, "test")
+    beside = Comparison()
+    if champion is not None:
+        folder = registry.fetch(context, spec.name, champion)
+        beside = compare(spec, context, prepared, champion=folder, data=data, rows=rows)
+    for note in beside.notes:
+        logger.warning("%s: %s", spec.name, note)
+    keras = probabilities_of(rows, spec.class_names)
+    apart = difference(bundle_answers(bundle, data).astype(np.float64), keras)
+    figures = evaluation.splits["test"].figures
+    evidence = Evidence(figures, apart, champion, beside.challenger, beside.champion)
+    judged = rules.judge(spec.gate, spec.selection.metric, evidence)
+    return Judgement(
+        verdict=Verdict(
+            dataset=spec.name,
+            id=identity,
+            version=challenger.version,
+            passed=all(rule.passed for rule in judged),
+            champion=champion,
+            rules=judged,
+        ),
+        images=len(rows),
+        compared_images=beside.images,
+        left_out=beside.left_out,
+        bundle_difference=apart,
+        challenger=figures,
+        challenger_compared=beside.challenger,
+        champion_compared=beside.champion,
+        notes=beside.notes,
+    )
+
+
+def _require_evaluated(bundle: Bundle, sha256: str) -> None:
+    if bundle.manifest.files[KERAS] != sha256:
+        raise BundleError(
+            f"Bundle {bundle.folder}: its model.keras is not the file that was evaluated. "
+            "Evaluate and select the candidate again."
+        )
+
+
+def _standing(tracking: Tracking, challenger: Challenger, identity: str) -> Verdict | None:
+    file = place(challenger.version, "verdict.json")
+    if not tracking.has_artifact(challenger.run_id, file):
+        return None
+    verdict = Judgement.model_validate(tracking.read_json(challenger.run_id, file)).verdict
+    return verdict if verdict.id == identity else None
+
+
+def _record(tracking: Tracking, challenger: Challenger, judgement: Judgement) -> None:
+    verdict = judgement.verdict
+    tags = {f"gate: {rule.rule}": _told(rule.value, rule.passed) for rule in verdict.rules}
+    tags |= {
+        "medloop.verdict": "passed" if verdict.passed else "refused",
+        "medloop.compared_with": str(verdict.champion or "no champion"),
+        "medloop.compared_images": str(judgement.compared_images),
+        "medloop.left_out": str(judgement.left_out),
+    }
+    versions.tag(tracking, verdict.dataset, verdict.version, tags=tags)
+    file = place(verdict.version, "verdict.json")
+    tracking.upload_json(challenger.run_id, file, judgement.model_dump(mode="json"))
+
+
+def _told(value: float, passed: bool) -> str:
+    return f"{value:.4f} ({'passed' if passed else 'broken'})"

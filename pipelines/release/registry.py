@@ -1,0 +1,176 @@
+"""Which version serves: promotion, rollback, refusal, and getting a version's bundle.
+
+Aliases of the registered model say it all, and the service follows ``champion``. The order in
+which they move is such that a kill in between loses nothing.
+"""
+
+import logging
+import secrets
+import shutil
+from pathlib import Path
+
+from pipelines.errors import BundleError, NotFound
+from pipelines.outputs import Release, Verdict
+from pipelines.release import bundle as bundles
+from pipelines.release import report
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context, fingerprint
+from pipelines.tracking import versions
+from pipelines.tracking.client import open_tracking
+from pipelines.tracking.versions import Registered
+
+logger = logging.getLogger(__name__)
+
+
+def champion(context: Context, dataset: str) -> Registered | None:
+    """The version that serves, if there is one.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+    """
+    return versions.holder(open_tracking(context.settings), dataset, "champion")
+
+
+def promote(context: Context, dataset: str, version: int | None = None) -> Release:
+    """Make a version the champion; the one before becomes ``previous``.
+
+    Promoting the champion changes nothing, so that a call can be repeated.
+
+    Args:
+        context: settings and store.
+        dataset: the registered model's name.
+        version: which; the challenger if ``None``.
+
+    Raises:
+        NotFound: there is no such version, or no challenger.
+        BundleError: its bundle is not whole.
+        TrackingUnavailable: MLflow does not answer.
+    """
+    tracking = open_tracking(context.settings)
+    challenger = versions.holder(tracking, dataset, "challenger")
+    chosen = versions.named(tracking, dataset, version) if version is not None else challenger
+    if chosen is None:
+        raise NotFound(f"{dataset} has no challenger. Name a version, or select candidates first.")
+    fetch(context, dataset, chosen.version)
+    serving = versions.holder(tracking, dataset, "champion")
+    if serving is None or serving.version != chosen.version:
+        if serving is not None:
+            versions.set_alias(tracking, dataset, "previous", version=serving.version)
+        versions.set_alias(tracking, dataset, "champion", version=chosen.version)
+        logger.info("%s: version %d is the champion", dataset, chosen.version)
+    if challenger is not None and challenger.version == chosen.version:
+        versions.delete_alias(tracking, dataset, "challenger")
+    release = _release(context, dataset)
+    report.publish(tracking, chosen, before=release.previous, after=release.champion)
+    return release
+
+
+def rollback(context: Context, dataset: str, version: int | None = None) -> Release:
+    """Make the previous champion, or a named version, the champion again.
+
+    Args:
+        context: settings and store.
+        dataset: the registered model's name.
+        version: which; the previous champion if ``None``.
+
+    Raises:
+        NotFound: there is no such version, or there was no champion before.
+        BundleError: its bundle is not whole; the champion stays.
+        TrackingUnavailable: MLflow does not answer.
+    """
+    tracking = open_tracking(context.settings)
+    serving = versions.holder(tracking, dataset, "champion")
+    if version is not None:
+        target = versions.named(tracking, dataset, version)
+    else:
+        target = _previous(context, dataset, serving)
+    fetch(context, dataset, target.version)
+    # Champion first: if this is cut short, what should not serve does not.
+    versions.set_alias(tracking, dataset, "champion", version=target.version)
+    if serving is not None and serving.version != target.version:
+        versions.set_alias(tracking, dataset, "previous", version=serving.version)
+    logger.info("%s: version %d is the champion again", dataset, target.version)
+    return _release(context, dataset)
+
+
+def refuse(spec: DatasetSpec, context: Context, verdict: Verdict) -> None:
+    """Mark a challenger as refused; the champion stays, and so does the version.
+
+    Raises:
+        NotFound: there is no such version.
+        TrackingUnavailable: MLflow does not answer.
+    """
+    tracking = open_tracking(context.settings)
+    refused = versions.named(tracking, spec.name, verdict.version)
+    tags = {"medloop.refused": "; ".join(verdict.refusals)[:5000]}
+    versions.tag(tracking, spec.name, verdict.version, tags=tags)
+    challenger = versions.holder(tracking, spec.name, "challenger")
+    if challenger is not None and challenger.version == verdict.version:
+        versions.delete_alias(tracking, spec.name, "challenger")
+    report.publish(tracking, refused, before=verdict.champion, after=verdict.champion)
+    logger.warning(
+        "%s: version %d is REFUSED, the champion stays: %s",
+        spec.name,
+        verdict.version,
+        "; ".join(verdict.refusals),
+    )
+
+
+def fetch(context: Context, dataset: str, version: int) -> Path:
+    """The bundle of a version: downloaded once, verified each time, stamped with the version.
+
+    Raises:
+        NotFound: there is no such version, or its bundle is gone.
+        BundleError: it is not whole.
+        TrackingUnavailable: MLflow does not answer.
+    """
+    tracking = open_tracking(context.settings)
+    registered = versions.named(tracking, dataset, version)
+    # The run is part of the name: another MLflow server counts its versions anew.
+    folder = context.settings.cache / "bundles" / dataset / f"{version}-{registered.run_id[:8]}"
+    if _is_whole(folder):
+        return folder
+    part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
+    try:
+        local = tracking.download(registered.run_id, registered.bundle, target=part)
+        bundles.stamp(local, version)
+        bundles.load_bundle(local)
+        shutil.rmtree(folder, ignore_errors=True)
+        try:
+            local.rename(folder)
+        except OSError:  # somebody else was quicker
+            bundles.load_bundle(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+    return folder
+
+
+def _is_whole(folder: Path) -> bool:
+    if not folder.exists():
+        return False
+    try:
+        bundles.load_bundle(folder)
+    except BundleError as error:
+        logger.warning("fetching a bundle anew: %s", error)
+        return False
+    return True
+
+
+def _previous(context: Context, dataset: str, serving: Registered | None) -> Registered:
+    previous = versions.holder(open_tracking(context.settings), dataset, "previous")
+    if previous is None or (serving and previous.version == serving.version):
+        raise NotFound(f"{dataset} has had no champion before this one. Name a version.")
+    return previous
+
+
+def _release(context: Context, dataset: str) -> Release:
+    tracking = open_tracking(context.settings)
+    now = versions.holder(tracking, dataset, "champion")
+    before = versions.holder(tracking, dataset, "previous")
+    assert now is not None
+    return Release(
+        dataset=dataset,
+        id=fingerprint(dataset, now.version),
+        champion=now.version,
+        previous=before.version if before else None,
+    )

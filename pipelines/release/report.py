@@ -1,0 +1,143 @@
+"""What a run of the loop came to, on one page: candidates, the gate's numbers, who serves.
+
+The page is an artifact of the winner's run, ``release/v<version>/report.html``, beside the two
+files it is drawn from: ``selection.json`` and ``verdict.json``.
+"""
+
+from collections.abc import Sequence
+from html import escape
+
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.evaluation.metrics import OVERALL
+from pipelines.outputs import Evaluated, Verdict
+from pipelines.tracking.client import Tracking
+from pipelines.tracking.versions import Registered
+
+STYLE = (
+    "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
+    "color:#1a1a1a}table{border-collapse:collapse;margin:1rem 0}td,th{padding:.3rem .8rem;"
+    "border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}"
+    ".passed{color:#006d3c}.refused{color:#b00020}.chosen{font-weight:600}"
+)
+
+
+class Selection(BaseModel):
+    """``selection.json``: who was compared, and by what."""
+
+    model_config = ConfigDict(frozen=True)
+
+    metric: str
+    chosen: str
+    candidates: list[Evaluated]
+
+
+class Judgement(BaseModel):
+    """``verdict.json``: the verdict, and what it rests on."""
+
+    model_config = ConfigDict(frozen=True)
+
+    verdict: Verdict
+    images: int
+    """Test images the challenger was judged on."""
+    compared_images: int
+    """Of these, how many also served to compare it with the champion."""
+    left_out: int
+    """Test images not compared because the champion was trained on them or on their group."""
+    bundle_difference: float
+    """Largest difference of a probability between bundle and Keras model."""
+    challenger: dict[str, float]
+    """Its figures on all test images."""
+    challenger_compared: dict[str, float]
+    champion_compared: dict[str, float]
+    """Both on the compared images."""
+    notes: list[str]
+    """What could not be compared, and why."""
+
+
+def place(version: int, name: str) -> str:
+    """Artifact path of a file on the release of a version."""
+    return f"release/v{version}/{name}"
+
+
+def publish(
+    tracking: Tracking, registered: Registered, *, before: int | None, after: int | None
+) -> None:
+    """Draw the report of a version and log it; one that never went through selection has none.
+
+    Args:
+        tracking: where the files are.
+        registered: the version.
+        before: the champion before.
+        after: the champion now.
+    """
+    files = tracking.artifacts(registered.run_id, place(registered.version, "")[:-1])
+    selection_file = place(registered.version, "selection.json")
+    verdict_file = place(registered.version, "verdict.json")
+    parts = [
+        f"<p>Champion before: {_version(before)}. Champion now: <b>{_version(after)}</b>.</p>",
+    ]
+    if verdict_file in files:
+        content = tracking.read_json(registered.run_id, verdict_file)
+        parts.append(_gate(Judgement.model_validate(content)))
+    if selection_file in files:
+        content = tracking.read_json(registered.run_id, selection_file)
+        parts.append(_candidates(Selection.model_validate(content)))
+    page = _page(f"{registered.dataset}: version {registered.version}", parts)
+    tracking.upload_text(registered.run_id, place(registered.version, "report.html"), page)
+
+
+def _version(version: int | None) -> str:
+    return f"version {version}" if version is not None else "none"
+
+
+def _gate(judgement: Judgement) -> str:
+    verdict = judgement.verdict
+    word = "passed" if verdict.passed else "refused"
+    rows = [
+        (
+            escape(rule.rule),
+            f"{rule.value:.4f}",
+            f"{rule.limit:.4f}",
+            "<span class=passed>passed</span>"
+            if rule.passed
+            else "<span class=refused>broken</span>",
+        )
+        for rule in verdict.rules
+    ]
+    compared = (
+        f"Compared with version {verdict.champion} on {judgement.compared_images:,} of "
+        f"{judgement.images:,} test images; {judgement.left_out:,} left out because the champion "
+        "was trained on them or their group."
+        if verdict.champion is not None
+        else f"Judged on {judgement.images:,} test images; there was no champion to compare with."
+    )
+    notes = "".join(f"<p>{escape(note)}</p>" for note in judgement.notes)
+    head = f"<h2>Gate: <span class={word}>{word}</span></h2><p>{compared}</p>{notes}"
+    return head + _table(("rule", "value", "limit", ""), rows)
+
+
+def _candidates(selection: Selection) -> str:
+    rows = []
+    for one in sorted(selection.candidates, key=lambda e: -e.validation[selection.metric]):
+        name = escape(one.candidate)
+        if one.candidate == selection.chosen:
+            name = f"<span class=chosen>{name}</span> (chosen)"
+        figures = (f"{one.test[metric]:.4f}" for metric in OVERALL)
+        rows.append((name, f"{one.validation[selection.metric]:.4f}", *figures))
+    shown = (f"test {metric}" for metric in OVERALL)
+    table = _table(("candidate", f"validation {selection.metric}", *shown), rows)
+    return f"<h2>Candidates</h2>{table}"
+
+
+def _table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> str:
+    top = "".join(f"<th>{cell}</th>" for cell in head)
+    body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in row) + "</tr>" for row in rows)
+    return f"<table><tr>{top}</tr>{body}</table>"
+
+
+def _page(title: str, parts: list[str]) -> str:
+    return (
+        f"<!doctype html><html lang=en><meta charset=utf-8><title>{escape(title)}</title>"
+        f"<style>{STYLE}</style><h1>{escape(title)}</h1>{''.join(parts)}</html>\n"
+    )

@@ -1,0 +1,71 @@
+"""The gate's rules: pure functions of figures and limits."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from pipelines.outputs import RuleResult
+from pipelines.spec import GateSpec, Metric
+
+ROUNDING = 1e-9
+"""A drop of exactly the margin passes, however its last binary digit falls."""
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What the rules judge. Figures are named as by `pipelines.evaluation.metrics.measure`."""
+
+    challenger: Mapping[str, float]
+    """On all test images."""
+    bundle_difference: float
+    """Largest difference of a probability between bundle and Keras model."""
+    champion: int | None
+    """The version it is compared with."""
+    challenger_compared: Mapping[str, float]
+    """On the images it is compared on; a figure that is undefined there is left out."""
+    champion_compared: Mapping[str, float]
+
+
+def judge(gate: GateSpec, metric: Metric, evidence: Evidence) -> list[RuleResult]:
+    """Hold figures against every rule.
+
+    Args:
+        gate: the limits.
+        metric: what candidates are selected by.
+        evidence: the figures.
+    """
+    return [*_minimums(gate, evidence), *_drops(gate, metric, evidence), _agreement(gate, evidence)]
+
+
+def _minimums(gate: GateSpec, evidence: Evidence) -> Iterator[RuleResult]:
+    for metric, limit in gate.minimum.items():
+        yield _at_least(metric, evidence.challenger[metric], limit)
+    for of, limit in gate.minimum_sensitivity.items():
+        yield _at_least(f"sensitivity of {of}", evidence.challenger[f"sensitivity.{of}"], limit)
+
+
+def _drops(gate: GateSpec, metric: Metric, evidence: Evidence) -> Iterator[RuleResult]:
+    ours, theirs = evidence.challenger_compared, evidence.champion_compared
+    for name in sorted(ours.keys() & theirs.keys()):
+        measure, _, of = name.partition(".")
+        if name == metric:
+            what, limit = name, gate.max_metric_drop
+        elif measure == "sensitivity":
+            what, limit = f"sensitivity of {of}", gate.max_sensitivity_drop
+        else:
+            continue
+        rule = f"{what} is at most {limit:g} below version {evidence.champion}"
+        yield _at_most(rule, theirs[name] - ours[name], limit)
+
+
+def _agreement(gate: GateSpec, evidence: Evidence) -> RuleResult:
+    rule = f"bundle and Keras model agree within {gate.bundle_tolerance:g}"
+    return _at_most(rule, evidence.bundle_difference, gate.bundle_tolerance)
+
+
+def _at_least(what: str, value: float, limit: float) -> RuleResult:
+    rule = f"{what} is at least {limit:g}"
+    return RuleResult(rule=rule, value=value, limit=limit, passed=value >= limit - ROUNDING)
+
+
+def _at_most(rule: str, value: float, limit: float) -> RuleResult:
+    return RuleResult(rule=rule, value=value, limit=limit, passed=value <= limit + ROUNDING)

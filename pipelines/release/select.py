@@ -1,0 +1,132 @@
+"""Choose the best candidate on the validation split, and register its bundle as challenger."""
+
+import logging
+
+import pandas as pd
+
+from pipelines.data.restore import originals
+from pipelines.data.snapshots import index_of
+from pipelines.errors import NotFound
+from pipelines.evaluation import head
+from pipelines.evaluation.record import read_predictions
+from pipelines.outputs import Challenger, Evaluated, Prepared, Snapshot
+from pipelines.release import build, bundle, export
+from pipelines.release.build import Origin, Original, build_bundle
+from pipelines.release.report import Selection, place
+from pipelines.spec import DatasetSpec, Metric
+from pipelines.stage import Context, code_version, fingerprint, standing
+from pipelines.tracking import versions
+from pipelines.tracking.client import Tracking, open_tracking
+from pipelines.tracking.keras_models import fetch_model
+from pipelines.tracking.versions import Registered
+
+logger = logging.getLogger(__name__)
+
+CANARY_PER_CLASS = 2
+
+
+def run(
+    spec: DatasetSpec, context: Context, prepared: Prepared, evaluated: list[Evaluated]
+) -> Challenger:
+    """Register the best candidate; the same winner again makes no second version.
+
+    Raises:
+        NotFound: its run has no model or predictions, or the snapshot is gone.
+        TrackingUnavailable: MLflow does not answer.
+        StoreUnavailable: the store does not answer.
+    """
+    tracking = open_tracking(context.settings)
+    best = winner(evaluated, spec.selection.metric)
+    identity = fingerprint(best.id, _said(spec), code_version(bundle, build, export, head))
+    registered = _standing(tracking, spec.name, identity)
+    if registered is None:
+        registered = _register(spec, context, prepared, best, identity=identity)
+    champion = versions.holder(tracking, spec.name, "champion")
+    serves = champion is not None and champion.version == registered.version
+    if not serves:
+        selection = Selection(
+            metric=spec.selection.metric, chosen=best.candidate, candidates=evaluated
+        )
+        file = place(registered.version, "selection.json")
+        tracking.upload_json(registered.run_id, file, selection.model_dump(mode="json"))
+        versions.set_alias(tracking, spec.name, "challenger", version=registered.version)
+    return Challenger(
+        dataset=spec.name,
+        id=identity,
+        candidate=best.candidate,
+        run_id=registered.run_id,
+        version=registered.version,
+        standing=serves,
+    )
+
+
+def winner(evaluated: list[Evaluated], metric: Metric) -> Evaluated:
+    """The candidate with the best figure on validation; the first of equals."""
+    assert evaluated, "the spec names at least one candidate"
+    return max(evaluated, key=lambda candidate: candidate.validation[metric])
+
+
+def _said(spec: DatasetSpec) -> list[object]:
+    """What a bundle says that stands in the spec."""
+    classes = [c.model_dump(mode="json") for c in spec.classes]
+    limits, image = spec.limits.model_dump(), spec.image.model_dump()
+    return [spec.title, spec.synthetic, spec.disclaimer, classes, limits, image]
+
+
+def _standing(tracking: Tracking, dataset: str, identity: str) -> Registered | None:
+    for registered in versions.every(tracking, dataset):
+        if registered.tags.get(versions.BUNDLE_TAG) == identity:
+            logger.info("%s: version %d is this bundle already", dataset, registered.version)
+            return registered
+    return None
+
+
+def _register(
+    spec: DatasetSpec, context: Context, prepared: Prepared, best: Evaluated, *, identity: str
+) -> Registered:
+    tracking = open_tracking(context.settings)
+    test = read_predictions(tracking, best.run_id, "test")
+    folder = build_bundle(
+        context.settings.work / "bundles" / identity,
+        spec=spec,
+        model_file=fetch_model(tracking, best.run_id, cache=context.settings.cache),
+        origin=Origin(best.candidate, best.run_id, prepared, best.test),
+        canary=_canary(context, prepared, test),
+    )
+    artifact = f"bundles/{identity}"
+    tracking.upload(best.run_id, folder, folder=artifact)
+    figures = ", ".join(f"{name} {value:.3f}" for name, value in best.test.items())
+    return versions.register(
+        tracking,
+        spec.name,
+        run_id=best.run_id,
+        artifact=artifact,
+        about=f"**{best.candidate}** on `{prepared.snapshot}`. Test set: {figures}.",
+        tags={
+            versions.BUNDLE_TAG: identity,
+            versions.CANDIDATE_TAG: best.candidate,
+            "medloop.snapshot": prepared.snapshot,
+            "medloop.split": prepared.split,
+        },
+    )
+
+
+def _canary(context: Context, prepared: Prepared, test: pd.DataFrame) -> list[Original]:
+    """A few originals of each class of the test set: those with the least sha256, a fair draw."""
+    snapshot = standing(context, prepared.snapshot, Snapshot)
+    if snapshot is None:
+        uri = context.store.uri(prepared.snapshot)
+        raise NotFound(f"The snapshot {uri} is gone; ingest its images again.")
+    drawn = test.sort_values(["sha256", "source_path"]).groupby("label").head(CANARY_PER_CLASS)
+    columns = (drawn[name].tolist() for name in ("sha256", "source_path", "label"))
+    label_of = {(sha256, path): label for sha256, path, label in zip(*columns, strict=True)}
+    rows = [r for r in index_of(context, snapshot) if (r["sha256"], r["source_path"]) in label_of]
+    chosen = [
+        Original(
+            name=row["source_path"].rpartition("/")[2],
+            label=label_of[row["sha256"], row["source_path"]],
+            content=content,
+        )
+        for row, content in originals(context, rows)
+    ]
+    return sorted(chosen, key=lambda image: (image.label, image.name))

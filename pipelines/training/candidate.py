@@ -1,0 +1,223 @@
+"""The training stage: one candidate, trained as one run in MLflow.
+
+A run is found by the fingerprint of the shards, the candidate's part of the spec and the code.
+A finished one is not trained again; one that was cut off is taken up: the same run in MLflow,
+the same folder of checkpoints on this machine.
+"""
+
+import fcntl
+import hashlib
+import logging
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from importlib.util import find_spec, module_from_spec
+from pathlib import Path
+from pkgutil import iter_modules
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipelines.data.shards import Shards, fetch
+from pipelines.outputs import Prepared, Trained
+from pipelines.spec import CandidateSpec, DatasetSpec
+from pipelines.stage import Context, code_version, fingerprint
+from pipelines.tracking import environment, runs
+from pipelines.tracking.client import Tracking, open_tracking
+from pipelines.tracking.inputs import log_inputs
+from pipelines.tracking.keras_models import log_model
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+    from pipelines.training.train import TrainedModel
+
+logger = logging.getLogger(__name__)
+
+CODE = ("pipelines.training", "pipelines.models")
+"""Packages that decide what a training results in."""
+
+
+def run(spec: DatasetSpec, context: Context, prepared: Prepared, candidate: str) -> Trained:
+    """Train one candidate; a finished one is not trained again, a killed one resumes.
+
+    Raises:
+        SpecError: the spec has no such candidate, or it names a model that is not in the zoo.
+        TrainingError: it cannot be trained on these images.
+        WeightsError: its pretrained weights cannot be had.
+        TrackingUnavailable: MLflow does not answer.
+        StoreUnavailable: the store does not answer.
+    """
+    chosen = spec.candidate(candidate)
+    identity = fingerprint(prepared.id, chosen, _weights(chosen), spec.split.seed, _code())
+    tracking = open_tracking(context.settings)
+    experiment = tracking.experiment(spec.name, title=spec.title)
+    workdir = context.settings.work / "training" / identity
+    with _alone(workdir):
+        found = runs.find(tracking, experiment, fingerprint=identity)
+        if found is None or runs.TRAINED not in found.data.tags:
+            _train(spec, context, prepared, chosen, identity=identity, workdir=workdir)
+            found = runs.find(tracking, experiment, fingerprint=identity)
+            assert found is not None
+        else:
+            logger.info("%s: %s is trained already", spec.name, candidate)
+        shutil.rmtree(workdir, ignore_errors=True)
+    return _trained(found, prepared.dataset, identity=identity, candidate=candidate)
+
+
+def _train(
+    spec: DatasetSpec,
+    context: Context,
+    prepared: Prepared,
+    chosen: CandidateSpec,
+    *,
+    identity: str,
+    workdir: Path,
+) -> None:
+    from pipelines.training.train import train
+
+    tracking = open_tracking(context.settings)
+    snapshot = prepared.snapshot.rpartition("/")[2]
+    with runs.open_run(
+        tracking,
+        tracking.experiment(spec.name, title=spec.title),
+        fingerprint=identity,
+        name=f"{chosen.name} · snap {snapshot[:9]}",
+        tags=_tags(prepared, chosen.name),
+    ) as run_id:
+        runs.log_params(tracking, run_id, _params(spec, prepared, chosen))
+        log_inputs(tracking, run_id, prepared, store=context.store.root)
+        _log_environment(tracking, run_id)
+        data = fetch(context.store, prepared.path, context.settings.cache)
+        book = runs.MetricBook(tracking, run_id)
+        done = train(
+            chosen,
+            data,
+            seed=spec.split.seed,
+            workdir=workdir,
+            on_epoch=lambda epoch, metrics: book.add(_by_epoch(metrics), step=epoch),
+        )
+        book.flush()
+        _catch_up(book, done)
+        _log_result(tracking, run_id, done, data=data, title=f"{spec.title}: {chosen.name}")
+
+
+def _log_result(
+    tracking: Tracking, run_id: str, done: "TrainedModel", *, data: Shards, title: str
+) -> None:
+    """Log the model and what training came to; the tag that says so comes last."""
+    import keras
+
+    from pipelines.evaluation.figures import learning_curves, save
+
+    model = keras.saving.load_model(done.path, compile=False)
+    log_model(tracking, run_id, model, example=_example(data))
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+        figure = learning_curves(done.history, best=done.best_epoch, title=title)
+        save(figure, Path(folder) / "learning_curves.png")
+        tracking.upload(run_id, Path(folder), folder="figures")
+    totals = {
+        "training.epochs": done.epochs,
+        "training.best_epoch": done.best_epoch,
+        "training.seconds": done.seconds,
+        "training.parameters": done.parameters,
+        "training.trainable_parameters": done.trainable_parameters,
+    }
+    runs.log_metrics(tracking, run_id, totals)
+    runs.set_tags(tracking, run_id, {runs.TRAINED: "true"})
+
+
+def _catch_up(book: runs.MetricBook, done: "TrainedModel") -> None:
+    """Log the epochs that a killed process had finished but not yet sent."""
+    logged = runs.steps_logged(book.tracking, book.run_id, "epoch.loss")
+    for epoch, metrics in enumerate(done.history, start=1):
+        if epoch not in logged:
+            book.add(_by_epoch(metrics), step=epoch)
+    book.flush()
+
+
+def _by_epoch(metrics: dict[str, float]) -> dict[str, float]:
+    return {f"epoch.{name}": value for name, value in metrics.items()}
+
+
+def _example(data: Shards) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+    """One validation image as a batch."""
+    batch = next(data.split("validation").batches(1))
+    return batch.images.astype(np.float32)
+
+
+def _params(spec: DatasetSpec, prepared: Prepared, chosen: CandidateSpec) -> dict[str, object]:
+    return {
+        **chosen.model_dump(),
+        "seed": spec.split.seed,
+        "image": spec.image.model_dump(),
+        "classes": ", ".join(spec.class_names),
+        "images": prepared.rows,
+    }
+
+
+def _tags(prepared: Prepared, candidate: str) -> dict[str, str]:
+    return {
+        "medloop.candidate": candidate,
+        "medloop.snapshot": prepared.snapshot,
+        "medloop.split": prepared.split,
+        "medloop.prepared": prepared.path,
+    }
+
+
+def _log_environment(tracking: Tracking, run_id: str) -> None:
+    described = environment.describe()
+    tracking.upload_json(run_id, "environment.json", described)
+    runs.set_tags(tracking, run_id, {"medloop.git_commit": described["git_commit"]})
+
+
+def _trained(found: "Run", dataset: str, *, identity: str, candidate: str) -> Trained:
+    return Trained(
+        dataset=dataset,
+        id=identity,
+        candidate=candidate,
+        run_id=found.info.run_id,
+        epochs=int(found.data.metrics["training.epochs"]),
+        seconds=found.data.metrics["training.seconds"],
+    )
+
+
+def _weights(chosen: CandidateSpec) -> str | None:
+    """What the pretrained weights are: a file is known by its content, not by its path."""
+    path = Path(chosen.weights).expanduser() if chosen.weights else None
+    if path is None or not path.is_file():
+        return chosen.weights
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _code() -> str:
+    """Version of the code that trains. Its modules are found, not run: Keras takes seconds."""
+    names = [f"{p}.{m.name}" for p in CODE for m in iter_modules(import_module(p).__path__)]
+    return code_version(*(_unexecuted(name) for name in sorted(names) if name != __name__))
+
+
+def _unexecuted(name: str) -> ModuleType:
+    found = find_spec(name)
+    assert found is not None
+    return module_from_spec(found)
+
+
+@contextmanager
+def _alone(workdir: Path) -> Iterator[None]:
+    """Let one process at a time train in a folder; another waits.
+
+    A scheduler that lost sight of a task starts it again while the first may still run.
+    """
+    workdir.parent.mkdir(parents=True, exist_ok=True)
+    with workdir.with_suffix(".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            logger.info("another process trains this candidate; waiting for it")
+            fcntl.flock(lock, fcntl.LOCK_EX)
+        workdir.mkdir(exist_ok=True)
+        yield
