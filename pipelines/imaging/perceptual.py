@@ -33,8 +33,6 @@ def phash(array: NDArray[np.uint8]) -> int:
     from scipy.fft import dctn  # 0.5 s to import
 
     frequencies = dctn(_thumbnail(array).astype(np.float64))[:LOW, :LOW]
-    # rounded, so that the last bits of floating point decide nothing in a flat picture
-    frequencies = np.round(frequencies, 3)
     bits = (frequencies > np.median(frequencies)).ravel()
     return int.from_bytes(np.packbits(bits).tobytes())
 

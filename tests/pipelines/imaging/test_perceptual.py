@@ -53,6 +53,15 @@ def test_a_flat_picture_has_a_stable_hash() -> None:
     assert {phash(np.full((n, n, 3), 77, np.uint8)) for n in (32, 50, 333)} == {1 << 63}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_rounding_decides_no_bit_of_a_symmetric_picture(seed: int) -> None:
+    half = colours(96, 48, seed=seed)
+    symmetric = np.concatenate([half, half[:, ::-1]], axis=1)
+    # a symmetric picture has no odd frequencies across, so all their bits are alike
+    odd = int("01010101" * 8, 2)
+    assert phash(symmetric) & odd in (0, odd)
+
+
 def test_the_thumbnail_is_the_picture_in_1024_greys() -> None:
     halves = np.zeros((100, 100, 3), np.uint8)
     halves[:, 50:] = [255, 255, 255]

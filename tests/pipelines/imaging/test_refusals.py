@@ -3,13 +3,14 @@
 import struct
 import tracemalloc
 import zlib
+from typing import get_args
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from pipelines.errors import BadImage
-from pipelines.imaging import REASONS, Limits, decode, inspect
+from pipelines.imaging import REASONS, Limits, Reason, decode, inspect
 from tests.pipelines.imaging.pictures import chunk, colours, deep, file_of, greys, png_of
 
 COLOURS = colours()
@@ -152,3 +153,8 @@ def test_a_bomb_is_refused_before_memory_is_spent_on_it() -> None:
 def test_a_tiff_of_very_many_pages_takes_no_time() -> None:
     assert inspect(pages(3)).frames == 4
     assert inspect(pages(50_000)).frames == 1000
+
+
+def test_every_reason_is_explained() -> None:
+    assert set(REASONS) == set(get_args(Reason))
+    assert {reason for _, reason in REFUSED.values()} | {"blank", "no_pixels"} == set(REASONS)
