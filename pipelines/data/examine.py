@@ -4,6 +4,8 @@ import hashlib
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from pipelines import imaging
@@ -78,10 +80,21 @@ def _examine(path: Path, names: Pseudonyms, limits: Limits, found: Examined) -> 
     picture = imaging.decode(data, limits=limits)
     found.phash = f"{imaging.phash(picture):016x}"
     found.thumbnail = imaging.thumbnail(picture)
-    grey = picture.mean(axis=2, dtype=np.float32)
-    found.mean, found.std = round(float(grey.mean()), 3), round(float(grey.std()), 3)
+    found.mean, found.std = _grey_level(picture)
     if imaging.is_blank(picture):
         raise BadImage("blank", f"The picture is one shade all over (deviation {found.std:.1f}).")
+
+
+def _grey_level(picture: NDArray[np.uint8]) -> tuple[float, float]:
+    """Mean and standard deviation of a picture's grey shades (ITU-R 601 luma), 0 to 255.
+
+    Taken from the histogram: a large picture is not copied as floating-point numbers.
+    """
+    counts = np.array(Image.fromarray(picture).convert("L").histogram())
+    shades = np.arange(len(counts))
+    mean = float(np.average(shades, weights=counts))
+    deviation = float(np.sqrt(np.average((shades - mean) ** 2, weights=counts)))
+    return round(mean, 3), round(deviation, 3)
 
 
 def _head(path: Path) -> bytes:

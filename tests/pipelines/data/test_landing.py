@@ -91,6 +91,26 @@ def _die(*_: object) -> None:
     os._exit(1)
 
 
+def test_a_landing_that_was_cut_off_goes_on_where_it_was(
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened: list[str] = []
+    open_part = landing._examine_part
+
+    def cut_off_at_fourth(folder: Path, part: list[str], *rest: Any) -> Any:
+        opened.extend(part)
+        if len(opened) == 4:
+            raise KeyboardInterrupt
+        return open_part(folder, part, *rest)
+
+    monkeypatch.setattr(landing, "FILES_PER_TASK", 1)
+    monkeypatch.setattr(landing, "_examine_part", cut_off_at_fourth)
+    with pytest.raises(KeyboardInterrupt):
+        landing.run(spec(), context, str(folder))
+    assert landing.run(spec(), context, str(folder)).accepted == 8
+    assert len(opened) == 4 + 5, "three are not opened again"
+
+
 def test_names_with_letters_of_any_kind_survive(context: Context, folder: Path) -> None:
     for name in ("ü ö/日本.png", os.fsdecode(b"caf\xe9.png")):
         write(folder / "cat" / name, png(drawing(len(name))))
