@@ -1,0 +1,30 @@
+import logging
+
+import pytest
+
+from pipelines import progress
+from pipelines.progress import track
+
+
+@pytest.mark.parametrize("terminal", [False, True])
+def test_every_item_is_handed_on(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stderr.isatty", lambda: terminal)
+    assert list(track(iter("abc"), total=3, what="Spelling")) == ["a", "b", "c"]
+
+
+def test_a_log_gets_a_line_now_and_then_and_no_bar(
+    caplog: pytest.LogCaptureFixture,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
+    with caplog.at_level(logging.INFO):
+        list(track(range(2), total=2000, what="Counting"))
+    assert caplog.messages == ["Counting: 0 of 2,000", "Counting: 1 of 2,000"]
+    assert capsys.readouterr().err == ""
+
+
+def test_fast_work_is_not_talked_about(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO):
+        list(track(range(100), total=100, what="Counting"))
+    assert caplog.messages == []
