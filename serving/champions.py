@@ -55,10 +55,6 @@ class Champions:
         predictors = self._predictors
         return [predictors[name] for name in sorted(predictors)]
 
-    def of(self, dataset: str) -> Predictor | None:
-        """The predictor that answers for a data set, if any."""
-        return self._predictors.get(dataset)
-
     def take(self, predictor: Predictor) -> None:
         """Let a loaded and warmed predictor answer from now on."""
         with self._changing:

@@ -35,7 +35,9 @@ class Follower:
         self._champions = champions
         self._context = context
         self._load = load
-        self._refused: dict[str, int] = {}
+        self._judged: dict[str, tuple[int | None, str]] = {}
+        """Data set → version and run of the champion that was last taken over or refused; the
+        run counts too, because another MLflow server counts its versions anew."""
         self._told: tuple[Registry, str | None] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
@@ -47,7 +49,8 @@ class Follower:
             if folder is None:
                 continue
             try:
-                self._take(dataset, folder)
+                manifest = self._take(dataset, folder).bundle.manifest
+                self._judged[dataset] = (manifest.model_version, manifest.run_id)
                 logger.info("%s: serving the last good bundle, %s", dataset, folder)
             except MedloopError as error:
                 logger.warning("%s: the last good bundle is not usable: %s", dataset, error)
@@ -85,10 +88,10 @@ class Follower:
         from pipelines.release import registry  # takes seconds to import
 
         champion = registry.champion(self._context, dataset)
-        if champion is None or self._refused.get(dataset) == champion.version:
+        if champion is None:
             return
-        serving = self._champions.of(dataset)
-        if serving and serving.bundle.manifest.model_version == champion.version:
+        identity = (champion.version, champion.run_id)
+        if self._judged.get(dataset) == identity:
             return
         logger.info("%s: version %s is the champion; loading it", dataset, champion.version)
         try:
@@ -96,18 +99,19 @@ class Follower:
             self._take(dataset, folder)
         except BundleError as error:
             self._refuse(dataset, champion.version, error)
-            return
-        remember(self._context.settings, dataset, folder)
-        logger.info("%s: version %s serves", dataset, champion.version)
+        else:
+            remember(self._context.settings, dataset, folder)
+            logger.info("%s: version %s serves", dataset, champion.version)
+        self._judged[dataset] = identity
 
-    def _take(self, dataset: str, folder: Path) -> None:
+    def _take(self, dataset: str, folder: Path) -> Predictor:
         predictor = self._load(folder)
         if predictor.dataset != dataset:
             raise BundleError(f"Bundle {folder} is one of {predictor.dataset!r}, not {dataset!r}.")
         self._champions.take(predictor)
+        return predictor
 
     def _refuse(self, dataset: str, version: int, error: BundleError) -> None:
-        self._refused[dataset] = version
         self._champions.refuse(dataset, version, reason=str(error))
         logger.error("%s: version %s is refused, the old one goes on: %s", dataset, version, error)
 
