@@ -10,8 +10,9 @@ from pathlib import Path
 import psutil
 
 from pipelines.errors import MedloopError, StackError
-from pipelines.release.bundle import read_manifest
 from pipelines.settings import PROJECT, Settings, get_settings
+from pipelines.stage import default_context
+from serving.predictor import open_predictor
 
 LOOPBACK = ("127.0.0.1", "::1")
 
@@ -19,8 +20,7 @@ LOOPBACK = ("127.0.0.1", "::1")
 def main() -> None:
     """Run the service until it is told to stop; exits 1 after an error of ours."""
     try:
-        settings = get_settings()
-        run(_parser(settings).parse_args())
+        run(_parser(get_settings()).parse_args())
     except MedloopError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
@@ -29,15 +29,22 @@ def main() -> None:
 def run(options: argparse.Namespace) -> None:
     """Check what was asked for, then serve.
 
+    Everything that can be wrong is tried here first: BentoML would start a worker that fails
+    again and again.
+
     Raises:
-        BundleError: the pinned bundle is none.
+        SettingsError: the installation's settings are unusable.
+        BundleError: the pinned bundle is none, or does not answer as it says.
         StackError: the port is taken; the message names who holds it.
     """
-    if options.bundle:
-        read_manifest(options.bundle)
+    settings = default_context().settings
     require_free(options.host, options.port)
+    if options.bundle:
+        open_predictor(
+            options.bundle, options.runtime, cache=settings.cache, threads=options.threads
+        )
     # BentoML keeps metrics here and wipes them at start: two services must not share it.
-    state = get_settings().home / "service" / f"bentoml-{options.port}"
+    state = settings.home / "service" / f"bentoml-{options.port}"
     os.environ["BENTOML_HOME"] = str(state)
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")

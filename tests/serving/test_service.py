@@ -1,6 +1,7 @@
 """The real BentoML server, as its own process."""
 
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -100,12 +101,29 @@ def test_a_taken_port_is_named_with_its_holder(bundle: Path, tmp_path: Path) -> 
     assert "Traceback" not in log
 
 
-def test_a_broken_pinned_bundle_ends_it_with_the_reason(tmp_path: Path) -> None:
-    process = start(tmp_path, "--port", str(free_port()), "--bundle", str(tmp_path / "none"))
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [("bundle.json", "there is no bundle.json"), ("model.bin", "model.bin is missing")],
+)
+def test_a_broken_pinned_bundle_ends_it_with_the_reason(
+    change: str, said: str, bundle: Path, tmp_path: Path
+) -> None:
+    broken = tmp_path / "broken"
+    shutil.copytree(bundle, broken)
+    (broken / change).unlink()
+    process = start(tmp_path, "--port", str(free_port()), "--bundle", str(broken))
     assert process.wait(60) == 1
     log = (tmp_path / "service.log").read_text("utf-8")
     assert "error: " in log
-    assert "bundle.json" in log
+    assert said in log
+    assert "Traceback" not in log
+
+
+def test_an_unusable_setting_ends_it_with_the_reason(tmp_path: Path) -> None:
+    process = start(tmp_path, "--port", str(free_port()), store="ftp://nowhere")
+    assert process.wait(60) == 1
+    log = (tmp_path / "service.log").read_text("utf-8")
+    assert "MEDLOOP_STORE='ftp://nowhere'" in log
     assert "Traceback" not in log
 
 
