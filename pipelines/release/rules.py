@@ -40,26 +40,29 @@ def _minimums(gate: GateSpec, evidence: Evidence) -> Iterator[RuleResult]:
     for metric, limit in gate.minimum.items():
         yield _at_least(metric, evidence.challenger[metric], limit)
     for of, limit in gate.minimum_sensitivity.items():
-        yield _at_least(f"sensitivity of {of}", evidence.challenger[f"sensitivity.{of}"], limit)
+        value = evidence.challenger[f"sensitivity.{of}"]
+        yield _at_least(f"sensitivity of {of}", value, limit)
 
 
 def _drops(gate: GateSpec, metric: Metric, evidence: Evidence) -> Iterator[RuleResult]:
     ours, theirs = evidence.challenger_compared, evidence.champion_compared
     for name in sorted(ours.keys() & theirs.keys()):
         measure, _, of = name.partition(".")
+        drop = theirs[name] - ours[name]
         if name == metric:
-            what, limit = name, gate.max_metric_drop
+            yield _drop(metric, drop, gate.max_metric_drop, champion=evidence.champion)
         elif measure == "sensitivity":
-            what, limit = f"sensitivity of {of}", gate.max_sensitivity_drop
-        else:
-            continue
-        rule = f"{what} is at most {limit:g} below version {evidence.champion}"
-        yield _at_most(rule, theirs[name] - ours[name], limit)
+            limit = gate.max_sensitivity_drop
+            yield _drop(f"sensitivity of {of}", drop, limit, champion=evidence.champion)
 
 
 def _agreement(gate: GateSpec, evidence: Evidence) -> RuleResult:
     rule = f"bundle and Keras model agree within {gate.bundle_tolerance:g}"
     return _at_most(rule, evidence.bundle_difference, gate.bundle_tolerance)
+
+
+def _drop(what: str, drop: float, limit: float, *, champion: int | None) -> RuleResult:
+    return _at_most(f"{what} is at most {limit:g} below version {champion}", drop, limit)
 
 
 def _at_least(what: str, value: float, limit: float) -> RuleResult:

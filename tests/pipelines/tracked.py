@@ -1,0 +1,145 @@
+"""A small collection with its shards, and candidates of it as runs in a real MLflow."""
+
+import hashlib
+import io
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.data.shard_writer import SCHEMA
+from pipelines.imaging import decode, fit
+from pipelines.outputs import SPLITS, Evaluated, Prepared, Trained
+from pipelines.settings import Settings
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context, fingerprint
+from pipelines.storage import open_store
+from pipelines.tracking import runs
+from pipelines.tracking.client import open_tracking
+from pipelines.tracking.keras_models import log_model
+from tests.pipelines.data.small_collection import Row, divided, images, small_spec, snapshotted
+
+if TYPE_CHECKING:
+    import keras
+
+
+def tracked_context(server: Settings, folder: Path, **fields: Any) -> Context:
+    """An installation of its own, on a folder, that uses a running MLflow."""
+    settings = Settings.model_validate(
+        {
+            "home": folder / "home",
+            "store": (folder / "store").as_uri(),
+            "mlflow_uri": server.tracking_uri,
+            **fields,
+        }
+    )
+    return Context(settings=settings, store=open_store(settings))
+
+
+def spec_of(name: str, **changes: Any) -> DatasetSpec:
+    """The small collection's spec, under a name of the test's own: MLflow is shared."""
+    gate = {"minimum": {"accuracy": 0.1}}
+    return small_spec(**({"name": name, "gate": gate} | changes))
+
+
+def prepare_small(
+    context: Context, spec: DatasetSpec, *, rows: list[Row] | None = None, identity: str = "one"
+) -> Prepared:
+    """The small collection in the store, up to its shards."""
+    rows = images(per_class=20) if rows is None else rows
+    snapshot = snapshotted(context, rows, identity=f"0002-{identity}")
+    output = {"output": snapshot.model_dump(mode="json")}
+    context.store.write_json(f"{snapshot.path}/manifest.json", output)
+    split = divided(context, snapshot, rows, identity=f"split-{identity}")
+    by_split = {name: [row for row in rows if row["split"] == name] for name in SPLITS}
+    prepared = Prepared(
+        dataset=spec.name,
+        id=fingerprint(identity),
+        snapshot=snapshot.path,
+        split=split.path,
+        path=f"{spec.name}/prepared/{identity}",
+        rows={name: len(members) for name, members in by_split.items()},
+    )
+    files = {name: _write_shard(context, spec, prepared, name, by_split[name]) for name in SPLITS}
+    manifest = {
+        "output": prepared.model_dump(mode="json"),
+        "size": spec.image.size,
+        "classes": list(spec.class_names),
+        "splits": {name: {"rows": prepared.rows[name], "files": [files[name]]} for name in SPLITS},
+    }
+    context.store.write_json(f"{prepared.path}/manifest.json", manifest)
+    return prepared
+
+
+def _write_shard(
+    context: Context, spec: DatasetSpec, prepared: Prepared, split: str, rows: list[Row]
+) -> dict[str, Any]:
+    members = [
+        {
+            "pixels": fit(decode(row["content"]), spec.image).tobytes(),
+            "label": spec.class_names.index(row["label"]),
+            "sha256": row["sha256"],
+            "group": row.get("cluster", row["group"]),
+            "source_path": row["source_path"],
+        }
+        for row in rows
+    ]
+    file = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(members, schema=SCHEMA), file)
+    content, name = file.getvalue(), f"{split}-00000.parquet"
+    context.store.write(f"{prepared.path}/{name}", content)
+    digest = hashlib.sha256(content).hexdigest()
+    return {"name": name, "rows": len(rows), "sha256": digest, "bytes": len(content)}
+
+
+def brightness_model(*, threshold: float = 105.0, sharpness: float = 0.2) -> "keras.Model":
+    """A model of the zoo's form that tells bright from dark by the mean level, untrained.
+
+    Args:
+        threshold: grey level above which an image is called bright.
+        sharpness: how sure it is; negative, and it is wrong.
+    """
+    import keras
+
+    image = keras.Input((32, 32, 3), name="image")
+    x = keras.layers.Conv2D(4, 1, activation="relu", name="features")(image)
+    x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+    x = keras.layers.Dense(4, activation="relu", name="hidden")(x)
+    x = keras.layers.Dropout(0.5, name="dropout")(x)
+    x = keras.layers.Dense(2, name="logits")(x)
+    model = keras.Model(image, keras.layers.Activation("softmax", name="probabilities")(x))
+    model.get_layer("features").set_weights([np.full((1, 1, 3, 4), 1 / 3), np.zeros(4)])
+    model.get_layer("hidden").set_weights([np.eye(4), np.zeros(4)])
+    kernel = np.tile([[sharpness / 4, 0.0]], (4, 1))
+    model.get_layer("logits").set_weights([kernel, np.array([-sharpness * threshold, 0.0])])
+    return model
+
+
+def trained_as(
+    context: Context, spec: DatasetSpec, prepared: Prepared, name: str, model: "keras.Model"
+) -> Trained:
+    """A model as a finished run of a candidate, as the training stage would leave it."""
+    tracking = open_tracking(context.settings)
+    experiment = tracking.experiment(spec.name, title=spec.title)
+    weights = [weight.tolist() for weight in model.get_weights()]
+    identity = fingerprint(
+        prepared.id, name, hashlib.sha256(json.dumps(weights).encode()).digest().hex()
+    )
+    with runs.open_run(tracking, experiment, fingerprint=identity, name=name, tags={}) as run_id:
+        log_model(tracking, run_id, model, example=np.zeros((1, 32, 32, 3), np.float32))
+        runs.set_tags(tracking, run_id, {runs.TRAINED: "true"})
+    return Trained(
+        dataset=spec.name, id=identity, candidate=name, run_id=run_id, epochs=1, seconds=1
+    )
+
+
+def evaluated_as(
+    context: Context, spec: DatasetSpec, prepared: Prepared, name: str, model: "keras.Model"
+) -> Evaluated:
+    """The same, evaluated."""
+    from pipelines.evaluation import evaluate
+
+    return evaluate.run(spec, context, prepared, trained_as(context, spec, prepared, name, model))
