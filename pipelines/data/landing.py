@@ -8,15 +8,16 @@ with the reason why.
 
 import json
 import logging
-import multiprocessing
 import os
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
 from pathlib import Path
 from typing import Any
+
+from loky import ProcessPoolExecutor
 
 from pipelines import imaging
 from pipelines.data import deidentify, examine, layout
@@ -114,15 +115,15 @@ def _here(
 def _in_parallel(
     folder: Path, parts: Iterable[list[str]], names: Pseudonyms, limits: Limits
 ) -> Iterator[dict[str, Examined]]:
-    # Spawned, not forked: the caller may hold threads (gRPC, Arrow) that do not survive a fork.
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(_cores(), mp_context=spawn) as pool:
+    # Not forked: the caller may hold threads (gRPC, Arrow) that do not survive a fork. Nor
+    # spawned by multiprocessing: that imports the caller's main module, which may be Airflow's.
+    with ProcessPoolExecutor(_cores()) as pool:
         tasks = {pool.submit(_examine_part, folder, part, names, limits): part for part in parts}
         for task in as_completed(tasks):
             try:
                 yield task.result()
             except BrokenProcessPool as error:
-                pool.shutdown(cancel_futures=True)
+                pool.shutdown(kill_workers=True)
                 raise LandingError(
                     f"A process that opened files of {folder} was ended by the system (out of "
                     f"memory?). It may have been one from {tasks[task][0]!r} on. Run again to go "
