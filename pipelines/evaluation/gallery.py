@@ -62,7 +62,7 @@ def explain(
 
     model = keras.saving.load_model(model_file, compile=False)
     head = dense_head(model)
-    extract = keras.Model(model.input, model.get_layer("features").output)
+    extract = keras.Model(model.inputs[0], model.get_layer("features").output)
     examples = {}
     for position, picture in _pictures(data, set(positions)):
         row = rows.iloc[position]

@@ -31,22 +31,16 @@ def test_a_run_that_was_cut_off_is_taken_up_not_begun_again(
 
 def _work(tracking: Tracking, experiment: str, *, interrupt: bool) -> str:
     """Open the run ``f1`` and log a param, then finish or be interrupted."""
-    run_id = ""
-    with (
-        contextlib.suppress(KeyboardInterrupt),
-        open_run(
-            tracking,
-            experiment,
-            fingerprint="f1",
-            name="one · snap 1",
-            tags={"medloop.candidate": "one"},
-        ) as run_id,
-    ):
+    opened = []
+    tags = {"medloop.candidate": "one"}
+    run = open_run(tracking, experiment, fingerprint="f1", name="one · snap 1", tags=tags)
+    with contextlib.suppress(KeyboardInterrupt), run as run_id:
+        opened.append(run_id)
         assert tracking.client.get_run(run_id).info.status == "RUNNING"
         log_params(tracking, run_id, {"epochs": 3})
         if interrupt:
             raise KeyboardInterrupt
-    return run_id
+    return opened[0]
 
 
 def test_another_fingerprint_is_another_run(tracking: Tracking, experiment: str) -> None:

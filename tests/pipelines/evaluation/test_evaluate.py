@@ -1,0 +1,102 @@
+"""An evaluation leaves all it found in MLflow, and is not made twice."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from pipelines.evaluation import evaluate
+from pipelines.evaluation.metrics import OVERALL
+from pipelines.evaluation.record import REPORT, read_evaluation, read_predictions
+from pipelines.outputs import Evaluated, Prepared, Trained
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context
+from pipelines.tracking.client import open_tracking
+
+Installation = tuple[DatasetSpec, Context, Prepared, Trained]
+
+
+@pytest.fixture(scope="module")
+def evaluated(installation_with_runs: Installation) -> Evaluated:
+    """The first evaluation."""
+    return evaluate.run(*installation_with_runs)
+
+
+def test_the_figures_are_those_of_the_predictions_on_each_split(
+    installation_with_runs: Installation, evaluated: Evaluated
+) -> None:
+    _, context, prepared, trained = installation_with_runs
+    tracking = open_tracking(context.settings)
+    for split, said in (("validation", evaluated.validation), ("test", evaluated.test)):
+        rows = read_predictions(tracking, trained.run_id, split)  # type: ignore[arg-type]
+        right = rows["predicted"] == rows["label"]
+        assert len(rows) == prepared.rows[split]  # type: ignore[index]
+        assert said["accuracy"] == pytest.approx(right.mean())
+        by_class = right.groupby(rows["label"]).mean()
+        assert said["macro_sensitivity"] == pytest.approx(by_class.mean())
+    assert set(evaluated.test) == set(OVERALL)
+    assert evaluated.test["accuracy"] == pytest.approx(7 / 8)
+
+
+def test_every_image_stands_in_the_predictions_with_what_was_said(
+    installation_with_runs: Installation, evaluated: Evaluated
+) -> None:
+    spec, context, prepared, _ = installation_with_runs
+    rows = read_predictions(open_tracking(context.settings), evaluated.run_id, "test")
+    split = context.store.folder / prepared.split / "split.parquet"  # type: ignore[attr-defined]
+    told = pd.read_parquet(split)
+    told = told[told["split"] == "test"].set_index("sha256")
+
+    assert set(rows["sha256"]) == set(told.index)
+    probabilities = rows[[f"probability.{name}" for name in spec.class_names]]
+    assert probabilities.sum(axis=1).to_numpy() == pytest.approx(1)
+    assert (probabilities.idxmax(axis=1) == "probability." + rows["predicted"]).all()
+    for row in rows.to_dict("records"):
+        expected = told.loc[str(row["sha256"])]
+        assert expected["source_path"] == row["source_path"]
+        assert expected["group"] == row["group"]
+        assert expected["label"] == row["label"]
+
+
+def test_figures_with_intervals_and_pictures_stand_in_the_run(
+    installation_with_runs: Installation, evaluated: Evaluated, tmp_path: Path
+) -> None:
+    _, context, _, _ = installation_with_runs
+    tracking = open_tracking(context.settings)
+    found = read_evaluation(tracking, evaluated.run_id)
+    run = tracking.client.get_run(evaluated.run_id)
+
+    assert found is not None
+    low, high = found.splits["test"].intervals["accuracy"]
+    assert low <= evaluated.test["accuracy"] <= high
+    assert low < high
+    assert sum(map(sum, found.splits["test"].confusion)) == found.splits["test"].images
+    assert run.data.metrics["test.accuracy"] == pytest.approx(evaluated.test["accuracy"])
+    assert {"test.sensitivity.dark", "validation.macro_f1"} <= set(run.data.metrics)
+    assert "| accuracy |" in run.data.tags["mlflow.note.content"]
+    for name in ("confusion_matrix", "roc", "precision_recall", "gradcam"):
+        file = tracking.download(evaluated.run_id, f"figures/{name}.png", target=tmp_path)
+        assert file.stat().st_size > 5_000
+
+
+def test_a_finished_evaluation_is_not_made_again(
+    installation_with_runs: Installation, evaluated: Evaluated
+) -> None:
+    spec, context, prepared, trained = installation_with_runs
+    tracking = open_tracking(context.settings)
+    history = tracking.client.get_metric_history(trained.run_id, "test.accuracy")
+
+    assert evaluate.run(spec, context, prepared, trained) == evaluated
+
+    assert tracking.client.get_metric_history(trained.run_id, "test.accuracy") == history
+
+
+def test_an_evaluation_by_other_code_is_made_again(
+    installation_with_runs: Installation, evaluated: Evaluated
+) -> None:
+    spec, context, prepared, trained = installation_with_runs
+    tracking = open_tracking(context.settings)
+    older = tracking.read_json(trained.run_id, REPORT) | {"id": "of older code"}
+    tracking.upload_json(trained.run_id, REPORT, older)
+
+    assert evaluate.run(spec, context, prepared, trained) == evaluated
