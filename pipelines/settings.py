@@ -58,6 +58,8 @@ class Settings(BaseSettings):
     """Airflow API server; the embedded one if unset."""
     spark_master: str = "local[*]"
     spark_driver_memory: str = "2g"
+    spark_driver_host: str | None = None
+    """The name by which executors on other machines reach the driver; ``host`` if unset."""
     champion_poll_seconds: float = Field(default=5.0, gt=0)
     """How often the service asks MLflow whether the champion has changed."""
 

@@ -5,7 +5,7 @@ import time
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TaskID, TextColumn, TimeElapsedColumn
 
-QUIET_SECONDS = 5.0
+QUIET_SECONDS = 15.0
 """How often a part at work says so where the output is no terminal."""
 
 

@@ -1,6 +1,7 @@
 """Commands of the native stack."""
 
 import json
+from typing import Annotated
 
 import typer
 
@@ -27,6 +28,14 @@ def down() -> None:
     import stack
 
     stack.down(get_settings())
+
+
+@app.command()
+def restart(part: Annotated[str, typer.Argument(help="A part, as status names it.")]) -> None:
+    """Stop one part and start it again."""
+    import stack
+
+    stack.restart(get_settings(), part)
 
 
 @app.command()

@@ -20,6 +20,7 @@ from pydicom.uid import UID
 
 from pipelines.data.pseudonyms import Pseudonyms
 from pipelines.errors import BadImage
+from pipelines.imaging.dicom import refuse_deflated
 
 SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 OURS = UID("2.25.170938462750183645209384756102938475")
@@ -116,9 +117,10 @@ def deidentify(data: bytes, names: Pseudonyms) -> bytes:
     The same file and key give the same bytes.
 
     Raises:
-        BadImage: the file cannot be read (``corrupt``), or it declares text burnt into the
-            picture (``burned_in_text``).
+        BadImage: the file cannot be read (``corrupt``), is deflated (``unsupported``), or
+            declares text burnt into the picture (``burned_in_text``).
     """
+    refuse_deflated(data)
     try:
         with _untold():
             return _rewritten(pydicom.dcmread(io.BytesIO(data)), names)

@@ -110,8 +110,9 @@ def _options(settings: Settings) -> dict[str, str]:
     quiet = Path(__file__).with_name("log4j2.properties").as_uri()
     return {
         "spark.driver.memory": settings.spark_driver_memory,
-        "spark.driver.host": settings.host,
-        "spark.driver.bindAddress": settings.host,
+        "spark.driver.host": settings.spark_driver_host or settings.host,
+        "spark.driver.bindAddress": "0.0.0.0" if settings.spark_driver_host else settings.host,
+        "spark.hadoop.dfs.replication": str(min(settings.datanodes, 3)),
         # C1 alone starts a fifth sooner; the heavy work is in native libraries and in Python.
         "spark.driver.extraJavaOptions": (
             f"-Dlog4j2.configurationFile={quiet} -XX:TieredStopAtLevel=1"

@@ -69,10 +69,18 @@ def pixels(data: bytes, info: ImageInfo) -> NDArray[np.uint8]:
     return stored.astype(np.uint8) if stored.itemsize == 1 else (stored >> 8).astype(np.uint8)
 
 
-def _read(data: bytes, *, stop_before_pixels: bool) -> Dataset:
-    # pydicom inflates such a file as a whole, however large it gets, before anything can be asked
+def refuse_deflated(data: bytes) -> None:
+    """Refuse what pydicom would inflate as a whole, however large, before anything can be asked.
+
+    Raises:
+        BadImage: the DICOM file is deflated (``unsupported``).
+    """
     if DeflatedExplicitVRLittleEndian.encode() in data:
         raise refuse("unsupported", "Deflated DICOM is not read; save it uncompressed.")
+
+
+def _read(data: bytes, *, stop_before_pixels: bool) -> Dataset:
+    refuse_deflated(data)
     return dcmread(io.BytesIO(data), stop_before_pixels=stop_before_pixels)
 
 

@@ -14,6 +14,8 @@ from pipelines.errors import NotFound, StoreUnavailable
 from pipelines.storage.base import Store, is_hidden
 
 CHUNK_BYTES = 1 << 22
+NOT_READY = ("standbyexception", "safe mode", "eofexception", "connection refused")
+"""What HDFS says while a NameNode starts or a DataNode has lost its connection to it."""
 
 
 class HdfsStore(Store):
@@ -101,7 +103,7 @@ class HdfsStore(Store):
                 "Is the stack up (medloop stack status)?"
             ) from error
         except HdfsError as error:
-            if "StandbyException" in str(error) or "safe mode" in str(error).lower():
+            if any(sign in str(error).lower() for sign in NOT_READY):
                 raise StoreUnavailable(f"HDFS at {self.webhdfs} is not ready: {error}") from error
             raise
 
