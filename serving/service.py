@@ -23,8 +23,6 @@ from serving.predictor import open_predictor
 from serving.runtimes import RuntimeName
 from serving.supervised import end_with_parent
 
-logger = logging.getLogger(__name__)
-
 
 class Arguments(BaseModel):
     """How one service is run (``bentoml serve --arg name=value``)."""
@@ -47,6 +45,9 @@ class Medloop:
     """Loads what served last, then follows the champion in the background."""
 
     def __init__(self) -> None:
+        logging.getLogger("serving").setLevel(logging.INFO)
+        # says every retry while MLflow is away; the follower says it once
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         end_with_parent()
         load = partial(
             open_predictor,

@@ -137,6 +137,10 @@ def test_a_restart_without_mlflow_serves_the_last_good_bundles(
         after = again.get("/model").json()
     assert {m["dataset"]: m["model_version"] for m in after["models"]} == serving
     assert NOBODY in after["registry_detail"]
+    log = (home / "service.log").read_text("utf-8")
+    assert log.count("The registry is unreachable") == 1
+    assert "Retrying" not in log
+    assert "serving the last good bundle" in log
 
 
 def _version(http: httpx.Client) -> int | None:
