@@ -83,6 +83,12 @@ class Scheduler:
         runs = self._call("GET", f"dags/{dag}/dagRuns?order_by=-run_after&limit=1")["dag_runs"]
         return self.state(dag, str(runs[0]["dag_run_id"])) if runs else None
 
+    def finished(self, dag: str) -> list[str]:
+        """Ids of the newest runs that ended well, at most 50."""
+        query = "state=success&order_by=-run_after&limit=50"
+        runs = self._call("GET", f"dags/{dag}/dagRuns?{query}")["dag_runs"]
+        return [str(run["dag_run_id"]) for run in runs]
+
     def state(self, dag: str, run: str) -> RunState:
         """How a run stands."""
         answer = self._call("GET", f"dags/{dag}/dagRuns/{run}")
