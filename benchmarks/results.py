@@ -52,7 +52,7 @@ def main() -> None:
 
 
 def _data_table(context: Context, names: list[str]) -> str:
-    rows = []
+    rows: list[dict[str, str | int]] = []
     for name in names:
         snapshot = loop.latest_snapshot(name)
         split = loop.split(name, snapshot)
