@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines import loop
-from pipelines.cli.console import Dataset, console, done, table
+from pipelines.cli.console import Dataset, console, done
 from pipelines.cli.follow import follow
 from pipelines.cli.release import show_answer, show_verdict
 from pipelines.errors import MedloopError, Unavailable
@@ -108,7 +108,7 @@ def _ask(settings: Settings, dataset: str, folder: Path) -> None:
             time.sleep(1)
         else:
             break
-    console.print(f"\n[bold]One question[/bold]: {image}")
+    console.print(f"\n[bold]One question[/bold]: {image}", soft_wrap=True)
     show_answer(answer)
     overlay = settings.home / f"{dataset}-gradcam.png"
     overlay.write_bytes(service.gradcam(image, dataset=dataset))
@@ -124,16 +124,15 @@ def _some_image(dataset: str, folder: Path) -> Path:
 
 
 def _show_urls(settings: Settings) -> None:
-    urls = table("\nWhere to look", "", "")
-    urls.add_row("The service and its page", settings.service)
-    urls.add_row("MLflow: candidates, figures, versions", settings.tracking_uri)
-    urls.add_row(
-        "Airflow: the run",
-        f"{settings.airflow}  (user admin, password in {settings.home}/airflow/passwords.json)",
-    )
-    urls.add_row("Data Docs: the checks", f"file://{settings.home}/data_docs/index.html")
-    console.print(urls)
+    passwords = settings.home / "airflow" / "passwords.json"
     console.print(
-        f"\nTry it: curl -F image=@IMAGE {settings.service}/predict\n"
-        "Stop it: make stop   See it: medloop status"
+        "\n[bold]Where to look[/bold]\n"
+        f"  The service and its page   {settings.service}\n"
+        f"  MLflow: the candidates     {settings.tracking_uri}\n"
+        f"  Airflow: the run           {settings.airflow}\n"
+        f"    user admin, password in  {passwords}\n"
+        f"  Data Docs: the checks      {settings.home}/data_docs/index.html\n\n"
+        f"Try it:  curl -F image=@IMAGE {settings.service}/predict\n"
+        "Stop it: make stop   See it: make status",
+        soft_wrap=True,
     )
