@@ -112,7 +112,7 @@ def _block(x: keras.KerasTensor, name: str, *, stage: Stage, stride: int) -> ker
             x, f"{name}_expand_conv", filters=entry.shape[-1] * stage.expansion, kernel=1, stride=1
         )
         x = _norm_relu6(x, f"{name}_expand_bn")
-    x = _pad(x, kernel=stage.kernel, stride=stride)
+    x = _pad(x, f"{name}_depthwise_pad", kernel=stage.kernel, stride=stride)
     x = layers.DepthwiseConv2D(
         stage.kernel,
         strides=stride,
@@ -136,12 +136,12 @@ def _convolution(
         padding="valid" if stride > 1 else "same",
         use_bias=False,
         name=name,
-    )(_pad(x, kernel=kernel, stride=stride))
+    )(_pad(x, name.replace("_conv", "_pad"), kernel=kernel, stride=stride))
 
 
-def _pad(x: keras.KerasTensor, *, kernel: int, stride: int) -> keras.KerasTensor:
+def _pad(x: keras.KerasTensor, name: str, *, kernel: int, stride: int) -> keras.KerasTensor:
     """Pad both sides alike, as PyTorch does; TensorFlow's "same" is lopsided at stride 2."""
-    return layers.ZeroPadding2D(kernel // 2)(x) if stride > 1 else x
+    return layers.ZeroPadding2D(kernel // 2, name=name)(x) if stride > 1 else x
 
 
 def _norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:

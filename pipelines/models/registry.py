@@ -1,6 +1,7 @@
 """Models by name: what a spec's ``candidates[].model`` and ``weights`` may say."""
 
 import importlib
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -60,20 +61,26 @@ def save_backbone(model: "keras.Model", path: Path) -> None:
 
 
 def _load_backbone(model: "keras.Model", path: Path) -> None:
-    import keras
-
-    from pipelines.models.head import backbone
-
     if not path.is_file():
         raise WeightsError(f"There is no weights file {path}.")
     try:
-        if path.suffix == ".keras":
-            saved = keras.saving.load_model(path, compile=False)
-            backbone(model).set_weights(backbone(saved).get_weights())
-        else:
-            backbone(model).load_weights(path)
+        # Keras warns of weights that it leaves random; that is no loading.
+        with warnings.catch_warnings(action="error", category=UserWarning):
+            _read_backbone(model, path)
     except Exception as error:  # Keras raises whatever its readers do
         raise WeightsError(
             f"{path} does not fit {model.name}: {error} Expected a .keras file of this family "
             "or the .weights.h5 of its backbone."
         ) from error
+
+
+def _read_backbone(model: "keras.Model", path: Path) -> None:
+    import keras
+
+    from pipelines.models.head import backbone
+
+    if path.suffix == ".keras":
+        saved = keras.saving.load_model(path, compile=False)
+        backbone(model).set_weights(backbone(saved).get_weights())
+    else:
+        backbone(model).load_weights(path)

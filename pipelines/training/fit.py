@@ -86,6 +86,7 @@ def fit(
             validation_data=validation,
             class_weight=class_weight,
             callbacks=[_Lines(epoch + 1, schedule.epochs)],
+            shuffle=False,
             verbose=0,
         )
         metrics = {name: float(values[-1]) for name, values in fitted.history.items()}

@@ -1,0 +1,17 @@
+"""A training in a process of its own, for a test to kill: FOLDER CANDIDATE_JSON."""
+
+import sys
+from pathlib import Path
+
+from pipelines.data.shards import read_shards
+from pipelines.spec import CandidateSpec
+from pipelines.training.train import train
+
+folder = Path(sys.argv[1])
+train(
+    CandidateSpec.model_validate_json(sys.argv[2]),
+    read_shards(folder / "shards"),
+    seed=3,
+    workdir=folder / "work",
+    on_epoch=lambda epoch, _: print("epoch", epoch, flush=True),
+)

@@ -1,0 +1,131 @@
+"""The schedule by the numbers, and a fit that stops where it should."""
+
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from pipelines.errors import TrainingError
+from pipelines.training.checkpoint import Progress
+from pipelines.training.fit import LEAST_RATE, SLOWER, Schedule, advance, fit
+
+SCHEDULE = Schedule(epochs=6, learning_rate=0.01, patience=4)
+
+
+def after(losses: list[float], schedule: Schedule = SCHEDULE) -> Progress:
+    """The state after epochs of these validation losses."""
+    progress = Progress(learning_rate=schedule.learning_rate)
+    for loss in losses:
+        progress = advance(progress, {"val_loss": loss}, schedule, seconds=2)
+    return progress
+
+
+@pytest.mark.parametrize(
+    ("losses", "best_epoch", "since_best", "slowed"),
+    [
+        ([3, 2, 1], 3, 0, 0),
+        ([3, 1, 2], 2, 1, 0),
+        ([3, 1, 2, 2], 2, 2, 1),
+        ([3, 1, 2, 2, 2], 2, 3, 1),
+        ([3, 1, 2, 2, 2, 2], 2, 4, 2),
+        ([3, 1, 2, 2, 0.5, 2], 5, 1, 1),
+        ([1, 1, 1], 1, 2, 1),
+    ],
+)
+def test_what_the_losses_lead_to(
+    losses: list[float], best_epoch: int, since_best: int, slowed: int
+) -> None:
+    progress = after(losses)
+    assert (progress.best_epoch, progress.since_best) == (best_epoch, since_best)
+    assert progress.best_loss == min(losses)
+    assert progress.learning_rate == pytest.approx(0.01 * SLOWER**slowed)
+    assert (progress.epochs, progress.seconds) == (len(losses), 2 * len(losses))
+
+
+def test_the_learning_rate_has_a_floor() -> None:
+    assert after([1.0] * 60).learning_rate == LEAST_RATE
+
+
+def rows(scale: float = 1.0) -> tf.data.Dataset:
+    """Sixteen numbers, the label their sign."""
+    x = np.linspace(-1, 1, 16, dtype=np.float32)[:, None]
+    return tf.data.Dataset.from_tensor_slices((x * scale, (x[:, 0] > 0).astype(np.int32))).batch(4)
+
+
+def line(learning_rate: float = 0.01) -> keras.Model:
+    """The smallest classifier, always from the same weights."""
+    keras.utils.set_random_seed(0)
+    model = keras.Sequential([keras.Input((1,)), keras.layers.Dense(2)])
+    model.compile(
+        keras.optimizers.Adam(learning_rate),
+        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    return model
+
+
+def fitted(
+    folder: Path,
+    *,
+    model: keras.Model | None = None,
+    schedule: Schedule = SCHEDULE,
+    scale: float = 1.0,
+) -> tuple[Progress, list[int]]:
+    """Fit, and the epochs that were told."""
+    told: list[int] = []
+    progress = fit(
+        model or line(),
+        lambda _: rows(scale),
+        rows(),
+        schedule=schedule,
+        seed=1,
+        folder=folder,
+        class_weight=None,
+        on_epoch=lambda epoch, _: told.append(epoch),
+    )
+    return progress, told
+
+
+def test_a_fit_goes_on_after_the_last_saved_epoch(tmp_path: Path) -> None:
+    fitted(tmp_path / "a", schedule=Schedule(2, 0.01, 4))
+    resumed, told = fitted(tmp_path / "a")
+    unbroken, every = fitted(tmp_path / "b")
+    assert (told, every) == ([3, 4, 5, 6], [1, 2, 3, 4, 5, 6])
+    for one, other in zip(resumed.history, unbroken.history, strict=True):
+        assert one == pytest.approx(other, rel=1e-5)
+
+
+def test_a_fit_that_is_done_trains_no_more(tmp_path: Path) -> None:
+    model = line()
+    fitted(tmp_path, model=model)
+    best = model.get_weights()
+    again = line()
+    assert fitted(tmp_path, model=again)[1] == []
+    assert all(np.array_equal(a, b) for a, b in zip(again.get_weights(), best, strict=True))
+
+
+def test_the_model_gets_its_best_epoch_back(tmp_path: Path) -> None:
+    """Labels turned round: every epoch of training makes validation worse."""
+    model = line()
+    progress, told = fitted(tmp_path, model=model, scale=-1.0, schedule=Schedule(20, 0.05, 3))
+    losses = [metrics["val_loss"] for metrics in progress.history]
+    assert len(told) == progress.best_epoch + 3 < 20
+    assert model.evaluate(rows(), verbose=0)[0] == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_each_epoch_is_a_line(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level("INFO", logger="pipelines.training.fit"):
+        fitted(tmp_path)
+    lines = [r.message for r in caplog.records]
+    assert len(lines) == 6
+    assert lines[0].startswith("epoch 1 of 6: loss 0.")
+    assert "validation loss 0." in lines[0]
+    assert "to go" in lines[0]
+
+
+def test_a_training_that_diverges_says_so_and_saves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match=r"diverged: loss of epoch 1 is nan .*learning rate"):
+        fitted(tmp_path, scale=float("inf"))
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,168 @@
+"""Every recipe trains, is found finished, and goes on after SIGKILL as if nothing had been."""
+
+import os
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from pipelines.data.shards import read_shards
+from pipelines.errors import TrainingError
+from pipelines.models.registry import build
+from pipelines.spec import CandidateSpec
+from pipelines.training.train import TrainedModel, class_weights, train
+from tests.pipelines.training.small_shards import CLASSES, SIZE, candidate, small_shards
+
+CHILD = Path(__file__).with_name("run_until_killed.py")
+PRETRAINED = {"model": "efficientnet_lite0", "weights": "imagenet"}
+RECIPES = {
+    "frozen": candidate(recipe="frozen", epochs=3, **PRETRAINED),
+    "finetune": candidate(
+        recipe="finetune", epochs=1, finetune_epochs=2, finetune_layers=2, **PRETRAINED
+    ),
+    "scratch": candidate(recipe="scratch", epochs=3, augment="strong"),
+}
+KILLED_AFTER = 2
+
+
+@dataclass(frozen=True)
+class Training:
+    """A training that came to its end."""
+
+    folder: Path
+    done: TrainedModel
+    told: list[int]
+    """The epochs that were told."""
+
+    def model(self) -> keras.Model:
+        return keras.saving.load_model(self.done.path, compile=False)
+
+
+def finish(chosen: CandidateSpec, folder: Path) -> Training:
+    """Train in ``folder`` to the end."""
+    told: list[int] = []
+    shards = folder / "shards"
+    done = train(
+        chosen,
+        read_shards(shards) if shards.exists() else small_shards(shards),
+        seed=3,
+        workdir=folder / "work",
+        on_epoch=lambda epoch, _: told.append(epoch),
+    )
+    return Training(folder, done, told)
+
+
+class Unbroken:
+    """Each recipe's training without a kill, made when it is first asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self.of = cache(lambda recipe: finish(RECIPES[recipe], folder / recipe))
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
+    return Unbroken(tmp_path_factory.mktemp("unbroken"))
+
+
+def train_until_killed(chosen: CandidateSpec, folder: Path) -> None:
+    """Train in another process and kill it, without warning, once it told of `KILLED_AFTER`."""
+    child = subprocess.Popen(
+        [sys.executable, str(CHILD), str(folder), chosen.model_dump_json()],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=os.environ | {"PYTHONPATH": str(Path.cwd()), "TF_CPP_MIN_LOG_LEVEL": "3"},
+    )
+    assert child.stdout is not None
+    with child.stdout as lines:
+        told = any(line.split() == ["epoch", str(KILLED_AFTER)] for line in lines)
+        child.send_signal(signal.SIGKILL)
+    child.wait()
+    assert told
+
+
+def moved_layers(trained: keras.Model) -> set[str]:
+    """Layers whose weights are no longer those of ImageNet."""
+    fresh = build("efficientnet_lite0", size=SIZE, classes=len(CLASSES), weights="imagenet")
+    pairs = [(layer, trained.get_layer(layer.name)) for layer in fresh.layers]
+    return {
+        old.name
+        for old, new in pairs
+        for a, b in zip(old.get_weights(), new.get_weights(), strict=True)
+        if not np.array_equal(a, b)
+    }
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_killed_training_ends_as_an_unbroken_one(
+    recipe: str, unbroken: Unbroken, tmp_path: Path
+) -> None:
+    small_shards(tmp_path / "shards")
+    train_until_killed(RECIPES[recipe], tmp_path)
+    resumed, whole = finish(RECIPES[recipe], tmp_path), unbroken.of(recipe)
+
+    assert whole.told == [1, 2, 3]
+    assert resumed.told in ([3], [])
+    assert resumed.done.best_epoch == whole.done.best_epoch
+    assert len(resumed.done.history) == 3
+    for one, other in zip(whole.done.history, resumed.done.history, strict=True):
+        assert one == pytest.approx(other, rel=1e-3, abs=1e-4)
+    pictures = np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype(np.float32)
+    expected, found = (t.model().predict(pictures, verbose=0) for t in (whole, resumed))
+    assert np.allclose(found, expected, atol=1e-3)
+
+
+def test_a_finished_training_is_not_repeated(unbroken: Unbroken) -> None:
+    first = unbroken.of("scratch")
+    again = finish(RECIPES["scratch"], first.folder)
+    assert (again.done, again.told) == (first.done, [])
+    left = sorted(path.name for path in (first.folder / "work").iterdir())
+    assert left == ["model.keras", "result.json", "training.id"]
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_the_saved_model_predicts_as_its_best_epoch_did(recipe: str, unbroken: Unbroken) -> None:
+    training = unbroken.of(recipe)
+    validation = read_shards(training.folder / "shards").split("validation")
+    images = np.concatenate([b.images for b in validation.batches(16)]).astype(np.float32)
+    chosen = training.model().predict(images, verbose=0).argmax(axis=1)
+    best = training.done.history[training.done.best_epoch - 1]
+    assert (chosen == validation.labels()).mean() == pytest.approx(best["val_accuracy"])
+
+
+def test_frozen_trains_the_head_only(unbroken: Unbroken) -> None:
+    training = unbroken.of("frozen")
+    assert moved_layers(training.model()) == {"hidden", "logits"}
+    losses = [metrics["loss"] for metrics in training.done.history]
+    assert losses[-1] < losses[0]
+    assert training.done.trainable_parameters == 1280 * 256 + 256 + 256 * 2 + 2
+
+
+def test_finetuning_moves_the_last_blocks_but_no_statistics(unbroken: Unbroken) -> None:
+    training = unbroken.of("finetune")
+    assert moved_layers(training.model()) == {
+        *("hidden", "logits", "top_conv"),
+        *(f"block15_{part}_conv" for part in ("expand", "depthwise", "project")),
+    }
+
+
+def test_the_folder_of_another_training_is_refused(unbroken: Unbroken) -> None:
+    folder = unbroken.of("scratch").folder
+    with pytest.raises(TrainingError, match="holds another training"):
+        finish(candidate(epochs=2), folder)
+
+
+def test_rare_classes_weigh_more() -> None:
+    labels = np.repeat(np.arange(3, dtype=np.int32), (60, 30, 10))
+    weights = class_weights(labels, ("a", "b", "c"))
+    assert [weights[i] * n for i, n in enumerate((60, 30, 10))] == pytest.approx([100 / 3] * 3)
+
+
+def test_a_class_without_images_is_named() -> None:
+    with pytest.raises(TrainingError, match="'b'"):
+        class_weights(np.zeros(4, np.int32), ("a", "b"))
