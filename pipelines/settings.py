@@ -94,8 +94,13 @@ class Settings(BaseSettings):
         return f"http://{self.host}:{self.service_port}"
 
     @property
+    def bundles(self) -> Path:
+        """Folder of the versions that served here: a restart without MLflow needs them."""
+        return self.home / "bundles"
+
+    @property
     def cache(self) -> Path:
-        """Folder of files that can be made again (shards, features, bundles, jars)."""
+        """Folder of files that can be made again (shards, features, models)."""
         return self.home / "cache"
 
     @property

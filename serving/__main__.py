@@ -3,13 +3,11 @@
 import argparse
 import os
 import shutil
-import socket
 import sys
 from pathlib import Path
 
-import psutil
-
 from pipelines.errors import MedloopError, StackError
+from pipelines.ports import holder, is_free
 from pipelines.settings import PROJECT, Settings, get_settings
 from pipelines.stage import default_context
 from serving.predictor import open_predictor
@@ -56,16 +54,11 @@ def run(options: argparse.Namespace) -> None:
 
 def require_free(host: str, port: int) -> None:
     """Raises StackError: something listens on the port already."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            raise StackError(
-                f"Cannot listen on {host}:{port}: {error.strerror} ({_holder(port)}). "
-                "Stop that process, or choose another port with --port or MEDLOOP_SERVICE_PORT."
-            ) from error
+    if not is_free(host, port):
+        raise StackError(
+            f"Port {port} is taken by {holder(port)}. Stop that process, or choose another port "
+            "with --port or MEDLOOP_SERVICE_PORT."
+        )
 
 
 def _serve(options: argparse.Namespace) -> None:
@@ -82,15 +75,6 @@ def _serve(options: argparse.Namespace) -> None:
         blocking=True,
         args=arguments,
     )
-
-
-def _holder(port: int) -> str:
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr.port == port:
-            if connection.pid:
-                return f"held by {psutil.Process(connection.pid).name()}, pid {connection.pid}"
-            return "held by another user's process"
-    return "nobody is seen to hold it"
 
 
 def _parser(settings: Settings) -> argparse.ArgumentParser:

@@ -4,10 +4,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Literal
 
+from pipelines.ports import holder, is_free
 from pipelines.settings import Settings
 from stack.catalog import all_parts
 from stack.part import Process
-from stack.ports import holder, is_free
 from stack.supervision import ProcessInfo, Supervisor
 
 State = Literal["ready", "starting", "stopped", "failed"]

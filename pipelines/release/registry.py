@@ -127,7 +127,7 @@ def fetch(context: Context, dataset: str, version: int) -> Path:
     tracking = open_tracking(context.settings)
     registered = versions.named(tracking, dataset, version)
     # The run is part of the name: another MLflow server counts its versions anew.
-    folder = context.settings.cache / "bundles" / dataset / f"{version}-{registered.run_id[:8]}"
+    folder = context.settings.bundles / dataset / f"{version}-{registered.run_id[:8]}"
     if _is_whole(folder):
         return folder
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")

@@ -8,8 +8,9 @@ import psutil
 import pytest
 
 from pipelines.errors import StackError
+from pipelines.ports import holder, is_free
 from stack.part import Port, Process
-from stack.ports import find_free, holder, is_free, require_free
+from stack.ports import find_free, require_free
 
 HOST = "127.0.0.1"
 
