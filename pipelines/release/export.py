@@ -25,9 +25,10 @@ def export_model(model: "keras.Model", folder: Path) -> None:
 
     outputs = {name: model.get_layer(name).output for name in OUTPUTS}
     with tempfile.TemporaryDirectory(prefix="medloop-") as saved:
-        # By way of a SavedModel: the direct conversion does not keep the outputs' names.
+        # By way of a SavedModel: the direct conversion does not keep the outputs' names. Read by
+        # the core: `openvino.convert_model` does the same and also reports to its makers.
         keras.Model(model.inputs, outputs).export(saved, format="tf_saved_model", verbose=False)
-        graph = openvino.convert_model(saved)
+        graph = openvino.Core().read_model(saved)
         openvino.save_model(graph, folder / IR, compress_to_fp16=False)
 
 

@@ -1,0 +1,197 @@
+"""The gate on real runs, bundles and a champion."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import BundleError
+from pipelines.outputs import Challenger
+from pipelines.release import registry
+from pipelines.release.bundle import MANIFEST, file_digests, read_manifest, write_manifest
+from pipelines.release.report import Judgement, place
+from pipelines.settings import Settings
+from pipelines.tracking import versions
+from tests.pipelines.data.small_collection import images
+from tests.pipelines.release.installation import Installation, install
+from tests.pipelines.tracked import brightness_model, prepare_small, spec_of
+
+
+@pytest.fixture(scope="module")
+def here(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """A champion that is always right."""
+    here = install(mlflow_server, tmp_path_factory.mktemp("gate"), "gated")
+    here.select(here.candidate("champion"))
+    registry.promote(here.context, here.name)
+    return here
+
+
+@pytest.fixture(scope="module")
+def worse(here: Installation) -> Challenger:
+    """A challenger that calls everything dark."""
+    return here.select(here.candidate("worse", brightness_model(threshold=300)))
+
+
+def judgement(here: Installation, challenger: Challenger) -> Judgement:
+    """``verdict.json`` of a challenger."""
+    file = place(challenger.version, "verdict.json")
+    return Judgement.model_validate(here.tracking.read_json(challenger.run_id, file))
+
+
+def test_a_first_challenger_is_judged_without_a_champion(
+    mlflow_server: Settings, tmp_path: Path
+) -> None:
+    here = install(mlflow_server, tmp_path, "first")
+    challenger = here.select(here.candidate("only"))
+
+    verdict = here.judge(challenger)
+
+    assert verdict.passed
+    assert verdict.champion is None
+    assert [rule.rule for rule in verdict.rules] == [
+        "accuracy is at least 0.1",
+        "bundle and Keras model agree within 0.001",
+    ]
+
+
+def test_a_worse_challenger_is_refused_with_every_number_and_the_champion_stays(
+    here: Installation, worse: Challenger
+) -> None:
+    before = registry.champion(here.context, here.name)
+
+    verdict = here.judge(worse)
+
+    assert not verdict.passed
+    assert verdict.champion == 1
+    broken = {rule.rule: rule.value for rule in verdict.rules if not rule.passed}
+    assert broken == {
+        "macro_f1 is at most 0.01 below version 1": pytest.approx(1 - 1 / 3),
+        "sensitivity of bright is at most 0.05 below version 1": 1.0,
+    }
+    told = judgement(here, worse)
+    assert told.verdict == verdict
+    assert told.images == told.compared_images == 8
+    assert told.left_out == 0
+    assert told.champion_compared["accuracy"] == 1.0
+    assert told.challenger_compared["accuracy"] == 0.5
+    assert 0 <= told.bundle_difference < 1e-3
+    tags = versions.named(here.tracking, here.name, worse.version).tags
+    assert tags["medloop.verdict"] == "refused"
+    assert tags["gate: accuracy is at least 0.1"] == "0.5000 (passed)"
+    assert tags["gate: sensitivity of bright is at most 0.05 below version 1"] == "1.0000 (broken)"
+    assert registry.champion(here.context, here.name) == before
+
+
+def test_margins_of_the_spec_decide(here: Installation, worse: Challenger) -> None:
+    lenient = here.judge(worse, max_sensitivity_drop=1.0, max_metric_drop=1.0)
+    strict = here.judge(
+        worse, max_sensitivity_drop=1.0, max_metric_drop=1.0, minimum={"accuracy": 0.6}
+    )
+
+    assert lenient.passed
+    assert strict.refusals == ["accuracy is at least 0.6: 0.5000"]
+
+
+def test_the_same_question_is_not_asked_twice(here: Installation, worse: Challenger) -> None:
+    first = here.judge(worse)
+    file = place(worse.version, "verdict.json")
+    told = here.tracking.read_json(worse.run_id, file) | {"notes": ["seen"]}
+    here.tracking.upload_json(worse.run_id, file, told)
+
+    assert here.judge(worse) == first
+
+    assert judgement(here, worse).notes == ["seen"]
+
+
+def test_test_images_the_champion_learnt_from_are_left_out_on_both_sides(
+    mlflow_server: Settings, tmp_path: Path
+) -> None:
+    then = images(per_class=20)
+    here = install(mlflow_server, tmp_path, "overlap", rows=then)
+    here.select(here.candidate("champion"))
+    registry.promote(here.context, here.name)
+    now = [row | {"split": _moved(row["source_path"], row["split"])} for row in then]
+    # a picture of the same patient as one the champion learnt from
+    now = [
+        r | {"group": "patient-bright-0"} if r["source_path"] == "bright/004.png" else r
+        for r in now
+    ]
+    here.prepared = prepare_small(here.context, here.spec, rows=now, identity="two")
+    challenger = here.select(here.candidate("second"))
+
+    verdict = here.judge(challenger)
+
+    told = judgement(here, challenger)
+    assert verdict.passed
+    assert told.images == 10
+    assert told.left_out == 3  # two that moved, one of a known patient
+    assert told.compared_images == 7
+
+
+def _moved(path: str, split: str) -> str:
+    """Two training images of the first split are test images of the second."""
+    return "test" if path in ("bright/000.png", "dark/001.png") else split
+
+
+def test_a_champion_that_sees_images_its_own_way_is_asked_with_the_originals(
+    mlflow_server: Settings, tmp_path: Path
+) -> None:
+    here = install(mlflow_server, tmp_path, "resized")
+    here.select(here.candidate("champion"))
+    registry.promote(here.context, here.name)
+    here.spec = spec_of("resized", image={"size": 32, "resize": "pad"})
+    here.prepared = prepare_small(here.context, here.spec, identity="padded")
+    challenger = here.select(here.candidate("padded"))
+
+    here.judge(challenger)
+
+    told = judgement(here, challenger)
+    assert told.compared_images == 8
+    assert told.champion_compared["accuracy"] == 1.0
+    assert told.notes == []
+
+
+def test_a_champion_of_other_classes_is_not_compared_and_that_is_said(
+    mlflow_server: Settings, tmp_path: Path
+) -> None:
+    here = install(mlflow_server, tmp_path, "reclassed")
+    here.select(here.candidate("champion"))
+    registry.promote(here.context, here.name)
+    names = {"bright": "light", "dark": "dark"}
+    classes = [{"name": name, "title": name} for name in names.values()]
+    here.spec = spec_of("reclassed", classes=classes)
+    rows = [row | {"label": names[row["label"]]} for row in images(20)]
+    here.prepared = prepare_small(here.context, here.spec, rows=rows, identity="renamed")
+    challenger = here.select(here.candidate("renamed"))
+
+    verdict = here.judge(challenger)
+
+    assert verdict.passed
+    assert judgement(here, challenger).notes == [
+        "The champion tells other classes apart (bright, dark)."
+    ]
+
+
+def test_a_bundle_of_another_model_than_was_evaluated_is_refused(
+    mlflow_server: Settings, tmp_path: Path
+) -> None:
+    here = install(mlflow_server, tmp_path, "swapped")
+    challenger = here.select(here.candidate("one", brightness_model()))
+    other = here.select(here.candidate("two", brightness_model(threshold=300)))
+    good = registry.fetch(here.context, here.name, challenger.version)
+    bad = registry.fetch(here.context, here.name, other.version)
+    for file in ("model.xml", "model.bin"):
+        shutil.copyfile(bad / file, good / file)
+    write_manifest(good, read_manifest(good).model_copy(update={"files": file_digests(good)}))
+
+    verdict = here.judge(challenger)
+
+    assert verdict.refusals[0].startswith("bundle and Keras model agree within 0.001: ")
+
+    shutil.copyfile(bad / "model.keras", good / "model.keras")
+    write_manifest(good, read_manifest(good).model_copy(update={"files": file_digests(good)}))
+
+    with pytest.raises(BundleError, match=r"model\.keras is not the file that was evaluated"):
+        here.judge(challenger, minimum={"accuracy": 0.2})
+
+    assert (good / MANIFEST).is_file()

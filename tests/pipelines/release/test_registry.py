@@ -1,0 +1,193 @@
+"""Aliases move as they should, and only to bundles that are whole."""
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import BundleError, NotFound, TrackingUnavailable
+from pipelines.outputs import RuleResult, Verdict
+from pipelines.release import registry
+from pipelines.release.bundle import MANIFEST, load_bundle
+from pipelines.release.report import place
+from pipelines.settings import Settings
+from pipelines.stage import Context
+from pipelines.tracking import versions
+from pipelines.tracking.client import open_tracking
+from stack.ports import find_free
+from tests.pipelines.release.models import tiny_bundle, tiny_model, tiny_spec
+from tests.pipelines.tracked import tracked_context
+
+Register = Callable[..., int]
+"""Name, and another bundle's folder → version."""
+
+
+@pytest.fixture
+def here(mlflow_server: Settings, tmp_path: Path) -> Context:
+    return tracked_context(mlflow_server, tmp_path)
+
+
+@pytest.fixture
+def register(here: Context, bundle_folder: Path) -> Register:
+    """Registers the tiny bundle under a name; its version."""
+
+    def do(name: str, folder: Path = bundle_folder) -> int:
+        tracking = open_tracking(here.settings)
+        run = tracking.client.create_run(tracking.experiment(name, title=name)).info.run_id
+        tracking.upload(run, folder, folder="bundles/x")
+        made = versions.register(
+            tracking, name, run_id=run, artifact="bundles/x", about="", tags={}
+        )
+        return made.version
+
+    return do
+
+
+def holders(context: Context, name: str) -> dict[str, int | None]:
+    """Alias → version."""
+    found = {}
+    for alias in ("champion", "challenger", "previous"):
+        holder = versions.holder(open_tracking(context.settings), name, alias)
+        found[alias] = holder.version if holder else None
+    return found
+
+
+def challenge(context: Context, name: str, version: int) -> None:
+    """Let a version be the challenger."""
+    versions.set_alias(open_tracking(context.settings), name, "challenger", version=version)
+
+
+def test_promotion_moves_the_champion_and_keeps_the_one_before(
+    here: Context, register: Register
+) -> None:
+    name = "promoted"
+    assert registry.champion(here, name) is None
+    challenge(here, name, register(name))
+
+    first = registry.promote(here, name)
+    assert (first.champion, first.previous) == (1, None)
+
+    challenge(here, name, register(name))
+    second = registry.promote(here, name)
+    assert (second.champion, second.previous) == (2, 1)
+    assert holders(here, name) == {"champion": 2, "challenger": None, "previous": 1}
+
+    again = registry.promote(here, name, 2)
+    assert (again.champion, again.previous) == (2, 1)
+    champion = registry.champion(here, name)
+    assert champion is not None
+    assert champion.version == 2
+
+
+def test_a_promotion_that_was_cut_short_is_completed(here: Context, register: Register) -> None:
+    name = "cut"
+    registry.promote(here, name, register(name))
+    challenge(here, name, register(name))
+    versions.set_alias(open_tracking(here.settings), name, "previous", version=1)
+
+    registry.promote(here, name)
+
+    assert holders(here, name) == {"champion": 2, "challenger": None, "previous": 1}
+
+
+def test_rollback_goes_back_and_forth_or_to_a_named_version(
+    here: Context, register: Register
+) -> None:
+    name = "rolled"
+    for _ in range(3):
+        registry.promote(here, name, register(name))
+
+    assert registry.rollback(here, name).champion == 2
+    assert holders(here, name) == {"champion": 2, "challenger": None, "previous": 3}
+    assert registry.rollback(here, name).champion == 3
+    assert registry.rollback(here, name, 1).champion == 1
+    assert holders(here, name)["previous"] == 3
+
+
+def test_what_is_not_there_is_named(here: Context, register: Register) -> None:
+    name = "missing"
+    with pytest.raises(NotFound, match="no challenger"):
+        registry.promote(here, name)
+    with pytest.raises(NotFound, match="no version 7"):
+        registry.promote(here, name, 7)
+    with pytest.raises(NotFound, match="no champion before"):
+        registry.rollback(here, name)
+    registry.promote(here, name, register(name))
+    with pytest.raises(NotFound, match="no champion before"):
+        registry.rollback(here, name)
+    assert holders(here, name)["champion"] == 1
+
+
+def test_a_bundle_that_was_altered_in_mlflow_is_not_promoted(
+    here: Context, register: Register, bundle_folder: Path, tmp_path: Path
+) -> None:
+    name = "altered"
+    registry.promote(here, name, register(name))
+    altered = Path(shutil.copytree(bundle_folder, tmp_path / "altered"))
+    (altered / "model.bin").write_bytes(b"something else")
+    challenge(here, name, register(name, altered))
+
+    with pytest.raises(BundleError, match=r"model\.bin"):
+        registry.promote(here, name)
+
+    assert holders(here, name)["champion"] == 1
+
+
+def test_a_refused_challenger_is_tagged_and_nothing_else_happens_to_the_champion(
+    here: Context, register: Register
+) -> None:
+    name = "refused"
+    registry.promote(here, name, register(name))
+    challenge(here, name, register(name))
+    rule = RuleResult(rule="accuracy is at least 0.8", value=0.5, limit=0.8, passed=False)
+    verdict = Verdict(dataset=name, id="x", version=2, passed=False, champion=1, rules=[rule])
+
+    for _ in range(2):
+        registry.refuse(tiny_spec(name=name), here, verdict)
+
+    assert holders(here, name) == {"champion": 1, "challenger": None, "previous": None}
+    tracking = open_tracking(here.settings)
+    refused = versions.named(tracking, name, 2)
+    assert refused.tags["medloop.refused"] == "accuracy is at least 0.8: 0.5000"
+    assert tracking.has_artifact(refused.run_id, place(2, "report.html"))
+
+
+def test_a_bundle_is_fetched_once_stamped_and_mended_if_it_was_spoiled(
+    here: Context, register: Register
+) -> None:
+    name = "fetched"
+    version = register(name)
+
+    folder = registry.fetch(here, name, version)
+    assert load_bundle(folder).manifest.model_version == version
+    written = (folder / MANIFEST).stat().st_mtime_ns
+    assert registry.fetch(here, name, version) == folder
+    assert (folder / MANIFEST).stat().st_mtime_ns == written
+
+    (folder / "head.npz").unlink()
+    assert registry.fetch(here, name, version) == folder
+    assert load_bundle(folder).manifest.model_version == version
+    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+
+
+def test_versions_of_another_mlflow_are_not_taken_for_ours(
+    here: Context, register: Register, tmp_path: Path
+) -> None:
+    name = "elsewhere"
+    first = registry.fetch(here, name, register(name))
+    open_tracking(here.settings).client.delete_registered_model(name)
+    other = tiny_bundle(tmp_path / "other", tiny_model(seed=3))
+
+    second = registry.fetch(here, name, register(name, other))
+
+    assert first != second
+    assert load_bundle(second).manifest.files != load_bundle(first).manifest.files
+
+
+def test_a_registry_that_is_away_is_named(here: Context) -> None:
+    port = find_free("127.0.0.1")
+    away = here.settings.model_copy(update={"mlflow_uri": f"http://127.0.0.1:{port}"})
+
+    with pytest.raises(TrackingUnavailable, match=str(port)):
+        registry.champion(Context(settings=away, store=here.store), "any")

@@ -1,0 +1,114 @@
+"""The best on validation becomes challenger, once."""
+
+from pathlib import Path
+
+import pytest
+
+from pipelines.errors import NotFound
+from pipelines.imaging import decode
+from pipelines.outputs import Evaluated
+from pipelines.release import registry, select
+from pipelines.release.bundle import load_bundle
+from pipelines.settings import Settings
+from pipelines.tracking import versions
+from tests.pipelines.data.small_collection import images
+from tests.pipelines.release.installation import Installation, install
+from tests.pipelines.tracked import brightness_model
+
+
+@pytest.fixture(scope="module")
+def here(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    return install(mlflow_server, tmp_path_factory.mktemp("select"), "selected")
+
+
+@pytest.fixture(scope="module")
+def good(here: Installation) -> Evaluated:
+    return here.candidate("good")
+
+
+@pytest.fixture(scope="module")
+def bad(here: Installation) -> Evaluated:
+    return here.candidate("bad", brightness_model(threshold=300))
+
+
+def test_the_best_on_validation_wins_whatever_the_test_set_says() -> None:
+    def told(name: str, validation: float, test: float) -> Evaluated:
+        return Evaluated(
+            dataset="d",
+            id=name,
+            candidate=name,
+            run_id=name,
+            validation={"macro_f1": validation},
+            test={"macro_f1": test},
+        )
+
+    one, two, three = told("one", 0.8, 0.9), told("two", 0.9, 0.1), told("three", 0.9, 0.9)
+
+    assert select.winner([one, two, three], "macro_f1") == two
+
+
+def test_the_winner_is_registered_as_challenger_with_a_whole_bundle(
+    here: Installation, good: Evaluated, bad: Evaluated
+) -> None:
+    challenger = here.select(bad, good)
+
+    assert challenger.candidate == "good"
+    assert challenger.run_id == good.run_id
+    assert not challenger.standing
+    holder = versions.holder(here.tracking, here.name, "challenger")
+    assert holder is not None
+    assert holder.version == challenger.version
+    bundle = load_bundle(registry.fetch(here.context, here.name, challenger.version))
+    manifest = bundle.manifest
+    assert manifest.model_version == challenger.version
+    assert manifest.candidate == "good"
+    assert manifest.run_id == good.run_id
+    assert manifest.snapshot == here.prepared.snapshot
+    assert manifest.metrics == pytest.approx(good.test)
+
+
+def test_the_bundle_holds_originals_of_each_class_of_the_test_set(
+    here: Installation, good: Evaluated
+) -> None:
+    version = here.select(good).version
+    bundle = load_bundle(registry.fetch(here.context, here.name, version))
+    originals = {row["content"]: row for row in images(20) if row["split"] == "test"}
+
+    assert sorted(image.label for image in bundle.canary) == ["bright"] * 2 + ["dark"] * 2
+    for image in bundle.canary:
+        content = (bundle.folder / image.file).read_bytes()
+        assert originals[content]["label"] == image.label
+        assert decode(content).shape[2] == 3
+
+
+def test_the_same_winner_again_makes_no_second_version(
+    here: Installation, good: Evaluated, bad: Evaluated
+) -> None:
+    first = here.select(good, bad)
+
+    assert here.select(good, bad) == first
+    assert here.select(good) == first
+
+
+def test_a_winner_that_serves_already_is_standing_and_no_challenger(
+    mlflow_server: Settings, tmp_path: Path
+) -> None:
+    here = install(mlflow_server, tmp_path, "standing")
+    only = here.candidate("only")
+    version = here.select(only).version
+    registry.promote(here.context, here.name)
+
+    again = here.select(only)
+
+    assert again.standing
+    assert again.version == version
+    assert versions.holder(here.tracking, here.name, "challenger") is None
+
+
+def test_a_snapshot_that_is_gone_is_named(mlflow_server: Settings, tmp_path: Path) -> None:
+    here = install(mlflow_server, tmp_path, "gone")
+    only = here.candidate("only")
+    here.context.store.delete(here.prepared.snapshot)
+
+    with pytest.raises(NotFound, match=here.prepared.snapshot):
+        here.select(only)
