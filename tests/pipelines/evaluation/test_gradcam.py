@@ -5,7 +5,7 @@ import pytest
 
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
-from pipelines.models.dense_head import head_of
+from pipelines.evaluation.head import dense_head
 from pipelines.models.head import backbone
 from pipelines.models.registry import FAMILIES, build
 
@@ -20,7 +20,7 @@ def test_the_closed_form_equals_automatic_differentiation(name: str) -> None:
     features = np.asarray(backbone(model)(image[None]))[0]
 
     for target in range(4):
-        closed = class_activation(features, head_of(model), target)
+        closed = class_activation(features, dense_head(model), target)
         gradients = class_activation_by_gradients(model, image, target)
         np.testing.assert_allclose(closed, gradients, atol=1e-4)
 
