@@ -179,6 +179,11 @@ class CandidateSpec(Section):
                 f"recipe '{self.recipe}' needs pretrained weights ('imagenet' or a path); "
                 "use recipe 'scratch' to train from random ones"
             )
+        if self.recipe == "frozen" and self.augment != "none":
+            raise ValueError(
+                "recipe 'frozen' computes features once, so it cannot augment; "
+                "leave augment out, or use recipe 'finetune'"
+            )
         return self
 
 

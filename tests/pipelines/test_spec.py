@@ -57,6 +57,10 @@ def test_labels_map_to_classes_in_the_order_of_the_file(tmp_path: Path) -> None:
             {"candidates": [{"name": "c", "model": "m", "recipe": "frozen", "weights": None}]},
             ["candidates.0", "needs pretrained weights", "scratch"],
         ),
+        (
+            {"candidates": [{"name": "c", "model": "m", "recipe": "frozen", "augment": "light"}]},
+            ["candidates.0", "cannot augment", "finetune"],
+        ),
         ({"name": "other"}, ["name", "'other'", "'tiny'"]),
     ],
 )
