@@ -69,8 +69,10 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         rows.to_parquet(Path(folder) / Path(PREDICTIONS).name, index=False)
         tracking.upload(trained.run_id, Path(folder), folder=FOLDER)
+    test = rows[rows["split"] == "test"].reset_index(drop=True)
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
-        _draw(Path(folder), found, rows, data, model_file)
+        title = f"{spec.title}: {trained.candidate} on {len(test):,} test images"
+        _draw(Path(folder), found, test, data=data, model_file=model_file, title=title)
         tracking.upload(trained.run_id, Path(folder), folder="figures")
     _record(tracking, found)
     return found.evaluated(spec.name)
@@ -91,12 +93,16 @@ def judge(rows: pd.DataFrame, classes: tuple[str, ...], *, seed: int) -> SplitFi
 
 
 def _draw(
-    folder: Path, found: Evaluation, rows: pd.DataFrame, data: Shards, model_file: Path
+    folder: Path,
+    found: Evaluation,
+    test: pd.DataFrame,
+    *,
+    data: Shards,
+    model_file: Path,
+    title: str,
 ) -> None:
-    test = rows[rows["split"] == "test"].reset_index(drop=True)
     classes, bounds = found.classes, found.splits["test"].intervals
     labels, probabilities = labels_of(test, classes), probabilities_of(test, classes)
-    title = f"{found.candidate}: {len(test):,} test images"
     counts = metrics.confusion(labels, probabilities.argmax(axis=1), len(classes))
     drawn = {
         "confusion_matrix": figures.confusion_matrix(counts, classes, title=title),
@@ -108,7 +114,7 @@ def _draw(
     chosen = gallery.choose(test, classes)
     positions = [i for hits, misses in chosen.values() for i in (*hits, *misses)]
     examples = gallery.explain(model_file, data, test, positions)
-    drawn["gradcam"] = gallery.draw(chosen, examples, title=f"{title}: hits (left), misses (right)")
+    drawn["gradcam"] = gallery.draw(chosen, examples, title=f"{title}: hits left, misses right")
     for name, figure in drawn.items():
         figures.save(figure, folder / f"{name}.png")
 

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,7 +15,7 @@ from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.evaluation.head import dense_head
 
-PER_CLASS = 3
+PER_CLASS = 2
 MAX_CLASSES = 8
 
 
@@ -32,7 +33,7 @@ class Example:
 
 
 def choose(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, tuple[list[int], list[int]]]:
-    """Class → positions of up to three hits and three misses in ``rows``.
+    """Class → positions of up to two hits and two misses in ``rows``.
 
     Hits are those at the quartiles of confidence, for a fair sample; misses are the surest.
     """
@@ -83,20 +84,25 @@ def draw(
 ) -> Figure:
     """A row for each class: hits on the left, misses on the right, each beside its heat map."""
     columns = 4 * PER_CLASS
-    figure = Figure(figsize=(1.25 * columns, 1.75 * len(chosen) + 0.7), layout="constrained")
+    figure = Figure(figsize=(1.3 * columns, 1.6 * len(chosen) + 0.7), layout="constrained")
     figure.suptitle(title)
     grid = figure.subplots(len(chosen), columns, squeeze=False)
     for row, (name, (hits, misses)) in zip(grid, chosen.items(), strict=True):
         for axes in row:
             axes.axis("off")
-        _draw_examples(row[: 2 * PER_CLASS], [examples[i] for i in hits], "#006d3c")
-        _draw_examples(row[2 * PER_CLASS :], [examples[i] for i in misses], "#b00020")
-        row[0].text(
-            -0.08, 0.5, name, transform=row[0].transAxes, rotation=90, ha="right", va="center"
-        )
+        half = 2 * PER_CLASS
+        _draw_examples(row[:half], [examples[i] for i in hits], "#006d3c")
+        _draw_examples(row[half:], [examples[i] for i in misses], "#b00020")
+        _write(row[0], -0.12, name, rotation=90, ha="center", va="center")
+        if not hits:
+            _write(row[0], 0.1, "no hits", color="0.5")
         if not misses:
-            row[2 * PER_CLASS].text(0.1, 0.5, "no misses", color="0.5", fontsize=8)
+            _write(row[half], 0.1, "no misses", color="0.5")
     return figure
+
+
+def _write(axes: Axes, x: float, text: str, **style: Any) -> None:
+    axes.text(x, 0.5, text, transform=axes.transAxes, fontsize=9, **style)
 
 
 def _draw_examples(cells: NDArray[np.object_], examples: list[Example], colour: str) -> None:
@@ -117,7 +123,7 @@ def _draw_examples(cells: NDArray[np.object_], examples: list[Example], colour: 
             interpolation="bilinear",
         )
         said = f"{example.predicted} {example.confidence:.2f}"
-        plain.set_title(said, fontsize=7, color=colour, loc="left")
+        plain.set_title(said, fontsize=9, color=colour, loc="left")
 
 
 def _spread(items: list[int], count: int) -> list[int]:

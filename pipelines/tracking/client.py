@@ -32,6 +32,10 @@ QUIET = {
 }
 
 
+TRAINING_VIEW = {"mlflow.experimentKind": "custom_model_development"}
+"""Lets MLflow's pages open with runs and metrics, not with traces of language models."""
+
+
 class Tracking:
     """MLflow, as this installation reaches it.
 
@@ -86,8 +90,8 @@ class Tracking:
             found = client.get_experiment_by_name(dataset)
             if found is None:
                 try:
-                    note = {"mlflow.note.content": f"Candidates for {title}."}
-                    return str(client.create_experiment(dataset, tags=note))
+                    tags = {"mlflow.note.content": f"Candidates for {title}.", **TRAINING_VIEW}
+                    return str(client.create_experiment(dataset, tags=tags))
                 except MlflowException as error:
                     if error.error_code != "RESOURCE_ALREADY_EXISTS":
                         raise

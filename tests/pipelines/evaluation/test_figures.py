@@ -94,7 +94,7 @@ def predictions() -> pd.DataFrame:
 def test_the_gallery_takes_hits_from_all_over_and_the_surest_misses() -> None:
     chosen = gallery.choose(predictions(), CLASSES)
 
-    assert chosen == {"clear": ([1, 4, 7], [9]), "spot": ([], [11, 10])}
+    assert chosen == {"clear": ([2, 6], [9]), "spot": ([], [11, 10])}
 
 
 def test_the_gallery_shows_every_example_beside_its_heat_map(tmp_path: Path) -> None:
@@ -108,7 +108,7 @@ def test_the_gallery_shows_every_example_beside_its_heat_map(tmp_path: Path) -> 
             picture=rng.integers(0, 256, (32, 32, 3), np.uint8),
             heat=rng.random((4, 4), np.float32),
         )
-        for i in (1, 4, 7, 9, 10, 11)
+        for i in (2, 6, 9, 10, 11)
     }
 
     figure = gallery.draw(gallery.choose(rows, CLASSES), examples, title="one")
