@@ -34,13 +34,14 @@ class ServiceClient:
         fields = {"dataset": dataset} | ({"target": target} if target else {})
         return self._post("/gradcam", image, fields).content
 
-    def models(self) -> Any:
-        """The JSON answer of ``/model``.
+    def versions(self) -> dict[str, int]:
+        """Data set → version in service.
 
         Raises:
             Unavailable: nobody answers.
         """
-        return self._send("GET", "/model").json()
+        models = self._send("GET", "/model").json()["models"]
+        return {model["dataset"]: model["model_version"] for model in models}
 
     def _post(self, path: str, image: Path, fields: dict[str, str]) -> httpx.Response:
         files = {"image": (image.name, image.read_bytes())}

@@ -96,23 +96,37 @@ def _tell(scheduler: Scheduler, dataset: str, ended: RunState, seconds: float) -
 
 def _ask(settings: Settings, dataset: str, folder: Path) -> None:
     """Ask the service one question, once it has picked the champion up."""
-    image = _some_image(dataset, folder)
+    from pipelines.release import registry
+    from pipelines.stage import default_context
+
+    champion = registry.champion(default_context(), dataset)
+    if champion is None:
+        console.print(f"{dataset} has no champion yet, so the service cannot be asked about it.")
+        return
     service = ServiceClient(settings.service)
-    deadline = time.monotonic() + 60
-    while True:
-        try:
-            answer = service.predict(image, dataset=dataset)
-        except Unavailable:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(1)
-        else:
-            break
+    _wait_until_served(service, dataset, champion.version)
+    image = _some_image(dataset, folder)
     console.print(f"\n[bold]One question[/bold]: {image}", soft_wrap=True)
-    show_answer(answer)
+    show_answer(service.predict(image, dataset=dataset))
     overlay = settings.home / f"{dataset}-gradcam.png"
     overlay.write_bytes(service.gradcam(image, dataset=dataset))
     done(f"Where it looks (Grad-CAM): {overlay}")
+
+
+def _wait_until_served(service: ServiceClient, dataset: str, version: int) -> None:
+    """Wait until the service answers with a version, as it does within seconds.
+
+    Raises:
+        Unavailable: it does not within a minute.
+    """
+    deadline = time.monotonic() + 60
+    while service.versions().get(dataset) != version:
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"The service at {service.url} does not serve version {version} of {dataset}; "
+                "its log and its /model say why."
+            )
+        time.sleep(0.5)
 
 
 def _some_image(dataset: str, folder: Path) -> Path:

@@ -14,7 +14,7 @@ from pipelines.errors import BundleError, NotFound
 from pipelines.evaluation import metrics
 from pipelines.evaluation.predictions import probabilities_of
 from pipelines.evaluation.record import read_evaluation, read_predictions
-from pipelines.outputs import Challenger, Prepared, Verdict
+from pipelines.outputs import Challenger, Prepared, RuleResult, Verdict
 from pipelines.release import comparison, registry, rules
 from pipelines.release.bundle import KERAS, Bundle, load_bundle
 from pipelines.release.comparison import Comparison, bundle_answers, compare
@@ -27,6 +27,9 @@ from pipelines.tracking import versions
 from pipelines.tracking.client import Tracking, open_tracking
 
 logger = logging.getLogger(__name__)
+
+RULE = "gate: "
+"""What the tag of a rule begins with."""
 
 
 def run(spec: DatasetSpec, context: Context, prepared: Prepared, challenger: Challenger) -> Verdict:
@@ -122,17 +125,21 @@ def _standing(tracking: Tracking, challenger: Challenger, identity: str) -> Verd
 
 def _record(tracking: Tracking, challenger: Challenger, judgement: Judgement) -> None:
     verdict = judgement.verdict
-    tags = {f"gate: {rule.rule}": _told(rule.value, rule.passed) for rule in verdict.rules}
-    tags |= {
-        "medloop.verdict": "passed" if verdict.passed else "refused",
+    tags = {f"{RULE}{rule.rule}": _told(rule) for rule in verdict.rules} | {
+        versions.VERDICT_TAG: "passed" if verdict.passed else "refused",
         "medloop.compared_with": str(verdict.champion or "no champion"),
         "medloop.compared_images": str(judgement.compared_images),
         "medloop.left_out": str(judgement.left_out),
     }
+    before = versions.named(tracking, verdict.dataset, verdict.version).tags
+    stale = [name for name in before if name.startswith(RULE) and name not in tags]
+    if verdict.passed and versions.REFUSED_TAG in before:
+        stale.append(versions.REFUSED_TAG)
+    versions.untag(tracking, verdict.dataset, verdict.version, names=stale)
     versions.tag(tracking, verdict.dataset, verdict.version, tags=tags)
     file = place(verdict.version, "verdict.json")
     tracking.upload_json(challenger.run_id, file, judgement.model_dump(mode="json"))
 
 
-def _told(value: float, passed: bool) -> str:
-    return f"{value:.4f} ({'passed' if passed else 'broken'})"
+def _told(rule: RuleResult) -> str:
+    return f"{rule.value:.4g} ({'passed' if rule.passed else 'broken'})"

@@ -51,6 +51,8 @@ def promote(context: Context, dataset: str, version: int | None = None) -> Relea
     chosen = versions.named(tracking, dataset, version) if version is not None else challenger
     if chosen is None:
         raise NotFound(f"{dataset} has no challenger. Name a version, or select candidates first.")
+    if chosen.tags.get(versions.VERDICT_TAG) == "refused":
+        logger.warning("%s: version %d was refused by the gate", dataset, chosen.version)
     fetch(context, dataset, chosen.version)
     serving = versions.holder(tracking, dataset, "champion")
     if serving is None or serving.version != chosen.version:
@@ -102,7 +104,7 @@ def refuse(spec: DatasetSpec, context: Context, verdict: Verdict) -> None:
     """
     tracking = open_tracking(context.settings)
     refused = versions.named(tracking, spec.name, verdict.version)
-    tags = {"medloop.refused": "; ".join(verdict.refusals)[:5000]}
+    tags = {versions.REFUSED_TAG: "; ".join(verdict.refusals)[:5000]}
     versions.tag(tracking, spec.name, verdict.version, tags=tags)
     challenger = versions.holder(tracking, spec.name, "challenger")
     if challenger is not None and challenger.version == verdict.version:

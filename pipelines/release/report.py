@@ -16,7 +16,7 @@ from pipelines.tracking.versions import Registered
 
 STYLE = (
     "body{font:15px/1.5 system-ui,sans-serif;max-width:60rem;margin:2rem auto;padding:0 1rem;"
-    "color:#1a1a1a}table{border-collapse:collapse;margin:1rem 0}td,th{padding:.3rem .8rem;"
+    "color:#1a1a1a}table{border-collapse:collapse;margin:1rem 0}td,th{padding:.3rem .6rem;"
     "border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}"
     ".passed{color:#006d3c}.refused{color:#b00020}.chosen{font-weight:600}"
 )
@@ -97,8 +97,8 @@ def _gate(judgement: Judgement) -> str:
     rows = [
         (
             escape(rule.rule),
-            f"{rule.value:.4f}",
-            f"{rule.limit:.4f}",
+            f"{rule.value:.4g}",
+            f"{rule.limit:g}",
             "<span class=passed>passed</span>"
             if rule.passed
             else "<span class=refused>broken</span>",
@@ -125,8 +125,9 @@ def _candidates(selection: Selection) -> str:
             name = f"<span class=chosen>{name}</span> (chosen)"
         figures = (f"{one.test[metric]:.4f}" for metric in OVERALL)
         rows.append((name, f"{one.validation[selection.metric]:.4f}", *figures))
-    shown = (f"test {metric}" for metric in OVERALL)
-    table = _table(("candidate", f"validation {selection.metric}", *shown), rows)
+    shown = (f"test {metric}".replace("_", " ") for metric in OVERALL)
+    judged = f"validation {selection.metric}".replace("_", " ")
+    table = _table(("candidate", judged, *shown), rows)
     return f"<h2>Candidates</h2>{table}"
 
 

@@ -4,20 +4,26 @@ A run's tags say how far it came: ``medloop.fingerprint`` what it is, ``medloop.
 its model stands.
 """
 
+import logging
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from pipelines.errors import TrackingUnavailable
 from pipelines.tracking.client import Tracking
 
 if TYPE_CHECKING:
     from mlflow.entities import Metric, Run
 
+logger = logging.getLogger(__name__)
+
 FINGERPRINT = "medloop.fingerprint"
 TRAINED = "medloop.trained"
 BATCH_SECONDS = 2.0
+AWAY_SECONDS = 30.0
+"""Between two tries to reach a server that is away."""
 MAX_METRICS = 900
 """MLflow takes at most 1,000 in one request."""
 
@@ -102,6 +108,8 @@ def log_metrics(tracking: Tracking, run_id: str, metrics: Mapping[str, float]) -
 class MetricBook:
     """Figures by step, sent together every two seconds: one request costs some 70 ms.
 
+    A server that is away for a while does not stop the work whose figures these are: they wait.
+
     Args:
         tracking: where they go.
         run_id: whose they are.
@@ -110,7 +118,7 @@ class MetricBook:
     tracking: Tracking
     run_id: str
     _waiting: "list[Metric]" = field(default_factory=list)
-    _sent: float = field(default_factory=time.monotonic)
+    _due: float = field(default_factory=lambda: time.monotonic() + BATCH_SECONDS)
 
     def add(self, metrics: Mapping[str, float], *, step: int) -> None:
         """Note the figures of a step; sends what waits if it waited long enough."""
@@ -118,16 +126,25 @@ class MetricBook:
 
         now = int(time.time() * 1000)
         self._waiting += [Metric(key, float(value), now, step) for key, value in metrics.items()]
-        if time.monotonic() - self._sent > BATCH_SECONDS or len(self._waiting) > MAX_METRICS:
+        if time.monotonic() < self._due:
+            return
+        try:
             self.flush()
+        except TrackingUnavailable as error:
+            self._due = time.monotonic() + AWAY_SECONDS
+            logger.warning("%d figures wait for MLflow: %s", len(self._waiting), error)
 
     def flush(self) -> None:
-        """Send what waits."""
+        """Send what waits.
+
+        Raises:
+            TrackingUnavailable: MLflow does not answer; what waits is kept.
+        """
         with self.tracking.reaching() as client:
             while self._waiting:
                 client.log_batch(self.run_id, metrics=self._waiting[:MAX_METRICS])
                 del self._waiting[:MAX_METRICS]
-        self._sent = time.monotonic()
+        self._due = time.monotonic() + BATCH_SECONDS
 
 
 def steps_logged(tracking: Tracking, run_id: str, metric: str) -> set[int]:

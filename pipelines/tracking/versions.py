@@ -1,10 +1,11 @@
 """Versions and aliases of a data set's registered model.
 
 An alias names one version: ``champion`` serves, ``challenger`` wants to, ``previous`` served
-before. A version's tag ``medloop.bundle`` is the fingerprint of the bundle it is.
+before. A version's tag ``medloop.bundle`` is the fingerprint of the bundle it is;
+``medloop.verdict`` is what the gate said last, ``medloop.refused`` why not.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -18,6 +19,8 @@ Alias = Literal["champion", "challenger", "previous"]
 BUNDLE = "bundle"
 BUNDLE_TAG = "medloop.bundle"
 CANDIDATE_TAG = "medloop.candidate"
+VERDICT_TAG = "medloop.verdict"
+REFUSED_TAG = "medloop.refused"
 
 
 @dataclass(frozen=True)
@@ -112,6 +115,13 @@ def tag(tracking: Tracking, dataset: str, version: int, *, tags: Mapping[str, An
     with tracking.reaching() as client:
         for key, value in tags.items():
             client.set_model_version_tag(dataset, str(version), key, str(value))
+
+
+def untag(tracking: Tracking, dataset: str, version: int, *, names: Iterable[str]) -> None:
+    """Delete tags of a version."""
+    with tracking.reaching() as client:
+        for name in names:
+            client.delete_model_version_tag(dataset, str(version), name)
 
 
 def _ensure_model(tracking: Tracking, dataset: str) -> None:
