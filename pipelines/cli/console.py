@@ -16,7 +16,7 @@ errors = Console(stderr=True, highlight=False)
 
 def fail(error: MedloopError) -> None:
     """Print an error of ours."""
-    errors.print(Text("✗ ", style="bold red"), Text(str(error)), sep="")
+    errors.print(Text("✗ ", style="bold red"), Text(str(error)), sep="", soft_wrap=True)
 
 
 def done(text: str) -> None:

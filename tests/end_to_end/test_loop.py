@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import threading
 import time
@@ -71,14 +72,15 @@ def test_a_landing_that_fails_its_checks_stops_the_run_with_the_reason(
     told = loop.medloop("retrain", "tiny", "--landing", str(tmp_path / "bad"), status=1)
 
     assert "check_landing" in told
-    assert "quarantined" in told
+    assert "At most 10.0% of the landed files are refused" in told
     assert loop.last_run().state_of("ingest") == "upstream_failed"
 
 
 def test_killed_tasks_are_tried_again_and_new_images_are_added_to_the_snapshot(
-    loop: Loop,
+    loop: Loop, tmp_path: Path
 ) -> None:
-    generate(loop.landing, seed=11, images=30, size=64)
+    generate(tmp_path / "new", seed=11, images=30, size=64)
+    shutil.copytree(tmp_path / "new", loop.landing, dirs_exist_ok=True)
     store = open_store(loop.settings)
     (first,) = store.names("tiny/snapshots")
 
