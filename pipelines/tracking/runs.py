@@ -6,7 +6,7 @@ its model stands.
 
 import logging
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -133,6 +133,15 @@ class MetricBook:
         except TrackingUnavailable as error:
             self._due = time.monotonic() + AWAY_SECONDS
             logger.warning("%d figures wait for MLflow: %s", len(self._waiting), error)
+
+    def catch_up(self, history: Sequence[Mapping[str, float]]) -> None:
+        """Send the steps of a history, counted from 1, that the run has not got: a process that
+        was killed had made them but not sent them."""
+        logged = steps_logged(self.tracking, self.run_id, next(iter(history[0])))
+        for step, metrics in enumerate(history, start=1):
+            if step not in logged:
+                self.add(metrics, step=step)
+        self.flush()
 
     def flush(self) -> None:
         """Send what waits.

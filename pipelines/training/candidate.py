@@ -101,7 +101,7 @@ def _train(
             on_epoch=lambda epoch, metrics: book.add(_by_epoch(metrics), step=epoch),
         )
         book.flush()
-        _catch_up(book, done)
+        book.catch_up([_by_epoch(metrics) for metrics in done.history])
         _log_result(tracking, run_id, done, data=data, title=f"{spec.title}: {chosen.name}")
 
 
@@ -128,15 +128,6 @@ def _log_result(
     }
     runs.log_metrics(tracking, run_id, totals)
     runs.set_tags(tracking, run_id, {runs.TRAINED: "true"})
-
-
-def _catch_up(book: runs.MetricBook, done: "TrainedModel") -> None:
-    """Log the epochs that a killed process had finished but not yet sent."""
-    logged = runs.steps_logged(book.tracking, book.run_id, "epoch.loss")
-    for epoch, metrics in enumerate(done.history, start=1):
-        if epoch not in logged:
-            book.add(_by_epoch(metrics), step=epoch)
-    book.flush()
 
 
 def _by_epoch(metrics: dict[str, float]) -> dict[str, float]:

@@ -56,9 +56,9 @@ class Installation:
 
 
 def install(
-    server: Settings, folder: Path, name: str, *, rows: list[Row] | None = None
+    server: Settings, folder: Path, name: str, *, rows: list[Row] | None = None, **fields: Any
 ) -> Installation:
     """An installation with shards, and no candidate yet."""
-    context = tracked_context(server, folder)
+    context = tracked_context(server, folder, **fields)
     spec = spec_of(name)
     return Installation(spec, context, prepare_small(context, spec, rows=rows))

@@ -77,8 +77,8 @@ def test_a_worse_challenger_is_refused_with_every_number_and_the_champion_stays(
     assert 0 <= told.bundle_difference < 1e-3
     tags = versions.named(here.tracking, here.name, worse.version).tags
     assert tags["medloop.verdict"] == "refused"
-    assert tags["gate: accuracy is at least 0.1"] == "0.5000 (passed)"
-    assert tags["gate: sensitivity of bright is at most 0.05 below version 1"] == "1.0000 (broken)"
+    assert tags["gate: accuracy is at least 0.1"] == "0.5 (passed)"
+    assert tags["gate: sensitivity of bright is at most 0.05 below version 1"] == "1 (broken)"
     assert registry.champion(here.context, here.name) == before
 
 
@@ -90,6 +90,29 @@ def test_margins_of_the_spec_decide(here: Installation, worse: Challenger) -> No
 
     assert lenient.passed
     assert strict.refusals == ["accuracy is at least 0.6: 0.5000"]
+
+
+def test_tags_tell_the_last_verdict_only(here: Installation, worse: Challenger) -> None:
+    registry.refuse(here.spec, here.context, here.judge(worse))
+    assert "medloop.refused" in versions.named(here.tracking, here.name, worse.version).tags
+
+    here.judge(worse, minimum={"accuracy": 0.4}, max_sensitivity_drop=1.0, max_metric_drop=1.0)
+
+    tags = versions.named(here.tracking, here.name, worse.version).tags
+    assert tags["medloop.verdict"] == "passed"
+    assert "medloop.refused" not in tags
+    assert [name for name in tags if "accuracy" in name] == ["gate: accuracy is at least 0.4"]
+
+
+def test_the_whole_way_is_the_same_on_hdfs(
+    mlflow_server: Settings, hdfs: Settings, tmp_path: Path
+) -> None:
+    store, webhdfs = hdfs.store_root, hdfs.webhdfs
+    here = install(mlflow_server, tmp_path, "in_hdfs", store=store, webhdfs_url=webhdfs)
+    challenger = here.select(here.candidate("only"))
+
+    assert here.judge(challenger).passed
+    assert registry.promote(here.context, here.name).champion == challenger.version
 
 
 def test_the_same_question_is_not_asked_twice(here: Installation, worse: Challenger) -> None:

@@ -5,11 +5,13 @@ import time
 
 import pytest
 
+from pipelines.errors import TrackingUnavailable
 from pipelines.outputs import Prepared
 from pipelines.tracking import runs
 from pipelines.tracking.client import Tracking
 from pipelines.tracking.inputs import log_inputs
 from pipelines.tracking.runs import MetricBook, find, flatten, log_params, open_run, steps_logged
+from stack.ports import find_free
 
 
 def test_a_run_that_was_cut_off_is_taken_up_not_begun_again(
@@ -65,6 +67,39 @@ def test_metrics_of_many_epochs_travel_together(tracking: Tracking, experiment: 
     assert time.monotonic() - began < 10
     assert steps_logged(tracking, run, "loss") == set(range(1, 401))
     assert tracking.client.get_run(run).data.metrics["loss"] == pytest.approx(1 / 400)
+
+
+def test_figures_wait_for_a_server_that_is_away_and_only_the_end_insists(
+    tracking: Tracking, experiment: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = tracking.client.create_run(experiment).info.run_id
+    monkeypatch.setattr(runs, "BATCH_SECONDS", 0.0)
+    book = MetricBook(Tracking(f"http://127.0.0.1:{find_free('127.0.0.1')}"), run)
+
+    for epoch in range(1, 4):
+        book.add({"loss": 1.0}, step=epoch)
+    with pytest.raises(TrackingUnavailable):
+        book.flush()
+    book.tracking = tracking
+    book.flush()
+
+    assert steps_logged(tracking, run, "loss") == {1, 2, 3}
+
+
+def test_steps_that_were_made_but_not_sent_are_sent_once(
+    tracking: Tracking, experiment: str
+) -> None:
+    run = tracking.client.create_run(experiment).info.run_id
+    book = MetricBook(tracking, run)
+    history = [{"loss": 1 / epoch} for epoch in range(1, 6)]
+    for epoch in (1, 2, 5):
+        book.add(history[epoch - 1], step=epoch)
+    book.flush()
+
+    book.catch_up(history)
+
+    logged = tracking.client.get_metric_history(run, "loss")
+    assert sorted(entry.step for entry in logged) == [1, 2, 3, 4, 5]
 
 
 def test_nested_params_are_named_with_dots() -> None:
