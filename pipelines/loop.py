@@ -95,6 +95,14 @@ def split(dataset: str, snapshot: Snapshot) -> Split:
     return split.run(spec, context, snapshot)
 
 
+def leak_report(dataset: str) -> Path:
+    """A local copy of the newest split's report: what was copied, what leaked, in pictures."""
+    _, context = _open(dataset)
+    report = context.settings.home / "reports" / f"{dataset}-leaks.html"
+    context.store.download(f"{split(dataset, latest_snapshot(dataset)).path}/report.html", report)
+    return report
+
+
 @validate_call
 def check_snapshot(dataset: str, snapshot: Snapshot, split: Split) -> CheckReport:
     """Hold a snapshot and its split against ``expectations/snapshot.py``."""

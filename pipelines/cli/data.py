@@ -70,6 +70,7 @@ def check(
 def split(dataset: Dataset) -> None:
     """Find duplicates and leaks, and divide the newest snapshot without any."""
     _show_split(loop.split(dataset, loop.latest_snapshot(dataset)))
+    done(f"Report: {loop.leak_report(dataset)}")
 
 
 @app.command()

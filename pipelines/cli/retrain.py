@@ -36,7 +36,7 @@ def run(dataset: Dataset = "phantom", landing: LandingOption = None) -> None:
     stack.up(settings)
     _retrain(dataset, folder, None)
     _ask(settings, dataset, folder)
-    _show_urls(settings)
+    _show_urls(settings, dataset)
 
 
 @app.command()
@@ -137,7 +137,7 @@ def _some_image(dataset: str, folder: Path) -> Path:
     return folder / accepted[0]
 
 
-def _show_urls(settings: Settings) -> None:
+def _show_urls(settings: Settings, dataset: str) -> None:
     passwords = settings.home / "airflow" / "passwords.json"
     console.print(
         "\n[bold]Where to look[/bold]\n"
@@ -145,7 +145,8 @@ def _show_urls(settings: Settings) -> None:
         f"  MLflow: the candidates     {settings.tracking_uri}\n"
         f"  Airflow: the run           {settings.airflow}\n"
         f"    user admin, password in  {passwords}\n"
-        f"  Data Docs: the checks      {settings.home}/data_docs/index.html\n\n"
+        f"  Data Docs: the checks      {settings.home}/data_docs/index.html\n"
+        f"  Copies and leaks found     {loop.leak_report(dataset)}\n\n"
         f"Try it:  curl -F image=@IMAGE {settings.service}/predict\n"
         "Stop it: make stop   See it: make status",
         soft_wrap=True,

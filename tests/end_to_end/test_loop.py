@@ -32,6 +32,9 @@ def test_one_command_leads_from_a_folder_to_an_explained_answer(loop: Loop) -> N
     overlay = loop.service.gradcam(loop.an_image("round_lesion"), dataset="tiny")
     assert overlay.startswith(b"\x89PNG")
     assert (loop.settings.home / "data_docs" / "index.html").is_file()
+    assert "duplicates and leaks" in (loop.settings.home / "reports" / "tiny-leaks.html").read_text(
+        "utf-8"
+    )
     run = loop.last_run()
     assert run.state == "success"
     assert run.state_of("promote") == "success"
