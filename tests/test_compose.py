@@ -51,7 +51,12 @@ def test_what_a_part_waits_for_exists_and_can_be_seen_to_be_ready(name: str) -> 
     for other in waits:
         assert other in SERVICES
         if isinstance(waits, dict) and waits[other]["condition"] == "service_healthy":
-            assert "healthcheck" in SERVICES[other]
+            assert "healthcheck" in SERVICES[other] or "HEALTHCHECK" in _dockerfile(other)
+
+
+def _dockerfile(name: str) -> str:
+    build = SERVICES[name].get("build", {})
+    return (ROOT / build["dockerfile"]).read_text("utf-8") if isinstance(build, dict) else ""
 
 
 def test_no_secret_has_a_value_or_a_default() -> None:
