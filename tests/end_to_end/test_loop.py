@@ -11,6 +11,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+import stack
 from pipelines.data.phantom import generate
 from pipelines.errors import MedloopError
 from pipelines.storage import open_store
@@ -156,15 +157,9 @@ class _killing:
 
 
 def _kill_newest_task(loop: Loop) -> list[int]:
-    """SIGKILL the newest process below the scheduler's workers: the task itself."""
-    (scheduler,) = [
-        process
-        for process in psutil.process_iter(["cmdline", "environ"])
-        if process.info["cmdline"]
-        and process.info["cmdline"][-1:] == ["scheduler"]
-        and (process.info["environ"] or {}).get("MEDLOOP_HOME") == str(loop.settings.home)
-        and "airflow" in " ".join(process.info["cmdline"])
-    ]
-    newest = max(scheduler.children(recursive=True), key=lambda child: child.create_time())
+    """SIGKILL the newest process below the scheduler: the task itself."""
+    (pid,) = [p.pid for p in stack.status(loop.settings) if p.name == "airflow-scheduler"]
+    below = psutil.Process(pid).children(recursive=True)
+    newest = max(below, key=lambda process: process.create_time())
     os.kill(newest.pid, signal.SIGKILL)
     return [newest.pid]
