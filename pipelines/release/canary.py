@@ -67,7 +67,7 @@ def ask_canary(folder: Path, *, home: Path) -> int:
         raise CanaryFailed(f"Bundle {folder} holds no canary images; select the candidate again.")
     with _service(folder, home=home) as http:
         try:
-            problems = [*_problems(bundle, http)]
+            problems = [*find_problems(bundle, http)]
         except (httpx.TransportError, ValueError, KeyError) as error:
             problems = [f"the service broke off ({type(error).__name__}: {error})"]
     if problems:
@@ -79,8 +79,13 @@ def ask_canary(folder: Path, *, home: Path) -> int:
     return len(bundle.canary)
 
 
-def _problems(bundle: Bundle, http: httpx.Client) -> Iterator[str]:
-    """Ask everything; one sentence for each answer that is wrong."""
+def find_problems(bundle: Bundle, http: httpx.Client) -> Iterator[str]:
+    """Ask a service everything; one sentence for each answer that is wrong.
+
+    Args:
+        bundle: what the service should serve.
+        http: a client of it.
+    """
     for image in bundle.canary:
         content = (bundle.folder / image.file).read_bytes()
         answer = http.post("/predict", files={"image": (image.file, content)})

@@ -95,16 +95,19 @@ def _write_shard(
     return {"name": name, "rows": len(rows), "sha256": digest, "bytes": len(content)}
 
 
-def brightness_model(*, threshold: float = 105.0, sharpness: float = 0.2) -> "keras.Model":
+def brightness_model(
+    *, threshold: float = 105.0, sharpness: float = 0.2, size: int = 32
+) -> "keras.Model":
     """A model of the zoo's form that tells bright from dark by the mean level, untrained.
 
     Args:
         threshold: grey level above which an image is called bright.
         sharpness: how sure it is; negative, and it is wrong.
+        size: side of its input in pixels.
     """
     import keras
 
-    image = keras.Input((32, 32, 3), name="image")
+    image = keras.Input((size, size, 3), name="image")
     x = keras.layers.Conv2D(4, 1, activation="relu", name="features")(image)
     x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
     x = keras.layers.Dense(4, activation="relu", name="hidden")(x)
@@ -129,7 +132,9 @@ def trained_as(
         prepared.id, name, hashlib.sha256(json.dumps(weights).encode()).digest().hex()
     )
     with runs.open_run(tracking, experiment, fingerprint=identity, name=name, tags={}) as run_id:
-        log_model(tracking, run_id, model, example=np.zeros((1, 32, 32, 3), np.float32))
+        log_model(
+            tracking, run_id, model, example=np.zeros((1, *model.input_shape[1:]), np.float32)
+        )
         runs.set_tags(tracking, run_id, {runs.TRAINED: "true"})
     return Trained(
         dataset=spec.name, id=identity, candidate=name, run_id=run_id, epochs=1, seconds=1

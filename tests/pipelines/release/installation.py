@@ -22,7 +22,7 @@ from tests.pipelines.tracked import (
 )
 
 
-@dataclass
+@dataclass(frozen=True)
 class Installation:
     """A data set of its own on a shared MLflow."""
 

@@ -8,6 +8,9 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import cv2
+import httpx
+import numpy as np
 import psutil
 import pytest
 
@@ -15,11 +18,14 @@ from pipelines.errors import CanaryFailed
 from pipelines.release import canary
 from pipelines.release.bundle import (
     EXPECTED,
+    Bundle,
     file_digests,
+    load_bundle,
     read_manifest,
     stamp,
     write_manifest,
 )
+from pipelines.release.canary import find_problems
 from pipelines.settings import PROJECT
 from tests.pipelines.release.models import tiny_bundle, tiny_model
 
@@ -87,6 +93,62 @@ def test_a_bundle_that_answers_otherwise_fails_with_reasons(
         canary.ask_canary(copy, home=tmp_path)
 
     assert descendants(psutil.Process()) <= before
+
+
+GOOD_PICTURE = cv2.imencode(".png", np.zeros((4, 4, 3), np.uint8))[1].tobytes()
+
+
+def answers(bundle: Bundle, **changes: httpx.Response) -> httpx.MockTransport:
+    """A service that answers as it should, but for what is changed: ``text``, ``gradcam``,
+    ``predict``. The real one cannot be brought to misbehave so."""
+    by_content = {(bundle.folder / image.file).read_bytes(): image for image in bundle.canary}
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked = next((i for content, i in by_content.items() if content in request.content), None)
+        if request.url.path == "/gradcam":
+            return changes.get("gradcam", httpx.Response(200, content=GOOD_PICTURE))
+        if asked is None:
+            return changes.get("text", httpx.Response(415))
+        good = {
+            "model_version": bundle.manifest.model_version,
+            "class": asked.predicted,
+            "probabilities": asked.probabilities,
+        }
+        return changes.get("predict", httpx.Response(200, json=good))
+
+    return httpx.MockTransport(answer)
+
+
+UNSURE = {"clear": 0.4, "spot": 0.3, "haze": 0.3}
+MISBEHAVING: dict[str, tuple[dict[str, httpx.Response], str]] = {
+    "takes a text for an image": ({"text": httpx.Response(200)}, "text file: 200, expected 4xx"),
+    "breaks on a text": ({"text": httpx.Response(500)}, "text file: 500, expected 4xx"),
+    "breaks on an image": ({"predict": httpx.Response(500, text="oh")}, "clear-00.png: 500 oh"),
+    "draws no overlay": ({"gradcam": httpx.Response(200, content=b"x")}, "clear-00.png: 200, no"),
+    "serves another version": (
+        {
+            "predict": httpx.Response(
+                200, json={"model_version": 2, "class": "clear", "probabilities": UNSURE}
+            )
+        },
+        "answered by version 2, not 3",
+    ),
+}
+
+
+def test_a_service_that_behaves_has_no_problems(copy: Path) -> None:
+    bundle = load_bundle(copy)
+    with httpx.Client(base_url="http://service", transport=answers(bundle)) as http:
+        assert list(find_problems(bundle, http)) == []
+
+
+@pytest.mark.parametrize(("changes", "said"), MISBEHAVING.values(), ids=MISBEHAVING)
+def test_a_service_that_misbehaves_is_told_from_one_that_does_not(
+    copy: Path, changes: dict[str, httpx.Response], said: str
+) -> None:
+    bundle = load_bundle(copy)
+    with httpx.Client(base_url="http://service", transport=answers(bundle, **changes)) as http:
+        assert any(said in problem for problem in find_problems(bundle, http))
 
 
 STAY = """

@@ -1,6 +1,7 @@
 """The gate on real runs, bundles and a champion."""
 
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -127,24 +128,17 @@ def test_the_same_question_is_not_asked_twice(here: Installation, worse: Challen
 
 
 def test_test_images_the_champion_learnt_from_are_left_out_on_both_sides(
-    mlflow_server: Settings, tmp_path: Path
+    here: Installation,
 ) -> None:
-    then = images(per_class=20)
-    here = install(mlflow_server, tmp_path, "overlap", rows=then)
-    here.select(here.candidate("champion"))
-    registry.promote(here.context, here.name)
-    now = [row | {"split": _moved(row["source_path"], row["split"])} for row in then]
+    now = [row | {"split": _moved(row["source_path"], row["split"])} for row in images(20)]
     # a picture of the same patient as one the champion learnt from
-    now = [
-        r | {"group": "patient-bright-0"} if r["source_path"] == "bright/004.png" else r
-        for r in now
-    ]
-    here.prepared = prepare_small(here.context, here.spec, rows=now, identity="two")
-    challenger = here.select(here.candidate("second"))
+    next(r for r in now if r["source_path"] == "bright/004.png")["group"] = "patient-bright-0"
+    later = replace(here, prepared=prepare_small(here.context, here.spec, rows=now, identity="two"))
+    challenger = later.select(later.candidate("second"))
 
-    verdict = here.judge(challenger)
+    verdict = later.judge(challenger)
 
-    told = judgement(here, challenger)
+    told = judgement(later, challenger)
     assert verdict.passed
     assert told.images == 10
     assert told.left_out == 3  # two that moved, one of a known patient
@@ -157,52 +151,44 @@ def _moved(path: str, split: str) -> str:
 
 
 def test_a_champion_that_sees_images_its_own_way_is_asked_with_the_originals(
-    mlflow_server: Settings, tmp_path: Path
+    here: Installation,
 ) -> None:
-    here = install(mlflow_server, tmp_path, "resized")
-    here.select(here.candidate("champion"))
-    registry.promote(here.context, here.name)
-    here.spec = spec_of("resized", image={"size": 32, "resize": "pad"})
-    here.prepared = prepare_small(here.context, here.spec, identity="padded")
-    challenger = here.select(here.candidate("padded"))
+    spec = spec_of(here.name, image={"size": 64})
+    larger = replace(here, spec=spec, prepared=prepare_small(here.context, spec, identity="larger"))
+    challenger = larger.select(larger.candidate("larger", brightness_model(size=64)))
 
-    here.judge(challenger)
+    larger.judge(challenger)
 
-    told = judgement(here, challenger)
+    told = judgement(larger, challenger)
     assert told.compared_images == 8
     assert told.champion_compared["accuracy"] == 1.0
     assert told.notes == []
 
 
 def test_a_champion_of_other_classes_is_not_compared_and_that_is_said(
-    mlflow_server: Settings, tmp_path: Path
+    here: Installation,
 ) -> None:
-    here = install(mlflow_server, tmp_path, "reclassed")
-    here.select(here.candidate("champion"))
-    registry.promote(here.context, here.name)
     names = {"bright": "light", "dark": "dark"}
-    classes = [{"name": name, "title": name} for name in names.values()]
-    here.spec = spec_of("reclassed", classes=classes)
+    spec = spec_of(here.name, classes=[{"name": n, "title": n} for n in names.values()])
     rows = [row | {"label": names[row["label"]]} for row in images(20)]
-    here.prepared = prepare_small(here.context, here.spec, rows=rows, identity="renamed")
-    challenger = here.select(here.candidate("renamed"))
+    prepared = prepare_small(here.context, spec, rows=rows, identity="renamed")
+    renamed = replace(here, spec=spec, prepared=prepared)
+    challenger = renamed.select(renamed.candidate("renamed"))
 
-    verdict = here.judge(challenger)
+    verdict = renamed.judge(challenger)
 
     assert verdict.passed
-    assert judgement(here, challenger).notes == [
+    assert judgement(renamed, challenger).notes == [
         "The champion tells other classes apart (bright, dark)."
     ]
 
 
 def test_a_bundle_of_another_model_than_was_evaluated_is_refused(
-    mlflow_server: Settings, tmp_path: Path
+    here: Installation, worse: Challenger
 ) -> None:
-    here = install(mlflow_server, tmp_path, "swapped")
-    challenger = here.select(here.candidate("one", brightness_model()))
-    other = here.select(here.candidate("two", brightness_model(threshold=300)))
+    challenger = here.select(here.candidate("swapped"))
     good = registry.fetch(here.context, here.name, challenger.version)
-    bad = registry.fetch(here.context, here.name, other.version)
+    bad = registry.fetch(here.context, here.name, worse.version)
     for file in ("model.xml", "model.bin"):
         shutil.copyfile(bad / file, good / file)
     write_manifest(good, read_manifest(good).model_copy(update={"files": file_digests(good)}))

@@ -96,7 +96,7 @@ def test_what_goes_in_makes_it_another_run(
 
 
 def test_a_killed_training_goes_on_in_the_same_run(mlflow_server: Settings, tmp_path: Path) -> None:
-    spec, context = small("killed", epochs=10), tracked_context(mlflow_server, tmp_path)
+    spec, context = small("killed", epochs=6), tracked_context(mlflow_server, tmp_path)
     prepared = prepare_small(context, spec)
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
     (tmp_path / "settings.json").write_text(context.settings.model_dump_json())
@@ -114,7 +114,7 @@ def test_a_killed_training_goes_on_in_the_same_run(mlflow_server: Settings, tmp_
     assert _runs(context, spec) == [cut]
     assert tracking.client.get_run(cut).info.status == "FINISHED"
     steps = [entry.step for entry in tracking.client.get_metric_history(cut, "epoch.loss")]
-    assert sorted(steps) == list(range(1, 11))
+    assert sorted(steps) == list(range(1, 7))
 
 
 TRAIN = """
