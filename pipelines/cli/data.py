@@ -37,7 +37,7 @@ def ingest(
     The same folder again makes no new snapshot; new files make one that adds only them. Files
     that cannot be used go into quarantine, each with its reason.
     """
-    landed = loop.land(dataset, str(landing.absolute()) if landing else None)
+    landed = loop.land(dataset, str(landing.resolve()) if landing else None)
     refused = ", ".join(f"{n} {reason}" for reason, n in sorted(landed.quarantined.items()))
     done(
         f"{landed.accepted:,} of {landed.files:,} files accepted; quarantined: {refused or 'none'}"

@@ -30,7 +30,7 @@ def run(dataset: Dataset = "phantom", landing: LandingOption = None) -> None:
     import stack
 
     settings = get_settings()
-    folder = landing.absolute() if landing else loop.landing_folder(dataset)
+    folder = landing.resolve() if landing else loop.landing_folder(dataset)
     if load_spec(dataset).synthetic and not folder.exists():
         _draw(folder)
     stack.up(settings)
@@ -53,7 +53,7 @@ def retrain(
     decided is printed with every number. Ctrl-C stops the following, not the run.
     """
     wanted = loop.candidates(dataset, candidate)
-    _retrain(dataset, (landing or loop.landing_folder(dataset)).absolute(), wanted)
+    _retrain(dataset, (landing or loop.landing_folder(dataset)).resolve(), wanted)
 
 
 def _draw(folder: Path) -> None:
