@@ -18,7 +18,7 @@ java:
 
 .tools/bin/uv:
 	@echo "Getting uv …"
-	@python3 -m pip install --quiet --disable-pip-version-check --root-user-action ignore --target .tools uv \
+	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --target .tools uv \
 	  || { echo "Could not install uv with pip. Install uv (docs.astral.sh/uv) and try again."; exit 1; }
 
 .venv/.synced: pyproject.toml uv.lock | $(filter .tools/bin/uv,$(UV))
