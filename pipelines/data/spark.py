@@ -151,7 +151,9 @@ def told(session: "SparkSession", *, what: str, tasks: int) -> Iterator[None]:
 
 def _tell(session: "SparkSession", what: str, tasks: int, ended: threading.Event) -> None:
     tracker = session.sparkContext.statusTracker()
+    most = 0  # a stage that has just ended is no longer active: progress never goes back
     while not ended.wait(SECONDS_BETWEEN_LINES):
         stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
         done = [s.numCompletedTasks for s in stages if s is not None and s.numTasks == tasks]
-        logger.info("%s: %d of %d parts done", what, max(done, default=0), tasks)
+        most = max(most, *done, 0)
+        logger.info("%s: %d of %d parts done", what, most, tasks)
