@@ -36,7 +36,7 @@ class Output(BaseModel):
 
     dataset: str
     id: str
-    """Fingerprint of what went in."""
+    """Stands for what went in: a fingerprint, or (snapshots) a number in line and one."""
 
 
 OutputT = TypeVar("OutputT", bound=Output)
