@@ -38,6 +38,21 @@ def end(processes: list[psutil.Process]) -> None:
     psutil.wait_procs(processes, timeout=10)
 
 
+def is_under_way(pid: int) -> bool:
+    """Whether a process is still this file, not yet the server it is to become.
+
+    Until then its predecessor's helpers may answer on its port, and are about to be ended.
+    """
+    try:
+        process = psutil.Process(pid)
+        command, parent = process.cmdline(), process.parent()
+        forked = parent is not None and command == parent.cmdline()
+    except psutil.Error:
+        return True
+    # Empty in the midst of becoming another program.
+    return not command or forked or __file__ in command
+
+
 def main() -> None:
     """Become the command given as arguments."""
     end(left_behind(os.environ[HOME], os.environ[PART]))

@@ -4,8 +4,9 @@ import time
 from threading import Event
 
 from pipelines.errors import StackError
+from stack import launch
 from stack.part import Process, Say
-from stack.supervision import Supervisor
+from stack.supervision import ProcessInfo, Supervisor
 
 POLL_SECONDS = 0.2
 LOG_LINES = 15
@@ -29,7 +30,7 @@ def await_ready(
         starts.add(info.started)
         if not info.alive or len(starts) > MOST_STARTS:
             raise StackError(_post_mortem(process, supervisor, "starts and ends again"))
-        obstacle = process.obstacle(info.started)
+        obstacle = obstacle_of(process, info)
         if obstacle is None:
             return
         if time.monotonic() > deadline:
@@ -37,6 +38,17 @@ def await_ready(
         say(f"waiting for {process.name}: {obstacle}")
         if interrupted.wait(POLL_SECONDS):
             raise StackError(f"Interrupted while waiting for {process.name}; it goes on starting.")
+
+
+def obstacle_of(process: Process, info: ProcessInfo) -> str | None:
+    """What keeps a process from being ready; ``None`` when it is.
+
+    Asked only once it runs under its own name: what a killed predecessor left behind answers in
+    its place for a moment.
+    """
+    if info.pid is None or launch.is_under_way(info.pid):
+        return "it is about to start"
+    return process.obstacle(info.started)
 
 
 def _post_mortem(process: Process, supervisor: Supervisor, what: str) -> str:

@@ -8,6 +8,7 @@ from pipelines.ports import holder, is_free
 from pipelines.settings import Settings
 from stack.catalog import all_parts
 from stack.part import Process
+from stack.readiness import obstacle_of
 from stack.supervision import ProcessInfo, Supervisor
 
 State = Literal["ready", "starting", "stopped", "failed"]
@@ -56,5 +57,5 @@ def _judge(
         return "stopped", f"port {taken[0]} is taken by {holder(taken[0])}" if taken else None
     if info.state in ("BACKOFF", "FATAL", "EXITED", "UNKNOWN"):
         return "failed", f"see {supervisor.log(process.name)}"
-    obstacle = process.obstacle(info.started)
+    obstacle = obstacle_of(process, info)
     return ("starting", obstacle) if obstacle else ("ready", None)

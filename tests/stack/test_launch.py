@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -54,3 +55,16 @@ def test_all_parts_of_a_home_are_found_together(tmp_path: Path, start: Start) ->
     ours = {start(tmp_path, part).pid for part in ("mlflow", "service")}
     start(tmp_path / "other", "mlflow")
     assert {process.pid for process in launch.left_behind(str(tmp_path))} == ours
+
+
+def test_a_process_is_under_way_until_it_has_become_its_command(
+    tmp_path: Path, start: Start
+) -> None:
+    launching = [sys.executable, "-c", "input()", str(launch.__file__)]
+    with subprocess.Popen(launching, stdin=subprocess.PIPE, stderr=subprocess.DEVNULL) as process:
+        assert launch.is_under_way(process.pid)
+    assert launch.is_under_way(process.pid), "it has ended: nobody answers in its name"
+    become = start(tmp_path, "mlflow").pid
+    deadline = time.monotonic() + 5
+    while launch.is_under_way(become):
+        assert time.monotonic() < deadline

@@ -52,7 +52,7 @@ def await_return(settings: Settings, name: str, *, killed: int) -> None:
         if part.state == "ready" and part.pid != killed:
             return
         assert time.monotonic() < deadline, part
-        time.sleep(0.2)
+        time.sleep(0.05)
 
 
 def test_every_part_is_ready_and_its_address_answers(settings: Settings) -> None:
