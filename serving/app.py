@@ -5,6 +5,7 @@ answered with.
 """
 
 import secrets
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,7 +23,8 @@ from pipelines.errors import BadImage
 from serving.counters import count_request
 from serving.endpoints import Backend
 from serving.openapi import ENDPOINTS, document
-from serving.problems import Problem, reply_crash, reply_http, reply_problem
+from serving.problems import Problem
+from serving.refusals import reply_crash, reply_http, reply_problem
 
 WEB = Path(__file__).parent / "web"
 SWAGGER = Path(bentoml.__file__).parent / "_internal/server/static_content"
@@ -75,7 +77,7 @@ class App:
             await self.inner(scope, receive, send)
             return
         request_id = secrets.token_hex(8)
-        scope.setdefault("state", {})["request_id"] = request_id
+        scope.setdefault("state", {}).update(request_id=request_id, began=time.perf_counter())
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -2,6 +2,8 @@
 
 from prometheus_client import Counter, Histogram
 
+from serving.observed import Answered
+
 REQUESTS = Counter(
     "medloop_requests", "Requests answered, by route and outcome.", ["route", "outcome"]
 )
@@ -32,12 +34,11 @@ def count_request(route: str, outcome: str) -> None:
     REQUESTS.labels(route, outcome).inc()
 
 
-def count_prediction(
-    dataset: str, version: int | None, *, predicted: str, confidence: float
-) -> None:
+def count_answer(answered: Answered) -> None:
     """Count one classified image."""
-    PREDICTIONS.labels(dataset, version, predicted).inc()
-    CONFIDENCE.labels(dataset).observe(confidence)
+    answer = answered.prediction
+    PREDICTIONS.labels(answer.dataset, answer.model_version, answer.class_name).inc()
+    CONFIDENCE.labels(answer.dataset).observe(answer.confidence)
 
 
 def count_swap(dataset: str, version: int | None, *, outcome: str) -> None:

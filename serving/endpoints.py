@@ -1,8 +1,7 @@
 """What each route does: read the request, ask the model in a worker thread, write the answer."""
 
 import asyncio
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+import time
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -14,8 +13,9 @@ from starlette.responses import Response
 from pipelines.errors import BadImage
 from serving import replies
 from serving.champions import Champions
-from serving.counters import count_prediction
+from serving.desk import Desk
 from serving.limits import Limits
+from serving.observed import Answered, Observer
 from serving.predictor import Predictor, Reading
 from serving.problems import Problem
 from serving.schemas import (
@@ -31,7 +31,6 @@ from serving.schemas import (
 from serving.uploads import Upload, read_upload
 
 FieldsT = TypeVar("FieldsT", bound=PredictFields)
-ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
@@ -39,15 +38,17 @@ class Backend:
     """What the routes work with."""
 
     champions: Champions
-    threads: ThreadPoolExecutor
+    desk: Desk
     limits: Limits
+    observers: tuple[Observer, ...] = ()
+    """Told of every image that is answered."""
 
 
 async def predict(request: Request) -> Response:
     """Classify one image."""
     upload, fields = await _ask(request, PredictFields)
     predictor = _backend(request).champions.choose(fields.dataset)
-    reading = await _in_thread(request, lambda: predictor.read(_only(upload)))
+    reading = await _backend(request).desk.run(lambda: predictor.read(_only(upload)))
     return _json(_prediction(request, predictor, reading))
 
 
@@ -57,7 +58,7 @@ async def predict_batch(request: Request) -> Response:
     predictor = _backend(request).champions.choose(fields.dataset)
     read = partial(_read_or_refuse, predictor)
     answers = await asyncio.gather(
-        *(_in_thread(request, partial(read, image)) for image in upload.images)
+        *(_backend(request).desk.run(partial(read, image)) for image in upload.images)
     )
     results = [_batch_item(request, predictor, answer) for answer in answers]
     return _json(BatchReply(results=results, request_id=request.state.request_id))
@@ -74,7 +75,7 @@ async def gradcam(request: Request) -> Response:
         shown = reading.best if target is None else target
         return reading, shown, predictor.overlay(reading, shown, opacity=fields.opacity)
 
-    reading, shown, png = await _in_thread(request, draw)
+    reading, shown, png = await _backend(request).desk.run(draw)
     prediction = _prediction(request, predictor, reading)
     headers = replies.overlay_headers(prediction, predictor.class_names[shown])
     return Response(png, media_type="image/png", headers=headers)
@@ -92,7 +93,7 @@ async def explain(request: Request) -> Response:
         png = predictor.overlay(reading, shown, opacity=fields.opacity)
         return reading, shown, replies.data_uri(png)
 
-    reading, shown, overlay = await _in_thread(request, draw)
+    reading, shown, overlay = await _backend(request).desk.run(draw)
     prediction = _prediction(request, predictor, reading)
     return _json(replies.explanation(predictor, prediction, shown=shown, overlay=overlay))
 
@@ -152,21 +153,21 @@ def _batch_item(request: Request, predictor: Predictor, answer: Reading | BadIma
 
 
 def _prediction(request: Request, predictor: Predictor, reading: Reading) -> Prediction:
-    """The answer in words, counted."""
-    answer = replies.prediction(predictor, reading, request_id=request.state.request_id)
-    count_prediction(
-        answer.dataset,
-        answer.model_version,
-        predicted=answer.class_name,
-        confidence=answer.confidence,
+    """The answer in words; those who keep count are told."""
+    state = request.state
+    answer = replies.prediction(predictor, reading, request_id=state.request_id)
+    answered = Answered(
+        request_id=state.request_id,
+        client=getattr(state, "client", None),
+        path=request.url.path,
+        predictor=predictor,
+        reading=reading,
+        prediction=answer,
+        seconds=time.perf_counter() - state.began,
     )
+    for observe in _backend(request).observers:
+        observe(answered)
     return answer
-
-
-async def _in_thread(request: Request, work: Callable[[], ResultT]) -> ResultT:
-    """Run work that decodes or infers off the event loop (both let go of the interpreter lock)."""
-    loop = asyncio.get_running_loop()
-    return await loop.run_in_executor(_backend(request).threads, work)
 
 
 def _json(answer: Wire) -> Response:

@@ -1,5 +1,6 @@
 """One loaded bundle: bytes in, prediction and explanation out."""
 
+import hashlib
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -35,6 +36,8 @@ class Reading:
     """(h, w, k), the last feature map."""
     best: int
     """The class decided for."""
+    sha256: str
+    """Of the bytes that came."""
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,11 @@ class Predictor:
         outputs = self.runtime(batch)
         probabilities = self._calibrated(outputs["probabilities"][0], outputs["logits"][0])
         return Reading(
-            picture, probabilities, outputs["features"][0], best=self._decide(probabilities)
+            picture,
+            probabilities,
+            outputs["features"][0],
+            best=self._decide(probabilities),
+            sha256=hashlib.sha256(data).hexdigest(),
         )
 
     def overlay(self, reading: Reading, target: int, *, opacity: float) -> bytes:

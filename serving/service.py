@@ -5,7 +5,6 @@ python -m serving            (or: bentoml serve serving.service:Medloop)
 
 import logging
 import os
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from pipelines.settings import get_settings
 from pipelines.stage import default_context
 from serving.app import build_app
 from serving.champions import Champions
+from serving.counters import count_answer
+from serving.desk import Desk
 from serving.endpoints import Backend
 from serving.follower import Follower
 from serving.limits import Limits
@@ -55,7 +56,7 @@ class Medloop:
             cache=get_settings().cache,
             threads=arguments.threads,
         )
-        self._threads = ThreadPoolExecutor(arguments.threads, thread_name_prefix="inference")
+        self._desk = Desk(arguments.threads)
         self._follower: Follower | None = None
         if arguments.bundle:
             champions = Champions("pinned")
@@ -65,11 +66,11 @@ class Medloop:
             self._follower = Follower(champions, default_context(), load=load)
             self._follower.restore()
             self._follower.start()
-        routes.attach(Backend(champions, self._threads, Limits()))
+        routes.attach(Backend(champions, self._desk, Limits(), observers=(count_answer,)))
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
         """Stop following; requests in flight have ended by now."""
         if self._follower:
             self._follower.stop()
-        self._threads.shutdown(wait=True)
+        self._desk.close()

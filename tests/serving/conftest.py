@@ -1,7 +1,6 @@
 """A loaded bundle behind the service's routes, in this process."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -9,6 +8,8 @@ from starlette.testclient import TestClient
 
 from serving.app import build_app
 from serving.champions import Champions
+from serving.counters import count_answer
+from serving.desk import Desk
 from serving.endpoints import Backend
 from serving.limits import Limits
 from serving.predictor import Predictor, open_predictor
@@ -42,11 +43,15 @@ def champions() -> Champions:
 @pytest.fixture
 def client(champions: Champions) -> Iterator[TestClient]:
     """The service's routes over ``champions``, with small limits."""
-    with ThreadPoolExecutor(2) as threads:
-        limits = Limits(body_bytes=200_000, images=3, read_seconds=0.5)
-        yield TestClient(
-            build_app(Backend(champions, threads, limits)), raise_server_exceptions=False
-        )
+    desk = Desk(2)
+    backend = Backend(
+        champions,
+        desk,
+        Limits(body_bytes=200_000, images=3, read_seconds=0.5),
+        observers=(count_answer,),
+    )
+    yield TestClient(build_app(backend), raise_server_exceptions=False)
+    desk.close()
 
 
 @pytest.fixture
