@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java run test lint format stop status
+.PHONY: help setup java chromium run test lint format stop status
 
 help: ## list the commands
 	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -15,6 +15,9 @@ setup: java .venv/.synced ## install what the project needs into .venv (uv, lock
 
 java:
 	@./stack/need-java.sh
+
+chromium:
+	@./stack/need-chromium.sh
 
 .tools/bin/uv:
 	@echo "Getting uv …"
@@ -28,7 +31,7 @@ java:
 run: setup ## the whole loop: stack up, retrain, serve, ask (DATASET=…, LANDING=…)
 	@$(RUN)/medloop run $(DATASET) $(if $(LANDING),--landing "$(LANDING)")
 
-test: setup ## every test, on real parts, apart from your stack
+test: setup chromium ## every test, on real parts, apart from your stack
 	@$(RUN)/pytest
 
 lint: setup ## ruff and mypy
