@@ -6,6 +6,7 @@ stands here. Nothing else in Medloop reads the environment for its configuration
 
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -62,6 +63,9 @@ class Settings(BaseSettings):
     """The name by which executors on other machines reach the driver; ``host`` if unset."""
     champion_poll_seconds: float = Field(default=5.0, gt=0)
     """How often the service asks MLflow whether the champion has changed."""
+    service_tuning: Literal["latency", "throughput"] = "latency"
+    """What the service's threads are used for: ``latency``, all of them on one image, for the
+    soonest answer; ``throughput``, an image each, for the most answers when many ask at once."""
 
     @field_validator("home", "datasets", "jars")
     @classmethod

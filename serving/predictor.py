@@ -16,9 +16,9 @@ from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.imaging import Limits as ImageLimits
 from pipelines.imaging import decode, fit
 from pipelines.release.bundle import Bundle, load_bundle
+from pipelines.release.runtime import Goal, Runtime, RuntimeName, Tuning, open_runtime
 from serving import overlay
 from serving.problems import Problem
-from serving.runtimes import Runtime, RuntimeName, open_runtime
 
 CANARY_TOLERANCE = 1e-3
 """Largest difference of a probability from what the bundle says its canary images give."""
@@ -84,7 +84,7 @@ class Predictor:
         manifest = self.bundle.manifest
         picture = decode(data, limits=_limits(self.bundle))
         batch = fit(picture, manifest.image)[None].astype(np.float32)
-        outputs = self.runtime(batch)
+        outputs = self.runtime.run(batch)
         probabilities = self._calibrated(outputs["probabilities"][0], outputs["logits"][0])
         return Reading(
             picture,
@@ -133,15 +133,24 @@ class Predictor:
         return int((probabilities / limits).argmax())
 
 
-def open_predictor(folder: Path, runtime: RuntimeName, *, cache: Path, threads: int) -> Predictor:
+def open_predictor(
+    folder: Path, runtime: RuntimeName, *, cache: Path, threads: int, goal: Goal = "latency"
+) -> Predictor:
     """Load a bundle, verify it, and warm it with its own canary images.
+
+    Args:
+        folder: the bundle.
+        runtime: what runs the model.
+        cache: folder where compiled models are kept.
+        threads: processor threads, in all.
+        goal: what they are used for; see `Tuning`.
 
     Raises:
         BundleError: it is altered, cannot be loaded, or does not answer as it says it does.
     """
     bundle = load_bundle(folder)
     _require_thresholds(bundle)
-    model = open_runtime(bundle, runtime, cache=cache, threads=threads)
+    model = open_runtime(bundle, runtime, Tuning(goal, threads, cache))
     predictor = Predictor(bundle, model, runtime)
     warm(predictor)
     return predictor

@@ -11,6 +11,7 @@ from pathlib import Path
 import bentoml
 from pydantic import BaseModel, Field
 
+from pipelines.release.runtime import RuntimeName
 from pipelines.settings import get_settings
 from pipelines.stage import default_context
 from serving.app import build_app
@@ -21,7 +22,7 @@ from serving.endpoints import Backend
 from serving.follower import Follower
 from serving.limits import Limits
 from serving.predictor import open_predictor
-from serving.runtimes import RuntimeName
+from serving.standing import Standing
 from serving.supervised import end_with_parent
 
 
@@ -55,14 +56,16 @@ class Medloop:
             runtime=arguments.runtime,
             cache=get_settings().cache,
             threads=arguments.threads,
+            goal=get_settings().service_tuning,
         )
         self._desk = Desk(arguments.threads)
         self._follower: Follower | None = None
+        standing = Standing(get_settings().home / "service" / "workers")
         if arguments.bundle:
-            champions = Champions("pinned")
+            champions = Champions("pinned", standing=standing)
             champions.take(load(arguments.bundle))
         else:
-            champions = Champions()
+            champions = Champions(standing=standing)
             self._follower = Follower(champions, default_context(), load=load)
             self._follower.restore()
             self._follower.start()

@@ -24,7 +24,7 @@ from pipelines.imaging import decode, fit
 from pipelines.outputs import Prepared, Snapshot
 from pipelines.progress import track
 from pipelines.release.bundle import Bundle, BundleManifest, load_bundle
-from pipelines.release.runtime import OpenVinoRuntime
+from pipelines.release.runtime import Tuning, open_runtime
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, standing
 
@@ -98,7 +98,7 @@ def compare(
 
 def bundle_answers(bundle: Bundle, data: Shards) -> Probabilities:
     """(n, classes) what a bundle says about the test split of shards, in file order."""
-    runtime = OpenVinoRuntime(bundle)
+    runtime = open_runtime(bundle, "openvino", Tuning())
     answers = [runtime.run(batch)["probabilities"] for batch in images(data, "test")]
     return np.concatenate(answers)
 
@@ -133,7 +133,7 @@ def _split(context: Context, path: str) -> pd.DataFrame:
 def _answers_on_originals(
     context: Context, prepared: Prepared, bundle: Bundle, rows: pd.DataFrame
 ) -> Probabilities:
-    runtime = OpenVinoRuntime(bundle)
+    runtime = open_runtime(bundle, "openvino", Tuning())
     snapshot = standing(context, prepared.snapshot, Snapshot)
     keys = set(zip(rows["sha256"], rows["source_path"], strict=True))
     wanted = [r for r in index_of(context, snapshot) if (r["sha256"], r["source_path"]) in keys]

@@ -1,7 +1,15 @@
-"""A bundle's OpenVINO model, asked many images at a time."""
+"""What runs a bundle's model: OpenVINO, or TensorFlow as the other choice.
 
-from functools import cached_property
-from typing import TYPE_CHECKING, Any
+Both take a batch of images and give the three outputs by name. Each may be called from several
+threads at once.
+"""
+
+import logging
+import os
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,46 +20,132 @@ from pipelines.release.bundle import OUTPUTS, Bundle
 if TYPE_CHECKING:
     import keras
 
+logger = logging.getLogger(__name__)
+
+RuntimeName = Literal["openvino", "tensorflow"]
+Goal = Literal["latency", "throughput"]
 Outputs = dict[str, NDArray[np.float32]]
 
 
-class OpenVinoRuntime:
-    """Runs a bundle's model, compiled at the first call.
+def _processors() -> int:
+    return len(os.sched_getaffinity(0))
 
-    Args:
-        bundle: a verified bundle.
-    """
 
-    def __init__(self, bundle: Bundle) -> None:
-        self.bundle = bundle
+@dataclass(frozen=True)
+class Tuning:
+    """How a model uses the processor."""
 
-    @cached_property
-    def _model(self) -> Any:
-        import openvino
+    goal: Goal = "latency"
+    """``latency``: all threads work on one batch, for the soonest answer. ``throughput``: each
+    thread works on a batch of its own, for the most answers when many ask at once."""
+    threads: int = field(default_factory=_processors)
+    """Processor threads, in all."""
+    cache: Path | None = None
+    """Folder where compiled models are kept, so that the next start is quick."""
 
-        options = {"INFERENCE_PRECISION_HINT": "f32"}
-        try:
-            return openvino.Core().compile_model(self.bundle.ir, "CPU", options)
-        except RuntimeError as error:
-            first = str(error).splitlines()[0]
-            raise BundleError(
-                f"Bundle {self.bundle.folder}: OpenVINO cannot load model.xml: {first}"
-            ) from error
+
+class Runtime(Protocol):
+    """A compiled model."""
 
     def run(self, images: NDArray[np.float32]) -> Outputs:
-        """Ask the model.
+        """Run a batch.
 
         Args:
-            images: float32 (n, size, size, 3), 0 to 255.
+            images: float32 (batch, size, size, 3), 0 to 255.
 
         Returns:
-            ``probabilities`` and ``logits`` (n, classes), ``features`` (n, h, w, k).
-
-        Raises:
-            BundleError: the model cannot be loaded.
+            ``probabilities`` and ``logits`` (batch, classes), ``features`` (batch, h, w, k).
         """
-        answer = self._model(images)
-        return {name: np.array(answer[name], np.float32) for name in OUTPUTS}
+
+
+def open_runtime(bundle: Bundle, name: RuntimeName, tuning: Tuning) -> Runtime:
+    """Compile a bundle's model.
+
+    Raises:
+        BundleError: the runtime cannot load the model, or it lacks an output.
+    """
+    try:
+        if name == "tensorflow":
+            return TensorFlowRuntime(bundle, tuning)
+        return OpenVinoRuntime(bundle, tuning)
+    except BundleError:
+        raise
+    except Exception as error:
+        first = str(error).strip().splitlines()[0]
+        raise BundleError(f"Bundle {bundle.folder}: {name} cannot load it: {first}") from error
+
+
+class OpenVinoRuntime:
+    """The bundle's OpenVINO model."""
+
+    def __init__(self, bundle: Bundle, tuning: Tuning) -> None:
+        import openvino
+
+        core = openvino.Core()
+        self._model = core.compile_model(core.read_model(bundle.ir), "CPU", _options(tuning))
+        names = {name for output in self._model.outputs for name in output.get_names()}
+        for name in OUTPUTS:
+            if name not in names:
+                raise BundleError(f"Bundle {bundle.folder}: the model has no output {name!r}.")
+        self._local = threading.local()
+
+    def run(self, images: NDArray[np.float32]) -> Outputs:
+        """Run a batch; see `Runtime.run`."""
+        request = self._request()
+        request.infer({"image": images}, share_inputs=True)
+        return {name: request.get_tensor(name).data.copy() for name in OUTPUTS}
+
+    def _request(self) -> Any:
+        """This thread's own request: one cannot serve two threads."""
+        if not hasattr(self._local, "request"):
+            self._local.request = self._model.create_infer_request()
+        return self._local.request
+
+
+def _options(tuning: Tuning) -> dict[str, str]:
+    streams = tuning.threads if tuning.goal == "throughput" else 1
+    options = {
+        "PERFORMANCE_HINT": tuning.goal.upper(),
+        "INFERENCE_NUM_THREADS": str(tuning.threads),
+        "NUM_STREAMS": str(streams),
+        "INFERENCE_PRECISION_HINT": "f32",
+    }
+    if tuning.cache is not None:
+        options["CACHE_DIR"] = str(tuning.cache / "openvino")
+    return options
+
+
+class TensorFlowRuntime:
+    """The bundle's Keras model, as one compiled graph."""
+
+    def __init__(self, bundle: Bundle, tuning: Tuning) -> None:
+        import keras
+        import tensorflow as tf
+
+        limit_tensorflow(tuning)
+        model = keras.saving.load_model(bundle.keras, compile=False)
+        outputs = {name: model.get_layer(name).output for name in OUTPUTS}
+        shape = (None, *model.input_shape[1:])
+        self._graph = tf.function(
+            keras.Model(model.inputs, outputs),
+            input_signature=[tf.TensorSpec(shape, tf.float32)],
+        )
+
+    def run(self, images: NDArray[np.float32]) -> Outputs:
+        """Run a batch; see `Runtime.run`."""
+        return {name: tensor.numpy() for name, tensor in self._graph(images).items()}
+
+
+def limit_tensorflow(tuning: Tuning) -> None:
+    """Bound TensorFlow's threads; only possible before its first use in a process."""
+    import tensorflow as tf
+
+    each = 1 if tuning.goal == "throughput" else tuning.threads
+    try:
+        tf.config.threading.set_intra_op_parallelism_threads(each)
+        tf.config.threading.set_inter_op_parallelism_threads(tuning.threads)
+    except RuntimeError:
+        logger.debug("TensorFlow runs already; its threads stay as they are")
 
 
 def agreement(bundle: Bundle, model: "keras.Model", images: NDArray[np.float32]) -> float:
@@ -62,7 +156,7 @@ def agreement(bundle: Bundle, model: "keras.Model", images: NDArray[np.float32])
         model: the Keras model it should agree with.
         images: float32 (n, size, size, 3), 0 to 255.
     """
-    ours = OpenVinoRuntime(bundle).run(images)["probabilities"]
+    ours = open_runtime(bundle, "openvino", Tuning()).run(images)["probabilities"]
     return difference(ours, np.asarray(model(images, training=False)))
 
 

@@ -10,8 +10,8 @@ import pytest
 from pipelines.errors import BundleError
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.imaging import fit
+from pipelines.release.runtime import RuntimeName
 from serving.predictor import Predictor, open_predictor
-from serving.runtimes import RuntimeName
 from tests.pipelines.release.models import CLASSES, picture, tiny_bundle, tiny_model
 from tests.serving.bundles import png
 
@@ -67,6 +67,15 @@ def test_many_threads_get_the_answers_one_gets(predictor: Predictor) -> None:
         together = list(threads.map(lambda image: predictor.read(image).probabilities, images))
     for one, other in zip(alone, together, strict=True):
         assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("runtime", ["openvino", "tensorflow"])
+def test_the_tuning_changes_no_answer(folder: Path, cache: Path, runtime: RuntimeName) -> None:
+    soonest = open_predictor(folder, runtime, cache=cache, threads=2, goal="latency")
+    most = open_predictor(folder, runtime, cache=cache, threads=2, goal="throughput")
+    for seed in range(3):
+        ours, theirs = soonest.read(picture(seed)), most.read(picture(seed))
+        assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-5)
 
 
 def test_a_keras_file_that_is_none_is_refused(bundle: Path, cache: Path) -> None:

@@ -11,7 +11,7 @@ from pipelines.imaging import decode, fit
 from pipelines.release.build import Origin, Original, build_bundle
 from pipelines.release.bundle import load_bundle
 from pipelines.release.export import export_head
-from pipelines.release.runtime import OpenVinoRuntime, agreement, difference
+from pipelines.release.runtime import Tuning, agreement, difference, open_runtime
 from tests.pipelines.release.models import PREPARED, canary, tiny_model, tiny_spec
 
 
@@ -37,7 +37,7 @@ def test_no_number_is_the_largest_difference() -> None:
 
 def test_head_and_features_give_the_logits(bundle_folder: Path, images: np.ndarray) -> None:
     bundle = load_bundle(bundle_folder)
-    outputs = OpenVinoRuntime(bundle).run(images)
+    outputs = open_runtime(bundle, "openvino", Tuning()).run(images)
     (k0, b0), (k1, b1) = bundle.head
 
     hidden = np.maximum(outputs["features"].mean(axis=(1, 2)) @ k0 + b0, 0)
