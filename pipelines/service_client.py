@@ -35,13 +35,21 @@ class ServiceClient:
         return self._post("/gradcam", image, fields).content
 
     def versions(self) -> dict[str, int]:
-        """Data set → version in service.
+        """Data set → version in service, where all workers of the service agree on one.
 
         Raises:
             Unavailable: nobody answers.
         """
-        models = self._send("GET", "/model").json()["models"]
-        return {model["dataset"]: model["model_version"] for model in models}
+        workers = self._send("GET", "/model").json()["workers"]
+        first, *others = [
+            {model["dataset"]: model["model_version"] for model in worker["models"]}
+            for worker in workers
+        ]
+        return {
+            dataset: version
+            for dataset, version in first.items()
+            if all(other.get(dataset) == version for other in others)
+        }
 
     def _post(self, path: str, image: Path, fields: dict[str, str]) -> httpx.Response:
         files = {"image": (image.name, image.read_bytes())}

@@ -9,7 +9,8 @@ from serving.counters import count_swap
 from serving.predictor import Predictor
 from serving.problems import Problem
 from serving.replies import model_info
-from serving.schemas import ModelReply, Refusal
+from serving.schemas import ModelReply, Refusal, WorkerInfo, WorkerModel
+from serving.standing import Standing
 
 Registry = Literal["following", "unreachable", "failing", "not asked yet", "pinned"]
 
@@ -20,14 +21,23 @@ class Champions:
     A request takes its predictor once and keeps it, so a swap never touches what is in flight;
     the old one is freed when its last request ends. Reading takes no lock: every change puts a
     new dictionary in place of the old.
+
+    Args:
+        registry: how it stands with the registry at first.
+        standing: where the other workers of the service say what they serve; `None`: there are
+            no others.
     """
 
-    def __init__(self, registry: Registry = "not asked yet") -> None:
+    def __init__(
+        self, registry: Registry = "not asked yet", *, standing: Standing | None = None
+    ) -> None:
         self._predictors: dict[str, Predictor] = {}
         self._refused: dict[str, Refusal] = {}
         self._registry: Registry = registry
         self._detail: str | None = None
         self._changing = threading.Lock()
+        self._standing = standing
+        self._tell()
 
     def choose(self, dataset: str | None) -> Predictor:
         """The predictor that answers for a data set; the only one there is for ``None``.
@@ -60,9 +70,10 @@ class Champions:
         with self._changing:
             self._predictors = {**self._predictors, predictor.dataset: predictor}
             self._refused = _without(self._refused, predictor.dataset)
+            self._tell()
         count_swap(predictor.dataset, predictor.version, outcome="taken")
 
-    def refuse(self, dataset: str, version: int, *, reason: str) -> None:
+    def refuse(self, dataset: str, version: int | None, *, reason: str) -> None:
         """Note that a new champion was not taken over, and why; the old one goes on."""
         refusal = Refusal(dataset=dataset, model_version=version, reason=reason, at=_now())
         with self._changing:
@@ -81,7 +92,20 @@ class Champions:
             registry=self._registry,
             registry_detail=self._detail,
             pid=os.getpid(),
+            workers=self._standing.workers() if self._standing else [self._worker()],
         )
+
+    def _tell(self) -> None:
+        """Let the other workers know."""
+        if self._standing:
+            self._standing.write(self._worker())
+
+    def _worker(self) -> WorkerInfo:
+        models = [
+            WorkerModel(dataset=p.dataset, model_version=p.version, loaded_at=p.loaded_at)
+            for p in self.serving()
+        ]
+        return WorkerInfo(pid=os.getpid(), models=models)
 
 
 def _without(refused: dict[str, Refusal], dataset: str) -> dict[str, Refusal]:

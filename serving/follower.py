@@ -53,6 +53,7 @@ class Follower:
                 self._judged[dataset] = (manifest.model_version, manifest.run_id)
                 logger.info("%s: serving the last good bundle, %s", dataset, folder)
             except MedloopError as error:
+                self._champions.refuse(dataset, None, reason=f"The last good bundle: {error}")
                 logger.warning("%s: the last good bundle is not usable: %s", dataset, error)
 
     def start(self) -> None:

@@ -134,10 +134,27 @@ class Refusal(Wire):
     """A champion that was not taken over."""
 
     dataset: str
-    model_version: int
+    model_version: int | None
+    """Null if not even that can be told."""
     reason: str
     at: str
     """UTC, ISO 8601."""
+
+
+class WorkerModel(Wire):
+    """The model with which one worker answers for a data set."""
+
+    dataset: str
+    model_version: int | None
+    loaded_at: str
+    """UTC, ISO 8601."""
+
+
+class WorkerInfo(Wire):
+    """What one worker process serves."""
+
+    pid: int
+    models: list[WorkerModel]
 
 
 class ModelReply(Wire):
@@ -149,6 +166,8 @@ class ModelReply(Wire):
     registry_detail: str | None
     """What is the matter with the registry, where something is."""
     pid: int
+    workers: list[WorkerInfo]
+    """Every worker process of this service, this one among them."""
 
 
 class ErrorDetail(Wire):

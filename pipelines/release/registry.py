@@ -4,9 +4,12 @@ Aliases of the registered model say it all, and the service follows ``champion``
 which they move is such that a kill in between loses nothing.
 """
 
+import fcntl
 import logging
 import secrets
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pipelines.errors import BundleError, NotFound
@@ -16,7 +19,7 @@ from pipelines.release import report
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint
 from pipelines.tracking import versions
-from pipelines.tracking.client import open_tracking
+from pipelines.tracking.client import Tracking, open_tracking
 from pipelines.tracking.versions import Registered
 
 logger = logging.getLogger(__name__)
@@ -130,21 +133,34 @@ def fetch(context: Context, dataset: str, version: int) -> Path:
     registered = versions.named(tracking, dataset, version)
     # The run is part of the name: another MLflow server counts its versions anew.
     folder = context.settings.bundles / dataset / f"{version}-{registered.run_id[:8]}"
-    if _is_whole(folder):
-        return folder
+    with _only_one(folder.parent):
+        if not _is_whole(folder):
+            _download(tracking, registered, folder)
+    return folder
+
+
+def _download(tracking: Tracking, registered: Registered, folder: Path) -> None:
     part = folder.with_name(f".{folder.name}.{secrets.token_hex(4)}")
     try:
         local = tracking.download(registered.run_id, registered.bundle, target=part)
-        bundles.stamp(local, version)
+        bundles.stamp(local, registered.version)
         bundles.load_bundle(local)
         shutil.rmtree(folder, ignore_errors=True)
-        try:
-            local.rename(folder)
-        except OSError:  # somebody else was quicker
-            bundles.load_bundle(folder)
+        local.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
-    return folder
+
+
+@contextmanager
+def _only_one(folder: Path) -> Iterator[None]:
+    """Let the service's workers, which all want a new champion at once, fetch it one by one.
+
+    Without it, one could take away what another is opening. A killed one holds nothing.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def _is_whole(folder: Path) -> bool:

@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -168,7 +169,20 @@ def test_a_bundle_is_fetched_once_stamped_and_mended_if_it_was_spoiled(
     (folder / "head.npz").unlink()
     assert registry.fetch(here, name, version) == folder
     assert load_bundle(folder).manifest.model_version == version
-    assert [path.name for path in folder.parent.iterdir()] == [folder.name]
+    assert {path.name for path in folder.parent.iterdir()} == {folder.name, ".lock"}
+
+
+def test_a_bundle_that_several_fetch_at_once_is_never_taken_from_under_one(
+    here: Context, register: Register
+) -> None:
+    name = "crowd"
+    version = register(name)
+
+    def fetch_and_open(_: int) -> int | None:
+        return load_bundle(registry.fetch(here, name, version)).manifest.model_version
+
+    with ThreadPoolExecutor(6) as threads:
+        assert set(threads.map(fetch_and_open, range(12))) == {version}
 
 
 def test_versions_of_another_mlflow_are_not_taken_for_ours(
