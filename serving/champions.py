@@ -78,6 +78,7 @@ class Champions:
         refusal = Refusal(dataset=dataset, model_version=version, reason=reason, at=_now())
         with self._changing:
             self._refused = {**self._refused, dataset: refusal}
+            self._tell()
         count_swap(dataset, version, outcome="refused")
 
     def standing_with(self, registry: Registry, *, detail: str | None = None) -> None:
@@ -88,7 +89,7 @@ class Champions:
         """What this process serves and how it stands with the registry."""
         return ModelReply(
             models=[model_info(predictor) for predictor in self.serving()],
-            refused=[self._refused[name] for name in sorted(self._refused)],
+            refused=self._refusals(),
             registry=self._registry,
             registry_detail=self._detail,
             pid=os.getpid(),
@@ -105,7 +106,11 @@ class Champions:
             WorkerModel(dataset=p.dataset, model_version=p.version, loaded_at=p.loaded_at)
             for p in self.serving()
         ]
-        return WorkerInfo(pid=os.getpid(), models=models)
+        return WorkerInfo(pid=os.getpid(), models=models, refused=self._refusals())
+
+    def _refusals(self) -> list[Refusal]:
+        refused = self._refused
+        return [refused[name] for name in sorted(refused)]
 
 
 def _without(refused: dict[str, Refusal], dataset: str) -> dict[str, Refusal]:

@@ -155,6 +155,7 @@ class WorkerInfo(Wire):
 
     pid: int
     models: list[WorkerModel]
+    refused: list[Refusal]
 
 
 class ModelReply(Wire):

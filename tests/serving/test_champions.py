@@ -1,5 +1,7 @@
 """Which predictor answers, and how a swap looks to a request in flight."""
 
+import gc
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -22,6 +24,20 @@ def test_a_request_in_flight_keeps_the_predictor_it_began_with(
     assert champions.choose(None).version == 2
     assert in_flight.version == 1
     assert (in_flight.read(png()).probabilities == before).all()
+
+
+def test_the_old_model_is_let_go_once_its_last_request_has_ended(
+    champions: Champions, bundle: Path, cache: Path
+) -> None:
+    champions.take(open_predictor(bundle, "openvino", cache=cache, threads=1))
+    in_flight = champions.choose(None)
+    old, model = weakref.ref(in_flight), weakref.ref(in_flight.runtime)
+    champions.take(open_predictor(bundle, "openvino", cache=cache, threads=1))
+    gc.collect()
+    assert old() is in_flight
+    del in_flight
+    gc.collect()
+    assert (old(), model()) == (None, None)
 
 
 def test_a_refusal_is_reported_until_a_version_is_taken(
