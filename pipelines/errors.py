@@ -7,6 +7,7 @@ traceback; the DAG marks the task failed and retries only what can heal.
     MedloopError
     ├── SpecError             a datasets/*.yaml says something it may not
     ├── SettingsError         an environment setting is unusable
+    ├── TokenFileError        the file of API tokens cannot be read or believed
     ├── LandingError          a landing folder is missing, empty or not laid out as its spec says
     ├── BadImage              bytes that are no picture we can use; `reason` is a short code
     ├── CheckFailed           an expectation suite did not pass
@@ -34,6 +35,10 @@ class SpecError(MedloopError):
 
 class SettingsError(MedloopError):
     """An environment setting (``MEDLOOP_...``) is unusable."""
+
+
+class TokenFileError(MedloopError):
+    """The file of API tokens is missing, unreadable, or not to be believed."""
 
 
 class LandingError(MedloopError):

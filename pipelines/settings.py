@@ -4,6 +4,7 @@ What describes a *dataset* stands in ``datasets/*.yaml``; what describes an *ins
 stands here. Nothing else in Medloop reads the environment for its configuration.
 """
 
+import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
@@ -14,6 +15,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from pipelines.errors import SettingsError
 
 PROJECT = Path(__file__).resolve().parent.parent
+ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
@@ -67,10 +69,50 @@ class Settings(BaseSettings):
     """What the service's threads are used for: ``latency``, all of them on one image, for the
     soonest answer; ``throughput``, an image each, for the most answers when many ask at once."""
 
-    @field_validator("home", "datasets", "jars")
+    service_auth: Literal["auto", "on"] = "auto"
+    """When the service asks for API tokens: wherever others than this machine can reach it
+    (``auto``), or always."""
+    service_hosts: str = ""
+    """Further names, divided by commas, by which the service is called on loopback without
+    tokens (a proxy's); ``localhost`` and ``host`` are known. Others are refused: a web page
+    could have its own name lead to this machine (DNS rebinding)."""
+    service_tls_cert: Path | None = None
+    """The service's certificate, with its chain (PEM); it then speaks HTTPS."""
+    service_tls_key: Path | None = None
+    """The private key that belongs to it (PEM, without a password)."""
+    service_ca: Path | None = None
+    """Certificates our own commands trust when they ask the service; the system's if unset."""
+    service_url: str | None = None
+    """Where our own commands reach the service, if not at ``host`` and ``service_port``."""
+    service_rate: float = Field(default=100.0, gt=0)
+    """Requests a second that one token may go on asking of one worker."""
+    service_burst: int = Field(default=200, ge=1)
+    """Requests that it may ask at once, before the rate holds it."""
+    service_cors_origins: str = ""
+    """Origins, divided by commas, whose web pages may ask the service from a browser
+    (``https://viewer.example.org``); none by default."""
+    audit_megabytes: float = Field(default=50.0, gt=0)
+    """Size at which a file of the audit log is put aside and a new one begun."""
+    audit_files: int = Field(default=20, ge=2)
+    """Files of the audit log that are kept, of answers and of refusals each."""
+
+    @field_validator(
+        *("home", "datasets", "jars"), *("service_tls_cert", "service_tls_key", "service_ca")
+    )
     @classmethod
-    def _absolute(cls, path: Path) -> Path:
-        return path.expanduser().absolute()
+    def _absolute(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path else None
+
+    @field_validator("service_cors_origins")
+    @classmethod
+    def _origins(cls, text: str) -> str:
+        for origin in listed(text):
+            if not ORIGIN.fullmatch(origin):
+                raise ValueError(
+                    f"{origin!r} is no origin; write scheme, name and port as a browser does, "
+                    "such as https://viewer.example.org (no *, no path, lower case)"
+                )
+        return text
 
     @property
     def store_root(self) -> str:
@@ -95,7 +137,8 @@ class Settings(BaseSettings):
     @property
     def service(self) -> str:
         """URL of the prediction service."""
-        return f"http://{self.host}:{self.service_port}"
+        scheme = "https" if self.service_tls_cert else "http"
+        return (self.service_url or f"{scheme}://{self.host}:{self.service_port}").rstrip("/")
 
     @property
     def bundles(self) -> Path:
@@ -111,6 +154,11 @@ class Settings(BaseSettings):
     def work(self) -> Path:
         """Folder of unfinished work that a killed run resumes from."""
         return self.home / "work"
+
+
+def listed(text: str) -> tuple[str, ...]:
+    """The words of a setting that is a list divided by commas."""
+    return tuple(word.strip() for word in text.split(",") if word.strip())
 
 
 @lru_cache

@@ -38,7 +38,9 @@ def reply_problem(request: Request, error: Exception) -> Response:
         status = STATUS_OF_IMAGE_REASON.get(error.reason, 422)
         return refusal(request, status, code=error.reason, message=str(error))
     assert isinstance(error, Problem)
-    return refusal(request, error.status, code=error.code, message=str(error))
+    reply = refusal(request, error.status, code=error.code, message=str(error))
+    reply.headers.update(error.headers)
+    return reply
 
 
 def reply_http(request: Request, error: Exception) -> Response:
@@ -64,6 +66,7 @@ def reply_crash(request: Request, error: Exception) -> Response:
 def refusal(request: Request, status: int, *, code: str, message: str) -> Response:
     """An answer in the one shape all refusals have, counted by its code."""
     count_refusal(code)
+    request.state.refused = code
     body = ErrorReply(
         error=ErrorDetail(code=code, message=message), request_id=request.state.request_id
     )

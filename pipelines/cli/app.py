@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.logging import RichHandler
 
-from pipelines.cli import data, release, retrain, stack, status
+from pipelines.cli import data, release, retrain, stack, status, token
 from pipelines.cli.console import console, fail
 from pipelines.errors import MedloopError
 
@@ -26,6 +26,7 @@ app = typer.Typer(
 for part in (retrain.app, data.app, release.app, status.app):
     app.registered_commands += part.registered_commands
 app.add_typer(stack.app, name="stack")
+app.add_typer(token.app, name="token")
 
 
 @app.callback()

@@ -1,0 +1,1 @@
+"""Who may ask the service: API tokens, kept as hashes in one file of the installation."""
