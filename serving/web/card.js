@@ -1,85 +1,116 @@
 // One image and what the model says about it.
 
-const percent = (share) => `${(100 * share).toFixed(1)} %`;
+import { percent, listOf, link } from "./words.js";
+import { openPictures } from "./pictures.js";
 
-/** Make a card for a file; `onTarget` is called with the class a person wants explained. */
-export function openCard(file, { onTarget }) {
+let opened = 0;
+
+/**
+ * Make a card for a file. The card tells what a person does to it as `cancel`, `retry`,
+ * `remove` and `explain` (detail: the class) events on its element.
+ */
+export function openCard(file) {
   const element = document.getElementById("card").content.firstElementChild.cloneNode(true);
   const find = (selector) => element.querySelector(selector);
-  const addresses = [];
-  let drawn = false;
+  const tell = (type, detail) => element.dispatchEvent(new CustomEvent(type, { detail }));
+  const name = file.name || "Pasted image";
+  const pictures = openPictures(element, file);
 
-  find(".file").textContent = file.name || "pasted image";
-  find(".remove").addEventListener("click", () => {
-    addresses.forEach((address) => URL.revokeObjectURL(address));
-    const next = element.nextElementSibling ?? document.getElementById("drop");
-    element.remove();
-    next.focus();
-  });
-  find(".target").addEventListener("change", (event) => onTarget(event.target.value));
-  find(".opacity").addEventListener("input", dim);
-
-  function dim() {
-    find(".overlay").style.opacity = find(".opacity").value / 100;
+  element.id = `card-${++opened}`;
+  find(".file").textContent = name;
+  find(".file").id = `${element.id}-file`;
+  element.setAttribute("aria-labelledby", `${element.id}-file`);
+  for (const action of ["cancel", "retry", "remove"]) {
+    const button = find(`.${action}`);
+    button.setAttribute("aria-label", `${button.textContent}: ${name}`);
+    button.addEventListener("click", () => tell(action));
   }
 
-  function wait() {
-    find(".working").hidden = false;
-    find(".failure").hidden = true;
+  function enter(state) {
+    element.setAttribute("aria-busy", String(state === "working"));
+    element.dataset.state = state;
+    find(".working").hidden = find(".cancel").hidden = state !== "working";
+    find(".skeleton").hidden = state !== "working";
+    find(".failure").hidden = find(".retry").hidden = state !== "failed";
+    find(".answer").hidden = state !== "done";
+  }
+
+  function work(doing) {
+    enter("working");
+    find(".doing").textContent = doing;
   }
 
   function fail(message) {
-    find(".working").hidden = true;
-    find(".failure").hidden = false;
+    enter("failed");
     find(".failure").textContent = message;
   }
 
-  function show({ prediction, target, overlay, about }, classes) {
-    const title = (name) => classes.find((c) => c.name === name)?.title ?? name;
-    find(".working").hidden = true;
-    find(".answer").hidden = false;
+  function show(answer, classes) {
+    const { prediction } = answer;
+    enter("done");
     find(".synthetic").hidden = !prediction.synthetic;
+    showVerdict(prediction);
+    showClasses(prediction, classes);
+    find(".provenance").textContent =
+      `${prediction.dataset_title}, model version ${prediction.model_version ?? "unregistered"}` +
+      ` · request ${prediction.request_id}`;
+    showTarget(answer, classes);
+  }
+
+  function showVerdict(prediction) {
+    const { abstained = false, review } = prediction;
+    find(".eyebrow").textContent = abstained ? "Nearest class" : "Prediction";
+    find(".predicted").classList.toggle("unsure", abstained);
     find(".title").textContent = prediction.title;
     find(".percent").textContent = percent(prediction.confidence);
-    find(".bars tbody").replaceChildren(...bars(prediction.probabilities, title));
-    find(".target").replaceChildren(
-      ...Object.keys(prediction.probabilities).map((name) => new Option(title(name), name)),
-    );
-    find(".target").value = target;
-    find(".overlay").src = overlay;
-    find(".overlay").alt = `Where the model found support for ${title(target)}`;
-    find(".about").textContent = about;
-    find(".provenance").textContent =
-      `${prediction.dataset_title}, model version ${prediction.model_version}, ` +
-      `request ${prediction.request_id}`;
-    dim();
+    find(".abstention").hidden = !abstained;
+    find(".abstention ul").replaceChildren(...listOf(prediction.abstained_because));
+    find(".review").hidden = !review?.needed;
+    find(".review ul").replaceChildren(...listOf(review?.reasons));
   }
 
-  function bars(probabilities, title) {
+  function showClasses({ probabilities }, classes) {
     const sorted = Object.entries(probabilities).sort(([, a], [, b]) => b - a);
-    return sorted.map(([name, share]) => {
-      const row = document.createElement("tr");
-      const label = Object.assign(document.createElement("th"), { scope: "row" });
-      label.textContent = title(name);
-      label.style.setProperty("--share", `${100 * share}%`);
-      const number = document.createElement("td");
-      number.textContent = percent(share);
-      row.append(label, number);
-      return row;
+    find(".bars").replaceChildren(...sorted.map(([name, share]) => bar(name, share, classes)));
+  }
+
+  function bar(name, share, classes) {
+    const row = document.createElement("label");
+    const choice = Object.assign(document.createElement("input"), {
+      type: "radio", name: `${element.id}-class`, value: name,
     });
+    choice.addEventListener("change", () => tell("explain", name));
+    const title = Object.assign(document.createElement("span"), { textContent: titleOf(name, classes) });
+    const track = Object.assign(document.createElement("span"), { className: "track" });
+    track.append(document.createElement("i"));
+    track.firstChild.style.width = `${100 * share}%`;
+    const number = Object.assign(document.createElement("b"), { textContent: percent(share) });
+    row.append(choice, title, track, number);
+    return row;
   }
 
-  function showOriginal(source, asPng) {
-    if (drawn) return;
-    drawn = true;
-    const draw = (address) => {
-      addresses.push(address);
-      find(".original").src = address;
-      find(".plain").src = address;
-    };
-    find(".original").addEventListener("error", async () => draw(await asPng()), { once: true });
-    draw(URL.createObjectURL(source));
+  /** Show another class's explanation; the prediction stays. */
+  function showTarget({ target, overlay, about, sources, attention }, classes) {
+    const title = titleOf(target, classes);
+    find(`.bars input[value="${CSS.escape(target)}"]`).checked = true;
+    find(".explained").textContent = title;
+    pictures.cover(overlay, `Where the model found support for ${title}`);
+    find(".attention").hidden = !attention;
+    find(".attention").textContent = attention?.summary ?? "";
+    find(".about-title").textContent = `About: ${title}`;
+    find(".about").textContent = about;
+    find(".sources").hidden = !sources?.length;
+    find(".sources ul").replaceChildren(...(sources ?? []).map(link));
   }
 
-  return { element, wait, fail, show, showOriginal };
+  function close() {
+    pictures.close();
+    element.remove();
+  }
+
+  return { element, name, pictures, work, fail, show, showTarget, close };
+}
+
+function titleOf(name, classes) {
+  return classes.find((c) => c.name === name)?.title ?? name;
 }

@@ -1,53 +1,89 @@
-// Asks the service. Every failure becomes an Error whose message is meant for a person.
+// Asks the service. Every failure becomes a Trouble, whose message is meant for a person.
 
-const UNREACHABLE = "The service cannot be reached. This page tries again by itself.";
+const TOKEN = "medloop-token";
+const BUSY = new Set([429, 503]);
+
+/** What went wrong: `kind` is away, busy, no-model, token, cancelled or refused. */
+export class Trouble extends Error {
+  constructor(kind, message, { seconds = 0 } = {}) {
+    super(message);
+    this.kind = kind;
+    this.seconds = seconds;
+  }
+}
+
+/** The token a person entered; it lives as long as the tab. */
+export const token = {
+  get: () => sessionStorage.getItem(TOKEN),
+  set: (value) => sessionStorage.setItem(TOKEN, value),
+  forget: () => sessionStorage.removeItem(TOKEN),
+};
 
 /** A prediction with its overlay (at full opacity) and text. */
-export async function ask(file, { dataset, target }) {
-  const fields = { dataset, target, opacity: "1" };
-  return (await post("/explain", file, fields)).json();
+export async function explain(file, { dataset, target, signal }) {
+  const answer = await post("/explain", file, { dataset, target, opacity: "1" }, signal);
+  return answer.json();
 }
 
-/** The decoded image as a PNG address, for formats a browser cannot draw. */
-export async function originalOf(file, dataset) {
-  const answer = await post("/gradcam", file, { dataset, opacity: "0" });
-  return URL.createObjectURL(await answer.blob());
+/** The decoded image as a PNG, for formats a browser cannot draw. */
+export async function originalOf(file, { dataset, signal }) {
+  return (await post("/gradcam", file, { dataset, opacity: "0" }, signal)).blob();
 }
 
-/** The served data sets, each with its classes and the model's version. */
-export async function askModels() {
-  const [{ datasets }, { models }] = await Promise.all([get("/classes"), get("/model")]);
-  const version = new Map(models.map((m) => [m.dataset, m.model_version]));
-  return datasets.map((d) => ({ ...d, model_version: version.get(d.dataset) ?? "?" }));
+/** Which models answer. */
+export async function askModel() {
+  return (await send("/model")).json();
 }
 
-async function get(path) {
-  return (await send(path, {})).json();
+/** The classes of every served data set. */
+export async function askClasses() {
+  return (await (await send("/classes")).json()).datasets;
 }
 
-function post(path, file, fields) {
+async function post(path, file, fields, signal) {
   const form = new FormData();
-  form.append("image", file);
+  form.append("image", await readable(file), file.name || "image");
   for (const [name, value] of Object.entries(fields)) if (value) form.append(name, value);
-  return send(path, { method: "POST", body: form });
+  return send(path, { method: "POST", body: form, signal });
 }
 
-async function send(path, options) {
+// A folder, or a file that was moved since, would otherwise look like a service that is away.
+async function readable(file) {
+  try {
+    return new Blob([await file.arrayBuffer()], { type: file.type });
+  } catch {
+    throw new Trouble("refused", "The browser cannot read this file. Is it a folder, or was it moved?");
+  }
+}
+
+async function send(path, options = {}) {
+  const headers = token.get() ? { Authorization: `Bearer ${token.get()}` } : {};
   let answer;
   try {
-    answer = await fetch(path, options);
+    answer = await fetch(path, { ...options, headers, cache: "no-store" });
   } catch {
-    throw new Error(UNREACHABLE);
+    if (options.signal?.aborted) throw new Trouble("cancelled", "Cancelled.");
+    throw new Trouble("away", "The service cannot be reached.");
   }
-  if (!answer.ok) throw new Error(await reason(answer));
+  if (!answer.ok) throw await troubleOf(answer);
   return answer;
+}
+
+async function troubleOf(answer) {
+  const { code, message } = await reason(answer);
+  if (answer.status === 401) return new Trouble("token", message);
+  if (code === "no_champion") return new Trouble("no-model", message);
+  const seconds = Number(answer.headers.get("Retry-After"));
+  if (BUSY.has(answer.status) && seconds > 0) return new Trouble("busy", message, { seconds });
+  return new Trouble("refused", message);
 }
 
 async function reason(answer) {
   try {
     const { error, request_id: id } = await answer.json();
-    return answer.status < 500 ? error.message : `${error.message} (request ${id})`;
+    const message = answer.status < 500 ? error.message : `${error.message} (request ${id})`;
+    return { code: error.code, message };
   } catch {
-    return `The service answered with status ${answer.status}.`;
+    return { message: `The service answered with status ${answer.status}.` };
   }
 }

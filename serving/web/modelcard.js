@@ -1,0 +1,81 @@
+// The model card: what answers, what it was trained on, how well it did.
+
+import { percent } from "./words.js";
+
+const FIGURES = {
+  accuracy: "Accuracy",
+  macro_sensitivity: "Sensitivity (mean of classes)",
+  macro_specificity: "Specificity (mean of classes)",
+  macro_auroc: "Area under ROC (mean of classes)",
+  macro_auprc: "Area under precision-recall (mean of classes)",
+  macro_f1: "F1 (mean of classes)",
+};
+const FACTS = {
+  model_version: "Version",
+  candidate: "Candidate",
+  snapshot: "Trained on",
+  split: "Split",
+  image_size: "Input, pixels a side",
+  temperature: "Temperature of calibration",
+  runtime: "Runtime",
+  created_at: "Built",
+  loaded_at: "Serving since",
+  run_id: "MLflow run",
+  git_commit: "Code (git commit)",
+};
+const REGISTRY = {
+  unreachable: "The model registry cannot be reached; what was last served is served on.",
+  failing: "The model registry answers with errors; what was last served is served on.",
+  pinned: "This service was told to serve these models and follows no registry.",
+};
+
+/** Draw the card of every served model. */
+export function modelCards({ models, refused, registry }, datasets) {
+  const sections = models.map((model) => section(model, datasets.find((d) => d.dataset === model.dataset)));
+  const remarks = [REGISTRY[registry], ...refused.map(refusal)].filter(Boolean);
+  if (!models.length) remarks.unshift("No model serves yet.");
+  return [...remarks.map((text) => made("p", text, "note")), ...sections];
+}
+
+function section(model, dataset) {
+  const whole = document.createElement("section");
+  const title = `${dataset?.title ?? model.dataset}, version ${model.model_version ?? "unregistered"}`;
+  whole.append(made("h3", title));
+  if (dataset?.synthetic) {
+    whole.append(made("p", "Trained on images drawn by a program: it says nothing about real scans.", "note"));
+  }
+  if (dataset) {
+    whole.append(made("p", `Tells apart: ${dataset.classes.map((c) => c.title).join(", ")}.`));
+    whole.append(made("p", dataset.disclaimer, "hint"));
+  }
+  whole.append(made("h4", "On the test images it never saw"), figures(model.metrics));
+  whole.append(made("h4", "Where it comes from"), facts(model));
+  return whole;
+}
+
+function figures(metrics) {
+  const table = document.createElement("table");
+  for (const [name, value] of Object.entries(metrics)) {
+    const row = table.insertRow();
+    const label = made("th", FIGURES[name] ?? name.replaceAll("_", " "));
+    label.scope = "row";
+    row.append(label, made("td", percent(value), "number"));
+  }
+  return table;
+}
+
+function facts(model) {
+  const list = document.createElement("dl");
+  for (const [name, label] of Object.entries(FACTS)) {
+    if (model[name] != null) list.append(made("dt", label), made("dd", String(model[name])));
+  }
+  return list;
+}
+
+function refusal({ dataset, model_version: version, reason }) {
+  return `Version ${version} for ${dataset} was not taken over: ${reason}`;
+}
+
+function made(tag, text, className = "") {
+  return Object.assign(document.createElement(tag), { textContent: text, className });
+}

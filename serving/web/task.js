@@ -1,0 +1,90 @@
+// One image from the moment it is chosen: its card, and what is asked about it.
+
+import { openCard } from "./card.js";
+import { explain, originalOf } from "./client.js";
+import { note } from "./history.js";
+import { enqueue, insist } from "./jobs.js";
+import { service } from "./service.js";
+import { percent, say } from "./words.js";
+
+/**
+ * Make a task for a file. `begin` has it answered and never throws; `stop` ends what is asked.
+ * Overlays are kept, so that going back to a class asks nothing.
+ */
+export function openTask(file, { dataset, onBegin, onEnd, onRemove }) {
+  const card = openCard(file);
+  const explained = new Map();
+  let asking = new AbortController();
+
+  async function begin() {
+    asking = new AbortController();
+    const { signal } = asking;
+    onBegin(task);
+    card.work("Waiting for its turn …");
+    try {
+      show(await enqueue(() => ask(signal), signal));
+    } catch (trouble) {
+      fail(trouble);
+    }
+    onEnd(task);
+  }
+
+  function ask(signal) {
+    const attempt = () => {
+      card.work("Looking at the image …");
+      return explain(file, { dataset, signal });
+    };
+    return insist(attempt, { signal, onWait: card.work });
+  }
+
+  function show(answer) {
+    const { prediction, target } = answer;
+    explained.set(target, answer);
+    card.show(answer, service.classes(prediction.dataset));
+    card.pictures.showOriginal(() => originalOf(file, prediction));
+    note(card, { prediction });
+    document.getElementById("disclaimer").textContent = prediction.disclaimer;
+    say(sentence(card.name, prediction));
+  }
+
+  function fail(trouble) {
+    card.fail(trouble.message);
+    if (trouble.kind !== "cancelled") note(card, { error: trouble.message });
+  }
+
+  async function explainClass({ detail: target }) {
+    stop();
+    asking = new AbortController();
+    const { signal } = asking;
+    const [{ prediction }] = explained.values();
+    card.pictures.expect();
+    try {
+      if (!explained.has(target)) {
+        explained.set(target, await explain(file, { dataset: prediction.dataset, target, signal }));
+      }
+      if (!signal.aborted) card.showTarget(explained.get(target), service.classes(prediction.dataset));
+    } catch (trouble) {
+      if (trouble.kind !== "cancelled") card.pictures.miss(trouble.message);
+    }
+  }
+
+  function stop() {
+    asking.abort();
+  }
+
+  card.element.addEventListener("explain", explainClass);
+  card.element.addEventListener("cancel", stop);
+  card.element.addEventListener("retry", begin);
+  card.element.addEventListener("remove", () => {
+    stop();
+    onRemove(card.element);
+    card.close();
+  });
+  const task = { card, begin, stop };
+  return task;
+}
+
+function sentence(name, { title, confidence, abstained, review }) {
+  const verdict = abstained ? "no decision" : `${title}, ${percent(confidence)}`;
+  return `${name}: ${verdict}${review?.needed ? "; a person should look at this first" : ""}`;
+}

@@ -1,0 +1,31 @@
+// Small things that are said the same way everywhere.
+
+export const percent = (share) => `${(100 * share).toFixed(1)} %`;
+
+/** List items of reasons, each `{message}` or plain text. */
+export function listOf(reasons = []) {
+  return reasons.map((reason) => {
+    const item = document.createElement("li");
+    item.textContent = reason.message ?? reason;
+    return item;
+  });
+}
+
+/** A list item that names a source: text, or `{title, url}`. */
+export function link(source) {
+  const item = document.createElement("li");
+  const url = source.url ?? "";
+  if (!/^https?:\/\//.test(url)) {
+    item.textContent = source.title ?? source;
+    return item;
+  }
+  item.append(Object.assign(document.createElement("a"), {
+    href: url, textContent: source.title ?? url, target: "_blank", rel: "noopener noreferrer",
+  }));
+  return item;
+}
+
+/** Say something to who cannot see the page. */
+export function say(text) {
+  document.getElementById("said").textContent = text;
+}
