@@ -25,7 +25,7 @@ def draw(
 
     Args:
         picture: uint8 (height, width, 3), RGB, as decoded.
-        heat: float32 (h, w), 0 to 1, over the model's square input.
+        heat: float32 (size, size), 0 to 1, over the model's square input.
         image: how the picture became that square.
         opacity: 0 (the picture alone) to 1.
 
@@ -57,11 +57,9 @@ def place(
     box = (0, picture.shape[0], 0, picture.shape[1])
     top, bottom, left, right = body_box(picture) if image.crop == "body" else box
     height, width = bottom - top, right - left
-    square = np.asarray(cv2.resize(heat, (image.size, image.size)), np.float32)
-    if image.resize == "pad":
-        square = _without_padding(square, height, width)
+    seen = _without_padding(heat, height, width) if image.resize == "pad" else heat
     placed = np.zeros(picture.shape[:2], np.float32)
-    placed[top:bottom, left:right] = np.clip(cv2.resize(square, (width, height)), 0, 1)
+    placed[top:bottom, left:right] = np.clip(cv2.resize(seen, (width, height)), 0, 1)
     return placed
 
 

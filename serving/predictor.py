@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import BadImage, BundleError
+from pipelines.evaluation.cells import spread, stretched
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.imaging import Limits as ImageLimits
@@ -101,6 +102,13 @@ class Predictor:
         return overlay.draw(reading.picture, heat, image=image, opacity=opacity)
 
     def heat(self, reading: Reading, target: int) -> NDArray[np.float32]:
+        """Grad-CAM over the model's input: float32 (size, size), 0 to 1."""
+        manifest = self.bundle.manifest
+        size, activation = manifest.image.size, self.activation(reading, target)
+        cells = manifest.cells or stretched(len(activation), size)
+        return spread(activation, cells, size)
+
+    def activation(self, reading: Reading, target: int) -> NDArray[np.float32]:
         """Grad-CAM: float32 (h, w), 0 to 1, where the last feature map supports a class."""
         if self.bundle.head:
             return class_activation(reading.features, self.bundle.head, target)

@@ -11,6 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipelines.data.shards import Shards
+from pipelines.evaluation.cells import spread
+from pipelines.evaluation.geometry import cells_of
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.evaluation.head import dense_head
@@ -29,7 +31,7 @@ class Example:
     picture: NDArray[np.uint8]
     """(size, size, 3)."""
     heat: NDArray[np.float32]
-    """(h, w), 0 to 1: the support for the predicted class."""
+    """(size, size), 0 to 1: the support for the predicted class."""
 
 
 def choose(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, tuple[list[int], list[int]]]:
@@ -63,6 +65,7 @@ def explain(
 
     model = keras.saving.load_model(model_file, compile=False)
     head = dense_head(model)
+    cells = cells_of(model)
     extract = keras.Model(model.inputs[0], model.get_layer("features").output)
     examples = {}
     for position, picture in _pictures(data, set(positions)):
@@ -71,9 +74,10 @@ def explain(
         image = picture.astype(np.float32)
         if head:
             features = extract(image[None], training=False).numpy()[0]
-            heat = class_activation(features, head, target)
+            activation = class_activation(features, head, target)
         else:
-            heat = class_activation_by_gradients(model, image, target)
+            activation = class_activation_by_gradients(model, image, target)
+        heat = spread(activation, cells, len(image))
         confidence = float(row[f"probability.{row['predicted']}"])
         examples[position] = Example(row["label"], row["predicted"], confidence, picture, heat)
     return examples
@@ -109,19 +113,9 @@ def _draw_examples(cells: NDArray[np.object_], examples: list[Example], colour: 
     for number, example in enumerate(examples):
         plain: Axes = cells[2 * number]
         warm: Axes = cells[2 * number + 1]
-        size = example.picture.shape[0]
         plain.imshow(example.picture)
         warm.imshow(example.picture)
-        extent = (-0.5, size - 0.5, size - 0.5, -0.5)
-        warm.imshow(
-            example.heat,
-            cmap="turbo",
-            vmin=0,
-            vmax=1,
-            alpha=0.5,
-            extent=extent,
-            interpolation="bilinear",
-        )
+        warm.imshow(example.heat, cmap="turbo", vmin=0, vmax=1, alpha=0.5)
         said = f"{example.predicted} {example.confidence:.2f}"
         plain.set_title(said, fontsize=9, color=colour, loc="left")
 

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.evaluation.cells import Cells
+from pipelines.evaluation.geometry import cells_of
 from pipelines.imaging import decode, fit
 from pipelines.outputs import Prepared
 from pipelines.provenance import git_commit
@@ -87,7 +89,8 @@ def build_bundle(
         export_model(model, part)
         export_head(model, part)
         _write_canary(part, model, spec=spec, canary=canary)
-        write_manifest(part, _manifest(spec, origin, files=file_digests(part)))
+        manifest = _manifest(spec, origin, files=file_digests(part), cells=cells_of(model))
+        write_manifest(part, manifest)
         load_bundle(part)
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
@@ -115,7 +118,9 @@ def _write_canary(
     (folder / EXPECTED).write_text(text + "\n", encoding="utf-8")
 
 
-def _manifest(spec: DatasetSpec, origin: Origin, *, files: dict[str, str]) -> BundleManifest:
+def _manifest(
+    spec: DatasetSpec, origin: Origin, *, files: dict[str, str], cells: Cells
+) -> BundleManifest:
     return BundleManifest(
         dataset=spec.name,
         title=spec.title,
@@ -127,6 +132,7 @@ def _manifest(spec: DatasetSpec, origin: Origin, *, files: dict[str, str]) -> Bu
         ),
         image=spec.image,
         limits=spec.limits,
+        cells=cells,
         candidate=origin.candidate,
         run_id=origin.run_id,
         snapshot=origin.prepared.snapshot,

@@ -23,9 +23,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipelines.errors import BundleError
+from pipelines.evaluation.cells import Cells
 from pipelines.spec import ImageSpec, LimitsSpec
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE = (1, 2)
+"""A bundle of format 1 lacks what later fields say; each has a default that answers as before."""
 MANIFEST = "bundle.json"
 IR = "model.xml"
 IR_WEIGHTS = "model.bin"
@@ -77,6 +80,9 @@ class BundleManifest(BaseModel):
     """Class → least probability to decide for it; the largest probability decides if null."""
     temperature: float = Field(default=1.0, gt=0)
     """What the logits are divided by before softmax."""
+    cells: Cells | None = None
+    """Where the last feature map's cells stand in the model's input; null in bundles of format 1,
+    which are drawn as if they covered it evenly."""
     candidate: str
     model_version: int | None = None
     """Version of the registered model; null before registration."""
@@ -104,13 +110,7 @@ class BundleManifest(BaseModel):
 
     def sealed(self) -> "BundleManifest":
         """This manifest with the digest that belongs to it."""
-        return self.model_copy(update={"digest": self.seal()})
-
-    def seal(self) -> str:
-        """The digest this manifest should carry."""
-        content = self.model_dump(mode="json", exclude={"digest", "model_version"})
-        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(text.encode()).hexdigest()
+        return self.model_copy(update={"digest": _seal(self.model_dump(mode="json"))})
 
 
 @dataclass(frozen=True)
@@ -181,15 +181,17 @@ def read_manifest(folder: Path) -> BundleManifest:
     except ValueError as error:
         raise _broken(folder, f"{MANIFEST} is not JSON ({error})") from error
     version = content.get("format_version") if isinstance(content, dict) else None
-    if version != FORMAT_VERSION:
-        raise _broken(folder, f"format_version is {version!r}, this code reads {FORMAT_VERSION}")
+    if version not in READABLE:
+        readable = " and ".join(map(str, READABLE))
+        raise _broken(folder, f"format_version is {version!r}, this code reads {readable}")
     try:
         manifest = BundleManifest.model_validate(content)
     except ValidationError as error:
         first = error.errors()[0]
         field = ".".join(str(part) for part in first["loc"])
         raise _broken(folder, f"{MANIFEST}: {field}: {first['msg']}") from error
-    if manifest.digest != manifest.seal():
+    # over the file as it stands: fields it does not know of have no part in its seal
+    if manifest.digest != _seal(content):
         raise _broken(folder, f"{MANIFEST} was altered (its digest differs)")
     return manifest
 
@@ -216,6 +218,13 @@ def file_digest(path: Path) -> str:
     """sha256 of a file in hexadecimal."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _seal(manifest: dict[str, Any]) -> str:
+    """The digest a manifest should carry: over all of it but the digest and ``model_version``."""
+    sealed = {name: manifest[name] for name in manifest.keys() - {"digest", "model_version"}}
+    text = json.dumps(sealed, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _files(folder: Path) -> set[str]:

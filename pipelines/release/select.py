@@ -7,7 +7,7 @@ import pandas as pd
 from pipelines.data.restore import originals
 from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound
-from pipelines.evaluation import head
+from pipelines.evaluation import cells, geometry, head
 from pipelines.evaluation.record import read_predictions
 from pipelines.outputs import Challenger, Evaluated, Prepared, Snapshot
 from pipelines.release import build, bundle, export
@@ -37,7 +37,8 @@ def run(
     """
     tracking = open_tracking(context.settings)
     best = winner(evaluated, spec.selection.metric)
-    identity = fingerprint(best.id, _said(spec), code_version(bundle, build, export, head))
+    code = code_version(bundle, build, export, head, cells, geometry)
+    identity = fingerprint(best.id, _said(spec), code)
     registered = _standing(tracking, spec.name, identity)
     if registered is None:
         registered = _register(spec, context, prepared, best, identity=identity)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from openvino import opset13 as op
 from PIL import Image
 
+from pipelines.evaluation.cells import Cells
 from pipelines.imaging import decode, fit
 from pipelines.release.bundle import (
     EXPECTED,
@@ -62,6 +63,7 @@ def make_bundle(
         ),
         image=spec,
         limits=LimitsSpec(max_megapixels=max_megapixels, min_side=8),
+        cells=Cells(first=1.5, stride=4),
         candidate="tiny",
         model_version=version,
         run_id=run_id,

@@ -10,8 +10,10 @@ from PIL import Image
 from pipelines.imaging import fit
 from pipelines.spec import ImageSpec
 from serving.overlay import LONGEST_SIDE, draw, place
+from serving.predictor import Predictor
+from tests.serving.bundles import png
 
-HOT = np.ones((4, 4), np.float32)
+HOT = np.ones((32, 32), np.float32)
 
 
 @pytest.mark.parametrize("resize", ["stretch", "pad"])
@@ -32,6 +34,20 @@ def test_place_undoes_fit(resize: Any, crop: Any, height: int, width: int) -> No
     assert abs(columns.mean() - column) < 2
 
 
+def test_each_cell_is_warm_at_the_place_it_looks_at(predictor: Predictor) -> None:
+    reading = predictor.read(png(3))
+    activation = predictor.activation(reading, 1)
+    cells, size = predictor.bundle.manifest.cells, predictor.bundle.manifest.image.size
+    assert cells is not None
+    heat = predictor.heat(reading, 1)
+    assert heat.shape == (size, size)
+    # patches of 4 by 4 pixels: around the middle of each, nearly its own value
+    middle = heat.reshape(size // 4, 4, size // 4, 4)[:, 1:3, :, 1:3].mean(axis=(1, 3))
+    rows = 0.875 * activation[1:-1] + 0.0625 * (activation[:-2] + activation[2:])
+    expected = 0.875 * rows[:, 1:-1] + 0.0625 * (rows[:, :-2] + rows[:, 2:])
+    assert middle[1:-1, 1:-1] == pytest.approx(expected, abs=0.02)
+
+
 def test_nothing_is_placed_outside_what_the_model_saw() -> None:
     picture = np.zeros((100, 100, 3), np.uint8)
     picture[30:70, 30:70] = 200
@@ -42,7 +58,7 @@ def test_nothing_is_placed_outside_what_the_model_saw() -> None:
 
 def test_where_nothing_was_found_the_picture_stays() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (40, 50, 3), np.uint8)
-    cold = np.zeros((4, 4), np.float32)
+    cold = np.zeros((32, 32), np.float32)
     drawn = _pixels(draw(picture, cold, image=ImageSpec(size=32), opacity=1))
     assert np.array_equal(drawn, picture)
 

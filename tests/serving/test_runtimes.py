@@ -32,7 +32,7 @@ def test_openvino_and_tensorflow_agree(folder: Path, cache: Path) -> None:
         ours, theirs = fast.read(picture(seed)), slow.read(picture(seed))
         assert ours.probabilities == pytest.approx(theirs.probabilities, abs=1e-5)
         assert ours.features == pytest.approx(theirs.features, abs=1e-4)
-        assert fast.heat(ours, 1) == pytest.approx(slow.heat(theirs, 1), abs=1e-4)
+        assert fast.activation(ours, 1) == pytest.approx(slow.activation(theirs, 1), abs=1e-4)
 
 
 def test_the_explanation_is_what_automatic_differentiation_gives(folder: Path, cache: Path) -> None:
@@ -43,7 +43,7 @@ def test_the_explanation_is_what_automatic_differentiation_gives(folder: Path, c
         seen = fit(reading.picture, predictor.bundle.manifest.image).astype(np.float32)
         for target in range(len(CLASSES)):
             expected = class_activation_by_gradients(model, seen, target)
-            assert predictor.heat(reading, target) == pytest.approx(expected, abs=1e-4)
+            assert predictor.activation(reading, target) == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_head_of_another_form_is_explained_too(tmp_path: Path, cache: Path) -> None:

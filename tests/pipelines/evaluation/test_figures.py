@@ -106,7 +106,7 @@ def test_the_gallery_shows_every_example_beside_its_heat_map(tmp_path: Path) -> 
             predicted=str(rows.loc[i, "predicted"]),
             confidence=0.5,
             picture=rng.integers(0, 256, (32, 32, 3), np.uint8),
-            heat=rng.random((4, 4), np.float32),
+            heat=rng.random((32, 32), np.float32),
         )
         for i in (2, 6, 9, 10, 11)
     }

@@ -1,5 +1,6 @@
 """A bundle is taken whole and unaltered, or not at all."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -63,3 +64,20 @@ def test_the_manifest_says_what_the_service_tells_about_itself(bundle_folder: Pa
     assert [c.finding for c in manifest.classes] == [False, True, True]
     assert manifest.metrics == {"accuracy": 0.5}
     assert manifest.split == "tiny/splits/bb"
+
+
+def test_a_bundle_of_format_1_is_read_with_what_later_fields_default_to(copy: Path) -> None:
+    content = json.loads((copy / MANIFEST).read_text())
+    later = {"cells", "digest"}
+    old = {name: value for name, value in content.items() if name not in later}
+    old["format_version"] = 1
+    sealed = {name: value for name, value in old.items() if name != "model_version"}
+    text = json.dumps(sealed, sort_keys=True, separators=(",", ":"))
+    old["digest"] = hashlib.sha256(text.encode()).hexdigest()
+    (copy / MANIFEST).write_text(json.dumps(old))
+
+    assert load_bundle(copy).manifest.cells is None
+
+    stamp(copy, 7)
+
+    assert load_bundle(copy).manifest.model_version == 7
