@@ -207,6 +207,27 @@ class GateSpec(Section):
     """Largest difference of a probability between bundle and Keras model."""
 
 
+class AbstentionSpec(Section):
+    """When an answer is marked as one that should not be relied on (``abstained``)."""
+
+    min_confidence: Share = 0.6
+    """Least calibrated probability of the decided class."""
+    min_contrast: float = Field(default=5, ge=0, le=128)
+    """Least standard deviation of the image's shades, of 256."""
+    min_side: int = Field(default=64, ge=1)
+    """Fewest pixels of the image's shorter side."""
+    false_alarms: float = Field(default=0.01, gt=0, lt=0.5)
+    """Share of the validation images that may be taken for unlike the training images; it sets
+    the distance in feature space above which an image is."""
+
+
+class ReviewSpec(Section):
+    """When an answer asks for a person to see the case first; findings and abstentions do."""
+
+    possible_finding: Share = 0.2
+    """Least probability of all findings together, where the decided class is none."""
+
+
 class SelectionSpec(Section):
     """How the best candidate is found (always on the validation split)."""
 
@@ -231,6 +252,8 @@ class DatasetSpec(Section):
     candidates: Annotated[tuple[CandidateSpec, ...], Field(min_length=1)]
     selection: SelectionSpec = SelectionSpec()
     gate: GateSpec = GateSpec()
+    abstention: AbstentionSpec = AbstentionSpec()
+    review: ReviewSpec = ReviewSpec()
     schedule: str | None = None
     """Cron expression or preset of the retraining DAG; by hand only if null."""
     disclaimer: str = (

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import BadImage, BundleError
+from pipelines.evaluation.abstention import Case, Reason, contrast, why_abstain
+from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.cells import spread, stretched
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
@@ -37,6 +39,8 @@ class Reading:
     """(h, w, k), the last feature map."""
     best: int
     """The class decided for."""
+    doubts: tuple[Reason, ...]
+    """Why the answer should not be relied on; nothing where it may be."""
     sha256: str
     """Of the bytes that came."""
 
@@ -84,14 +88,21 @@ class Predictor:
         """
         manifest = self.bundle.manifest
         picture = decode(data, limits=_limits(self.bundle))
-        batch = fit(picture, manifest.image)[None].astype(np.float32)
-        outputs = self.runtime.run(batch)
-        probabilities = self._calibrated(outputs["probabilities"][0], outputs["logits"][0])
+        fitted = fit(picture, manifest.image)
+        outputs = self.runtime.run(fitted[None].astype(np.float32))
+        probabilities = softmax(outputs["logits"][0], manifest.temperature)
+        best = self._decide(probabilities)
+        case = Case(
+            confidence=float(probabilities[best]),
+            shorter_side=min(picture.shape[:2]),
+            contrast=contrast(fitted),
+        )
         return Reading(
             picture,
             probabilities,
             outputs["features"][0],
-            best=self._decide(probabilities),
+            best=best,
+            doubts=why_abstain(manifest.abstention, case),
             sha256=hashlib.sha256(data).hexdigest(),
         )
 
@@ -121,15 +132,6 @@ class Predictor:
         import keras
 
         return keras.saving.load_model(self.bundle.keras, compile=False)
-
-    def _calibrated(
-        self, probabilities: NDArray[np.float32], logits: NDArray[np.float32]
-    ) -> NDArray[np.float32]:
-        temperature = self.bundle.manifest.temperature
-        if temperature == 1:
-            return probabilities
-        scaled = np.exp((logits - logits.max()) / temperature)
-        return np.asarray(scaled / scaled.sum(), np.float32)
 
     def _decide(self, probabilities: NDArray[np.float32]) -> int:
         """The class that exceeds its threshold by the largest factor; the likeliest if none

@@ -1,7 +1,11 @@
 """What the model saw, in the words of the service's answers."""
 
 import base64
+from collections.abc import Iterable
 
+from pipelines.evaluation.abstention import Reason as Given
+from pipelines.evaluation.abstention import why_review
+from pipelines.release.bundle import BundleManifest
 from serving.predictor import Predictor, Reading
 from serving.schemas import (
     ClassInfo,
@@ -9,6 +13,8 @@ from serving.schemas import (
     Explanation,
     ModelInfo,
     Prediction,
+    Reason,
+    Review,
 )
 
 
@@ -26,10 +32,30 @@ def prediction(predictor: Predictor, reading: Reading, *, request_id: str) -> Pr
         finding=decided.finding,
         confidence=shares[reading.best],
         probabilities=dict(zip(predictor.class_names, shares, strict=True)),
+        abstained=bool(reading.doubts),
+        abstained_because=_told(reading.doubts),
+        review=_review(manifest, reading),
         synthetic=manifest.synthetic,
         disclaimer=manifest.disclaimer,
         request_id=request_id,
     )
+
+
+def _review(manifest: BundleManifest, reading: Reading) -> Review:
+    decided = manifest.classes[reading.best]
+    findings = [index for index, c in enumerate(manifest.classes) if c.finding]
+    reasons = why_review(
+        manifest.review,
+        decided=decided.title,
+        is_finding=decided.finding,
+        finding_probability=float(reading.probabilities[findings].sum()),
+        abstained=reading.doubts,
+    )
+    return Review(needed=bool(reasons), reasons=_told(reasons))
+
+
+def _told(reasons: Iterable[Given]) -> list[Reason]:
+    return [Reason(code=reason.code, message=reason.message) for reason in reasons]
 
 
 def explanation(

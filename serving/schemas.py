@@ -4,6 +4,8 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from pipelines.evaluation.abstention import Code
+
 Probability = Annotated[float, Field(ge=0, le=1)]
 
 
@@ -35,6 +37,21 @@ class OverlayFields(PredictFields):
     """How strongly the colours cover the image."""
 
 
+class Reason(Wire):
+    """One reason for what an answer says of itself."""
+
+    code: Code
+    message: str
+
+
+class Review(Wire):
+    """Whether a person should see the case before anything is done about it."""
+
+    needed: bool
+    reasons: list[Reason]
+    """A finding (or one that is not excluded), and whatever the model abstained for."""
+
+
 class Prediction(Wire):
     """What one model says about one image."""
 
@@ -48,7 +65,13 @@ class Prediction(Wire):
     finding: bool
     """Whether this class is a finding (not the healthy or unremarkable one)."""
     confidence: Probability
+    """Of the class, calibrated: of all answers of 0.8, about 80 % are right."""
     probabilities: dict[str, Probability]
+    abstained: bool
+    """Whether the answer should not be relied on: the model is not sure, the image shows too
+    little, or it is unlike those the model learnt from."""
+    abstained_because: list[Reason]
+    review: Review
     synthetic: bool
     """Whether the model was trained on images drawn by a program."""
     disclaimer: str

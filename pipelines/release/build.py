@@ -132,6 +132,8 @@ def _manifest(
         ),
         image=spec.image,
         limits=spec.limits,
+        abstention=spec.abstention,
+        review=spec.review,
         cells=cells,
         candidate=origin.candidate,
         run_id=origin.run_id,

@@ -24,11 +24,11 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipelines.errors import BundleError
 from pipelines.evaluation.cells import Cells
-from pipelines.spec import ImageSpec, LimitsSpec
+from pipelines.spec import AbstentionSpec, ImageSpec, LimitsSpec, ReviewSpec
 
 FORMAT_VERSION = 2
 READABLE = (1, 2)
-"""A bundle of format 1 lacks what later fields say; each has a default that answers as before."""
+"""A bundle of format 1 lacks what later fields say; each has a default that stands in for it."""
 MANIFEST = "bundle.json"
 IR = "model.xml"
 IR_WEIGHTS = "model.bin"
@@ -80,6 +80,10 @@ class BundleManifest(BaseModel):
     """Class → least probability to decide for it; the largest probability decides if null."""
     temperature: float = Field(default=1.0, gt=0)
     """What the logits are divided by before softmax."""
+    abstention: AbstentionSpec = AbstentionSpec()
+    """When an answer is marked as one that should not be relied on."""
+    review: ReviewSpec = ReviewSpec()
+    """When a person should see the case first."""
     cells: Cells | None = None
     """Where the last feature map's cells stand in the model's input; null in bundles of format 1,
     which are drawn as if they covered it evenly."""

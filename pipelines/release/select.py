@@ -70,8 +70,9 @@ def winner(evaluated: list[Evaluated], metric: Metric) -> Evaluated:
 def _said(spec: DatasetSpec) -> list[object]:
     """What a bundle says that stands in the spec."""
     classes = [c.model_dump(mode="json") for c in spec.classes]
-    limits, image = spec.limits.model_dump(), spec.image.model_dump()
-    return [spec.title, spec.synthetic, spec.disclaimer, classes, limits, image]
+    sections = (spec.limits, spec.image, spec.abstention, spec.review)
+    said = [section.model_dump() for section in sections]
+    return [spec.title, spec.synthetic, spec.disclaimer, classes, *said]
 
 
 def _standing(tracking: Tracking, dataset: str, identity: str) -> Registered | None:
