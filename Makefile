@@ -8,7 +8,7 @@ RUN := .venv/bin
 .PHONY: help setup java chromium run test lint format stop status
 
 help: ## list the commands
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
 	@echo "  Settings: DATASET=$(DATASET) LANDING=path/to/images (default: the data set's own folder)"
 
 setup: java .venv/.synced ## install what the project needs into .venv (uv, locked)
@@ -48,3 +48,6 @@ stop: ## stop the stack; nothing is lost
 
 status: setup ## what runs, which champions serve, where to look
 	@$(RUN)/medloop status
+
+prove-swap: setup ## champions change 20 times under load: no request fails, none is mixed up
+	@$(RUN)/python -m benchmarks.prove_swap
