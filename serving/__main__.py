@@ -10,9 +10,8 @@ from pipelines.errors import MedloopError, StackError
 from pipelines.ports import holder, is_free
 from pipelines.settings import PROJECT, Settings, get_settings
 from pipelines.stage import default_context
+from serving.exposure import Auth, Certificate, auth_for, certificate_of
 from serving.predictor import open_predictor
-
-LOOPBACK = ("127.0.0.1", "::1")
 
 
 def main() -> None:
@@ -31,11 +30,14 @@ def run(options: argparse.Namespace) -> None:
     again and again.
 
     Raises:
-        SettingsError: the installation's settings are unusable.
+        SettingsError: the installation's settings are unusable, or others could reach the
+            service and there is no API token.
         BundleError: the pinned bundle is none, or does not answer as it says.
         StackError: the port is taken; the message names who holds it.
     """
     settings = default_context().settings
+    auth = auth_for(options.host, settings)
+    certificate = certificate_of(settings)
     require_free(options.host, options.port)
     if options.bundle:
         open_predictor(
@@ -47,7 +49,7 @@ def run(options: argparse.Namespace) -> None:
     os.environ["BENTOML_DO_NOT_TRACK"] = "true"
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     try:
-        _serve(options)
+        _serve(options, auth, certificate)
     finally:
         shutil.rmtree(state, ignore_errors=True)
 
@@ -61,10 +63,11 @@ def require_free(host: str, port: int) -> None:
         )
 
 
-def _serve(options: argparse.Namespace) -> None:
+def _serve(options: argparse.Namespace, auth: Auth, certificate: Certificate | None) -> None:
     import bentoml
 
     arguments = {name: getattr(options, name) for name in ("runtime", "workers", "threads")}
+    arguments["auth"] = auth
     if options.bundle:
         arguments["bundle"] = str(options.bundle.absolute())
     bentoml.serve(
@@ -74,6 +77,8 @@ def _serve(options: argparse.Namespace) -> None:
         port=options.port,
         blocking=True,
         args=arguments,
+        ssl_certfile=str(certificate.cert) if certificate else None,
+        ssl_keyfile=str(certificate.key) if certificate else None,
     )
 
 

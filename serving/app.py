@@ -4,8 +4,6 @@ Plain routes rather than BentoML APIs: half the overhead, and full say over what
 answered with.
 """
 
-import secrets
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipelines.errors import BadImage
 from serving.counters import count_request
 from serving.endpoints import Backend
+from serving.marks import mark
 from serving.openapi import ENDPOINTS, document
 from serving.problems import Problem
 from serving.refusals import reply_crash, reply_http, reply_problem
@@ -64,7 +63,7 @@ def build_app(backend: Backend | None = None) -> "App":
 
 @dataclass(frozen=True)
 class App:
-    """The application; gives each request an id, and counts it by route and outcome."""
+    """The application; counts each request by route and outcome."""
 
     inner: Starlette
 
@@ -76,14 +75,12 @@ class App:
         if scope["type"] != "http":
             await self.inner(scope, receive, send)
             return
-        request_id = secrets.token_hex(8)
-        scope.setdefault("state", {}).update(request_id=request_id, began=time.perf_counter())
+        request_id = mark(scope)
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                headers["X-Content-Type-Options"] = "nosniff"
                 outcome = "ok" if message["status"] < 400 else "refused"
                 count_request(_known_path(scope["path"]), outcome)
             await send(message)

@@ -1,6 +1,6 @@
 """What the service counts for Prometheus, beside BentoML's own figures, at ``/metrics``."""
 
-from prometheus_client import Counter, Histogram
+from prometheus_client import Counter, Gauge, Histogram
 
 from serving.observed import Answered
 
@@ -19,9 +19,15 @@ CONFIDENCE = Histogram(
     ["dataset"],
     buckets=(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
 )
+WAITING = Gauge(
+    "medloop_waiting_images",
+    "Images that wait for a thread, in all workers.",
+    multiprocess_mode="livesum",
+)
 SWAPS = Counter(
     "medloop_swaps", "Champions taken over or refused.", ["dataset", "model_version", "outcome"]
 )
+AUDIT_LOST = Counter("medloop_audit_lost", "Lines of the audit log that could not be written.")
 
 
 def count_refusal(code: str) -> None:
@@ -39,6 +45,11 @@ def count_answer(answered: Answered) -> None:
     answer = answered.prediction
     PREDICTIONS.labels(answer.dataset, answer.model_version, answer.class_name).inc()
     CONFIDENCE.labels(answer.dataset).observe(answer.confidence)
+
+
+def count_audit_lost(lines: int) -> None:
+    """Count lines of the audit log that are lost."""
+    AUDIT_LOST.inc(lines)
 
 
 def count_swap(dataset: str, version: int | None, *, outcome: str) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import TypeVar
@@ -31,6 +32,7 @@ from serving.schemas import (
 from serving.uploads import Upload, read_upload
 
 FieldsT = TypeVar("FieldsT", bound=PredictFields)
+ResultT = TypeVar("ResultT")
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ async def predict(request: Request) -> Response:
     """Classify one image."""
     upload, fields = await _ask(request, PredictFields)
     predictor = _backend(request).champions.choose(fields.dataset)
-    reading = await _backend(request).desk.run(lambda: predictor.read(_only(upload)))
+    reading = await _work(request, lambda: predictor.read(_only(upload)))
     return _json(_prediction(request, predictor, reading))
 
 
@@ -58,7 +60,7 @@ async def predict_batch(request: Request) -> Response:
     predictor = _backend(request).champions.choose(fields.dataset)
     read = partial(_read_or_refuse, predictor)
     answers = await asyncio.gather(
-        *(_backend(request).desk.run(partial(read, image)) for image in upload.images)
+        *(_work(request, partial(read, image)) for image in upload.images)
     )
     results = [_batch_item(request, predictor, answer) for answer in answers]
     return _json(BatchReply(results=results, request_id=request.state.request_id))
@@ -75,7 +77,7 @@ async def gradcam(request: Request) -> Response:
         shown = reading.best if target is None else target
         return reading, shown, predictor.overlay(reading, shown, opacity=fields.opacity)
 
-    reading, shown, png = await _backend(request).desk.run(draw)
+    reading, shown, png = await _work(request, draw)
     prediction = _prediction(request, predictor, reading)
     headers = replies.overlay_headers(prediction, predictor.class_names[shown])
     return Response(png, media_type="image/png", headers=headers)
@@ -93,7 +95,7 @@ async def explain(request: Request) -> Response:
         png = predictor.overlay(reading, shown, opacity=fields.opacity)
         return reading, shown, replies.data_uri(png)
 
-    reading, shown, overlay = await _backend(request).desk.run(draw)
+    reading, shown, overlay = await _work(request, draw)
     prediction = _prediction(request, predictor, reading)
     return _json(replies.explanation(predictor, prediction, shown=shown, overlay=overlay))
 
@@ -114,9 +116,17 @@ def _backend(request: Request) -> Backend:
     return backend
 
 
+async def _work(request: Request, work: Callable[[], ResultT]) -> ResultT:
+    """Do work in a thread, unless the client goes away while it waits for one."""
+    return await _backend(request).desk.run(work, is_abandoned=request.is_disconnected)
+
+
 async def _ask(request: Request, model: type[FieldsT]) -> tuple[Upload, FieldsT]:
     """The images and the checked fields of a request."""
-    upload = await read_upload(request, _backend(request).limits)
+    backend = _backend(request)
+    backend.desk.require_room()  # at once, whatever is still to come
+    upload = await read_upload(request, backend.limits)
+    backend.desk.require_room()
     try:
         return upload, model.model_validate(upload.fields)
     except ValidationError as error:
@@ -148,6 +158,10 @@ def _read_or_refuse(predictor: Predictor, image: bytes) -> Reading | BadImage:
 
 def _batch_item(request: Request, predictor: Predictor, answer: Reading | BadImage) -> BatchItem:
     if isinstance(answer, BadImage):
+        request.state.refused_images = (
+            *getattr(request.state, "refused_images", ()),
+            answer.reason,
+        )
         return BatchItem(error=ImageError(code=answer.reason, message=str(answer)))
     return BatchItem(prediction=_prediction(request, predictor, answer))
 
@@ -159,6 +173,7 @@ def _prediction(request: Request, predictor: Predictor, reading: Reading) -> Pre
     answered = Answered(
         request_id=state.request_id,
         client=getattr(state, "client", None),
+        address=request.client.host if request.client else None,
         path=request.url.path,
         predictor=predictor,
         reading=reading,

@@ -14,6 +14,8 @@ class Answered:
     request_id: str
     client: str | None
     """Name of the token it was asked with; ``None`` where none is needed."""
+    address: str | None
+    """The client's, as far as a proxy tells."""
     path: str
     predictor: Predictor
     reading: Reading

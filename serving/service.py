@@ -19,7 +19,9 @@ from serving.champions import Champions
 from serving.counters import count_answer
 from serving.desk import Desk
 from serving.endpoints import Backend
+from serving.exposure import Auth
 from serving.follower import Follower
+from serving.gate import gated, guard_of
 from serving.limits import Limits
 from serving.predictor import open_predictor
 from serving.standing import Standing
@@ -35,10 +37,13 @@ class Arguments(BaseModel):
     workers: int = Field(default=1, ge=1)
     threads: int = Field(default=os.cpu_count() or 1, ge=1)
     """Processor threads of one inference, and how many images are worked on at once."""
+    auth: Auth = "tokens"
+    """Closed unless whoever starts it has seen that only this machine reaches it."""
 
 
 arguments = bentoml.use_arguments(Arguments)
 routes = build_app()
+guard = guard_of(get_settings(), tokens=arguments.auth == "tokens")
 
 
 @bentoml.service(name="medloop", workers=arguments.workers, traffic={"timeout": 120})
@@ -51,6 +56,7 @@ class Medloop:
         # says every retry while MLflow is away; the follower says it once
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         end_with_parent()
+        guard.audit.start()
         load = partial(
             open_predictor,
             runtime=arguments.runtime,
@@ -58,7 +64,7 @@ class Medloop:
             threads=arguments.threads,
             goal=get_settings().service_tuning,
         )
-        self._desk = Desk(arguments.threads)
+        self._desk = Desk(arguments.threads, wait_seconds=get_settings().service_wait_seconds)
         self._follower: Follower | None = None
         standing = Standing(get_settings().home / "service" / "workers")
         if arguments.bundle:
@@ -69,7 +75,11 @@ class Medloop:
             self._follower = Follower(champions, default_context(), load=load)
             self._follower.restore()
             self._follower.start()
-        routes.attach(Backend(champions, self._desk, Limits(), observers=(count_answer,)))
+        routes.attach(
+            Backend(
+                champions, self._desk, Limits(), observers=(count_answer, guard.audit.note_answer)
+            )
+        )
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
     def close(self) -> None:
@@ -77,3 +87,7 @@ class Medloop:
         if self._follower:
             self._follower.stop()
         self._desk.close()
+        guard.audit.stop()
+
+
+Medloop.add_asgi_middleware(gated, guard=guard)  # type: ignore[attr-defined]

@@ -1,0 +1,110 @@
+"""What a line of the audit log says, where the lines stand, and how one is found again.
+
+``$MEDLOOP_HOME/service/audit/answers.jsonl`` has a line for each image that was answered,
+``refusals.jsonl`` one for each that was not; older lines stand in ``.1``, ``.2`` and so on. They
+are apart so that no flood of refused requests can push answers out.
+"""
+
+import mmap
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
+
+from pipelines.settings import Settings
+
+ANSWERS = "answers.jsonl"
+REFUSALS = "refusals.jsonl"
+
+
+class _Entry(BaseModel):
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=()
+    )
+
+    time: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    """When it was answered."""
+    request_id: str
+    token: str | None
+    """Name of the token; null where none was asked for, or none was good."""
+    address: str | None
+    """The client's, as far as a proxy tells."""
+    path: str
+    milliseconds: float
+    """From the request's first byte to the answer."""
+
+
+class AnsweredEntry(_Entry):
+    """One image that was answered. No pixels, no file name, nothing of whose image it is."""
+
+    dataset: str
+    model_version: int | None
+    run_id: str
+    """The MLflow run of the model: versions are counted anew by another MLflow server."""
+    bundle: str
+    """Digest of the inference bundle."""
+    sha256: str
+    """Of the bytes that came: whoever has the image can show that it was this one."""
+    class_name: str = Field(alias="class")
+    confidence: float
+    abstained: bool | None = None
+
+
+class RefusedEntry(_Entry):
+    """One request, or one image of a batch, that was refused."""
+
+    status: int
+    code: str
+
+
+EntryT = TypeVar("EntryT", bound=_Entry)
+
+
+def audit_folder(settings: Settings) -> Path:
+    """Where the audit log of an installation stands."""
+    return settings.home / "service" / "audit"
+
+
+def find_answers(folder: Path, request_id: str) -> list[AnsweredEntry]:
+    """The answers to one request, an image each; the newest file is looked at first."""
+    lines = _lines_with(folder, ANSWERS, request_id)
+    return [e for e in _parsed(AnsweredEntry, lines) if e.request_id == request_id]
+
+
+def find_refusals(folder: Path, request_id: str) -> list[RefusedEntry]:
+    """Why one request, or images of it, were refused."""
+    lines = _lines_with(folder, REFUSALS, request_id)
+    return [e for e in _parsed(RefusedEntry, lines) if e.request_id == request_id]
+
+
+def files_of(folder: Path, name: str) -> list[Path]:
+    """The files of a log that stand, the newest first."""
+    numbered = [p for p in folder.glob(f"{name}.*") if p.suffix[1:].isdecimal()]
+    numbered.sort(key=lambda path: int(path.suffix[1:]))
+    current = folder / name
+    return [current, *numbered] if current.exists() else numbered
+
+
+def _parsed(kind: type[EntryT], lines: Iterator[bytes]) -> Iterator[EntryT]:
+    for line in lines:
+        try:
+            yield kind.model_validate_json(line)
+        except ValidationError:  # cut short by a full disk
+            continue
+
+
+def _lines_with(folder: Path, name: str, text: str) -> Iterator[bytes]:
+    """Lines in which a text occurs; whole files are searched at the speed of memory."""
+    wanted = text.encode()
+    for path in files_of(folder, name):
+        if path.stat().st_size == 0:
+            continue
+        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as log:
+            at = log.find(wanted)
+            while at >= 0:
+                begins, ends = log.rfind(b"\n", 0, at) + 1, log.find(b"\n", at)
+                ends = len(log) if ends < 0 else ends
+                yield log[begins:ends]
+                at = log.find(wanted, ends)

@@ -1,0 +1,97 @@
+"""Whom the service will be reachable for, judged before it listens: tokens, and TLS."""
+
+import logging
+import socket
+import ssl
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+from pipelines.access.own import is_own, own_token
+from pipelines.access.store import read_tokens, token_file
+from pipelines.errors import SettingsError
+from pipelines.settings import Settings
+from serving.neighbours import is_loopback
+
+logger = logging.getLogger(__name__)
+
+Auth = Literal["tokens", "loopback"]
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """Files of a TLS certificate and its key (PEM)."""
+
+    cert: Path
+    key: Path
+
+
+def auth_for(host: str, settings: Settings) -> Auth:
+    """Whether tokens are asked for at an address: always, beyond loopback.
+
+    Raises:
+        SettingsError: they would be, and there is none.
+        TokenFileError: the file of tokens cannot be read.
+    """
+    alone = _only_this_machine(host)
+    if alone and settings.service_auth == "auto":
+        return "loopback"
+    own_token(settings)
+    now = datetime.now(UTC)
+    tokens = read_tokens(token_file(settings))
+    if any(token.state(now) == "active" and not is_own(token) for token in tokens):
+        return "tokens"
+    if not alone:
+        raise SettingsError(
+            f"At {host} others than this machine can reach the service, and there is no API token. "
+            "Make one (medloop token new NAME --role predict) and start it again, or listen on "
+            "127.0.0.1."
+        )
+    logger.warning("No API token opens this service: medloop token new NAME")
+    return "tokens"
+
+
+def certificate_of(settings: Settings) -> Certificate | None:
+    """The certificate the service shows; ``None`` if it speaks plain HTTP.
+
+    Raises:
+        SettingsError: a file is missing, unreadable or does not belong to the other, or the
+            certificate has expired.
+    """
+    cert, key = settings.service_tls_cert, settings.service_tls_key
+    if cert is None and key is None:
+        return None
+    if cert is None or key is None:
+        missing = "MEDLOOP_SERVICE_TLS_CERT" if cert is None else "MEDLOOP_SERVICE_TLS_KEY"
+        raise SettingsError(f"TLS needs a certificate and its key; {missing} is not set.")
+    for name, path in (("CERT", cert), ("KEY", key)):
+        if not path.is_file():
+            raise SettingsError(f"MEDLOOP_SERVICE_TLS_{name}={path}: there is no such file.")
+    _require_pair(cert, key)
+    return Certificate(cert, key)
+
+
+def _require_pair(cert: Path, key: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    try:
+        # a password would be asked for on a terminal that is not there
+        context.load_cert_chain(cert, key, password=_no_password)
+    except (ssl.SSLError, OSError, ValueError) as error:
+        raise SettingsError(
+            f"MEDLOOP_SERVICE_TLS_CERT={cert} and MEDLOOP_SERVICE_TLS_KEY={key} cannot be used "
+            f"({error}); expected PEM files that belong together, the key without a password."
+        ) from error
+
+
+def _no_password() -> str:
+    raise ValueError("the key has a password")
+
+
+def _only_this_machine(host: str) -> bool:
+    """Whether only this machine reaches what listens at a host name or address."""
+    try:
+        found = socket.getaddrinfo(host, None)
+    except OSError as error:
+        raise SettingsError(f"--host {host!r} is no address of this machine ({error}).") from error
+    return all(is_loopback(str(address[0])) for *_, address in found)

@@ -1,0 +1,102 @@
+"""Whose token came with a request, by the installation's file of tokens as it stands now."""
+
+import logging
+import os
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pipelines.access.store import read_tokens
+from pipelines.access.tokens import Token, parse
+from pipelines.errors import TokenFileError
+from serving.problems import Problem
+
+logger = logging.getLogger(__name__)
+
+LOOK_SECONDS = 1.0
+"""The file is looked at no more often than this."""
+REALM = 'Bearer realm="medloop"'
+HOW = "Send the header 'Authorization: Bearer TOKEN'"
+
+
+class Keyring:
+    """Knows tokens again; follows the file within a second, in every worker by itself.
+
+    A file that is gone or broken lets nobody in until it is mended: what was read before no
+    longer counts, since the change may have been a revocation.
+
+    Args:
+        path: the file of tokens.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._tokens: dict[str, Token] = {}
+        self._trouble: str | None = "not read yet"
+        self._seen: tuple[int, ...] | None = None
+        self._next_look = 0.0
+        self._looking = threading.Lock()
+
+    def holder(self, authorization: str | None) -> Token:
+        """The token that a request shows.
+
+        Args:
+            authorization: its ``Authorization`` header.
+
+        Raises:
+            Problem: none came, or it opens nothing (401); the file cannot be read (503).
+        """
+        if not authorization:
+            raise _closed("token_needed", f"This service asks for an API token. {HOW}.")
+        scheme, _, text = authorization.partition(" ")
+        presented = parse(text.strip()) if scheme.lower() == "bearer" else None
+        if presented is None:
+            raise _closed("token_malformed", f"That is no API token of this service. {HOW}.")
+        self._look()
+        if self._trouble:
+            message = "Tokens cannot be checked now; the service's log says why. Nobody is let in."
+            raise Problem(503, "tokens_unreadable", message)
+        token = self._tokens.get(presented.id)
+        if token is None or not token.has_secret(presented.secret):
+            raise _closed("token_unknown", "There is no such token (any more).")
+        state = token.state(datetime.now(UTC))
+        if state != "active":
+            message = f"This token is {state}. Ask for a new one (medloop token new)."
+            raise _closed(f"token_{state}", message)
+        return token
+
+    def _look(self) -> None:
+        """Read the file anew if it has changed."""
+        with self._looking:
+            if time.monotonic() < self._next_look:
+                return
+            self._next_look = time.monotonic() + LOOK_SECONDS
+            seen = _signature(self._path)
+            if seen is not None and seen == self._seen:
+                return
+            self._seen = seen
+            self._read()
+
+    def _read(self) -> None:
+        try:
+            self._tokens = {token.id: token for token in read_tokens(self._path)}
+            self._trouble = None
+        except TokenFileError as error:
+            if str(error) != self._trouble:
+                logger.error("Nobody is let in: %s", error)
+            self._tokens, self._trouble = {}, str(error)
+
+
+def _signature(path: Path) -> tuple[int, ...] | None:
+    try:
+        found = os.stat(path)  # noqa: PTH116 (once a second on the event loop)
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_ctime_ns, found.st_size, found.st_ino, found.st_mode
+
+
+def _closed(code: str, message: str) -> Problem:
+    """A 401 as RFC 6750, section 3 has it."""
+    challenge = REALM if code == "token_needed" else f'{REALM}, error="invalid_token"'
+    return Problem(401, code, message, headers={"WWW-Authenticate": challenge})
