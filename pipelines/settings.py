@@ -63,6 +63,9 @@ class Settings(BaseSettings):
     spark_driver_memory: str = "2g"
     spark_driver_host: str | None = None
     """The name by which executors on other machines reach the driver; ``host`` if unset."""
+    service_wait_seconds: float = Field(default=1.0, gt=0)
+    """How long an image may be expected to wait for a thread; beyond that, the service answers
+    503 with Retry-After."""
     champion_poll_seconds: float = Field(default=5.0, gt=0)
     """How often the service asks MLflow whether the champion has changed."""
     service_tuning: Literal["latency", "throughput"] = "latency"

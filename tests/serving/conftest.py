@@ -50,7 +50,8 @@ def client(champions: Champions) -> Iterator[TestClient]:
         Limits(body_bytes=200_000, images=3, read_seconds=0.5),
         observers=(count_answer,),
     )
-    yield TestClient(build_app(backend), raise_server_exceptions=False)
+    with TestClient(build_app(backend), raise_server_exceptions=False) as client:
+        yield client
     desk.close()
 
 

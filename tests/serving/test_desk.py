@@ -1,0 +1,163 @@
+"""What waits, what is refused, and what is dropped."""
+
+import asyncio
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+import pytest
+
+from serving.desk import FIRST_GUESS, Desk
+from serving.problems import Problem
+
+
+def test_no_more_is_done_at_once_than_there_are_threads() -> None:
+    at_work, most = 0, 0
+    lock = threading.Lock()
+
+    def work() -> None:
+        nonlocal at_work, most
+        with lock:
+            at_work += 1
+            most = max(most, at_work)
+        time.sleep(0.01)
+        with lock:
+            at_work -= 1
+
+    async def scene(desk: Desk) -> None:
+        await asyncio.gather(*(desk.run(work) for _ in range(12)))
+
+    _play(scene, threads=3)
+    assert most == 3
+
+
+def test_work_is_done_in_the_order_it_came_and_gives_what_it_returns() -> None:
+    done: list[int] = []
+
+    def work(number: int) -> int:
+        done.append(number)
+        return number * 2
+
+    async def scene(desk: Desk) -> None:
+        doubled = await asyncio.gather(*(desk.run(partial(work, n)) for n in range(20)))
+        assert doubled == [n * 2 for n in range(20)]
+
+    _play(scene)
+    assert done == list(range(20))
+
+
+def test_what_would_wait_too_long_is_refused_and_room_comes_back() -> None:
+    async def scene(desk: Desk) -> None:
+        go = threading.Event()
+        waiting = [asyncio.create_task(desk.run(go.wait)) for _ in range(12)]
+        await asyncio.sleep(0)
+        with pytest.raises(Problem, match="11 images wait") as refused:
+            desk.require_room()
+        assert (refused.value.status, refused.value.code) == (503, "overloaded")
+        assert int(refused.value.headers["Retry-After"]) >= 1
+        go.set()
+        await asyncio.gather(*waiting)
+        desk.require_room()
+
+    _play(scene, wait_seconds=10.5 * FIRST_GUESS)
+
+
+def test_as_much_may_wait_as_is_soon_done() -> None:
+    async def room(desk: Desk, *, seconds: float) -> int:
+        """How many pieces of work of a length are let in."""
+        for _ in range(100):
+            await desk.run(lambda: time.sleep(seconds))
+        go = threading.Event()
+        waiting = []
+        for _ in range(500):
+            try:
+                desk.require_room()
+            except Problem:
+                break
+            waiting.append(asyncio.create_task(desk.run(go.wait)))
+            await asyncio.sleep(0)
+        go.set()
+        await asyncio.gather(*waiting)
+        return len(waiting)
+
+    async def scene(desk: Desk) -> None:
+        quick = await room(desk, seconds=0.001)
+        slow = await room(desk, seconds=0.02)
+        assert slow < 10 < 25 < quick
+
+    _play(scene, wait_seconds=0.1)
+
+
+def test_slow_work_is_still_let_in_where_none_waits() -> None:
+    async def scene(desk: Desk) -> None:
+        for _ in range(30):
+            await desk.run(lambda: time.sleep(0.01))
+        desk.require_room()
+
+    _play(scene, wait_seconds=0.001)
+
+
+def test_work_of_a_client_that_left_while_it_waited_is_not_done() -> None:
+    done: list[str] = []
+
+    async def scene(desk: Desk) -> None:
+        go = threading.Event()
+        first = asyncio.create_task(desk.run(go.wait))
+        note_left, note_stays = partial(done.append, "left"), partial(done.append, "stays")
+        left = asyncio.create_task(desk.run(note_left, is_abandoned=_say(True)))
+        stays = asyncio.create_task(desk.run(note_stays, is_abandoned=_say(False)))
+        await asyncio.sleep(0)
+        go.set()
+        with pytest.raises(Problem, match="went away"):
+            await left
+        await asyncio.gather(first, stays)
+
+    _play(scene)
+    assert done == ["stays"]
+
+
+def test_a_cancelled_wait_takes_no_thread_with_it() -> None:
+    async def scene(desk: Desk) -> None:
+        go = threading.Event()
+        first = asyncio.create_task(desk.run(go.wait))
+        second = asyncio.create_task(desk.run(lambda: 2))
+        await asyncio.sleep(0)
+        second.cancel()
+        go.set()
+        await first
+        assert await asyncio.wait_for(desk.run(lambda: 3), 2) == 3
+        with pytest.raises(asyncio.CancelledError):
+            await second
+
+    _play(scene)
+
+
+def test_an_error_of_the_work_is_its_callers() -> None:
+    async def scene(desk: Desk) -> None:
+        with pytest.raises(ZeroDivisionError):
+            await desk.run(lambda: 1 // 0)
+        assert await desk.run(lambda: 1) == 1
+
+    _play(scene)
+
+
+def _say(so: bool) -> Callable[[], Awaitable[bool]]:
+    async def is_abandoned() -> bool:
+        return so
+
+    return is_abandoned
+
+
+def _play(
+    scene: Callable[[Desk], Awaitable[None]], *, threads: int = 1, wait_seconds: float = 1
+) -> None:
+    desk = Desk(threads, wait_seconds=wait_seconds)
+
+    async def play() -> None:
+        await scene(desk)
+
+    try:
+        asyncio.run(play())
+    finally:
+        desk.close()
