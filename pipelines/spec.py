@@ -81,6 +81,13 @@ class LandingSpec(Section):
         return pattern
 
 
+class ReferenceSpec(Section):
+    """Where a text's statements can be read up on."""
+
+    title: str
+    url: Annotated[str, Field(pattern=r"^https://[^\s\"<>]+$")]
+
+
 class ClassSpec(Section):
     """One class the model tells apart."""
 
@@ -93,6 +100,10 @@ class ClassSpec(Section):
     """Whether this class is a finding (``False`` for the healthy or unremarkable class)."""
     about: str = ""
     """Two or three educational sentences, shown with an explanation."""
+    recommendations: tuple[str, ...] = ()
+    """What a reader should do or bear in mind, a sentence each; general and cautious."""
+    sources: tuple[ReferenceSpec, ...] = ()
+    """Where ``about`` comes from."""
 
     @property
     def landing_labels(self) -> tuple[str, ...]:

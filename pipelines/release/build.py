@@ -127,7 +127,14 @@ def _manifest(
         synthetic=spec.synthetic,
         disclaimer=spec.disclaimer,
         classes=tuple(
-            BundleClass(name=c.name, title=c.title, finding=c.finding, about=c.about)
+            BundleClass(
+                name=c.name,
+                title=c.title,
+                finding=c.finding,
+                about=c.about,
+                recommendations=c.recommendations,
+                sources=c.sources,
+            )
             for c in spec.classes
         ),
         image=spec.image,

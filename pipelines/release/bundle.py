@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipelines.errors import BundleError
 from pipelines.evaluation.cells import Cells
-from pipelines.spec import AbstentionSpec, ImageSpec, LimitsSpec, ReviewSpec
+from pipelines.spec import AbstentionSpec, ImageSpec, LimitsSpec, ReferenceSpec, ReviewSpec
 
 FORMAT_VERSION = 2
 READABLE = (1, 2)
@@ -48,6 +48,8 @@ class BundleClass(BaseModel):
     title: str
     finding: bool
     about: str
+    recommendations: tuple[str, ...] = ()
+    sources: tuple[ReferenceSpec, ...] = ()
 
 
 class CanaryImage(BaseModel):

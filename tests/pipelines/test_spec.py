@@ -30,6 +30,21 @@ def test_every_shipped_spec_loads() -> None:
         assert load_spec(name).name == name
 
 
+@pytest.mark.parametrize("name", spec_names())
+def test_every_shipped_class_is_explained_with_sources_and_what_to_do(name: str) -> None:
+    for found in load_spec(name).classes:
+        assert len(found.about) > 50, found.name
+        assert found.recommendations, found.name
+        assert found.sources, found.name
+
+
+def test_a_source_without_a_safe_address_is_refused(tmp_path: Path) -> None:
+    source = {"title": "A paper", "url": "javascript:alert(1)"}
+    classes = [{"name": "a", "title": "A", "sources": [source]}, {"name": "b", "title": "B"}]
+    with pytest.raises(SpecError, match=r"classes\.0\.sources\.0\.url"):
+        read(tmp_path, classes=classes)
+
+
 def test_labels_map_to_classes_in_the_order_of_the_file(tmp_path: Path) -> None:
     spec = read(tmp_path)
 
