@@ -39,19 +39,26 @@ def test_it_answers_every_route(http: httpx.Client) -> None:
     assert "/predict" in http.get("/docs.json").json()["paths"]
 
 
-def test_its_metrics_hold_bentoml_s_figures_and_ours(http: httpx.Client) -> None:
+def test_its_metrics_hold_what_was_counted(http: httpx.Client) -> None:
     http.post("/predict", files={"image": png()})
     http.post("/predict", files={"image": b"no"})
     text = http.get("/metrics").text
     assert 'medloop_predictions_total{dataset="phantom"' in text
     assert 'medloop_refused_total{code="unknown_format"}' in text
     assert 'medloop_swaps_total{dataset="phantom",model_version="1",outcome="taken"} 1.0' in text
-    assert 'endpoint="/predict",http_response_code="200"' in text
+
+
+def test_a_scan_of_paths_leaves_nothing_in_the_metrics(http: httpx.Client) -> None:
+    for number in range(20):
+        assert http.get(f"/no-such-path-{number}").status_code == 404
+    text = http.get("/metrics").text
+    assert "no-such-path" not in text
+    assert 'medloop_requests_total{outcome="refused",route="other"}' in text
 
 
 def test_an_endless_chunked_body_is_cut_off(http: httpx.Client) -> None:
     request = (
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/png\r\n"
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Type: image/png\r\n"
         b"Transfer-Encoding: chunked\r\n\r\n"
     )
     chunk = b"100000\r\n" + b"\xff" * 0x100000 + b"\r\n"
@@ -72,9 +79,9 @@ def test_an_endless_chunked_body_is_cut_off(http: httpx.Client) -> None:
 @pytest.mark.parametrize(
     "garbage",
     [
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: nonsense\r\n\r\n",
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: -5\r\n\r\n",
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc",
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: nonsense\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: -5\r\n\r\n",
+        b"POST /predict HTTP/1.1\r\nHost: localhost\r\nContent-Length: 10\r\n\r\nabc",
         b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     ],
 )
