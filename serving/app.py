@@ -20,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipelines.errors import BadImage
 from serving.counters import count_request
 from serving.endpoints import Backend
+from serving.exposition import metrics
 from serving.marks import mark
 from serving.openapi import ENDPOINTS, document
 from serving.problems import Problem
@@ -44,6 +45,7 @@ def build_app(backend: Backend | None = None) -> "App":
     ]
     routes += [
         Route("/", _page("index.html")),
+        Route("/metrics", metrics),
         Route("/docs", _page("docs.html")),
         Route("/docs.json", lambda _: JSONResponse(document())),
         Mount("/web", StaticFiles(directory=WEB)),

@@ -1,4 +1,4 @@
-"""What the service counts for Prometheus, beside BentoML's own figures, at ``/metrics``."""
+"""What the service counts for Prometheus; told at ``/metrics``."""
 
 from prometheus_client import Counter, Gauge, Histogram
 

@@ -7,6 +7,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from serving.app import WEB
+from pipelines.release.runtime import Outputs
 from serving.champions import Champions
 from serving.predictor import Predictor
 from tests.serving.bundles import png
@@ -34,10 +35,11 @@ def test_a_mistake_of_ours_is_told_by_its_request_id_only(
     predictor: Predictor,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    def broken(_: object) -> None:
-        raise RuntimeError("a secret of the machine")
+    class Broken:
+        def run(self, images: object) -> Outputs:
+            raise RuntimeError(f"a secret of the machine: {images}")
 
-    champions.take(replace(predictor, runtime=broken))  # type: ignore[arg-type]
+    champions.take(replace(predictor, runtime=Broken()))
     reply = client.post("/predict", files={"image": png()})
     body = reply.json()
     assert reply.status_code == 500
