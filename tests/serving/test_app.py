@@ -6,8 +6,8 @@ from dataclasses import replace
 import pytest
 from starlette.testclient import TestClient
 
-from serving.app import WEB
 from pipelines.release.runtime import Outputs
+from serving.app import WEB
 from serving.champions import Champions
 from serving.predictor import Predictor
 from tests.serving.bundles import png
