@@ -1,23 +1,35 @@
 """A small client of the prediction service, for the commands that ask it."""
 
+import ssl
 from pathlib import Path
 from typing import Any
 
 import httpx
 
-from pipelines.errors import MedloopError, Unavailable
+from pipelines.access.own import kept_own_token
+from pipelines.errors import MedloopError, SettingsError, Unavailable
+from pipelines.settings import Settings
 
 
 class ServiceClient:
-    """Asks one running service.
+    """Asks the service of an installation, with the installation's own token if it has one.
 
     Args:
-        url: where it answers, such as ``http://127.0.0.1:3000``.
+        settings: say where it answers and whose certificate to trust.
+
+    Raises:
+        SettingsError: the file of trusted certificates cannot be used.
     """
 
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self._http = httpx.Client(base_url=url, timeout=60, trust_env=False)
+    def __init__(self, settings: Settings) -> None:
+        self.url = settings.service
+        self._http = httpx.Client(
+            base_url=self.url,
+            timeout=60,
+            trust_env=False,
+            verify=_trust(settings.service_ca),
+            headers=bearer(settings.home),
+        )
 
     def predict(self, image: Path, *, dataset: str) -> dict[str, Any]:
         """The JSON answer of ``/predict``.
@@ -70,3 +82,20 @@ class ServiceClient:
                 f"The service refused {path} ({response.status_code}): {response.text}"
             )
         return response
+
+
+def bearer(home: Path) -> dict[str, str]:
+    """The header by which an installation's own token opens its service; none if it has none."""
+    token = kept_own_token(home)
+    return {"Authorization": f"Bearer {token}"} if token else {}
+
+
+def _trust(ca: Path | None) -> ssl.SSLContext | bool:
+    if ca is None:
+        return True
+    try:
+        return ssl.create_default_context(cafile=ca)
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"MEDLOOP_SERVICE_CA={ca} is no file of certificates (PEM): {error}."
+        ) from error

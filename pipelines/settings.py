@@ -139,9 +139,14 @@ class Settings(BaseSettings):
 
     @property
     def service(self) -> str:
-        """URL of the prediction service."""
+        """URL of the prediction service, for those who ask it."""
+        return (self.service_url or self.service_address).rstrip("/")
+
+    @property
+    def service_address(self) -> str:
+        """URL at which the service of this very installation listens."""
         scheme = "https" if self.service_tls_cert else "http"
-        return (self.service_url or f"{scheme}://{self.host}:{self.service_port}").rstrip("/")
+        return f"{scheme}://{self.host}:{self.service_port}"
 
     @property
     def bundles(self) -> Path:

@@ -8,9 +8,14 @@ PATIENCE = 3.0
 """Seconds to wait for one answer."""
 
 
-def http_obstacle(url: str) -> str | None:
-    """``None`` when a GET is answered with 200; otherwise what is in the way."""
-    answer = _get(url)
+def http_obstacle(url: str, *, verify: bool = True) -> str | None:
+    """``None`` when a GET is answered with 200; otherwise what is in the way.
+
+    Args:
+        url: what to ask.
+        verify: whether a certificate that is not trusted is in the way.
+    """
+    answer = _get(url, verify=verify)
     if isinstance(answer, str):
         return answer
     if answer.status_code == httpx.codes.OK:
@@ -41,9 +46,9 @@ def jmx_bean(address: str, name: str) -> dict[str, Any] | None:
     return beans[0] if beans else None
 
 
-def _get(url: str) -> httpx.Response | str:
+def _get(url: str, *, verify: bool = True) -> httpx.Response | str:
     try:
-        return httpx.get(url, timeout=PATIENCE, trust_env=False)
+        return httpx.get(url, timeout=PATIENCE, trust_env=False, verify=verify)
     except httpx.ConnectError:
         return "no answer yet"
     except httpx.HTTPError as error:

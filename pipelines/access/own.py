@@ -21,15 +21,24 @@ def own_token(settings: Settings) -> str:
     Raises:
         TokenFileError: the file of tokens cannot be read.
     """
-    path = _path(settings)
-    if path.exists():
-        text = path.read_text("utf-8").strip()
-        if _opens(settings, text):
-            return text
+    kept = kept_own_token(settings.home)
+    if kept and _opens(settings, kept):
+        return kept
     token, text = mint(OWN_PREFIX + secrets.token_hex(3), Role.ADMIN)
     add_token(settings, token)
-    write_private(path, text + "\n")
+    write_private(_path(settings.home), text + "\n")
     return text
+
+
+def kept_own_token(home: Path) -> str | None:
+    """The text of the installation's own token, if it has one (on another machine than the
+    service's, put a token there by hand).
+
+    Args:
+        home: state folder of the installation.
+    """
+    path = _path(home)
+    return path.read_text("utf-8").strip() if path.exists() else None
 
 
 def is_own(token: Token) -> bool:
@@ -49,5 +58,5 @@ def _opens(settings: Settings, text: str) -> bool:
     )
 
 
-def _path(settings: Settings) -> Path:
-    return settings.home / "service" / "access" / "own-token"
+def _path(home: Path) -> Path:
+    return home / "service" / "access" / "own-token"

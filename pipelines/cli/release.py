@@ -69,7 +69,7 @@ def gradcam(
     from pipelines.service_client import ServiceClient
     from pipelines.settings import get_settings
 
-    service = ServiceClient(get_settings().service)
+    service = ServiceClient(get_settings())
     answer = service.predict(image, dataset=dataset)
     output.write_bytes(service.gradcam(image, dataset=dataset, target=target))
     show_answer(answer)

@@ -103,7 +103,7 @@ def _ask(settings: Settings, dataset: str, folder: Path) -> None:
     if champion is None:
         console.print(f"{dataset} has no champion yet, so the service cannot be asked about it.")
         return
-    service = ServiceClient(settings.service)
+    service = ServiceClient(settings)
     _wait_until_served(service, dataset, champion.version)
     image = _some_image(dataset, folder)
     console.print(f"\n[bold]One question[/bold]: {image}", soft_wrap=True)

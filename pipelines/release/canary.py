@@ -22,6 +22,7 @@ from pipelines.errors import CanaryFailed
 from pipelines.outputs import Challenger
 from pipelines.release import registry
 from pipelines.release.bundle import Bundle, CanaryImage, load_bundle
+from pipelines.service_client import bearer
 from pipelines.settings import PROJECT
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
@@ -127,7 +128,7 @@ def _service(folder: Path, *, home: Path) -> Iterator[httpx.Client]:
         process = subprocess.Popen(
             [*tether, sys.executable, *service],
             cwd=PROJECT,
-            env=os.environ | {"MEDLOOP_HOME": str(home)},
+            env=_environment(home),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -142,9 +143,16 @@ def _service(folder: Path, *, home: Path) -> Iterator[httpx.Client]:
                         f"The service did not become ready with {folder}; the champion stays. "
                         f"It said last:\n{tail}"
                     )
+                http.headers.update(bearer(home))
                 yield http
         finally:
             _end(process)
+
+
+def _environment(home: Path) -> dict[str, str]:
+    """This process's, but for TLS: the canary is asked over loopback, by no certificate's name."""
+    kept = {n: v for n, v in os.environ.items() if not n.startswith("MEDLOOP_SERVICE_TLS_")}
+    return kept | {"MEDLOOP_HOME": str(home)}
 
 
 def _is_ready(http: httpx.Client, process: subprocess.Popen[bytes]) -> bool:

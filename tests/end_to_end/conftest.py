@@ -83,7 +83,7 @@ class Loop:
 
     @property
     def service(self) -> ServiceClient:
-        return ServiceClient(self.settings.service)
+        return ServiceClient(self.settings)
 
     def last_run(self) -> RunState:
         """The run of the DAG that was started last."""
