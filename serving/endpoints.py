@@ -12,6 +12,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipelines.errors import BadImage
+from pipelines.evaluation.attention import Attention
 from serving import replies
 from serving.champions import Champions
 from serving.desk import Desk
@@ -89,15 +90,19 @@ async def explain(request: Request) -> Response:
     predictor = _backend(request).champions.choose(fields.dataset)
     target = predictor.class_index(fields.target)
 
-    def draw() -> tuple[Reading, int, str]:
+    def draw() -> tuple[Reading, int, str, Attention | None]:
         reading = predictor.read(_only(upload))
         shown = reading.best if target is None else target
         png = predictor.overlay(reading, shown, opacity=fields.opacity)
-        return reading, shown, replies.data_uri(png)
+        return reading, shown, replies.data_uri(png), predictor.attention(reading, shown)
 
-    reading, shown, overlay = await _work(request, draw)
+    reading, shown, overlay, attention = await _work(request, draw)
     prediction = _prediction(request, predictor, reading)
-    return _json(replies.explanation(predictor, prediction, shown=shown, overlay=overlay))
+    return _json(
+        replies.explanation(
+            predictor, prediction, shown=shown, overlay=overlay, attention=attention
+        )
+    )
 
 
 async def classes(request: Request) -> Response:

@@ -1,6 +1,7 @@
 """A heat map over the picture it explains, in the picture's own proportions."""
 
 from functools import lru_cache
+from typing import TypeVar
 
 import cv2
 import numpy as np
@@ -8,6 +9,8 @@ from numpy.typing import NDArray
 
 from pipelines.imaging.body import body_box
 from pipelines.spec import ImageSpec
+
+PixelT = TypeVar("PixelT", np.uint8, np.float32)
 
 LONGEST_SIDE = 1024
 """Larger pictures are drawn at this size, so that an answer stays small."""
@@ -32,18 +35,28 @@ def draw(
     Returns:
         A PNG of the picture's proportions, its longer side at most 1,024 pixels.
     """
-    placed = place(heat, picture, image)
-    scale = min(1.0, LONGEST_SIDE / max(picture.shape[:2]))
-    if scale < 1:
-        size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
-        picture = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.uint8)
-        placed = np.asarray(cv2.resize(placed, size, interpolation=cv2.INTER_AREA), np.float32)
+    placed = within(place(heat, picture, image), LONGEST_SIDE)
+    picture = within(picture, LONGEST_SIDE)
     colours = _palette()[(placed * 255).astype(np.uint8)]
     strength = opacity * placed
-    blended = cv2.blendLinear(picture, colours, 1 - strength, strength)
-    done, png = cv2.imencode(".png", cv2.cvtColor(blended, cv2.COLOR_RGB2BGR), PNG_OPTIONS)
+    return encode(np.asarray(cv2.blendLinear(picture, colours, 1 - strength, strength), np.uint8))
+
+
+def encode(picture: NDArray[np.uint8]) -> bytes:
+    """A picture, uint8 (height, width, 3), RGB, as a PNG."""
+    done, png = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), PNG_OPTIONS)
     assert done
     return png.tobytes()
+
+
+def within(array: NDArray[PixelT], longest: int) -> NDArray[PixelT]:
+    """A picture or map, its longer side at most ``longest`` pixels, in its own proportions."""
+    height, width = array.shape[:2]
+    scale = longest / max(height, width)
+    if scale >= 1:
+        return array
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    return np.asarray(cv2.resize(array, size, interpolation=cv2.INTER_AREA), array.dtype)
 
 
 def place(

@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 
 from pipelines.errors import BadImage, BundleError
 from pipelines.evaluation.abstention import Case, Reason, contrast, why_abstain
+from pipelines.evaluation.attention import Attention, locate
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.cells import spread, stretched
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.imaging import Limits as ImageLimits
 from pipelines.imaging import decode, fit
+from pipelines.imaging.body import body_mask
 from pipelines.release.bundle import Bundle, load_bundle
 from pipelines.release.runtime import Goal, Runtime, RuntimeName, Tuning, open_runtime
 from serving import overlay
@@ -25,6 +27,9 @@ from serving.problems import Problem
 
 CANARY_TOLERANCE = 1e-3
 """Largest difference of a probability from what the bundle says its canary images give."""
+
+ATTENTION_SIDE = 128
+"""Longer side, in pixels, of the picture in which the attention is located."""
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,12 @@ class Predictor:
         heat = self.heat(reading, target)
         image = self.bundle.manifest.image
         return overlay.draw(reading.picture, heat, image=image, opacity=opacity)
+
+    def attention(self, reading: Reading, target: int) -> Attention | None:
+        """Where the picture supports a class; ``None`` if nothing in it does."""
+        small = overlay.within(reading.picture, ATTENTION_SIDE)
+        image = self.bundle.manifest.image
+        return locate(overlay.place(self.heat(reading, target), small, image), body_mask(small))
 
     def heat(self, reading: Reading, target: int) -> NDArray[np.float32]:
         """Grad-CAM over the model's input: float32 (size, size), 0 to 1."""

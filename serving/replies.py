@@ -5,9 +5,12 @@ from collections.abc import Iterable
 
 from pipelines.evaluation.abstention import Reason as Given
 from pipelines.evaluation.abstention import why_review
+from pipelines.evaluation.attention import Attention as Located
 from pipelines.release.bundle import BundleManifest
 from serving.predictor import Predictor, Reading
 from serving.schemas import (
+    Attention,
+    AttentionPlace,
     ClassInfo,
     DatasetClasses,
     Explanation,
@@ -15,6 +18,7 @@ from serving.schemas import (
     Prediction,
     Reason,
     Review,
+    Source,
 )
 
 
@@ -59,12 +63,33 @@ def _told(reasons: Iterable[Given]) -> list[Reason]:
 
 
 def explanation(
-    predictor: Predictor, answer: Prediction, *, shown: int, overlay: str
+    predictor: Predictor,
+    answer: Prediction,
+    *,
+    shown: int,
+    overlay: str,
+    attention: Located | None,
 ) -> Explanation:
-    """A prediction with its overlay and the text on the class that was explained."""
+    """A prediction with its overlay and the texts on the class that was explained."""
     explained = predictor.bundle.manifest.classes[shown]
     return Explanation(
-        prediction=answer, target=explained.name, overlay=overlay, about=explained.about
+        prediction=answer,
+        target=explained.name,
+        overlay=overlay,
+        attention=_attention(attention) if attention else None,
+        about=explained.about,
+        recommendations=list(explained.recommendations),
+        sources=[Source(title=source.title, url=source.url) for source in explained.sources],
+    )
+
+
+def _attention(located: Located) -> Attention:
+    return Attention(
+        text=located.text,
+        places=[AttentionPlace(where=p.where, share=min(1, p.share)) for p in located.places],
+        inside_body=min(1, located.inside_body),
+        half_within=located.half_within,
+        is_caution_needed=located.is_caution_needed,
     )
 
 

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.evaluation.abstention import Code
+from pipelines.evaluation.attention import Where
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -99,6 +100,37 @@ class BatchReply(Wire):
     request_id: str
 
 
+class AttentionPlace(Wire):
+    """A ninth of the picture."""
+
+    where: Where
+    """Left and right are the picture's, not the patient's."""
+    share: Probability
+    """Of all the attention."""
+
+
+class Attention(Wire):
+    """Where in the picture the model found support for the target class."""
+
+    text: str
+    """The rest of this in words."""
+    places: list[AttentionPlace]
+    """Those that hold much of it, the strongest first; none if it is spread over the picture."""
+    inside_body: Probability
+    """Share of it on the body."""
+    half_within: Probability
+    """Least share of the picture that holds half of it: small if it is concentrated."""
+    is_caution_needed: bool
+    """Whether most of it is outside the body: the answer may rest on no anatomy."""
+
+
+class Source(Wire):
+    """Where a text's statements can be read up on."""
+
+    title: str
+    url: str
+
+
 class Explanation(Wire):
     """A prediction with its reasons."""
 
@@ -107,8 +139,14 @@ class Explanation(Wire):
     """The class the overlay explains."""
     overlay: str
     """PNG as a data URI: the image with warm colours where the model looked."""
+    attention: Attention | None
+    """Null if nothing in the picture supports the target class."""
     about: str
     """Educational text on the target class."""
+    recommendations: list[str]
+    """What a reader should do or bear in mind."""
+    sources: list[Source]
+    """Where the educational text comes from."""
 
 
 class ClassInfo(Wire):

@@ -23,7 +23,7 @@ from pipelines.release.bundle import (
     file_digests,
     write_manifest,
 )
-from pipelines.spec import ImageSpec, LimitsSpec
+from pipelines.spec import ImageSpec, LimitsSpec, ReferenceSpec
 
 SIZE = 32
 CHANNELS = 8
@@ -58,7 +58,14 @@ def make_bundle(
         synthetic=True,
         disclaimer="Not for diagnosis.",
         classes=tuple(
-            BundleClass(name=n, title=n.title(), finding=n != "clear", about=f"About {n}.")
+            BundleClass(
+                name=n,
+                title=n.title(),
+                finding=n != "clear",
+                about=f"About {n}.",
+                recommendations=(f"Have {n} read.",),
+                sources=(ReferenceSpec(title=f"On {n}", url=f"https://example.org/{n}"),),
+            )
             for n in CLASSES
         ),
         image=spec,

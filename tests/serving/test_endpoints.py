@@ -78,6 +78,33 @@ def test_opacity_zero_is_the_picture_itself(serving_client: TestClient) -> None:
     assert np.array_equal(_pixels(reply.content), _pixels(png(1)))
 
 
+def test_explain_says_where_the_attention_lies(
+    serving_client: TestClient, predictor: Predictor
+) -> None:
+    body = serving_client.post("/explain", files={"image": png(3)}).json()
+    reading = predictor.read(png(3))
+    expected = predictor.attention(reading, reading.best)
+    assert expected
+    assert body["attention"]["text"] == expected.text
+    assert [place["where"] for place in body["attention"]["places"]] == [
+        place.where for place in expected.places
+    ]
+    assert body["attention"]["inside_body"] == pytest.approx(expected.inside_body)
+    assert set(body["attention"]) == {
+        *("text", "places", "inside_body", "half_within", "is_caution_needed")
+    }
+
+
+def test_explain_gives_the_texts_of_the_class_with_their_sources(
+    serving_client: TestClient,
+) -> None:
+    body = serving_client.post("/explain", files={"image": png(3)}, data={"target": "spot"}).json()
+    assert body["about"] == "About spot."
+    assert body["recommendations"] == ["Have spot read."]
+    assert body["sources"] == [{"title": "On spot", "url": "https://example.org/spot"}]
+    assert body["prediction"]["disclaimer"] == "Not for diagnosis."
+
+
 def test_explain_holds_prediction_overlay_and_text_together(serving_client: TestClient) -> None:
     body = serving_client.post(
         "/explain", files={"image": png(1)}, data={"target": "haze", "opacity": "0.7"}

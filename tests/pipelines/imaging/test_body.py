@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.imaging.body import body_box, crop_to_body
+from pipelines.imaging.body import body_box, body_mask, crop_to_body
 
 
 def scan(top: int, bottom: int, left: int, right: int) -> NDArray[np.uint8]:
@@ -37,3 +37,24 @@ def test_a_picture_without_border_or_content_stays_whole() -> None:
     for shade in (0, 255):
         picture = np.full((50, 70, 3), shade, np.uint8)
         assert crop_to_body(picture).shape == picture.shape
+
+
+def test_the_mask_holds_dark_insides_and_no_letters() -> None:
+    picture = scan(40, 160, 60, 240)
+    picture[80:120, 100:140] = 0
+    picture[5:15, 270:280] = 255
+    mask = body_mask(picture)
+    expected = np.zeros((200, 300), np.bool_)
+    expected[40:160, 60:240] = True
+    assert (mask == expected).all()
+
+
+def test_the_mask_spans_a_body_in_two_parts() -> None:
+    picture = scan(40, 160, 60, 100)
+    picture[40:160, 200:240] = 150
+    assert body_mask(picture)[100, 150]
+
+
+def test_the_mask_of_a_picture_without_content_is_all_of_it() -> None:
+    for shade in (0, 255):
+        assert body_mask(np.full((50, 70, 3), shade, np.uint8)).all()
