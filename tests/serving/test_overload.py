@@ -15,8 +15,9 @@ from tests.serving.bundles import jpeg, png
 from tests.serving.running import running_service
 
 LARGE = jpeg(1, width=1900, height=1900)
-WAIT_SECONDS = 0.3
-CLIENTS = 60
+WAIT_SECONDS = 1
+CLIENTS = 80
+BLOCKING = 8
 
 
 @pytest.fixture(scope="module")
@@ -53,19 +54,29 @@ def test_what_is_too_much_is_told_to_come_again_and_the_rest_is_answered(
     assert re.search(r"^medloop_waiting_images 0\.0$", metrics, re.M)
 
 
-def test_no_work_is_done_for_clients_that_left(http: httpx.Client) -> None:
+def test_no_work_is_done_for_clients_that_left_while_they_waited(http: httpx.Client) -> None:
     before = _answered(http)
-    url = http.base_url
-    head = (
-        b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\n"
-        b"Content-Length: %d\r\n\r\n" % len(LARGE)
-    )
-    for _ in range(5):
-        with socket.create_connection((url.host, url.port or 0)) as connection:
-            connection.sendall(head + LARGE)
-            time.sleep(0.005)
+    with ThreadPoolExecutor(1) as threads:
+        blocking = threads.submit(http.post, "/predict/batch", files=[("image", LARGE)] * BLOCKING)
+        time.sleep(0.2)
+        impatient = [_send(http, png()) for _ in range(5)]
+        time.sleep(0.1)
+        assert not blocking.done()
+        for connection in impatient:
+            connection.close()
+        assert blocking.result().status_code == 200
     assert http.post("/predict", files={"image": png()}).status_code == 200
-    assert _answered(http) - before <= 3
+    assert _answered(http) - before == BLOCKING + 1
+
+
+def _send(http: httpx.Client, image: bytes) -> socket.socket:
+    """A connection on which an image was sent and no answer read."""
+    connection = socket.create_connection((http.base_url.host, http.base_url.port or 0))
+    connection.sendall(
+        b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
+        b"Content-Length: %d\r\n\r\n" % len(image) + image
+    )
+    return connection
 
 
 def _answered(http: httpx.Client) -> float:
