@@ -21,7 +21,7 @@ REFUSALS = "refusals.jsonl"
 
 class _Entry(BaseModel):
     model_config = ConfigDict(
-        frozen=True, extra="forbid", populate_by_name=True, protected_namespaces=()
+        frozen=True, extra="ignore", populate_by_name=True, protected_namespaces=()
     )
 
     time: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
