@@ -45,60 +45,62 @@ class Backend:
     limits: Limits
     observers: tuple[Observer, ...] = ()
     """Told of every image that is answered."""
+    classic_dataset: str | None = None
+    """Whose model answers on ``/api/…`` where no data set is named."""
 
 
 async def predict(request: Request) -> Response:
     """Classify one image."""
-    upload, fields = await _ask(request, PredictFields)
-    predictor = _backend(request).champions.choose(fields.dataset)
-    reading = await _work(request, lambda: predictor.read(_only(upload)))
-    return _json(_prediction(request, predictor, reading))
+    upload, fields = await ask(request, PredictFields)
+    predictor = backend_of(request).champions.choose(fields.dataset)
+    reading = await work_for(request, lambda: predictor.read(only(upload)))
+    return as_json(told(request, predictor, reading))
 
 
 async def predict_batch(request: Request) -> Response:
     """Classify several images; one that is refused does not spoil the others."""
-    upload, fields = await _ask(request, PredictFields)
-    predictor = _backend(request).champions.choose(fields.dataset)
+    upload, fields = await ask(request, PredictFields)
+    predictor = backend_of(request).champions.choose(fields.dataset)
     read = partial(_read_or_refuse, predictor)
     answers = await asyncio.gather(
-        *(_work(request, partial(read, image)) for image in upload.images)
+        *(work_for(request, partial(read, image)) for image in upload.images)
     )
     results = [_batch_item(request, predictor, answer) for answer in answers]
-    return _json(BatchReply(results=results, request_id=request.state.request_id))
+    return as_json(BatchReply(results=results, request_id=request.state.request_id))
 
 
 async def gradcam(request: Request) -> Response:
     """Draw where the model looked, over the image in its own proportions."""
-    upload, fields = await _ask(request, OverlayFields)
-    predictor = _backend(request).champions.choose(fields.dataset)
+    upload, fields = await ask(request, OverlayFields)
+    predictor = backend_of(request).champions.choose(fields.dataset)
     target = predictor.class_index(fields.target)
 
     def draw() -> tuple[Reading, int, bytes]:
-        reading = predictor.read(_only(upload))
+        reading = predictor.read(only(upload))
         shown = reading.best if target is None else target
         return reading, shown, predictor.overlay(reading, shown, opacity=fields.opacity)
 
-    reading, shown, png = await _work(request, draw)
-    prediction = _prediction(request, predictor, reading)
+    reading, shown, png = await work_for(request, draw)
+    prediction = told(request, predictor, reading)
     headers = replies.overlay_headers(prediction, predictor.class_names[shown])
     return Response(png, media_type="image/png", headers=headers)
 
 
 async def explain(request: Request) -> Response:
     """Classify one image and say why: overlay and educational text in one answer."""
-    upload, fields = await _ask(request, OverlayFields)
-    predictor = _backend(request).champions.choose(fields.dataset)
+    upload, fields = await ask(request, OverlayFields)
+    predictor = backend_of(request).champions.choose(fields.dataset)
     target = predictor.class_index(fields.target)
 
     def draw() -> tuple[Reading, int, str, Attention | None]:
-        reading = predictor.read(_only(upload))
+        reading = predictor.read(only(upload))
         shown = reading.best if target is None else target
         png = predictor.overlay(reading, shown, opacity=fields.opacity)
         return reading, shown, replies.data_uri(png), predictor.attention(reading, shown)
 
-    reading, shown, overlay, attention = await _work(request, draw)
-    prediction = _prediction(request, predictor, reading)
-    return _json(
+    reading, shown, overlay, attention = await work_for(request, draw)
+    prediction = told(request, predictor, reading)
+    return as_json(
         replies.explanation(
             predictor, prediction, shown=shown, overlay=overlay, attention=attention
         )
@@ -107,28 +109,28 @@ async def explain(request: Request) -> Response:
 
 async def classes(request: Request) -> Response:
     """Every served data set and the classes its model tells apart."""
-    predictors = _backend(request).champions.serving()
-    return _json(ClassesReply(datasets=[replies.classes_of(p) for p in predictors]))
+    predictors = backend_of(request).champions.serving()
+    return as_json(ClassesReply(datasets=[replies.classes_of(p) for p in predictors]))
 
 
 async def model(request: Request) -> Response:
     """Which model answers for each data set, where it came from, and what was refused."""
-    return _json(_backend(request).champions.report())
+    return as_json(backend_of(request).champions.report())
 
 
-def _backend(request: Request) -> Backend:
+def backend_of(request: Request) -> Backend:
     backend: Backend = request.app.state.backend
     return backend
 
 
-async def _work(request: Request, work: Callable[[], ResultT]) -> ResultT:
+async def work_for(request: Request, work: Callable[[], ResultT]) -> ResultT:
     """Do work in a thread, unless the client goes away while it waits for one."""
-    return await _backend(request).desk.run(work, is_abandoned=request.is_disconnected)
+    return await backend_of(request).desk.run(work, is_abandoned=request.is_disconnected)
 
 
-async def _ask(request: Request, model: type[FieldsT]) -> tuple[Upload, FieldsT]:
+async def ask(request: Request, model: type[FieldsT]) -> tuple[Upload, FieldsT]:
     """The images and the checked fields of a request."""
-    backend = _backend(request)
+    backend = backend_of(request)
     backend.desk.require_room()  # at once, whatever is still to come
     upload = await read_upload(request, backend.limits)
     backend.desk.require_room()
@@ -147,7 +149,7 @@ def _bad_field(error: ValidationError, model: type[Wire]) -> Problem:
     return Problem(422, "bad_field", f"{name}={first['input']!r}: {first['msg']}.")
 
 
-def _only(upload: Upload) -> bytes:
+def only(upload: Upload) -> bytes:
     if len(upload.images) > 1:
         message = f"{len(upload.images)} images came; send one, or all to /predict/batch."
         raise Problem(400, "one_image_only", message)
@@ -168,10 +170,10 @@ def _batch_item(request: Request, predictor: Predictor, answer: Reading | BadIma
             answer.reason,
         )
         return BatchItem(error=ImageError(code=answer.reason, message=str(answer)))
-    return BatchItem(prediction=_prediction(request, predictor, answer))
+    return BatchItem(prediction=told(request, predictor, answer))
 
 
-def _prediction(request: Request, predictor: Predictor, reading: Reading) -> Prediction:
+def told(request: Request, predictor: Predictor, reading: Reading) -> Prediction:
     """The answer in words; those who keep count are told."""
     state = request.state
     answer = replies.prediction(predictor, reading, request_id=state.request_id)
@@ -185,10 +187,10 @@ def _prediction(request: Request, predictor: Predictor, reading: Reading) -> Pre
         prediction=answer,
         seconds=time.perf_counter() - state.began,
     )
-    for observe in _backend(request).observers:
+    for observe in backend_of(request).observers:
         observe(answered)
     return answer
 
 
-def _json(answer: Wire) -> Response:
+def as_json(answer: Wire) -> Response:
     return Response(answer.model_dump_json(by_alias=True), media_type="application/json")

@@ -9,7 +9,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
-from serving import endpoints, schemas
+from serving import classic, classic_schemas, endpoints, schemas
 from serving.schemas import Wire
 
 API_VERSION = "1"
@@ -26,6 +26,8 @@ class Endpoint:
     reply: type[Wire] | Literal["image/png"]
     fields: type[Wire] | None = None
     images: Literal["none", "one", "several"] = "none"
+    image_field: str = "image"
+    refusal: type[Wire] = schemas.ErrorReply
 
     @property
     def summary(self) -> str:
@@ -50,6 +52,24 @@ ENDPOINTS = (
     ),
     Endpoint("GET", "/classes", endpoints.classes, schemas.ClassesReply),
     Endpoint("GET", "/model", endpoints.model, schemas.ModelReply),
+    Endpoint("GET", "/api/health", classic.health, classic_schemas.ClassicHealth),
+    Endpoint(
+        "GET",
+        "/api/classes",
+        classic.classes,
+        classic_schemas.ClassicClasses,
+        refusal=classic_schemas.ClassicError,
+    ),
+    Endpoint(
+        "POST",
+        "/api/classify",
+        classic.classify,
+        classic_schemas.ClassicReply,
+        schemas.PredictFields,
+        "one",
+        image_field="file",
+        refusal=classic_schemas.ClassicError,
+    ),
 )
 
 REFUSALS = {
@@ -71,9 +91,10 @@ HEALTH = {
 @lru_cache
 def document() -> dict[str, Any]:
     """The OpenAPI 3.1 document of the service."""
-    models: set[type[Wire]] = {schemas.ErrorReply}
+    models: set[type[Wire]] = set()
     for endpoint in ENDPOINTS:
-        models |= {m for m in (endpoint.reply, endpoint.fields) if isinstance(m, type)}
+        used = (endpoint.reply, endpoint.fields, endpoint.refusal)
+        models |= {model for model in used if isinstance(model, type)}
     ordered = sorted(models, key=lambda model: model.__name__)
     _, definitions = models_json_schema(
         [(model, "serialization") for model in ordered], ref_template=REF
@@ -94,14 +115,14 @@ def document() -> dict[str, Any]:
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": endpoint.handler.__name__,
+        "operationId": endpoint.path.strip("/").replace("/", "_"),
         "summary": endpoint.summary,
         "responses": {"200": {"description": "The answer", "content": _reply(endpoint)}},
     }
     if endpoint.fields:
         operation["parameters"] = _parameters(endpoint.fields)
         operation["requestBody"] = _body(endpoint)
-        error = {"application/json": {"schema": _ref(schemas.ErrorReply)}}
+        error = {"application/json": {"schema": _ref(endpoint.refusal)}}
         operation["responses"] |= {
             status: {"description": text, "content": error} for status, text in REFUSALS.items()
         }
@@ -128,8 +149,9 @@ def _body(endpoint: Endpoint) -> dict[str, Any]:
     image = file if endpoint.images == "one" else {"type": "array", "items": file}
     form = {
         "type": "object",
-        "required": ["image"],
-        "properties": {"image": image} | endpoint.fields.model_json_schema()["properties"],
+        "required": [endpoint.image_field],
+        "properties": {endpoint.image_field: image}
+        | endpoint.fields.model_json_schema()["properties"],
     }
     return {
         "required": True,

@@ -1,6 +1,7 @@
 """What the service says when it cannot answer: an HTTP status, a stable code, a sentence.
 
-Every refusal has one shape, ``{"error": {"code", "message"}, "request_id"}``. What a client sends
+Every refusal has one shape, ``{"error": {"code", "message"}, "request_id"}``, and on ``/api/…``
+the one that classic clients read. What a client sends
 is never answered with a 5xx; only a missing champion is (503), because it is not the client's
 fault.
 """
@@ -12,9 +13,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipelines.errors import BadImage
+from serving.classic_schemas import ClassicError
 from serving.counters import count_refusal
 from serving.problems import Problem
-from serving.schemas import ErrorDetail, ErrorReply
+from serving.schemas import ErrorDetail, ErrorReply, Wire
 
 logger = logging.getLogger(__name__)
 
@@ -25,6 +27,8 @@ STATUS_OF_IMAGE_REASON = {
     "too_large": 413,
 }
 """The HTTP status of a `BadImage.reason`; every other reason is 422."""
+CLASSIC = "/api/"
+"""Below this, clients expect the classic API."""
 HEADERS_OF_STATUS = {
     408: {"Connection": "close"},
     413: {"Connection": "close"},
@@ -64,11 +68,13 @@ def reply_crash(request: Request, error: Exception) -> Response:
 
 
 def refusal(request: Request, status: int, *, code: str, message: str) -> Response:
-    """An answer in the one shape all refusals have, counted by its code."""
+    """An answer in the shape all refusals have, counted by its code."""
     count_refusal(code)
     request.state.refused = code
-    body = ErrorReply(
+    body: Wire = ErrorReply(
         error=ErrorDetail(code=code, message=message), request_id=request.state.request_id
     )
+    if request.url.path.startswith(CLASSIC):
+        body = ClassicError(message=message)
     headers = HEADERS_OF_STATUS.get(status)
     return Response(body.model_dump_json(), status, headers=headers, media_type="application/json")

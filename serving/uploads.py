@@ -14,6 +14,8 @@ from serving.limits import Limits, read_body
 from serving.problems import Problem
 
 RAW_TYPES = ("image/", "application/dicom", "application/octet-stream")
+IMAGE_FIELDS = ("image", "file")
+"""Parts of a form that hold an image; ``file`` is what classic web clients call it."""
 MAX_TEXT_BYTES = 1_000
 MAX_FIELDS = 16
 HOW_TO_SEND = (
@@ -89,9 +91,12 @@ def _from_form(parts: list[_Part]) -> Upload:
     images: list[bytes] = []
     fields: dict[str, str] = {}
     for part in parts:
-        if part.name == "image":
+        if part.name in IMAGE_FIELDS:
             if not part.is_file:
-                message = "The field 'image' holds text; send the file itself (curl: -F image=@f)."
+                message = (
+                    f"The field {part.name!r} holds text; send the file itself "
+                    f"(curl: -F {part.name}=@f)."
+                )
                 raise Problem(415, "not_a_file", message)
             images.append(bytes(part.data))
         elif part.is_file:

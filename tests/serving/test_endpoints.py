@@ -206,7 +206,7 @@ BAD = {
         415,
         "not_a_file",
     ),
-    "file in another field": ({"files": {"file": png()}}, 400, "unknown_field"),
+    "file in another field": ({"files": {"photo": png()}}, 400, "unknown_field"),
     "no image field": ({"files": {"dataset": (None, "phantom")}}, 400, "no_image"),
     "unknown dataset": (
         {"files": {"image": png()}, "data": {"dataset": "knees"}},
