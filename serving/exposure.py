@@ -4,7 +4,7 @@ import logging
 import socket
 import ssl
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Literal
 
@@ -16,6 +16,7 @@ from serving.neighbours import is_loopback
 
 logger = logging.getLogger(__name__)
 
+WARN_BEFORE = timedelta(days=14)
 Auth = Literal["tokens", "loopback"]
 
 
@@ -56,8 +57,7 @@ def certificate_of(settings: Settings) -> Certificate | None:
     """The certificate the service shows; ``None`` if it speaks plain HTTP.
 
     Raises:
-        SettingsError: a file is missing, unreadable or does not belong to the other, or the
-            certificate has expired.
+        SettingsError: a file is missing, unreadable or does not belong to the other.
     """
     cert, key = settings.service_tls_cert, settings.service_tls_key
     if cert is None and key is None:
@@ -69,6 +69,7 @@ def certificate_of(settings: Settings) -> Certificate | None:
         if not path.is_file():
             raise SettingsError(f"MEDLOOP_SERVICE_TLS_{name}={path}: there is no such file.")
     _require_pair(cert, key)
+    _tell_expiry(cert)
     return Certificate(cert, key)
 
 
@@ -82,6 +83,15 @@ def _require_pair(cert: Path, key: Path) -> None:
             f"MEDLOOP_SERVICE_TLS_CERT={cert} and MEDLOOP_SERVICE_TLS_KEY={key} cannot be used "
             f"({error}); expected PEM files that belong together, the key without a password."
         ) from error
+
+
+def _tell_expiry(cert: Path) -> None:
+    """Warn of a certificate's end. It is no reason not to start: it would be one to be down."""
+    from cryptography import x509
+
+    ends = x509.load_pem_x509_certificate(cert.read_bytes()).not_valid_after_utc
+    if ends < datetime.now(UTC) + WARN_BEFORE:
+        logger.warning("The certificate %s ends on %s; renew it", cert, f"{ends:%Y-%m-%d}")
 
 
 def _no_password() -> str:

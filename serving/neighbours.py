@@ -2,12 +2,13 @@
 send by a page from elsewhere is refused."""
 
 import ipaddress
-from urllib.parse import urlsplit
+import re
 
 from starlette.requests import Request
 
 from serving.problems import Problem
 
+HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]+)?")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
@@ -39,7 +40,7 @@ class Neighbours:
             message = "This service was started for this machine only; others need API tokens."
             raise Problem(401, "token_needed", message, headers={"WWW-Authenticate": "Bearer"})
         host = request.headers.get("host", "")
-        if _name(f"//{host}") not in self._names:
+        if _name(host) not in self._names:
             message = (
                 f"Host {host[:100]!r} is no name of this machine. Ask for localhost, or name it in "
                 "MEDLOOP_SERVICE_HOSTS."
@@ -62,8 +63,7 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def _name(url: str) -> str | None:
-    try:
-        return urlsplit(url).hostname
-    except ValueError:
-        return None
+def _name(host: str) -> str:
+    """The name in a ``Host`` header, without port and brackets; empty if it is malformed."""
+    match = HOST.fullmatch(host)
+    return (match[1] or match[2]).lower() if match else ""

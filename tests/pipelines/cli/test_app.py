@@ -9,7 +9,7 @@ import pytest
 
 COMMANDS = (  # noqa: SIM905
     "run retrain phantom ingest check split prepare restore train evaluate select promote "
-    "rollback gradcam status stack"
+    "rollback gradcam status trace token stack"
 ).split()
 
 
