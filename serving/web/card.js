@@ -66,7 +66,7 @@ export function openCard(file) {
     find(".abstention").hidden = !abstained;
     find(".abstention ul").replaceChildren(...listOf(prediction.abstained_because));
     find(".review").hidden = !review?.needed;
-    find(".review ul").replaceChildren(...listOf(review?.reasons));
+    find(".review ul").replaceChildren(...listOf(review?.reasons?.filter(isNews(prediction))));
   }
 
   function showClasses({ probabilities }, classes) {
@@ -90,7 +90,8 @@ export function openCard(file) {
   }
 
   /** Show another class's explanation; the prediction stays. */
-  function showTarget({ target, overlay, about, sources, attention }, classes) {
+  function showTarget(answer, classes) {
+    const { target, overlay, about, recommendations = [], sources = [], attention } = answer;
     const title = titleOf(target, classes);
     find(`.bars input[value="${CSS.escape(target)}"]`).checked = true;
     find(".explained").textContent = title;
@@ -99,8 +100,10 @@ export function openCard(file) {
     find(".attention").textContent = attention?.summary ?? "";
     find(".about-title").textContent = `About: ${title}`;
     find(".about").textContent = about;
-    find(".sources").hidden = !sources?.length;
-    find(".sources ul").replaceChildren(...(sources ?? []).map(link));
+    find(".recommendations").hidden = !recommendations.length;
+    find(".recommendations").replaceChildren(...listOf(recommendations));
+    find(".sources").hidden = !sources.length;
+    find(".sources ul").replaceChildren(...sources.map(link));
   }
 
   function close() {
@@ -109,6 +112,11 @@ export function openCard(file) {
   }
 
   return { element, name, pictures, work, fail, show, showTarget, close };
+}
+
+// what the model abstained for is a reason for review, too, and was said already
+function isNews({ abstained_because: said = [] }) {
+  return ({ code }) => !said.some((reason) => reason.code === code);
 }
 
 function titleOf(name, classes) {

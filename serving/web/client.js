@@ -5,9 +5,10 @@ const BUSY = new Set([429, 503]);
 
 /** What went wrong: `kind` is away, busy, no-model, token, cancelled or refused. */
 export class Trouble extends Error {
-  constructor(kind, message, { seconds = 0 } = {}) {
+  constructor(kind, message, { seconds = 0, code = "" } = {}) {
     super(message);
     this.kind = kind;
+    this.code = code;
     this.seconds = seconds;
   }
 }
@@ -71,7 +72,7 @@ async function send(path, options = {}) {
 
 async function troubleOf(answer) {
   const { code, message } = await reason(answer);
-  if (answer.status === 401) return new Trouble("token", message);
+  if (answer.status === 401) return new Trouble("token", message, { code });
   if (code === "no_champion") return new Trouble("no-model", message);
   const seconds = Number(answer.headers.get("Retry-After"));
   if (BUSY.has(answer.status) && seconds > 0) return new Trouble("busy", message, { seconds });

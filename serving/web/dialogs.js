@@ -6,6 +6,11 @@ import { service } from "./service.js";
 
 const byId = (id) => document.getElementById(id);
 
+const WHY = {
+  token_needed: "This service answers only to those who have a token.",
+  token_malformed: "That was no token of this service. Was it copied whole?",
+};
+
 /** Make the dialogs and the buttons that open them work. */
 export function listenToDialogs() {
   for (const dialog of document.querySelectorAll("dialog")) {
@@ -18,12 +23,17 @@ export function listenToDialogs() {
   byId("token-form").addEventListener("submit", useToken);
   byId("forget-token").addEventListener("click", forgetToken);
   service.addEventListener("change", askTokenOnce);
-  showForget();
+  service.addEventListener("change", showForget);
+  service.addEventListener("change", () => byId("models").open && drawModels());
 }
 
 function showModels() {
-  byId("models-body").replaceChildren(...modelCards(service.model, service.datasets));
+  drawModels();
   byId("models").showModal();
+}
+
+function drawModels() {
+  byId("models-body").replaceChildren(...modelCards(service.model, service.datasets));
 }
 
 let asked = null;
@@ -35,7 +45,8 @@ function askTokenOnce() {
 }
 
 function askToken() {
-  byId("token-why").textContent = service.trouble?.message ?? "";
+  const { code, message } = service.trouble;
+  byId("token-why").textContent = WHY[code] ?? message;
   if (!byId("token").open) byId("token").showModal();
 }
 
@@ -44,16 +55,16 @@ function useToken(event) {
   token.set(byId("token-value").value.trim());
   byId("token-value").value = "";
   byId("token").close();
-  showForget();
   service.look();
 }
 
 function forgetToken() {
   token.forget();
-  showForget();
   service.look();
 }
 
 function showForget() {
   byId("forget-token").hidden = !token.get();
+  // a link sends no token, so it would only be refused
+  byId("api").hidden = Boolean(token.get()) || service.trouble?.kind === "token";
 }

@@ -11,8 +11,8 @@ import { say } from "./words.js";
 const byId = (id) => document.getElementById(id);
 
 function takeFiles(files) {
-  const dataset = byId("dataset").value;
-  const options = { dataset, onBegin: began, onEnd: ended, onRemove: focusNext };
+  const chosen = () => byId("dataset").value;
+  const options = { chosen, onBegin: began, onEnd: ended, onRemove: focusNext };
   const tasks = [...files].map((file) => openTask(file, options));
   if (!tasks.length) return;
   byId("results").prepend(...tasks.map(({ card }) => card.element));

@@ -9,11 +9,13 @@ import { percent, say } from "./words.js";
 
 /**
  * Make a task for a file. `begin` has it answered and never throws; `stop` ends what is asked.
+ * `chosen` tells the data set that is chosen now.
  * Overlays are kept, so that going back to a class asks nothing.
  */
-export function openTask(file, { dataset, onBegin, onEnd, onRemove }) {
+export function openTask(file, { chosen, onBegin, onEnd, onRemove }) {
   const card = openCard(file);
   const explained = new Map();
+  let dataset = chosen();
   let asking = new AbortController();
 
   async function begin() {
@@ -32,6 +34,8 @@ export function openTask(file, { dataset, onBegin, onEnd, onRemove }) {
   function ask(signal) {
     const attempt = () => {
       card.work("Looking at the image …");
+      // added before the service was there to say which data sets it has
+      dataset ||= chosen();
       return explain(file, { dataset, signal });
     };
     return insist(attempt, { signal, onWait: card.work });
