@@ -28,14 +28,12 @@ from serving.refusals import reply_crash, reply_http, reply_problem
 
 WEB = Path(__file__).parent / "web"
 SWAGGER = Path(bentoml.__file__).parent / "_internal/server/static_content"
-PAGE_HEADERS = {
-    "Content-Security-Policy": (
-        "default-src 'self'; img-src 'self' data: blob:; style-src 'self' 'unsafe-inline'; "
-        "frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
-    ),
-    "Referrer-Policy": "no-referrer",
-    "Cache-Control": "no-cache",
-}
+POLICY = (
+    "default-src 'self'; img-src 'self' data: blob:; object-src 'none'; "
+    "frame-ancestors 'none'; form-action 'self'; base-uri 'none'"
+)
+SWAGGER_POLICY = f"{POLICY}; style-src 'self' 'unsafe-inline'"
+"""Swagger writes a style into the page; it gets no more than that."""
 
 
 def build_app(backend: Backend | None = None) -> "App":
@@ -44,9 +42,9 @@ def build_app(backend: Backend | None = None) -> "App":
         Route(endpoint.path, endpoint.handler, methods=[endpoint.method]) for endpoint in ENDPOINTS
     ]
     routes += [
-        Route("/", _page("index.html")),
+        Route("/", _page("index.html", POLICY)),
         Route("/metrics", metrics),
-        Route("/docs", _page("docs.html")),
+        Route("/docs", _page("docs.html", SWAGGER_POLICY)),
         Route("/docs.json", lambda _: JSONResponse(document())),
         Mount("/web", StaticFiles(directory=WEB)),
         Mount("/static_content", StaticFiles(directory=SWAGGER)),
@@ -87,12 +85,22 @@ class App:
                 count_request(_known_path(scope["path"]), outcome)
             await send(message)
 
-        await self.inner(scope, receive, send_marked)
+        try:
+            await self.inner(scope, receive, send_marked)
+        finally:
+            if held := scope["state"].get("held"):
+                held.release()
 
 
-def _page(name: str) -> ASGIApp:
+def _page(name: str, policy: str) -> ASGIApp:
+    headers = {
+        "Content-Security-Policy": policy,
+        "Referrer-Policy": "no-referrer",
+        "Cache-Control": "no-cache",
+    }
+
     async def page(_: Request) -> Response:
-        return FileResponse(WEB / name, headers=PAGE_HEADERS)
+        return FileResponse(WEB / name, headers=headers)
 
     return page  # type: ignore[return-value]
 

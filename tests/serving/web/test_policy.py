@@ -28,7 +28,7 @@ def test_a_file_name_is_text_and_never_markup(tab: Tab, script: str) -> None:
     assert tab.page.evaluate("window.hit") is None
 
 
-def test_the_api_page_works_under_the_same_policy(tab: Tab) -> None:
+def test_the_api_page_works_under_its_policy(tab: Tab) -> None:
     tab.page.get_by_role("link", name="API").click()
     expect(tab.page.get_by_text("Classify one image.")).to_be_visible()
 
