@@ -66,6 +66,15 @@ class Settings(BaseSettings):
     service_wait_seconds: float = Field(default=1.0, gt=0)
     """How long an image may be expected to wait for a thread; beyond that, the service answers
     503 with Retry-After."""
+    service_stop_seconds: int = Field(default=30, ge=1)
+    """How long the service may take to answer what it was asked, once it is told to stop."""
+    service_header_seconds: float = Field(default=10.0, gt=0)
+    """How long a client of the service may take to begin a request and to end its headers."""
+    service_write_seconds: float = Field(default=30.0, gt=0)
+    """How long a client of the service may leave its answer unread."""
+    service_connections: int = Field(default=500, ge=10)
+    """Most connections of one worker at once; beyond that, one whose client has been
+    waited for longest is closed."""
     champion_poll_seconds: float = Field(default=5.0, gt=0)
     """How often the service asks MLflow whether the champion has changed."""
     service_tuning: Literal["latency", "throughput"] = "latency"

@@ -15,6 +15,7 @@ from pydantic import BaseModel, Field
 from pipelines.release.runtime import RuntimeName
 from pipelines.settings import get_settings
 from pipelines.stage import default_context
+from serving import connections
 from serving.app import build_app
 from serving.champions import Champions
 from serving.counters import count_answer
@@ -44,6 +45,14 @@ class Arguments(BaseModel):
 
 arguments = bentoml.use_arguments(Arguments)
 routes = build_app()
+connections.install(
+    connections.Patience(
+        header_seconds=get_settings().service_header_seconds,
+        write_seconds=get_settings().service_write_seconds,
+        stop_seconds=get_settings().service_stop_seconds,
+        connections=get_settings().service_connections,
+    )
+)
 guard = guard_of(get_settings(), tokens=arguments.auth == "tokens")
 
 

@@ -5,10 +5,13 @@ from collections.abc import Iterable
 
 import pytest
 from starlette.requests import Request
+from starlette.testclient import TestClient
 from starlette.types import Message
 
-from serving.limits import DRAINED, Limits, read_body
+from serving.endpoints import Backend
+from serving.limits import DRAINED, Bodies, Limits, read_body
 from serving.problems import Problem
+from tests.serving.bundles import png
 
 LIMITS = Limits(body_bytes=100, read_seconds=0.05)
 
@@ -31,9 +34,13 @@ class Client:
         return {"type": "http.request", "body": part, "more_body": True}
 
 
-def _read(client: Client) -> bytes:
+def _request(client: Client) -> Request:
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
-    return asyncio.run(read_body(Request(scope, client.receive), LIMITS))
+    return Request(scope, client.receive)
+
+
+def _read(client: Client) -> bytes:
+    return asyncio.run(read_body(_request(client), LIMITS))
 
 
 def test_a_body_up_to_the_limit_is_read_whole() -> None:
@@ -58,6 +65,36 @@ def test_a_slow_body_is_given_up() -> None:
     with pytest.raises(Problem) as caught:
         _read(client)
     assert (caught.value.status, caught.value.code) == (408, "too_slow")
+
+
+def test_all_bodies_together_are_bounded_and_room_comes_back() -> None:
+    bodies = Bodies(most=150)
+    limits = Limits(body_bytes=100, bodies=bodies)
+    first, second = (_request(Client([b"a" * 50, b"b" * 40])) for _ in range(2))
+    assert len(asyncio.run(read_body(first, limits))) == 90
+    with pytest.raises(Problem, match="can hold") as caught:
+        asyncio.run(read_body(second, limits))
+    assert (caught.value.status, caught.value.code) == (503, "overloaded")
+    assert caught.value.headers["Retry-After"] == "1"
+    second.state.held.release()
+    first.state.held.release()
+    third = _request(Client([b"a" * 100]))
+    assert len(asyncio.run(read_body(third, limits))) == 100
+
+
+def test_what_is_too_large_is_not_held() -> None:
+    bodies = Bodies(most=150)
+    request = _request(Client([b"a" * 90, b"b" * 40]))
+    with pytest.raises(Problem, match="larger than"):
+        asyncio.run(read_body(request, Limits(body_bytes=100, bodies=bodies)))
+    bodies.take(150)
+
+
+def test_an_answered_request_holds_nothing(serving_client: TestClient) -> None:
+    backend: Backend = serving_client.app.inner.state.backend  # type: ignore[attr-defined]
+    for image in (png(), b"no image", b"x" * 190_000):
+        serving_client.post("/predict", content=image, headers={"Content-Type": "image/png"})
+    assert backend.limits.bodies.held == 0
 
 
 def test_a_client_that_leaves_is_no_crash() -> None:
