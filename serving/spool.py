@@ -3,6 +3,8 @@
 import logging
 import queue
 import threading
+from collections.abc import Iterator
+from itertools import islice
 
 from serving.append import Appended
 from serving.counters import count_audit_lost
@@ -69,10 +71,11 @@ class Spool:
 
     def _take(self) -> bytes:
         """Wait for a line; it, and what waits behind it."""
-        lines = [self._waiting.get()]
-        while len(lines) < AT_ONCE and not self._waiting.empty():
-            lines.append(self._waiting.get_nowait())
-        return b"".join(lines)
+        return self._waiting.get() + b"".join(islice(self._at_hand(), AT_ONCE - 1))
+
+    def _at_hand(self) -> Iterator[bytes]:
+        while not self._waiting.empty():
+            yield self._waiting.get_nowait()
 
     def _tell_trouble(self, error: OSError) -> None:
         if not self._in_trouble:
@@ -85,6 +88,6 @@ class Spool:
         self._in_trouble = False
 
     def _lose(self, lines: bytes) -> None:
-        count = lines.count(b"\n") + self._waiting.qsize()
+        count = (lines + b"".join(self._at_hand())).count(b"\n")
         count_audit_lost(count)
         logger.error("%d lines of the audit log could not be written and are lost", count)

@@ -1,5 +1,6 @@
 """Whose token a request shows, and what a file that is off means: nobody."""
 
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 
@@ -100,14 +101,13 @@ def become_a_folder(path: Path) -> None:
 
 @pytest.mark.parametrize("fault", [vanish, break_off, open_to_all, become_a_folder])
 def test_a_file_that_is_off_closes_and_is_told_once(
-    fault: object,
+    fault: Callable[[Path], None],
     keyring: Keyring,
     header: str,
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     keyring.holder(header)
-    assert callable(fault)
     fault(token_file(settings))
     for _ in range(3):
         problem = refusal(keyring, header)

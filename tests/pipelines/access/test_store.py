@@ -45,7 +45,7 @@ def test_tokens_made_at_once_are_all_kept(settings: Settings) -> None:
 def test_a_name_is_given_once_even_after_it_was_revoked(settings: Settings) -> None:
     add(settings, "viewer")
     revoke_token(settings, "viewer")
-    with pytest.raises(SettingsError, match="'viewer'.*choose another"):
+    with pytest.raises(SettingsError, match=r"'viewer'.*choose another"):
         add(settings, "viewer")
 
 
