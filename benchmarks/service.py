@@ -1,129 +1,247 @@
-"""How fast the service answers, beside the bare decode and forward pass in a loop.
+"""How fast the service is, beside the bare work in a loop and beside what else one could run.
 
-    python -m benchmarks.service BUNDLE IMAGE [--rounds 300] [--threads N]
+    python -m benchmarks.service [--bundle B] [--image I] [--rounds 200] [--seconds 10]
 
-Starts the real service on a free port with the bundle, asks it one image at a time over one kept
-connection, and prints the median and 95 % quantile of each route with its ratio to the bare loop.
-Rounds of all rows take turns, so that a busy machine slows them alike.
+One client over one kept connection; then as many as keep it busy. Everything runs on this machine
+and in turns. Ends with what Medloop promises of it, and exit status 1 where that does not hold.
 """
 
 import argparse
 import os
-import socket
-import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
-import httpx
+import numpy as np
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
+from benchmarks import rivals
+from benchmarks.claims import Claim, show
+from benchmarks.load import Load, saturate
+from benchmarks.processes import Server, running, serving
+from benchmarks.rounds import Row, take_turns
+from benchmarks.subject import Subject, make_subject
+from benchmarks.wire import Connection, form, request
+from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
+from pipelines.imaging import decode, fit
+from pipelines.release.runtime import Goal
 from pipelines.settings import get_settings
 from serving.predictor import Predictor, open_predictor
 
-WARM_UP = 20
-START_SECONDS = 60
+BATCH = 32
+CLIENTS = 8
+BARE = "bare: decode, forward"
+FORWARD = "bare: forward"
+HEAT = "bare: forward, Grad-CAM"
+TAPE = "bare: Grad-CAM by GradientTape"
+RAW = "/predict, raw body"
+FORM = "/predict, multipart"
+EXPLAIN = "/explain, multipart"
+MLFLOW = "mlflow models serve, JSON"
+PREDICT = "FastAPI, model.predict"
+GRAPH = "FastAPI, TensorFlow graph"
+
+
+Asked = tuple[int, bytes]
+"""A port and the request that is sent to it."""
+
+
+@dataclass(frozen=True)
+class Rate:
+    """Images a second, in the service and in a loop without it."""
+
+    service: Load
+    loop: float
+    processor_ms: float
+    """Of the service, an answer."""
+
+    @property
+    def share(self) -> float:
+        """Of what the loop does."""
+        return self.service.rate / self.loop
 
 
 def main() -> None:
-    """Measure and print one table."""
+    """Measure, print, judge."""
     options = _options()
-    image = options.image.read_bytes()
-    predictor = open_predictor(
-        options.bundle, "openvino", cache=get_settings().cache, threads=options.threads
-    )
-    with _service(options.bundle, options.threads) as http:
-        rows = _rows(predictor, http, image)
-        seconds = _measure(rows, options.rounds)
-    Console().print(_table(seconds, f"{options.image.name}, {len(image) / 1024:.0f} KB"))
+    subject = make_subject(options.bundle, options.image)
+    console = Console()
+    console.print(f"{subject.bundle}, asked about {subject.name}; {options.threads} threads")
+    with serving(subject.bundle, "--threads", str(options.threads)) as server:
+        predictor = _predictor(subject, "latency", options.threads)
+        rows = _latencies(predictor, subject, server, options)
+        console.print(_table(rows))
+        starts, memory = server.ready_seconds, server.memory()
+    rates = {goal: _rate(subject, goal, options) for goal in ("latency", "throughput")}
+    for goal, rate in rates.items():
+        console.print(_told(goal, rate))
+    weighed = ", ".join(f"{megabytes:.0f} MB" for megabytes in memory.values())
+    console.print(f"Proportional set size after this, supervisor first: {weighed}")
+    sys.exit(show(_claims(rows, rates, starts), title="What is promised"))
 
 
-def _rows(
-    predictor: Predictor, http: httpx.Client, image: bytes
-) -> dict[str, Callable[[], object]]:
-    raw = {"Content-Type": "image/*"}
+def _latencies(
+    predictor: Predictor, subject: Subject, server: Server, options: argparse.Namespace
+) -> dict[str, Row]:
+    with ExitStack() as stack:
+        asked = _asked(server.port, subject.image)
+        if options.rivals == "all":
+            asked |= stack.enter_context(_rivals(predictor, subject))
+        rows = _bare(predictor, subject.image)
+        for name, (port, message) in asked.items():  # once all are up: an idle connection is cut
+            connection = stack.enter_context(Connection(port))
+            rows[name] = partial(connection.ask, message)
+        return take_turns(rows, options.rounds)
 
-    def post(path: str, **body: object) -> None:
-        http.post(path, **body).raise_for_status()  # type: ignore[arg-type]
 
-    def explain() -> None:
-        reading = predictor.read(image)
-        predictor.overlay(reading, reading.best, opacity=0.5)
+def _bare(predictor: Predictor, image: bytes) -> dict[str, Callable[[], object]]:
+    manifest = predictor.bundle.manifest
+    pixels = fit(decode(image), manifest.image).astype(np.float32)
+    batch = pixels[None]
+    seen = predictor.read(image)
+    model = predictor._keras_model
+
+    def forward() -> object:
+        return predictor.runtime.run(batch)
+
+    def heat() -> object:
+        predictor.runtime.run(batch)
+        return predictor.activation(seen, seen.best)
+
+    def work() -> object:
+        return predictor.runtime.run(fit(decode(image), manifest.image)[None].astype(np.float32))
 
     return {
-        "bare decode + forward": lambda: predictor.read(image),
-        "bare decode + forward + overlay": explain,
-        "/livez": lambda: http.get("/livez").raise_for_status(),
-        "/predict, raw body": lambda: post("/predict", content=image, headers=raw),
-        "/predict, multipart": lambda: post("/predict", files={"image": image}),
-        "/gradcam, multipart": lambda: post("/gradcam", files={"image": image}),
-        "/explain, multipart": lambda: post("/explain", files={"image": image}),
+        FORWARD: forward,
+        HEAT: heat,
+        TAPE: lambda: class_activation_by_gradients(model, pixels, seen.best),
+        BARE: work,
     }
 
 
-def _measure(rows: dict[str, Callable[[], object]], rounds: int) -> dict[str, list[float]]:
-    seconds: dict[str, list[float]] = {name: [] for name in rows}
-    for turn in track(range(WARM_UP + rounds), "Asking", transient=True):
-        for name, ask in rows.items():
-            began = time.perf_counter()
-            ask()
-            if turn >= WARM_UP:
-                seconds[name].append(time.perf_counter() - began)
-    return seconds
-
-
-def _table(seconds: dict[str, list[float]], title: str) -> Table:
-    table = Table("", "p50 ms", "p95 ms", "x bare", title=title)
-    bare = statistics.median(seconds["bare decode + forward"])
-    for name, values in seconds.items():
-        middle, high = statistics.median(values), statistics.quantiles(values, n=20)[-1]
-        table.add_row(name, f"{middle * 1e3:.2f}", f"{high * 1e3:.2f}", f"{middle / bare:.2f}")
-    return table
+def _asked(port: int, image: bytes) -> dict[str, Asked]:
+    return {
+        "/livez": (port, request("/livez")),
+        RAW: (port, request("/predict", image, "image/jpeg")),
+        FORM: (port, form("/predict", image)),
+        "/gradcam, multipart": (port, form("/gradcam", image)),
+        EXPLAIN: (port, form("/explain", image)),
+    }
 
 
 @contextmanager
-def _service(bundle: Path, threads: int) -> Iterator[httpx.Client]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "serving", "--port", str(port), "--threads", str(threads)]
-    with tempfile.TemporaryFile() as log:
-        process = subprocess.Popen(
-            [*command, "--bundle", str(bundle)], stdout=log, stderr=subprocess.STDOUT
-        )
-        try:
-            with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-                _wait(http)
-                yield http
-        finally:
-            process.terminate()
-            process.wait()
+def _rivals(predictor: Predictor, subject: Subject) -> Iterator[dict[str, Asked]]:
+    bundle = predictor.bundle
+    upload = form("/predict", subject.image)
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder, ExitStack() as stack:
+        saved = Path(folder) / "mlflow"
+        rivals.save_for_mlflow(bundle.keras, saved)
+        pixels = fit(decode(subject.image), bundle.manifest.image)
+        json = request("/invocations", rivals.mlflow_body(pixels), "application/json")
+        own = [sys.executable, "-m", "benchmarks.rivals"]
+        started = {
+            MLFLOW: (rivals.mlflow_command(saved), "/ping", json),
+            PREDICT: ([*own, "predict", str(bundle.keras)], "/docs", upload),
+            GRAPH: ([*own, "graph", str(bundle.keras)], "/docs", upload),
+        }
+        asked = {}
+        for name, (command, ready, message) in started.items():
+            server = stack.enter_context(running(command, ready, TF_CPP_MIN_LOG_LEVEL="3"))
+            asked[name] = (server.port, message)
+        yield asked
 
 
-def _wait(http: httpx.Client) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline:
-        try:
-            http.get("/readyz").raise_for_status()
-        except httpx.HTTPError:
-            time.sleep(0.1)
-        else:
-            return
-    raise SystemExit("The service did not become ready.")
+def _rate(subject: Subject, goal: Goal, options: argparse.Namespace) -> Rate:
+    """Saturate the service, and run the loop just before and just after on the same processors."""
+    predictor = _predictor(subject, goal, options.threads)
+    threads = ("--threads", str(options.threads))
+    with serving(subject.bundle, *threads, service_tuning=goal) as server:
+        before = _loop(predictor, subject.image, options.seconds / 2)
+        worked = server.processor_seconds()
+        message = request("/predict", subject.image, "image/jpeg")
+        load = saturate(server.port, message, clients=CLIENTS, seconds=options.seconds)
+        worked = server.processor_seconds() - worked
+        after = _loop(predictor, subject.image, options.seconds / 2)
+    return Rate(load, (before + after) / 2, worked / load.seconds / load.rate * 1e3)
+
+
+def _loop(predictor: Predictor, image: bytes, seconds: float) -> float:
+    """Images a second: decode, forward in batches, nothing else."""
+    spec, done, began = predictor.bundle.manifest.image, 0, time.perf_counter()
+    while (took := time.perf_counter() - began) < seconds or not done:
+        batch = np.stack([fit(decode(image), spec) for _ in range(BATCH)]).astype(np.float32)
+        predictor.runtime.run(batch)
+        done += BATCH
+    return done / took
+
+
+def _predictor(subject: Subject, goal: Goal, threads: int) -> Predictor:
+    cache = get_settings().cache
+    return open_predictor(subject.bundle, "openvino", cache=cache, threads=threads, goal=goal)
+
+
+def _table(rows: dict[str, Row]) -> Table:
+    table = Table("one client", "p50 ms", "p95 ms", "x bare")
+    for name, row in rows.items():
+        ratio = row.median / rows[BARE].median
+        table.add_row(name, f"{row.median * 1e3:.2f}", f"{row.high * 1e3:.2f}", f"{ratio:.2f}")
+    return table
+
+
+def _told(goal: str, rate: Rate) -> str:
+    load = rate.service
+    return (
+        f"Tuned for {goal}, {CLIENTS} clients: {load.rate:.0f} images/s, the loop in batches of "
+        f"{BATCH} {rate.loop:.0f}; {rate.processor_ms:.1f} ms of processor time an answer; the "
+        f"clients themselves took {load.client_share:.0%} of a processor"
+    )
+
+
+def _claims(rows: dict[str, Row], rates: dict[str, Rate], starts: float) -> list[Claim]:
+    p50 = {name: row.median for name, row in rows.items()}
+    claims = [
+        _at_most("/predict, multipart, beside bare", p50[FORM] / p50[BARE], 1.6),
+        _at_most("/predict, raw body, beside bare", p50[RAW] / p50[BARE], 1.35),
+        _at_most("/explain beside bare", p50[EXPLAIN] / p50[BARE], 2.5),
+        _at_most(
+            "Grad-CAM with its forward pass beside that alone", p50[HEAT] / p50[FORWARD], 1.15
+        ),
+        _at_least("closed-form Grad-CAM faster than GradientTape", p50[TAPE] / p50[HEAT], 3),
+        _at_least("saturated, of the batched loop", max(r.share for r in rates.values()), 0.8),
+        Claim("cold start until ready", "<= 5 s", f"{starts:.1f} s", starts <= 5),
+    ]
+    if MLFLOW in p50:
+        claims += [
+            _at_least("faster than mlflow models serve", p50[MLFLOW] / p50[FORM], 8),
+            _at_least("faster than FastAPI, model.predict", p50[PREDICT] / p50[FORM], 1),
+            _at_least("faster than FastAPI, TensorFlow graph", p50[GRAPH] / p50[FORM], 1),
+        ]
+    return claims
+
+
+def _at_most(what: str, ratio: float, limit: float) -> Claim:
+    return Claim(what, f"<= {limit:g} x", f"{ratio:.2f} x", ratio <= limit)
+
+
+def _at_least(what: str, ratio: float, limit: float) -> Claim:
+    return Claim(what, f">= {limit:g} x", f"{ratio:.2f} x", ratio >= limit)
 
 
 def _options() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
-    parser.add_argument("bundle", type=Path)
-    parser.add_argument("image", type=Path)
-    parser.add_argument("--rounds", type=int, default=300)
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1)
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    add = parser.add_argument
+    add("--bundle", type=Path, help="default: an EfficientNet-Lite0 at 160 pixels, made here")
+    add("--image", type=Path, help="default: a phantom, drawn here")
+    add("--rounds", type=int, default=200, help="turns of each row (%(default)s)")
+    add("--seconds", type=float, default=10, help="of full load (%(default)s)")
+    add("--threads", type=int, default=len(os.sched_getaffinity(0)), help="(%(default)s)")
+    add("--rivals", choices=("all", "none"), default="all", help="what to compare it with")
     return parser.parse_args()
 
 
