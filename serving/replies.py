@@ -12,6 +12,7 @@ from serving.schemas import (
     Attention,
     AttentionPlace,
     ClassInfo,
+    Collection,
     DatasetClasses,
     Explanation,
     ModelInfo,
@@ -128,15 +129,21 @@ def classes_of(predictor: Predictor) -> DatasetClasses:
 def model_info(predictor: Predictor) -> ModelInfo:
     """A model and where it came from."""
     manifest = predictor.bundle.manifest
+    source = manifest.source
     return ModelInfo(
         dataset=manifest.dataset,
+        title=manifest.title,
         model_version=predictor.version,
         run_id=manifest.run_id,
         candidate=manifest.candidate,
         snapshot=manifest.snapshot,
         split=manifest.split,
+        images=dict(manifest.images),
+        source=source and Collection(origin=source.origin, licence=source.licence, url=source.url),
         git_commit=manifest.git_commit,
+        created_at=manifest.created_at,
         metrics=manifest.metrics,
+        temperature=manifest.temperature,
         runtime=predictor.runtime_name,
         image_size=manifest.image.size,
         loaded_at=predictor.loaded_at,

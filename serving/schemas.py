@@ -174,19 +174,38 @@ class ClassesReply(Wire):
     datasets: list[DatasetClasses]
 
 
+class Collection(Wire):
+    """Where the images came from that a model was trained on."""
+
+    origin: str
+    licence: str
+    url: str | None
+
+
 class ModelInfo(Wire):
     """The model that answers for a data set, and where it came from."""
 
     dataset: str
+    title: str
     model_version: int | None
     run_id: str
     candidate: str
     snapshot: str
     split: str
+    images: dict[str, int]
+    """How many images it was trained on, validated and tested with; empty for old bundles."""
+    source: Collection | None
+    """Null for old bundles."""
     git_commit: str
+    created_at: str
+    """When the bundle was built: UTC, ISO 8601."""
     metrics: dict[str, float]
+    """Figures on the test images."""
+    temperature: float
+    """What calibrates its probabilities; 1 leaves them as they are."""
     runtime: str
     image_size: int
+    """Pixels a side of what the model sees."""
     loaded_at: str
     """UTC, ISO 8601."""
 

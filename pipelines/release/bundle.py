@@ -3,6 +3,7 @@
     bundle.json          what this is, and the sha256 of every other file
     model.xml, .bin      OpenVINO IR, float32; outputs `probabilities`, `logits`, `features`
     head.npz             dense layers behind the pooled feature map, for closed-form Grad-CAM
+    novelty.npz          what the training images look like to the model; none in format 1
     model.keras          the trained model itself, for the TensorFlow runtime and for proofs
     canary/              a few test images per class (original bytes) and canary/expected.json
 
@@ -24,7 +25,16 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from pipelines.errors import BundleError
 from pipelines.evaluation.cells import Cells
-from pipelines.spec import AbstentionSpec, ImageSpec, LimitsSpec, ReferenceSpec, ReviewSpec
+from pipelines.evaluation.novelty import Novelty
+from pipelines.outputs import SplitName
+from pipelines.spec import (
+    AbstentionSpec,
+    ImageSpec,
+    LimitsSpec,
+    ReferenceSpec,
+    ReviewSpec,
+    SourceSpec,
+)
 
 FORMAT_VERSION = 2
 READABLE = (1, 2)
@@ -33,6 +43,7 @@ MANIFEST = "bundle.json"
 IR = "model.xml"
 IR_WEIGHTS = "model.bin"
 HEAD = "head.npz"
+NOVELTY = "novelty.npz"
 KERAS = "model.keras"
 EXPECTED = "canary/expected.json"
 REQUIRED = (IR, IR_WEIGHTS, HEAD, KERAS, EXPECTED)
@@ -53,7 +64,7 @@ class BundleClass(BaseModel):
 
 
 class CanaryImage(BaseModel):
-    """A test image with what the Keras model said about it."""
+    """A test image with what the Keras model said about it, calibrated."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -99,6 +110,10 @@ class BundleManifest(BaseModel):
     """Store path of the split."""
     prepared: str
     """Store path of the shards."""
+    images: dict[SplitName, int] = {}
+    """Split → images; none told in bundles of format 1."""
+    source: SourceSpec | None = None
+    """Where the images come from; null in bundles of format 1."""
     git_commit: str
     created_at: str
     """UTC, ISO 8601."""
@@ -143,6 +158,13 @@ class Bundle:
         with np.load(self.folder / HEAD, allow_pickle=False) as arrays:
             count = len(arrays.files) // 2
             return [(arrays[f"kernel_{i}"], arrays[f"bias_{i}"]) for i in range(count)]
+
+    @cached_property
+    def novelty(self) -> Novelty | None:
+        """What the training images look like to the model; ``None`` in bundles of format 1."""
+        if NOVELTY not in self.manifest.files:
+            return None
+        return Novelty.load(self.folder / NOVELTY)
 
     @cached_property
     def canary(self) -> list[CanaryImage]:

@@ -97,7 +97,8 @@ export function openCard(file) {
     find(".explained").textContent = title;
     pictures.cover(overlay, `Where the model found support for ${title}`);
     find(".attention").hidden = !attention;
-    find(".attention").textContent = attention?.summary ?? "";
+    find(".attention").textContent = attention?.text ?? "";
+    find(".attention").classList.toggle("note", Boolean(attention?.is_caution_needed));
     find(".about-title").textContent = `About: ${title}`;
     find(".about").textContent = about;
     find(".recommendations").hidden = !recommendations.length;

@@ -1,6 +1,6 @@
 // The model card: what answers, what it was trained on, how well it did.
 
-import { percent } from "./words.js";
+import { anchor, percent } from "./words.js";
 
 const FIGURES = {
   accuracy: "Accuracy",
@@ -13,16 +13,17 @@ const FIGURES = {
 const FACTS = {
   model_version: "Version",
   candidate: "Candidate",
-  snapshot: "Trained on",
-  split: "Split",
   image_size: "Input, pixels a side",
   temperature: "Temperature of calibration",
   runtime: "Runtime",
   created_at: "Built",
   loaded_at: "Serving since",
+  snapshot: "Snapshot of the images",
+  split: "Split",
   run_id: "MLflow run",
   git_commit: "Code (git commit)",
 };
+const PARTS = { train: "to learn from", validation: "to choose by", test: "to test with" };
 const REGISTRY = {
   unreachable: "The model registry cannot be reached; what was last served is served on.",
   failing: "The model registry answers with errors; what was last served is served on.",
@@ -39,7 +40,7 @@ export function modelCards({ models, refused, registry }, datasets) {
 
 function section(model, dataset) {
   const whole = document.createElement("section");
-  const title = `${dataset?.title ?? model.dataset}, version ${model.model_version ?? "unregistered"}`;
+  const title = `${model.title ?? model.dataset}, version ${model.model_version ?? "unregistered"}`;
   whole.append(made("h3", title));
   if (dataset?.synthetic) {
     whole.append(made("p", "Trained on images drawn by a program: it says nothing about real scans.", "note"));
@@ -48,9 +49,23 @@ function section(model, dataset) {
     whole.append(made("p", `Tells apart: ${dataset.classes.map((c) => c.title).join(", ")}.`));
     whole.append(made("p", dataset.disclaimer, "hint"));
   }
-  whole.append(made("h4", "On the test images it never saw"), figures(model.metrics));
+  whole.append(made("h4", "Trained on"), ...training(model));
+  whole.append(made("h4", "On test images it never saw"), figures(model.metrics));
   whole.append(made("h4", "Where it comes from"), facts(model));
   return whole;
+}
+
+function training({ images, source, snapshot }) {
+  const told = [];
+  if (source) {
+    const origin = made("p", `${source.origin}. Licence: ${source.licence}. `);
+    if (source.url) origin.append(anchor(source.url, "The collection"));
+    told.push(origin);
+  }
+  const parts = Object.entries(PARTS).filter(([part]) => images?.[part]);
+  const counts = parts.map(([part, text]) => `${images[part].toLocaleString()} ${text}`);
+  if (counts.length) told.push(made("p", `Images: ${counts.join(", ")}.`));
+  return told.length ? told : [made("p", `Snapshot ${snapshot}.`)];
 }
 
 function figures(metrics) {

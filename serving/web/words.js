@@ -19,10 +19,15 @@ export function link(source) {
     item.textContent = source.title ?? source;
     return item;
   }
-  item.append(Object.assign(document.createElement("a"), {
-    href: url, textContent: source.title ?? url, target: "_blank", rel: "noopener noreferrer",
-  }));
+  item.append(anchor(url, source.title ?? url));
   return item;
+}
+
+/** A link that leads elsewhere, and tells that place nothing. */
+export function anchor(url, text) {
+  return Object.assign(document.createElement("a"), {
+    href: url, textContent: text, target: "_blank", rel: "noopener noreferrer",
+  });
 }
 
 /** Say something to who cannot see the page. */

@@ -23,7 +23,7 @@ from pipelines.release.bundle import (
     file_digests,
     write_manifest,
 )
-from pipelines.spec import ImageSpec, LimitsSpec, ReferenceSpec
+from pipelines.spec import ImageSpec, LimitsSpec, ReferenceSpec, SourceSpec
 
 SIZE = 32
 CHANNELS = 8
@@ -77,6 +77,8 @@ def make_bundle(
         snapshot=f"{dataset}/snapshots/aa",
         split=f"{dataset}/splits/bb",
         prepared=f"{dataset}/prepared/cc",
+        images={"train": 1200, "validation": 150, "test": 300},
+        source=SourceSpec(origin="Drawn here", licence="CC0-1.0", consent="None is needed."),
         git_commit="0" * 40,
         created_at="2026-01-01T00:00:00+00:00",
         metrics={"accuracy": 0.9},
