@@ -100,6 +100,14 @@ class Settings(BaseSettings):
     """Requests a second that one token may go on asking of one worker."""
     service_burst: int = Field(default=200, ge=1)
     """Requests that it may ask at once, before the rate holds it."""
+    service_sample_share: float = Field(default=0.1, ge=0, le=1)
+    """Share of the service's answers whose features and predictions (no pixels) are written to
+    the store for monitoring; 0: none."""
+    service_sample_seconds: float = Field(default=600, gt=0)
+    """How often they are written: each time makes a file a worker in HDFS."""
+    classic_dataset: str | None = None
+    """The data set that classic web clients (``/api/…``) are answered for; needed where several
+    are served, as those clients name none."""
     service_cors_origins: str = ""
     """Origins, divided by commas, whose web pages may ask the service from a browser
     (``https://viewer.example.org``); none by default."""

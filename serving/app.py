@@ -4,6 +4,7 @@ Plain routes rather than BentoML APIs: half the overhead, and full say over what
 answered with.
 """
 
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +20,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.errors import BadImage
 from serving.counters import count_request
+from serving.doors import known
 from serving.endpoints import Backend
 from serving.exposition import metrics
 from serving.marks import mark
@@ -81,8 +83,8 @@ class App:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                outcome = "ok" if message["status"] < 400 else "refused"
-                count_request(_known_path(scope["path"]), outcome)
+                seconds = time.perf_counter() - scope["state"]["began"]
+                count_request(known(scope["path"]), status=message["status"], seconds=seconds)
             await send(message)
 
         try:
@@ -103,11 +105,3 @@ def _page(name: str, policy: str) -> ASGIApp:
         return FileResponse(WEB / name, headers=headers)
 
     return page  # type: ignore[return-value]
-
-
-def _known_path(path: str) -> str:
-    """The path as a label: unknown ones are one, so that a scan cannot fill the memory."""
-    return path if path in _PATHS else "other"
-
-
-_PATHS = frozenset({"/", "/docs", "/docs.json", *(endpoint.path for endpoint in ENDPOINTS)})

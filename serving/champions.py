@@ -5,7 +5,7 @@ import threading
 from datetime import UTC, datetime
 from typing import Literal
 
-from serving.counters import count_swap
+from serving.counters import count_swap, show_champion
 from serving.predictor import Predictor
 from serving.problems import Problem
 from serving.replies import model_info
@@ -68,6 +68,7 @@ class Champions:
     def take(self, predictor: Predictor) -> None:
         """Let a loaded and warmed predictor answer from now on."""
         with self._changing:
+            show_champion(predictor, self._predictors.get(predictor.dataset))
             self._predictors = {**self._predictors, predictor.dataset: predictor}
             self._refused = _without(self._refused, predictor.dataset)
             self._tell()

@@ -1,13 +1,31 @@
 """What the service counts for Prometheus; told at ``/metrics``."""
 
+from typing import Literal
+
 from prometheus_client import Counter, Gauge, Histogram
 
 from serving.observed import Answered
+from serving.predictor import Predictor
+
+OUTCOMES = {500: "failed", 503: "unavailable"}
 
 REQUESTS = Counter(
-    "medloop_requests", "Requests answered, by route and outcome.", ["route", "outcome"]
+    "medloop_requests",
+    "Requests, by route and outcome: ok, refused (4xx), unavailable (503), failed (500).",
+    ["route", "outcome"],
 )
-REFUSALS = Counter("medloop_refused", "Requests refused, by reason.", ["code"])
+SECONDS = Histogram(
+    "medloop_request_seconds",
+    "From a request's first byte to its answer's, by route.",
+    ["route"],
+    buckets=(0.002, 0.003, 0.005, 0.007, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 30),
+)
+REFUSALS = Counter(
+    "medloop_refused", "Requests and images of batches refused, by reason.", ["code"]
+)
+BATCH_IMAGES = Histogram(
+    "medloop_batch_images", "Images of a batch request.", buckets=(1, 2, 4, 8, 16, 32)
+)
 PREDICTIONS = Counter(
     "medloop_predictions",
     "Images classified, by predicted class.",
@@ -19,6 +37,14 @@ CONFIDENCE = Histogram(
     ["dataset"],
     buckets=(0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0),
 )
+ABSTAINED = Counter(
+    "medloop_abstained",
+    "Answers marked as not to be relied on, by reason; one may have several.",
+    ["dataset", "reason"],
+)
+REVIEWS = Counter(
+    "medloop_reviews", "Answers that ask for a person to see the case first.", ["dataset"]
+)
 WAITING = Gauge(
     "medloop_waiting_images",
     "Images that wait for a thread, in all workers.",
@@ -26,6 +52,15 @@ WAITING = Gauge(
 )
 SWAPS = Counter(
     "medloop_swaps", "Champions taken over or refused.", ["dataset", "model_version", "outcome"]
+)
+CHAMPION = Gauge(
+    "medloop_champion_workers",
+    "Workers that answer with a model; 0 once it is replaced.",
+    ["dataset", "model_version", "run_id"],
+    multiprocess_mode="livesum",
+)
+SAMPLES = Counter(
+    "medloop_samples", "Answers sampled for monitoring, by outcome: written, lost.", ["outcome"]
 )
 AUDIT_LOST = Counter("medloop_audit_lost", "Lines of the audit log that could not be written.")
 
@@ -35,9 +70,15 @@ def count_refusal(code: str) -> None:
     REFUSALS.labels(code).inc()
 
 
-def count_request(route: str, outcome: str) -> None:
-    """Count a request by its route and outcome (``ok`` or ``refused``)."""
-    REQUESTS.labels(route, outcome).inc()
+def count_request(route: str, *, status: int, seconds: float) -> None:
+    """Count a request by its route (a known one, or ``other``), its answer's status and time."""
+    REQUESTS.labels(route, OUTCOMES.get(status) or ("ok" if status < 400 else "refused")).inc()
+    SECONDS.labels(route).observe(seconds)
+
+
+def count_batch(images: int) -> None:
+    """Count a batch request by its size."""
+    BATCH_IMAGES.observe(images)
 
 
 def count_answer(answered: Answered) -> None:
@@ -45,6 +86,24 @@ def count_answer(answered: Answered) -> None:
     answer = answered.prediction
     PREDICTIONS.labels(answer.dataset, answer.model_version, answer.class_name).inc()
     CONFIDENCE.labels(answer.dataset).observe(answer.confidence)
+    for reason in answer.abstained_because:
+        ABSTAINED.labels(answer.dataset, reason.code).inc()
+    if answer.review.needed:
+        REVIEWS.labels(answer.dataset).inc()
+
+
+def count_samples(outcome: Literal["written", "lost"], count: int) -> None:
+    """Count samples for monitoring."""
+    SAMPLES.labels(outcome).inc(count)
+
+
+def show_champion(new: Predictor, old: Predictor | None) -> None:
+    """Show that this worker answers with a new model instead of an old one."""
+    for predictor, workers in ((old, 0), (new, 1)):
+        if predictor:
+            manifest = predictor.bundle.manifest
+            labels = (manifest.dataset, manifest.model_version, manifest.run_id)
+            CHAMPION.labels(*labels).set(workers)
 
 
 def count_audit_lost(lines: int) -> None:

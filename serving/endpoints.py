@@ -15,6 +15,7 @@ from pipelines.errors import BadImage
 from pipelines.evaluation.attention import Attention
 from serving import replies
 from serving.champions import Champions
+from serving.counters import count_batch, count_refusal
 from serving.desk import Desk
 from serving.limits import Limits
 from serving.observed import Answered, Observer
@@ -60,6 +61,7 @@ async def predict(request: Request) -> Response:
 async def predict_batch(request: Request) -> Response:
     """Classify several images; one that is refused does not spoil the others."""
     upload, fields = await ask(request, PredictFields)
+    count_batch(len(upload.images))
     predictor = backend_of(request).champions.choose(fields.dataset)
     read = partial(_read_or_refuse, predictor)
     answers = await asyncio.gather(
@@ -169,6 +171,7 @@ def _batch_item(request: Request, predictor: Predictor, answer: Reading | BadIma
             *getattr(request.state, "refused_images", ()),
             answer.reason,
         )
+        count_refusal(answer.reason)
         return BatchItem(error=ImageError(code=answer.reason, message=str(answer)))
     return BatchItem(prediction=told(request, predictor, answer))
 

@@ -1,6 +1,7 @@
 """The gate around everything the service answers, BentoML's own routes included."""
 
 import math
+import time
 from dataclasses import dataclass
 
 from starlette.datastructures import MutableHeaders
@@ -11,7 +12,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from pipelines.access.store import token_file
 from pipelines.settings import Settings, listed
 from serving.audit import Audit
-from serving.doors import role_for
+from serving.counters import count_request
+from serving.doors import known, role_for
 from serving.headers import secure
 from serving.keys import Keyring
 from serving.marks import mark
@@ -132,6 +134,8 @@ class Gate:
         try:
             self.guard.admit(request)
         except Problem as problem:
+            seconds = time.perf_counter() - scope["state"]["began"]
+            count_request(known(scope["path"]), status=problem.status, seconds=seconds)
             await reply_problem(request, problem)(scope, receive, send_marked)
         else:
             await self.inner(scope, receive, send_marked)

@@ -25,7 +25,9 @@ from serving.exposure import Auth
 from serving.follower import Follower
 from serving.gate import gated, guard_of
 from serving.limits import Limits
+from serving.observed import Observer
 from serving.predictor import open_predictor
+from serving.sampler import Sampler
 from serving.standing import Standing
 from serving.supervised import end_with_parent
 
@@ -95,9 +97,20 @@ class Medloop:
             self._follower = Follower(champions, default_context(), load=load)
             self._follower.restore()
             self._follower.start()
+        observers: list[Observer] = [count_answer, guard.audit.note_answer]
+        self._sampler: Sampler | None = None
+        # a pinned bundle is a trial: what it is asked is no sample of what is seen in practice
+        if self._follower and get_settings().service_sample_share:
+            self._sampler = Sampler.of(get_settings(), default_context().store)
+            self._sampler.start()
+            observers.append(self._sampler.note)
         routes.attach(
             Backend(
-                champions, self._desk, Limits(), observers=(count_answer, guard.audit.note_answer)
+                champions,
+                self._desk,
+                Limits(),
+                observers=tuple(observers),
+                classic_dataset=get_settings().classic_dataset,
             )
         )
 
@@ -107,6 +120,8 @@ class Medloop:
         if self._follower:
             self._follower.stop()
         self._desk.close()
+        if self._sampler:
+            self._sampler.stop()
         guard.audit.stop()
 
 

@@ -3,9 +3,6 @@
 import hashlib
 from pathlib import Path
 
-import numpy as np
-from numpy.typing import NDArray
-from PIL import Image
 from pydantic import BaseModel, ConfigDict
 
 from pipelines import imaging
@@ -14,6 +11,7 @@ from pipelines.data.originals import read_original
 from pipelines.data.pseudonyms import Pseudonyms
 from pipelines.errors import BadImage
 from pipelines.imaging import Limits
+from pipelines.imaging.shades import grey_level
 from pipelines.spec import LimitsSpec
 
 HEAD_BYTES = 132
@@ -80,21 +78,9 @@ def _examine(path: Path, names: Pseudonyms, limits: Limits, found: Examined) -> 
     picture = imaging.decode(data, limits=limits)
     found.phash = f"{imaging.phash(picture):016x}"
     found.thumbnail = imaging.thumbnail(picture)
-    found.mean, found.std = _grey_level(picture)
+    found.mean, found.std = grey_level(picture)
     if imaging.is_blank(picture):
         raise BadImage("blank", f"The picture is one shade all over (deviation {found.std:.1f}).")
-
-
-def _grey_level(picture: NDArray[np.uint8]) -> tuple[float, float]:
-    """Mean and standard deviation of a picture's grey shades (ITU-R 601 luma), 0 to 255.
-
-    Taken from the histogram: a large picture is not copied as floating-point numbers.
-    """
-    counts = np.array(Image.fromarray(picture).convert("L").histogram())
-    shades = np.arange(len(counts))
-    mean = float(np.average(shades, weights=counts))
-    deviation = float(np.sqrt(np.average((shades - mean) ** 2, weights=counts)))
-    return round(mean, 3), round(deviation, 3)
 
 
 def _head(path: Path) -> bytes:

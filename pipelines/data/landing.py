@@ -37,7 +37,7 @@ from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standi
 logger = logging.getLogger(__name__)
 
 FILES = "files.parquet"
-IMAGING = ("blank", "decode", "depth", "dicom", "info", "perceptual", "raster", "sniff")
+IMAGING = ("blank", "decode", "depth", "dicom", "info", "perceptual", "raster", "shades", "sniff")
 """The modules of imaging that decide what is seen in a file."""
 FILES_PER_TASK = 32
 FEW_FILES = 64

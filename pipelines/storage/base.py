@@ -95,6 +95,16 @@ class Store(ABC):
         text = json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False)
         self.write(path, text.encode() + b"\n")
 
+    def place(self, path: str, data: bytes) -> None:
+        """Write a new file; it appears whole or not at all.
+
+        What a process leaves that is killed meanwhile is hidden from `names`.
+        """
+        parent, _, name = path.rpartition("/")
+        staging = f"{parent}/{STAGING_PREFIX}{name}-{secrets.token_hex(4)}"
+        self.write(staging, data)
+        self._rename(staging, path)
+
     @contextmanager
     def commit(self, path: str) -> Iterator[str]:
         """Write a folder beside its place, then rename it into place.

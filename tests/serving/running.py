@@ -46,6 +46,7 @@ def start(home: Path, *arguments: str, **settings: object) -> subprocess.Popen[b
         **os.environ,
         "MEDLOOP_HOME": str(home),
         "MEDLOOP_CHAMPION_POLL_SECONDS": "0.5",
+        "MEDLOOP_STORE": (home / "store").as_uri(),
         **{f"MEDLOOP_{name.upper()}": str(value) for name, value in settings.items()},
     }
     with (home / "service.log").open("ab") as log:

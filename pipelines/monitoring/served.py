@@ -1,0 +1,137 @@
+"""A sample of what the service answered, kept in the store for monitoring.
+
+    <dataset>/served/<date>/<time>-<8 hex digits>.parquet
+
+Each file holds answers of one model on one day (UTC), and appears whole or not at all. No pixels
+and nothing that names a person: what the model made of the picture, and how bright and large the
+picture was.
+"""
+
+import io
+import secrets
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+from numpy.typing import NDArray
+
+from pipelines.storage import Store
+
+PROBABILITY = "probability."
+
+
+@dataclass(frozen=True)
+class Model:
+    """The model that answered."""
+
+    dataset: str
+    version: int | None
+    """In the registry; ``None`` before it has one."""
+    run_id: str
+    classes: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One answer."""
+
+    request_id: str
+    time: datetime
+    """In UTC."""
+    model: Model
+    predicted: str
+    """The class decided for."""
+    abstained: bool
+    probabilities: NDArray[np.float32]
+    """(classes,), in the order of the model's outputs."""
+    features: NDArray[np.float32]
+    """(k,), the mean of the last feature map over all its cells."""
+    mean: float
+    std: float
+    """Of the decoded picture's grey shades, 0 to 255, as in a snapshot's index."""
+    width: int
+    height: int
+    """Of the decoded picture, in pixels."""
+
+
+def columns(classes: Iterable[str]) -> pa.Schema:
+    """The columns of a file for a model's classes."""
+    return pa.schema(
+        [
+            ("request_id", pa.string()),
+            ("time", pa.timestamp("ms", tz="UTC")),
+            ("model_version", pa.int64()),
+            ("run_id", pa.string()),
+            ("predicted", pa.string()),
+            ("abstained", pa.bool_()),
+            *((PROBABILITY + name, pa.float32()) for name in classes),
+            ("features", pa.list_(pa.float32())),
+            ("mean", pa.float32()),
+            ("std", pa.float32()),
+            ("width", pa.int32()),
+            ("height", pa.int32()),
+        ]
+    )
+
+
+def served_folder(dataset: str, day: date) -> str:
+    """Where a day's samples stand in the store."""
+    return f"{dataset}/served/{day.isoformat()}"
+
+
+def divided(samples: Iterable[Sample]) -> list[list[Sample]]:
+    """Samples by model and day: those of one file each."""
+    groups: dict[tuple[Model, date], list[Sample]] = {}
+    for sample in samples:
+        groups.setdefault((sample.model, sample.time.date()), []).append(sample)
+    return list(groups.values())
+
+
+def write_file(store: Store, samples: list[Sample]) -> str:
+    """Write samples of one model and day as one file; returns its path.
+
+    Raises:
+        Unavailable: the store does not answer; nothing is to be seen of the file then.
+    """
+    first = samples[0]
+    rows = [_row(sample) for sample in samples]
+    table = pa.Table.from_pylist(rows, schema=columns(first.model.classes))
+    buffer = io.BytesIO()
+    pq.write_table(table, buffer, compression="zstd")
+    folder = served_folder(first.model.dataset, first.time.date())
+    path = f"{folder}/{first.time:%H%M%S}-{secrets.token_hex(4)}.parquet"
+    store.place(path, buffer.getvalue())
+    return path
+
+
+def read_samples(store: Store, dataset: str, day: date) -> pa.Table:
+    """All samples of a day; columns that a model's file lacks (other classes) are null.
+
+    Returns:
+        A table of the columns of `columns`; without rows if there are none.
+    """
+    folder = served_folder(dataset, day)
+    files = [name for name in store.names(folder) if name.endswith(".parquet")]
+    tables = [pq.read_table(io.BytesIO(store.read(f"{folder}/{name}"))) for name in files]
+    return pa.concat_tables([columns(()).empty_table(), *tables], promote_options="default")
+
+
+def _row(sample: Sample) -> dict[str, object]:
+    shares = zip(sample.model.classes, sample.probabilities.tolist(), strict=True)
+    return {
+        "request_id": sample.request_id,
+        "time": sample.time,
+        "model_version": sample.model.version,
+        "run_id": sample.model.run_id,
+        "predicted": sample.predicted,
+        "abstained": sample.abstained,
+        **{PROBABILITY + name: share for name, share in shares},
+        "features": sample.features,
+        "mean": sample.mean,
+        "std": sample.std,
+        "width": sample.width,
+        "height": sample.height,
+    }
