@@ -80,7 +80,7 @@ def _bundle(phantoms: Path) -> Path:
             spec=spec,
             model_file=file,
             origin=origin,
-            data=lambda split: [_seen(phantoms, spec)],
+            data=lambda _split: [_seen(phantoms, spec)],
             canary=canary,
         )
 

@@ -101,6 +101,7 @@ class Predictor:
             confidence=float(probabilities[best]),
             shorter_side=min(picture.shape[:2]),
             contrast=contrast(fitted),
+            unlikeness=self._unlikeness(outputs["features"][0]),
         )
         return Reading(
             picture,
@@ -143,6 +144,10 @@ class Predictor:
         import keras
 
         return keras.saving.load_model(self.bundle.keras, compile=False)
+
+    def _unlikeness(self, features: NDArray[np.float32]) -> float | None:
+        novelty = self.bundle.novelty
+        return novelty.unlikeness(features) if novelty else None
 
     def _decide(self, probabilities: NDArray[np.float32]) -> int:
         """The class that exceeds its threshold by the largest factor; the likeliest if none

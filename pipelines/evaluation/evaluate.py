@@ -13,13 +13,35 @@ from pathlib import Path
 import pandas as pd
 
 from pipelines.data.shards import Shards, fetch
-from pipelines.evaluation import figures, gallery, intervals, metrics, predictions
-from pipelines.evaluation.predictions import labels_of, predict, probabilities_of
+from pipelines.evaluation import (
+    calibration,
+    figures,
+    gallery,
+    intervals,
+    metrics,
+    predictions,
+    selective,
+    trust_figures,
+)
+from pipelines.evaluation.calibration import (
+    calibration_figures,
+    fit_temperature,
+    reliability,
+    softmax,
+)
+from pipelines.evaluation.predictions import (
+    labels_of,
+    logits_of,
+    predict,
+    probabilities_of,
+    with_probabilities,
+)
 from pipelines.evaluation.record import (
     FOLDER,
     PREDICTIONS,
     REPORT,
     Evaluation,
+    SplitCalibration,
     SplitFigures,
     read_evaluation,
 )
@@ -33,6 +55,7 @@ from pipelines.tracking.keras_models import fetch_model
 logger = logging.getLogger(__name__)
 
 SPLITS: tuple[SplitName, ...] = ("validation", "test")
+COVERAGES = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 
 def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Trained) -> Evaluated:
@@ -44,7 +67,8 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
         StoreUnavailable: the store does not answer.
     """
     tracking = open_tracking(context.settings)
-    identity = fingerprint(trained.id, prepared.id, code_version(metrics, intervals, predictions))
+    code = code_version(metrics, intervals, predictions, calibration, selective)
+    identity = fingerprint(trained.id, prepared.id, code)
     standing = read_evaluation(tracking, trained.run_id)
     if standing and standing.id == identity:
         logger.info("%s: %s is evaluated already", spec.name, trained.candidate)
@@ -53,6 +77,12 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
     data = fetch(context.store, prepared.path, cache)
     model_file = fetch_model(tracking, trained.run_id, cache=cache)
     rows = predict(model_file, data, SPLITS)
+    validation = rows[rows["split"] == "validation"]
+    temperature = fit_temperature(
+        logits_of(validation, data.classes), labels_of(validation, data.classes)
+    )
+    rows = with_probabilities(rows, data.classes, temperature=temperature)
+    test = rows[rows["split"] == "test"].reset_index(drop=True)
     found = Evaluation(
         id=identity,
         candidate=trained.candidate,
@@ -65,11 +95,15 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
             split: judge(rows[rows["split"] == split], data.classes, seed=spec.split.seed)
             for split in SPLITS
         },
+        temperature=temperature,
+        calibration={
+            split: _calibration(rows[rows["split"] == split], data.classes) for split in SPLITS
+        },
+        answered=_answered(test, data.classes),
     )
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         rows.to_parquet(Path(folder) / Path(PREDICTIONS).name, index=False)
         tracking.upload(trained.run_id, Path(folder), folder=FOLDER)
-    test = rows[rows["split"] == "test"].reset_index(drop=True)
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         title = f"{spec.title}: {trained.candidate} on {len(test):,} test images"
         _draw(Path(folder), found, test, data=data, model_file=model_file, title=title)
@@ -92,6 +126,19 @@ def judge(rows: pd.DataFrame, classes: tuple[str, ...], *, seed: int) -> SplitFi
     )
 
 
+def _calibration(rows: pd.DataFrame, classes: tuple[str, ...]) -> SplitCalibration:
+    labels = labels_of(rows, classes)
+    before, after = softmax(logits_of(rows, classes), 1), probabilities_of(rows, classes)
+    return SplitCalibration(
+        before=calibration_figures(before, labels), after=calibration_figures(after, labels)
+    )
+
+
+def _answered(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float]:
+    labels, probabilities = labels_of(rows, classes), probabilities_of(rows, classes)
+    return {f"{c:.0%}": selective.accuracy_at(labels, probabilities, c) for c in COVERAGES}
+
+
 def _draw(
     folder: Path,
     found: Evaluation,
@@ -110,6 +157,14 @@ def _draw(
         "precision_recall": figures.precision_recall(
             labels, probabilities, classes, intervals=bounds, title=title
         ),
+        "reliability": trust_figures.reliability_diagram(
+            {
+                "as the model says": reliability(softmax(logits_of(test, classes), 1), labels),
+                f"temperature {found.temperature:.2f}": reliability(probabilities, labels),
+            },
+            title=title,
+        ),
+        "risk_coverage": trust_figures.risk_by_coverage(labels, probabilities, title=title),
     }
     chosen = gallery.choose(test, classes)
     positions = [i for hits, misses in chosen.values() for i in (*hits, *misses)]
@@ -123,6 +178,7 @@ def _record(tracking: Tracking, found: Evaluation) -> None:
     run_id = found.run_id
     for split, part in found.splits.items():
         named = {f"{split}.{name}": value for name, value in part.figures.items()}
-        runs.log_metrics(tracking, run_id, named)
+        runs.log_metrics(tracking, run_id, named | found.calibration[split].named(split))
+    runs.log_metrics(tracking, run_id, {"temperature": found.temperature})
     runs.set_tags(tracking, run_id, {"mlflow.note.content": found.note()})
     tracking.upload_json(run_id, REPORT, found.model_dump(mode="json"))

@@ -45,7 +45,7 @@ def learning_curves(history: Sequence[Mapping[str, float]], *, best: int, title:
         axes.axvline(best, color="0.5", linestyle=":", label=f"kept: epoch {best}")
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
-        _plain(axes)
+        plain(axes)
         axes.legend(frameon=False)
     return figure
 
@@ -86,7 +86,7 @@ def roc(
     title: str,
 ) -> Figure:
     """Receiver operating characteristic of each class against the rest."""
-    figure, axes = _square(title)
+    figure, axes = square(title)
     axes.plot([0, 1], [0, 1], color="0.7", linestyle=":")
     for index, name in enumerate(classes):
         false, true, _ = roc_curve(labels == index, probabilities[:, index])
@@ -107,7 +107,7 @@ def precision_recall(
     title: str,
 ) -> Figure:
     """Precision by sensitivity of each class; dots show the class's share of the images."""
-    figure, axes = _square(title)
+    figure, axes = square(title)
     for index, name in enumerate(classes):
         positive = labels == index
         precision, sensitivity, _ = precision_recall_curve(positive, probabilities[:, index])
@@ -127,15 +127,17 @@ def _told(name: str, value: float, interval: Interval | None) -> str:
     return f"{name}: {value:.3f}{bounds}"
 
 
-def _square(title: str) -> tuple[Figure, Axes]:
+def square(title: str) -> tuple[Figure, Axes]:
+    """A figure for two shares, 0 to 1 each."""
     figure = Figure(figsize=(5, 5), layout="constrained")
     axes = figure.subplots()
     axes.set(xlim=(-0.01, 1.01), ylim=(-0.01, 1.01), aspect="equal", title=title)
-    _plain(axes)
+    plain(axes)
     return figure, axes
 
 
-def _plain(axes: Axes) -> None:
+def plain(axes: Axes) -> None:
+    """The house's look: a faint grid, no frame."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="0.92")
     axes.set_axisbelow(True)

@@ -9,7 +9,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Shards
+from pipelines.data.shards import Batch, Shards
+from pipelines.evaluation.calibration import softmax
 from pipelines.outputs import SplitName
 from pipelines.progress import track
 
@@ -27,18 +28,27 @@ def predict(model_file: Path, data: Shards, splits: tuple[SplitName, ...]) -> pd
 
     Returns:
         ``split``, ``sha256``, ``source_path``, ``group``, ``label`` (class name), ``predicted``
-        and ``probability.<class>`` for each class.
+        and ``logit.<class>`` for each class; `with_probabilities` adds the rest.
     """
     frames = []
     for split in splits:
         rows = described(data, split)
         rows.insert(0, "split", split)
-        answers = np.concatenate(list(_answers(model_file, data, split)))
+        answers: NDArray[np.float32] = np.concatenate(list(_answers(model_file, data, split)))
         rows["predicted"] = np.array(data.classes)[answers.argmax(axis=1)]
         for index, name in enumerate(data.classes):
-            rows[f"probability.{name}"] = answers[:, index]
+            rows[f"logit.{name}"] = answers[:, index]
         frames.append(rows)
     return pd.concat(frames, ignore_index=True)
+
+
+def with_probabilities(
+    rows: pd.DataFrame, classes: tuple[str, ...], *, temperature: float
+) -> pd.DataFrame:
+    """The same rows with ``probability.<class>``, calibrated by a temperature."""
+    probabilities = softmax(logits_of(rows, classes), temperature)
+    columns = [f"probability.{name}" for name in classes]
+    return rows.assign(**dict(zip(columns, probabilities.T, strict=True)))
 
 
 def described(data: Shards, split: SplitName) -> pd.DataFrame:
@@ -50,12 +60,16 @@ def described(data: Shards, split: SplitName) -> pd.DataFrame:
     return rows
 
 
+def batches(data: Shards, split: SplitName) -> Iterator[Batch]:
+    """The images of a split in file order, with progress."""
+    part = data.split(split)
+    total = sum(-(-shard.rows // BATCH) for shard in part.shards)
+    return track(part.batches(BATCH), total=total, what=f"Asking about {split} (batches)")
+
+
 def images(data: Shards, split: SplitName) -> Iterator[NDArray[np.float32]]:
     """The images of a split in batches, float32 (n, size, size, 3), in file order."""
-    part = data.split(split)
-    batches = (batch.images.astype(np.float32) for batch in part.batches(BATCH))
-    total = sum(-(-shard.rows // BATCH) for shard in part.shards)
-    return track(batches, total=total, what=f"Asking about {split} (batches)")
+    return (batch.images.astype(np.float32) for batch in batches(data, split))
 
 
 def labels_of(rows: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[np.int64]:
@@ -64,8 +78,13 @@ def labels_of(rows: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[np.int64]
 
 
 def probabilities_of(rows: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[np.float64]:
-    """(n, classes) what the model said."""
+    """(n, classes) what the model said, calibrated."""
     return rows[[f"probability.{name}" for name in classes]].to_numpy(np.float64)
+
+
+def logits_of(rows: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[np.float32]:
+    """(n, classes) what the model said before softmax."""
+    return rows[[f"logit.{name}" for name in classes]].to_numpy(np.float32)
 
 
 def _answers(model_file: Path, data: Shards, split: SplitName) -> Iterator[NDArray[np.float32]]:
@@ -74,6 +93,7 @@ def _answers(model_file: Path, data: Shards, split: SplitName) -> Iterator[NDArr
 
     model = keras.saving.load_model(model_file, compile=False)
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-    ask = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
+    logits = keras.Model(model.input, model.get_layer("logits").output)
+    ask = tf.function(lambda batch: logits(batch, training=False), input_signature=signature)
     for batch in images(data, split):
         yield ask(batch).numpy()

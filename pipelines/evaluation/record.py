@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.evaluation.calibration import CalibrationFigures
 from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.metrics import OVERALL
 from pipelines.outputs import Evaluated, SplitName
@@ -31,6 +32,22 @@ class SplitFigures(BaseModel):
     """True classes in rows."""
 
 
+class SplitCalibration(BaseModel):
+    """How well probabilities mean what they say on one split."""
+
+    model_config = ConfigDict(frozen=True)
+
+    before: CalibrationFigures
+    """As the model gives them."""
+    after: CalibrationFigures
+    """Calibrated."""
+
+    def named(self, split: SplitName) -> dict[str, float]:
+        """``<split>.<figure>``, and ``<split>.<figure>_uncalibrated`` → value."""
+        after = {f"{split}.{name}": value for name, value in self.after}
+        return after | {f"{split}.{name}_uncalibrated": value for name, value in self.before}
+
+
 class Evaluation(BaseModel):
     """``evaluation.json``."""
 
@@ -46,6 +63,13 @@ class Evaluation(BaseModel):
     """Of the ``.keras`` file that was asked."""
     resamples: int
     splits: dict[SplitName, SplitFigures]
+    temperature: float = 1.0
+    """Fitted on the validation split; see `calibration.fit_temperature`. All figures and
+    predictions are of the calibrated probabilities."""
+    calibration: dict[SplitName, SplitCalibration] = {}
+    """Empty in evaluations of older code, as `answered` is."""
+    answered: dict[str, float] = {}
+    """Accuracy on the surest part of the test set; its share of the whole → accuracy."""
 
     def evaluated(self, dataset: str) -> Evaluated:
         """The figures that selection and tables need."""
@@ -79,7 +103,23 @@ class Evaluation(BaseModel):
                 f"| {name} | {test.figures[name]:.3f} | {low:.3f} to {high:.3f} "
                 f"| {validation.figures[name]:.3f} |"
             )
-        return "\n".join(lines)
+        return "\n".join([*lines, *self._trust()])
+
+    def _trust(self) -> list[str]:
+        """How far the confidence can be trusted."""
+        lines = [
+            "",
+            f"Temperature {self.temperature:.3f}, fitted on validation.",
+            "",
+            "| test | as the model says | calibrated |",
+            "|---|---|---|",
+        ]
+        test = self.calibration["test"]
+        for name, was in test.before:
+            lines.append(f"| {name} | {was:.4f} | {getattr(test.after, name):.4f} |")
+        lines += ["", "| surest part of the test set | accuracy |", "|---|---|"]
+        lines += [f"| {part} | {accuracy:.3f} |" for part, accuracy in self.answered.items()]
+        return lines
 
 
 def read_evaluation(tracking: Tracking, run_id: str) -> Evaluation | None:

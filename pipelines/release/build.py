@@ -4,7 +4,7 @@ import json
 import logging
 import secrets
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,14 +12,18 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.data.shards import Batch
+from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.cells import Cells
 from pipelines.evaluation.geometry import cells_of
 from pipelines.imaging import decode, fit
-from pipelines.outputs import Prepared
+from pipelines.outputs import Prepared, SplitName
 from pipelines.provenance import git_commit
 from pipelines.release.bundle import (
     EXPECTED,
     KERAS,
+    NOVELTY,
+    Bundle,
     BundleClass,
     BundleManifest,
     CanaryImage,
@@ -28,12 +32,17 @@ from pipelines.release.bundle import (
     write_manifest,
 )
 from pipelines.release.export import export_head, export_model
+from pipelines.release.runtime import Tuning, open_runtime
+from pipelines.release.trust import abstention_figures, learn_novelty
 from pipelines.spec import DatasetSpec
 
 if TYPE_CHECKING:
     import keras
 
 logger = logging.getLogger(__name__)
+
+Batches = Callable[[SplitName], Iterable[Batch]]
+"""Split → its images, in batches."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +54,8 @@ class Origin:
     prepared: Prepared
     metrics: Mapping[str, float]
     """Figures on the leak-free test set."""
+    temperature: float
+    """See `calibration.fit_temperature`."""
 
 
 @dataclass(frozen=True)
@@ -64,6 +75,7 @@ def build_bundle(
     spec: DatasetSpec,
     model_file: Path,
     origin: Origin,
+    data: Batches,
     canary: Sequence[Original],
 ) -> Path:
     """Write the bundle of a model; it appears whole or not at all.
@@ -73,6 +85,7 @@ def build_bundle(
         spec: of the data set.
         model_file: the ``.keras`` file.
         origin: where the model comes from.
+        data: the images it was trained on and judged by, as it sees them.
         canary: test images to ask the service with.
 
     Returns:
@@ -88,9 +101,11 @@ def build_bundle(
         model = keras.saving.load_model(model_file, compile=False)
         export_model(model, part)
         export_head(model, part)
-        _write_canary(part, model, spec=spec, canary=canary)
-        manifest = _manifest(spec, origin, files=file_digests(part), cells=cells_of(model))
-        write_manifest(part, manifest)
+        _write_canary(part, model, spec=spec, canary=canary, temperature=origin.temperature)
+        manifest = _manifest(spec, origin, cells=cells_of(model))
+        metrics = manifest.metrics | _write_novelty(Bundle(part, manifest), data)
+        update = {"metrics": metrics, "files": file_digests(part)}
+        write_manifest(part, manifest.model_copy(update=update))
         load_bundle(part)
         shutil.rmtree(folder, ignore_errors=True)
         part.rename(folder)
@@ -100,11 +115,19 @@ def build_bundle(
 
 
 def _write_canary(
-    folder: Path, model: "keras.Model", *, spec: DatasetSpec, canary: Sequence[Original]
+    folder: Path,
+    model: "keras.Model",
+    *,
+    spec: DatasetSpec,
+    canary: Sequence[Original],
+    temperature: float,
 ) -> None:
+    import keras
+
     (folder / "canary").mkdir()
     fitted = np.stack([fit(decode(image.content), spec.image) for image in canary])
-    answers = np.asarray(model(fitted.astype(np.float32), training=False))
+    ask = keras.Model(model.input, model.get_layer("logits").output)
+    answers = softmax(np.asarray(ask(fitted.astype(np.float32), training=False)), temperature)
     expected = []
     for number, (image, answer) in enumerate(zip(canary, answers, strict=True)):
         file = f"canary/{image.label}-{number:02d}{Path(image.name).suffix.lower()}"
@@ -118,9 +141,21 @@ def _write_canary(
     (folder / EXPECTED).write_text(text + "\n", encoding="utf-8")
 
 
-def _manifest(
-    spec: DatasetSpec, origin: Origin, *, files: dict[str, str], cells: Cells
-) -> BundleManifest:
+def _write_novelty(bundle: Bundle, data: Batches) -> dict[str, float]:
+    """Write what the training images look like; how often the test images make it abstain."""
+    rules, temperature = bundle.manifest.abstention, bundle.manifest.temperature
+    runtime = open_runtime(bundle, "openvino", Tuning())
+    novelty = learn_novelty(
+        runtime, data("train"), data("validation"), false_alarms=rules.false_alarms
+    )
+    novelty.save(bundle.folder / NOVELTY)
+    return abstention_figures(
+        runtime, data("test"), rules=rules, novelty=novelty, temperature=temperature
+    )
+
+
+def _manifest(spec: DatasetSpec, origin: Origin, *, cells: Cells) -> BundleManifest:
+    """All but the files, which are not all there yet."""
     return BundleManifest(
         dataset=spec.name,
         title=spec.title,
@@ -139,6 +174,7 @@ def _manifest(
         ),
         image=spec.image,
         limits=spec.limits,
+        temperature=origin.temperature,
         abstention=spec.abstention,
         review=spec.review,
         cells=cells,
@@ -147,8 +183,10 @@ def _manifest(
         snapshot=origin.prepared.snapshot,
         split=origin.prepared.split,
         prepared=origin.prepared.path,
+        images=origin.prepared.rows,
+        source=spec.source,
         git_commit=git_commit() or "unknown",
         created_at=datetime.now(UTC).isoformat(timespec="seconds"),
         metrics=dict(origin.metrics),
-        files=files,
+        files={},
     )

@@ -18,6 +18,7 @@ from pipelines.data.shard_writer import ACCEPTED
 from pipelines.data.shards import Shards
 from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound
+from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.metrics import measure
 from pipelines.evaluation.predictions import images, labels_of, probabilities_of
 from pipelines.imaging import decode, fit
@@ -97,9 +98,9 @@ def compare(
 
 
 def bundle_answers(bundle: Bundle, data: Shards) -> Probabilities:
-    """(n, classes) what a bundle says about the test split of shards, in file order."""
-    runtime = open_runtime(bundle, "openvino", Tuning())
-    answers = [runtime.run(batch)["probabilities"] for batch in images(data, "test")]
+    """(n, classes) what a bundle says about the test split of shards, calibrated, in file order."""
+    runtime, temperature = open_runtime(bundle, "openvino", Tuning()), bundle.manifest.temperature
+    answers = [softmax(runtime.run(batch)["logits"], temperature) for batch in images(data, "test")]
     return np.concatenate(answers)
 
 
@@ -141,7 +142,8 @@ def _answers_on_originals(
     answers = {}
     for row, content in found:
         image = fit(decode(content, limits=ACCEPTED), bundle.manifest.image)
-        answers[row["sha256"]] = runtime.run(image[None].astype(np.float32))["probabilities"][0]
+        logits = runtime.run(image[None].astype(np.float32))["logits"][0]
+        answers[row["sha256"]] = softmax(logits, bundle.manifest.temperature)
     missing = set(rows["sha256"]) - set(answers)
     if missing:
         raise NotFound(

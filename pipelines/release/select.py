@@ -1,16 +1,19 @@
 """Choose the best candidate on the validation split, and register its bundle as challenger."""
 
 import logging
+from functools import partial
 
 import pandas as pd
 
 from pipelines.data.restore import originals
+from pipelines.data.shards import fetch as fetch_shards
 from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound
-from pipelines.evaluation import cells, geometry, head
-from pipelines.evaluation.record import read_predictions
+from pipelines.evaluation import calibration, cells, geometry, head, novelty
+from pipelines.evaluation.predictions import batches
+from pipelines.evaluation.record import read_evaluation, read_predictions
 from pipelines.outputs import Challenger, Evaluated, Prepared, Snapshot
-from pipelines.release import build, bundle, export
+from pipelines.release import build, bundle, export, trust
 from pipelines.release.build import Origin, Original, build_bundle
 from pipelines.release.report import Selection, place
 from pipelines.spec import DatasetSpec, Metric
@@ -37,7 +40,8 @@ def run(
     """
     tracking = open_tracking(context.settings)
     best = winner(evaluated, spec.selection.metric)
-    code = code_version(bundle, build, export, head, cells, geometry)
+    parts = (bundle, build, export, head, cells, geometry, calibration, novelty, trust)
+    code = code_version(*parts)
     identity = fingerprint(best.id, _said(spec), code)
     registered = _standing(tracking, spec.name, identity)
     if registered is None:
@@ -88,11 +92,13 @@ def _register(
 ) -> Registered:
     tracking = open_tracking(context.settings)
     test = read_predictions(tracking, best.run_id, "test")
+    shards = fetch_shards(context.store, prepared.path, context.settings.cache)
     folder = build_bundle(
         context.settings.work / "bundles" / identity,
         spec=spec,
         model_file=fetch_model(tracking, best.run_id, cache=context.settings.cache),
-        origin=Origin(best.candidate, best.run_id, prepared, best.test),
+        origin=_origin(tracking, prepared, best),
+        data=partial(batches, shards),
         canary=_canary(context, prepared, test),
     )
     artifact = f"bundles/{identity}"
@@ -110,6 +116,19 @@ def _register(
             "medloop.snapshot": prepared.snapshot,
             "medloop.split": prepared.split,
         },
+    )
+
+
+def _origin(tracking: Tracking, prepared: Prepared, best: Evaluated) -> Origin:
+    evaluation = read_evaluation(tracking, best.run_id)
+    if evaluation is None:
+        raise NotFound(f"Run {best.run_id} ({best.candidate}) is not evaluated yet.")
+    return Origin(
+        best.candidate,
+        best.run_id,
+        prepared,
+        metrics=best.test | dict(evaluation.calibration["test"].after),
+        temperature=evaluation.temperature,
     )
 
 

@@ -7,6 +7,8 @@ import keras
 import numpy as np
 from PIL import Image
 
+from pipelines.data.shards import Batch
+from pipelines.imaging import decode, fit
 from pipelines.outputs import Prepared
 from pipelines.release.build import Origin, Original, build_bundle
 from pipelines.spec import DatasetSpec
@@ -21,6 +23,7 @@ PREPARED = Prepared(
     path="tiny/prepared/cc",
     rows={"train": 0, "validation": 0, "test": 0},
 )
+ORIGIN = Origin("one", run_id="run", prepared=PREPARED, metrics={"accuracy": 0.5}, temperature=1.7)
 
 
 def tiny_spec(**fields: object) -> DatasetSpec:
@@ -67,12 +70,27 @@ def canary() -> list[Original]:
     return [Original(f"{n}.PNG", label=n, content=picture(i)) for i, n in enumerate(CLASSES)]
 
 
+def pictures(split: str) -> list[Batch]:
+    """The tiny data set as the model sees it: each split's pictures, in batches."""
+    first, count = {"train": (1000, 60), "validation": (2000, 30), "test": (3000, 30)}[split]
+    image = tiny_spec().image
+    seen = np.stack([fit(decode(picture(first + i)), image) for i in range(count)])
+    labels = np.arange(count, dtype=np.int32) % len(CLASSES)
+    names = [f"{first + i}.png" for i in range(count)]
+    halves = (slice(None, count // 2), slice(count // 2, None))
+    return [Batch(seen[h], labels[h], ids=names[h], paths=names[h]) for h in halves]
+
+
 def tiny_bundle(folder: Path, model: keras.Model, **fields: object) -> Path:
     """The bundle of a tiny model."""
     file = folder.with_suffix(".keras")
     file.parent.mkdir(parents=True, exist_ok=True)
     model.save(file)
-    origin = Origin("one", run_id="run", prepared=PREPARED, metrics={"accuracy": 0.5})
     return build_bundle(
-        folder, spec=tiny_spec(**fields), model_file=file, origin=origin, canary=canary()
+        folder,
+        spec=tiny_spec(**fields),
+        model_file=file,
+        origin=ORIGIN,
+        data=pictures,
+        canary=canary(),
     )

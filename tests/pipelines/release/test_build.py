@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 
 from pipelines.errors import BadImage
+from pipelines.evaluation.calibration import softmax
 from pipelines.imaging import decode, fit
-from pipelines.release.build import Origin, Original, build_bundle
+from pipelines.release.build import Original, build_bundle
 from pipelines.release.bundle import load_bundle
 from pipelines.release.export import export_head
 from pipelines.release.runtime import Tuning, agreement, difference, open_runtime
-from tests.pipelines.release.models import PREPARED, canary, tiny_model, tiny_spec
+from tests.pipelines.release.models import ORIGIN, canary, pictures, tiny_model, tiny_spec
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +69,8 @@ def test_canary_images_are_the_originals_with_what_keras_says(
         content = (bundle.folder / image.file).read_bytes()
         assert content == original.content
         pixels = fit(decode(content), bundle.manifest.image)[None].astype(np.float32)
-        answer = np.asarray(model(pixels))[0]
+        logits = keras.Model(model.input, model.get_layer("logits").output)(pixels)
+        answer = softmax(np.asarray(logits), ORIGIN.temperature)[0]
         assert list(image.probabilities.values()) == pytest.approx(answer.tolist(), abs=1e-6)
         assert image.predicted == bundle.manifest.class_names[int(answer.argmax())]
 
@@ -82,7 +84,8 @@ def test_nothing_half_built_is_left_behind(tmp_path: Path, model: keras.Model) -
             tmp_path / "bundle",
             spec=tiny_spec(),
             model_file=file,
-            origin=Origin("one", run_id="run", prepared=PREPARED, metrics={}),
+            origin=ORIGIN,
+            data=pictures,
             canary=[Original("broken.png", label="spot", content=b"no picture")],
         )
 

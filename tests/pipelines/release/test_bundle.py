@@ -62,7 +62,9 @@ def test_the_manifest_says_what_the_service_tells_about_itself(bundle_folder: Pa
     assert manifest.synthetic
     assert manifest.class_names == CLASSES
     assert [c.finding for c in manifest.classes] == [False, True, True]
-    assert manifest.metrics == {"accuracy": 0.5}
+    assert manifest.metrics["accuracy"] == 0.5
+    assert manifest.metrics["abstained"] == 1
+    assert manifest.temperature == 1.7
     assert manifest.split == "tiny/splits/bb"
 
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.errors import NotFound
+from pipelines.evaluation.record import read_evaluation
 from pipelines.imaging import decode
 from pipelines.outputs import Evaluated
 from pipelines.release import registry, select
@@ -64,7 +65,14 @@ def test_the_winner_is_registered_as_challenger_with_a_whole_bundle(
     assert manifest.candidate == "good"
     assert manifest.run_id == good.run_id
     assert manifest.snapshot == here.prepared.snapshot
-    assert manifest.metrics == pytest.approx(good.test)
+    told = {name: manifest.metrics[name] for name in good.test}
+    assert told == pytest.approx(good.test)
+    evaluation = read_evaluation(here.tracking, good.run_id)
+    assert evaluation is not None
+    assert manifest.temperature == evaluation.temperature
+    assert manifest.metrics["ece"] == evaluation.calibration["test"].after.ece
+    assert bundle.novelty is not None
+    assert 0 <= manifest.metrics["abstained"] <= 1
 
 
 def test_the_bundle_holds_originals_of_each_class_of_the_test_set(
