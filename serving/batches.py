@@ -66,9 +66,11 @@ class Batches:
                 self._due.set()
 
     def _write_on(self) -> None:
-        while not self._stopping.is_set():
+        is_last = False
+        while not is_last:
             self._due.wait(RETRY_SECONDS if self._is_away else self._every_seconds)
             self._due.clear()
+            is_last = self._stopping.is_set()
             self._write()
 
     def _write(self) -> None:

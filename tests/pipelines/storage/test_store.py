@@ -144,3 +144,21 @@ def test_an_absent_namenode_is_said_with_its_address() -> None:
 def test_a_store_of_another_kind_is_refused() -> None:
     with pytest.raises(SettingsError, match="s3://bucket"):
         open_store(Settings(store="s3://bucket"))
+
+
+def test_a_placed_file_is_there_whole_and_nothing_else(store: Store) -> None:
+    store.place("a/b.bin", b"content")
+
+    assert store.read("a/b.bin") == b"content"
+    assert store.names("a") == [*store._hidden("a"), "b.bin"]
+
+
+def test_what_is_not_yet_placed_is_not_to_be_seen(
+    store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "_rename", lambda *_: seen.extend(store.names("a")))
+    seen: list[str] = []
+    store.place("a/b.bin", b"content")
+
+    assert seen == []
+    assert store.names("a") == []

@@ -1,0 +1,91 @@
+"""Samples of what the service answered, in a local store and in a real HDFS."""
+
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.monitoring.served import Model, Sample, divided, read_samples, write_file
+from pipelines.settings import Settings
+from pipelines.storage import Store
+from pipelines.storage.hdfs import HdfsStore
+
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
+DAY = date(2026, 3, 1)
+FIRST = Model("tiny", 1, "run-1", ("a", "b"))
+SECOND = Model("tiny", 2, "run-2", ("a", "c"))
+
+
+@pytest.fixture(params=["local", "hdfs"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    if request.param == "local":
+        local: Store = request.getfixturevalue("local_store")
+        return local
+    settings: Settings = request.getfixturevalue("hdfs")
+    root = f"{settings.store_root}/{tmp_path.name}"
+    return HdfsStore(root, webhdfs=settings.webhdfs, user=settings.hdfs_user)
+
+
+def sample(number: int, model: Model = FIRST, *, time: datetime = NOON) -> Sample:
+    return Sample(
+        request_id=f"{number:016x}",
+        time=time,
+        model=model,
+        predicted=model.classes[0],
+        abstained=number % 2 == 1,
+        probabilities=np.array([0.75, 0.25], np.float32),
+        features=np.arange(4, dtype=np.float32) + number,
+        mean=100.5,
+        std=20.25,
+        width=60,
+        height=40,
+    )
+
+
+def test_what_is_written_reads_back_the_same(store: Store) -> None:
+    path = write_file(store, [sample(0), sample(1)])
+    assert path.startswith("tiny/served/2026-03-01/120000-")
+    assert read_samples(store, "tiny", DAY).to_pylist() == [
+        {
+            "request_id": f"{number:016x}",
+            "time": NOON,
+            "model_version": 1,
+            "run_id": "run-1",
+            "predicted": "a",
+            "abstained": number == 1,
+            "features": [number, number + 1, number + 2, number + 3],
+            "mean": 100.5,
+            "std": 20.25,
+            "width": 60,
+            "height": 40,
+            "probability.a": 0.75,
+            "probability.b": 0.25,
+        }
+        for number in range(2)
+    ]
+
+
+def test_files_of_several_models_read_as_one_table(store: Store) -> None:
+    for group in divided([sample(0), sample(1, SECOND), sample(2)]):
+        write_file(store, group)
+    rows = read_samples(store, "tiny", DAY).sort_by("request_id").to_pylist()
+    assert [row["model_version"] for row in rows] == [1, 2, 1]
+    assert [row["probability.b"] for row in rows] == [0.25, None, 0.25]
+    assert [row["probability.c"] for row in rows] == [None, 0.25, None]
+
+
+def test_each_day_and_model_has_a_file_of_its_own() -> None:
+    late = NOON + timedelta(days=1)
+    samples = [sample(0), sample(1, SECOND), sample(2), sample(3, time=late)]
+    assert [[int(s.request_id, 16) for s in group] for group in divided(samples)] == [
+        [0, 2],
+        [1],
+        [3],
+    ]
+
+
+def test_a_day_without_samples_is_an_empty_table_of_the_same_columns(store: Store) -> None:
+    table = read_samples(store, "tiny", DAY)
+    assert table.num_rows == 0
+    assert {"request_id", "features", "mean"} <= set(table.column_names)
