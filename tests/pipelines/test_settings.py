@@ -40,3 +40,30 @@ def test_an_unusable_value_names_its_variable(monkeypatch: pytest.MonkeyPatch) -
 
     with pytest.raises(SettingsError, match="MEDLOOP_SERVICE_PORT='seven'"):
         get_settings()
+
+
+def test_the_service_is_asked_by_https_where_it_has_a_certificate(tmp_path: Path) -> None:
+    settings = Settings(service_tls_cert=tmp_path / "c.pem", service_url="https://ml.example/")
+
+    assert settings.service_address == "https://127.0.0.1:3000"
+    assert settings.service == "https://ml.example"
+
+
+@pytest.mark.parametrize(
+    "origins", ["https://viewer.example", "https://a.example, http://localhost:8080", ""]
+)
+def test_exact_origins_are_taken(origins: str) -> None:
+    assert Settings(service_cors_origins=origins).service_cors_origins == origins
+
+
+@pytest.mark.parametrize(
+    "origin",
+    ["*", "null", "viewer.example", "https://viewer.example/", "https://*.example", "HTTPS://a.b"],
+)
+def test_an_origin_that_would_match_more_or_nothing_is_refused(
+    origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDLOOP_SERVICE_CORS_ORIGINS", f"https://a.example,{origin}")
+
+    with pytest.raises(SettingsError, match="is no origin"):
+        get_settings()
