@@ -7,6 +7,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import httpx
+import psutil
 import pytest
 
 from tests.serving.balancing import balanced
@@ -41,9 +42,13 @@ class Replicas:
             self._wait(number)
 
     def kill(self, number: int) -> None:
-        """End one without mercy; its worker ends with it."""
-        self.processes[number].kill()
+        """End one without mercy, in the middle of its answers."""
+        process = psutil.Process(self.processes[number].pid)
+        family = [*process.children(recursive=True), process]
+        for member in family:
+            member.kill()
         self.processes[number].wait()
+        psutil.wait_procs(family, timeout=10)
 
     def revive(self, number: int) -> None:
         """Start one again and wait until it is ready."""
