@@ -70,11 +70,9 @@ def _predictor(request: Request, dataset: str | None) -> Predictor:
 
 
 def _pictures(predictor: Predictor, reading: Reading) -> ClassicVisualization:
-    original = overlay.within(reading.picture, overlay.LONGEST_SIDE)
+    original = overlay.picture_alone(reading.picture)
     warm = predictor.overlay(reading, reading.best, opacity=OverlayFields().opacity)
-    return ClassicVisualization(
-        original_image=data_uri(overlay.encode(original)), heatmap_overlay=data_uri(warm)
-    )
+    return ClassicVisualization(original_image=data_uri(original), heatmap_overlay=data_uri(warm))
 
 
 def _analysis(

@@ -12,19 +12,21 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipelines.errors import BadImage
-from pipelines.evaluation.attention import Attention
 from serving import replies
 from serving.champions import Champions
 from serving.counters import count_batch, count_refusal
 from serving.desk import Desk
 from serving.limits import Limits
 from serving.observed import Answered, Observer
+from serving.overlay import picture_alone
 from serving.predictor import Predictor, Reading
 from serving.problems import Problem
+from serving.replies import Drawn, data_uri
 from serving.schemas import (
     BatchItem,
     BatchReply,
     ClassesReply,
+    ExplainFields,
     ImageError,
     OverlayFields,
     PredictFields,
@@ -90,23 +92,23 @@ async def gradcam(request: Request) -> Response:
 
 async def explain(request: Request) -> Response:
     """Classify one image and say why: overlay and educational text in one answer."""
-    upload, fields = await ask(request, OverlayFields)
+    upload, fields = await ask(request, ExplainFields)
     predictor = backend_of(request).champions.choose(fields.dataset)
     target = predictor.class_index(fields.target)
 
-    def draw() -> tuple[Reading, int, str, Attention | None]:
+    def draw() -> tuple[Reading, Drawn]:
         reading = predictor.read(only(upload))
         shown = reading.best if target is None else target
-        png = predictor.overlay(reading, shown, opacity=fields.opacity)
-        return reading, shown, replies.data_uri(png), predictor.attention(reading, shown)
-
-    reading, shown, overlay, attention = await work_for(request, draw)
-    prediction = told(request, predictor, reading)
-    return as_json(
-        replies.explanation(
-            predictor, prediction, shown=shown, overlay=overlay, attention=attention
+        return reading, Drawn(
+            shown,
+            overlay=data_uri(predictor.overlay(reading, shown, opacity=fields.opacity)),
+            original=data_uri(picture_alone(reading.picture)) if fields.original else None,
+            attention=predictor.attention(reading, shown),
         )
-    )
+
+    reading, drawn = await work_for(request, draw)
+    prediction = told(request, predictor, reading)
+    return as_json(replies.explanation(predictor, prediction, drawn))
 
 
 async def classes(request: Request) -> Response:

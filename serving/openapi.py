@@ -9,6 +9,7 @@ from pydantic.json_schema import models_json_schema
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipelines.access.tokens import Role
 from serving import classic, classic_schemas, endpoints, schemas
 from serving.schemas import Wire
 
@@ -28,6 +29,8 @@ class Endpoint:
     images: Literal["none", "one", "several"] = "none"
     image_field: str = "image"
     refusal: type[Wire] = schemas.ErrorReply
+    role: Role | None = Role.PREDICT
+    """The least role that may ask it, where tokens are asked for; ``None`` if anybody may."""
 
     @property
     def summary(self) -> str:
@@ -48,11 +51,11 @@ ENDPOINTS = (
     ),
     Endpoint("POST", "/gradcam", endpoints.gradcam, "image/png", schemas.OverlayFields, "one"),
     Endpoint(
-        "POST", "/explain", endpoints.explain, schemas.Explanation, schemas.OverlayFields, "one"
+        "POST", "/explain", endpoints.explain, schemas.Explanation, schemas.ExplainFields, "one"
     ),
     Endpoint("GET", "/classes", endpoints.classes, schemas.ClassesReply),
     Endpoint("GET", "/model", endpoints.model, schemas.ModelReply),
-    Endpoint("GET", "/api/health", classic.health, classic_schemas.ClassicHealth),
+    Endpoint("GET", "/api/health", classic.health, classic_schemas.ClassicHealth, role=None),
     Endpoint(
         "GET",
         "/api/classes",
@@ -72,6 +75,13 @@ ENDPOINTS = (
     ),
 )
 
+TOKEN = {"token": {"type": "http", "scheme": "bearer", "description": "Of medloop token new"}}
+GATE = {
+    "401": "No API token came, or one that opens nothing (any more)",
+    "403": "The token's role may not ask this, or a web page from elsewhere asks",
+    "429": "The token asks too often; Retry-After says when to go on",
+}
+"""Where tokens are asked for, every route may answer so."""
 REFUSALS = {
     "400": "The request is not put together as it should be",
     "404": "No such data set",
@@ -109,7 +119,9 @@ def document() -> dict[str, Any]:
         },
         "paths": {e.path: {e.method.lower(): _operation(e)} for e in ENDPOINTS}
         | {path: {"get": _health(text)} for path, text in HEALTH.items()},
-        "components": {"schemas": definitions["$defs"]},
+        "components": {"schemas": definitions["$defs"], "securitySchemes": TOKEN},
+        # beyond loopback a token is needed, on it none is
+        "security": [{"token": []}, {}],
     }
 
 
@@ -119,13 +131,16 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         "summary": endpoint.summary,
         "responses": {"200": {"description": "The answer", "content": _reply(endpoint)}},
     }
+    error = {"application/json": {"schema": _ref(endpoint.refusal)}}
+    if endpoint.role is None:
+        operation["security"] = []
+    refusals = (GATE if endpoint.role else {}) | (REFUSALS if endpoint.fields else {})
+    operation["responses"] |= {
+        status: {"description": text, "content": error} for status, text in sorted(refusals.items())
+    }
     if endpoint.fields:
         operation["parameters"] = _parameters(endpoint.fields)
         operation["requestBody"] = _body(endpoint)
-        error = {"application/json": {"schema": _ref(endpoint.refusal)}}
-        operation["responses"] |= {
-            status: {"description": text, "content": error} for status, text in REFUSALS.items()
-        }
     return operation
 
 

@@ -49,6 +49,11 @@ def encode(picture: NDArray[np.uint8]) -> bytes:
     return png.tobytes()
 
 
+def picture_alone(picture: NDArray[np.uint8]) -> bytes:
+    """The picture as `draw` shows it, without colours: a PNG."""
+    return encode(within(picture, LONGEST_SIDE))
+
+
 def within(array: NDArray[PixelT], longest: int) -> NDArray[PixelT]:
     """A picture or map, its longer side at most ``longest`` pixels, in its own proportions."""
     height, width = array.shape[:2]

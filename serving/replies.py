@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from pipelines.evaluation.abstention import Reason as Given
 from pipelines.evaluation.abstention import why_review
@@ -63,21 +64,27 @@ def _told(reasons: Iterable[Given]) -> list[Reason]:
     return [Reason(code=reason.code, message=reason.message) for reason in reasons]
 
 
-def explanation(
-    predictor: Predictor,
-    answer: Prediction,
-    *,
-    shown: int,
-    overlay: str,
-    attention: Located | None,
-) -> Explanation:
+@dataclass(frozen=True)
+class Drawn:
+    """What was drawn to explain a class."""
+
+    shown: int
+    """The class."""
+    overlay: str
+    """As a data URI, like ``original``."""
+    original: str | None
+    attention: Located | None
+
+
+def explanation(predictor: Predictor, answer: Prediction, drawn: Drawn) -> Explanation:
     """A prediction with its overlay and the texts on the class that was explained."""
-    explained = predictor.bundle.manifest.classes[shown]
+    explained = predictor.bundle.manifest.classes[drawn.shown]
     return Explanation(
         prediction=answer,
         target=explained.name,
-        overlay=overlay,
-        attention=_attention(attention) if attention else None,
+        overlay=drawn.overlay,
+        original=drawn.original,
+        attention=_attention(drawn.attention) if drawn.attention else None,
         about=explained.about,
         recommendations=list(explained.recommendations),
         sources=[Source(title=source.title, url=source.url) for source in explained.sources],

@@ -38,6 +38,13 @@ class OverlayFields(PredictFields):
     """How strongly the colours cover the image."""
 
 
+class ExplainFields(OverlayFields):
+    """What an explanation should hold."""
+
+    original: bool = False
+    """Whether the image comes along as it was decoded: no browser draws DICOM or TIFF."""
+
+
 class Reason(Wire):
     """One reason for what an answer says of itself."""
 
@@ -139,6 +146,8 @@ class Explanation(Wire):
     """The class the overlay explains."""
     overlay: str
     """PNG as a data URI: the image with warm colours where the model looked."""
+    original: str | None
+    """PNG as a data URI: the image alone, of the overlay's size; null unless asked for."""
     attention: Attention | None
     """Null if nothing in the picture supports the target class."""
     about: str

@@ -20,15 +20,13 @@ export const token = {
   forget: () => sessionStorage.removeItem(TOKEN),
 };
 
-/** A prediction with its overlay (at full opacity) and text. */
-export async function explain(file, { dataset, target, signal }) {
-  const answer = await post("/explain", file, { dataset, target, opacity: "1" }, signal);
-  return answer.json();
-}
-
-/** The decoded image as a PNG, for formats a browser cannot draw. */
-export async function originalOf(file, { dataset, signal }) {
-  return (await post("/gradcam", file, { dataset, opacity: "0" }, signal)).blob();
+/**
+ * A prediction with its overlay (at full opacity) and text; with `original`, the decoded image
+ * too, for formats a browser cannot draw.
+ */
+export async function explain(file, { dataset, target, original, signal }) {
+  const fields = { dataset, target, original, opacity: "1" };
+  return (await post("/explain", file, fields, signal)).json();
 }
 
 /** Which models answer. */

@@ -4,7 +4,7 @@
 /** The two pictures of a card. */
 export function openPictures(card, file) {
   const find = (selector) => card.querySelector(selector);
-  const addresses = [];
+  let address;
 
   find(".opacity").addEventListener("input", fade);
 
@@ -13,22 +13,22 @@ export function openPictures(card, file) {
     find("output").textContent = `${find(".opacity").value} %`;
   }
 
-  function draw(blob) {
-    const address = URL.createObjectURL(blob);
-    addresses.push(address);
-    find(".original").src = address;
-    find(".plain").src = address;
-    return find(".original").decode();
+  /** Show the file itself; false where the browser cannot draw it. */
+  async function drawFile() {
+    address ??= URL.createObjectURL(file);
+    try {
+      await draw(address);
+      return true;
+    } catch {
+      return false;
+    }
   }
 
-  /** Show the image as sent; `asPng` is asked where the browser cannot draw it. */
-  async function showOriginal(asPng) {
-    if (addresses.length) return;
-    try {
-      await draw(file).catch(async () => draw(await asPng()));
-    } catch {
-      find(".original").alt = "The image as sent cannot be shown";
-    }
+  /** Show the image at an address, beside and below the overlay. */
+  async function draw(from) {
+    find(".original").src = from;
+    find(".plain").src = from;
+    await find(".original").decode();
   }
 
   function cover(overlay, text) {
@@ -52,8 +52,8 @@ export function openPictures(card, file) {
   }
 
   function close() {
-    addresses.forEach((address) => URL.revokeObjectURL(address));
+    if (address) URL.revokeObjectURL(address);
   }
 
-  return { showOriginal, cover, expect, miss, close };
+  return { drawFile, draw, cover, expect, miss, close };
 }

@@ -1,7 +1,7 @@
 // One image from the moment it is chosen: its card, and what is asked about it.
 
 import { openCard } from "./card.js";
-import { explain, originalOf } from "./client.js";
+import { explain } from "./client.js";
 import { note } from "./history.js";
 import { enqueue, insist } from "./jobs.js";
 import { service } from "./service.js";
@@ -32,11 +32,12 @@ export function openTask(file, { chosen, onBegin, onEnd, onRemove }) {
   }
 
   function ask(signal) {
-    const attempt = () => {
+    const attempt = async () => {
       card.work("Looking at the image …");
+      const original = !(await card.pictures.drawFile());
       // added before the service was there to say which data sets it has
       dataset ||= chosen();
-      return explain(file, { dataset, signal });
+      return explain(file, { dataset, original, signal });
     };
     return insist(attempt, { signal, onWait: card.work });
   }
@@ -45,7 +46,7 @@ export function openTask(file, { chosen, onBegin, onEnd, onRemove }) {
     const { prediction, target } = answer;
     explained.set(target, answer);
     card.show(answer, service.classes(prediction.dataset));
-    card.pictures.showOriginal(() => originalOf(file, prediction));
+    if (answer.original) card.pictures.draw(answer.original);
     note(card, { prediction });
     document.getElementById("disclaimer").textContent = prediction.disclaimer;
     say(sentence(card.name, prediction));

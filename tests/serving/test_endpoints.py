@@ -13,6 +13,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from pipelines.imaging import decode
 from pipelines.spec import ImageSpec
 from serving.champions import Champions
 from serving.predictor import Predictor, open_predictor
@@ -118,6 +119,18 @@ def test_explain_holds_prediction_overlay_and_text_together(serving_client: Test
     )
     assert base64.b64decode(data) == alone.content
     assert body["prediction"]["disclaimer"] == "Not for diagnosis."
+
+
+def test_explain_gives_the_decoded_image_along_if_asked_to(serving_client: TestClient) -> None:
+    asked: dict[str, Any] = {"files": {"image": png(1)}}
+    without = serving_client.post("/explain", **asked).json()
+    assert without["original"] is None
+    body = serving_client.post("/explain", **asked, data={"original": "true"}).json()
+    picture = base64.b64decode(body["original"].partition(",")[2])
+    assert (decode(picture) == decode(png(1))).all()
+    assert body["overlay"] == without["overlay"]
+    refused = serving_client.post("/explain", **asked, data={"original": "perhaps"})
+    _assert_refused(refused, 422, "bad_field")
 
 
 def test_a_batch_answers_in_order_and_names_what_it_refuses(serving_client: TestClient) -> None:

@@ -59,6 +59,8 @@ def test_formats_a_browser_cannot_draw_are_shown_as_the_service_decoded_them(tab
     expect(tab.card("scan.dcm").locator(".original")).to_have_js_property("naturalWidth", width)
     expect(tab.card("scan.dcm").locator(".original")).to_have_js_property("naturalHeight", height)
     expect(tab.card("scan.tif").locator(".original")).to_have_js_property("naturalWidth", 48)
+    assert tab.sent("/explain") == 2
+    assert tab.sent("/gradcam") == 0
 
 
 def test_another_class_is_explained_when_chosen_and_asked_for_once(
