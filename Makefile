@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java chromium run test lint format stop status
+.PHONY: help setup java chromium run test lint format stop status prove-swap fuzz-service soak
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -51,3 +51,9 @@ status: setup ## what runs, which champions serve, where to look
 
 prove-swap: setup ## champions change 20 times under load: no request fails, none is mixed up
 	@$(RUN)/python -m benchmarks.prove_swap
+
+fuzz-service: setup ## 10,000 requests made up from the OpenAPI document: no crash, no 5xx
+	@$(RUN)/python -m benchmarks.fuzz_service
+
+soak: setup ## 30 minutes at 80 % of capacity: latency and memory stay as they were
+	@$(RUN)/python -m benchmarks.soak
