@@ -1,7 +1,7 @@
 """Commands of training and release: candidates, their figures, the champion."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -76,16 +76,27 @@ def gradcam(
     done(f"Grad-CAM: {output}")
 
 
-def show_answer(answer: dict[str, object]) -> None:
-    """Print a prediction."""
+def show_answer(answer: dict[str, Any]) -> None:
+    """Print a prediction, with what it says of itself."""
     probabilities = answer["probabilities"]
-    assert isinstance(probabilities, dict)
     done(
         f"{answer['dataset']} version {answer['model_version']} says "
         f"[bold]{answer['class']}[/bold], confidence {answer['confidence']:.3f}"
     )
     for name, value in sorted(probabilities.items(), key=lambda pair: -pair[1]):
         console.print(f"    {name:<20} {'█' * round(30 * value):<30} {value:.3f}")
+    doubts = answer["abstained_because"]
+    others = [reason for reason in answer["review"]["reasons"] if reason not in doubts]
+    _show_reasons("[yellow]Not to be relied on[/yellow]", doubts)
+    _show_reasons("A person should see it first", others)
+
+
+def _show_reasons(what: str, reasons: list[dict[str, str]]) -> None:
+    if not reasons:
+        return
+    console.print(f"    {what}:")
+    for reason in reasons:
+        console.print(f"      - {reason['message']}", soft_wrap=True)
 
 
 def show_verdict(verdict: Verdict) -> None:

@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict
 from scipy.optimize import minimize_scalar
 
 BINS = 15
-COLDEST, HOTTEST = 0.05, 20.0
-"""A model that is never wrong on validation has its best temperature at 0: what is fitted stays
-within these."""
+COLDEST, HOTTEST = 0.5, 20.0
+"""Of a few validation images, all right, the best temperature is 0: the model would be made quite
+sure of everything. What is fitted stays within these."""
 
 Labels = NDArray[np.integer]
 Logits = NDArray[np.floating]
