@@ -1,36 +1,37 @@
 """Which path takes which role. A path that is not named here is for administrators only, so a
 new route is closed until somebody decides otherwise."""
 
+from collections.abc import Mapping
+
 from pipelines.access.tokens import Role
 from serving.openapi import ENDPOINTS
 
-HEALTH = frozenset({"/livez", "/readyz", "/healthz", "/api/health"})
-"""Open to all, for probes: they tell nothing but yes or no."""
-PAGE = frozenset({"/"})
-PAGE_FILES = "/web/"
-"""The page's own files are open too: it has to be there before it can ask for a token, and holds
-nothing but what everybody can read in the project."""
-PREDICT = frozenset(
-    {*(endpoint.path for endpoint in ENDPOINTS), "/docs", "/docs.json"}
-    | {"/api/classes", "/api/classify"}
-)
-PREDICT_FILES = "/static_content/"
-UPLOAD = frozenset({"/landing"})
-"""For bringing images into the landing folder."""
+ROLES: Mapping[str, Role | None] = {
+    # probes hear nothing but yes or no
+    **dict.fromkeys(("/livez", "/readyz", "/healthz"), None),
+    # the page has to be there before it can ask for a token; it holds no data
+    "/": None,
+    **dict.fromkeys(("/docs", "/docs.json"), Role.PREDICT),
+    **{endpoint.path: endpoint.role for endpoint in ENDPOINTS},
+    # where images will be brought into the landing folder
+    "/landing": Role.UPLOAD,
+    **dict.fromkeys(("/metrics", "/schema.json"), Role.ADMIN),
+}
+"""Path → the least role that may ask it; ``None`` if anybody may."""
+FOLDERS: Mapping[str, Role | None] = {"/web/": None, "/static_content/": Role.PREDICT}
+"""The same of all paths that begin so: the page's own files, and Swagger's."""
 
 
 def role_for(path: str) -> Role | None:
     """The least role that may ask a path; ``None`` if anybody may."""
-    if path in HEALTH or path in PAGE or path.startswith(PAGE_FILES):
-        return None
-    if path in PREDICT or path.startswith(PREDICT_FILES):
-        return Role.PREDICT
-    if path in UPLOAD:
-        return Role.UPLOAD
+    if path in ROLES:
+        return ROLES[path]
+    for folder, role in FOLDERS.items():
+        if path.startswith(folder):
+            return role
     return Role.ADMIN
 
 
 def known(path: str) -> str:
-    """The path if it is one of ours, else ``other``: a scan's paths are kept nowhere."""
-    named = path in HEALTH | PAGE | PREDICT | UPLOAD | {"/metrics", "/schema.json"}
-    return path if named else "other"
+    """The path if it is one of ours, else ``other``: what a scan asks for is kept nowhere."""
+    return path if path in ROLES else "other"
