@@ -108,6 +108,9 @@ class Settings(BaseSettings):
     classic_dataset: str | None = None
     """The data set that classic web clients (``/api/…``) are answered for; needed where several
     are served, as those clients name none."""
+    classic_port: int | None = Field(default=None, ge=1, le=65535)
+    """A second port at which the service answers ``/api/…`` alone (such clients call 5000, which
+    is MLflow's by default here); none if unset."""
     service_cors_origins: str = ""
     """Origins, divided by commas, whose web pages may ask the service from a browser
     (``https://viewer.example.org``); none by default."""

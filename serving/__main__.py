@@ -39,6 +39,8 @@ def run(options: argparse.Namespace) -> None:
     auth = auth_for(options.host, settings)
     certificate = certificate_of(settings)
     require_free(options.host, options.port)
+    if settings.classic_port is not None:
+        require_free_for_classic(options.host, options.port, classic_port=settings.classic_port)
     if options.bundle:
         open_predictor(
             options.bundle, options.runtime, cache=settings.cache, threads=options.threads
@@ -63,11 +65,22 @@ def require_free(host: str, port: int) -> None:
         )
 
 
+def require_free_for_classic(host: str, port: int, *, classic_port: int) -> None:
+    """Raises StackError: the second port is taken, or is the first."""
+    if classic_port == port:
+        raise StackError(f"MEDLOOP_CLASSIC_PORT={classic_port} is the service's own port already.")
+    if not is_free(host, classic_port):
+        raise StackError(
+            f"MEDLOOP_CLASSIC_PORT={classic_port} is taken by {holder(classic_port)}. "
+            "Stop that process, or choose another port."
+        )
+
+
 def _serve(options: argparse.Namespace, auth: Auth, certificate: Certificate | None) -> None:
     import bentoml
 
     arguments = {name: getattr(options, name) for name in ("runtime", "workers", "threads")}
-    arguments["auth"] = auth
+    arguments |= {"host": options.host, "auth": auth}
     if options.bundle:
         arguments["bundle"] = str(options.bundle.absolute())
     bentoml.serve(

@@ -13,15 +13,16 @@ import bentoml
 from pydantic import BaseModel, Field
 
 from pipelines.release.runtime import RuntimeName
-from pipelines.settings import get_settings
+from pipelines.settings import Settings, get_settings
 from pipelines.stage import default_context
 from serving import connections
 from serving.app import build_app
 from serving.champions import Champions
+from serving.classic_listener import ClassicListener, only_classic
 from serving.counters import count_answer
 from serving.desk import Desk
 from serving.endpoints import Backend
-from serving.exposure import Auth
+from serving.exposure import Auth, certificate_of
 from serving.follower import Follower
 from serving.gate import gated, guard_of
 from serving.limits import Limits
@@ -41,6 +42,8 @@ class Arguments(BaseModel):
     workers: int = Field(default=1, ge=1)
     threads: int = Field(default=os.cpu_count() or 1, ge=1)
     """Processor threads of one inference, and how many images are worked on at once."""
+    host: str = "127.0.0.1"
+    """Where classic clients are listened for, if they are."""
     auth: Auth = "tokens"
     """Closed unless whoever starts it has seen that only this machine reaches it."""
 
@@ -98,6 +101,7 @@ class Medloop:
             self._follower.restore()
             self._follower.start()
         observers: list[Observer] = [count_answer, guard.audit.note_answer]
+        self._classic = _classic_listener(arguments.host, get_settings())
         self._sampler: Sampler | None = None
         # a pinned bundle is a trial: what it is asked is no sample of what is seen in practice
         if self._follower and get_settings().service_sample_share:
@@ -114,15 +118,34 @@ class Medloop:
             )
         )
 
+    @bentoml.on_startup  # type: ignore[untyped-decorator]
+    async def listen(self) -> None:
+        """Listen for classic clients too, if that is set."""
+        if self._classic:
+            await self._classic.start()
+
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]
-    def close(self) -> None:
-        """Stop following; requests in flight have ended by now."""
+    async def close(self) -> None:
+        """Stop following; requests in flight at the main port have ended by now."""
+        if self._classic:
+            await self._classic.stop()
         if self._follower:
             self._follower.stop()
         self._desk.close()
         if self._sampler:
             self._sampler.stop()
         guard.audit.stop()
+
+
+def _classic_listener(host: str, settings: Settings) -> ClassicListener | None:
+    if settings.classic_port is None:
+        return None
+    return ClassicListener(
+        gated(only_classic(routes), guard),
+        host=host,
+        port=settings.classic_port,
+        certificate=certificate_of(settings),
+    )
 
 
 Medloop.add_asgi_middleware(gated, guard=guard)  # type: ignore[attr-defined]
