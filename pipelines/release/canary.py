@@ -150,8 +150,10 @@ def _service(folder: Path, *, home: Path) -> Iterator[httpx.Client]:
 
 
 def _environment(home: Path) -> dict[str, str]:
-    """This process's, but for TLS: the canary is asked over loopback, by no certificate's name."""
-    kept = {n: v for n, v in os.environ.items() if not n.startswith("MEDLOOP_SERVICE_TLS_")}
+    """This process's, but for TLS and the second listener: the canary is asked over loopback,
+    by no certificate's name, and beside a service that runs."""
+    dropped = ("MEDLOOP_SERVICE_TLS_", "MEDLOOP_CLASSIC_PORT")
+    kept = {name: v for name, v in os.environ.items() if not name.startswith(dropped)}
     return kept | {"MEDLOOP_HOME": str(home)}
 
 

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable
@@ -57,6 +58,20 @@ def test_a_good_bundle_is_answered_for_by_the_real_service_which_ends(
     assert canary.ask_canary(copy, home=tmp_path) == 3
 
     assert descendants(psutil.Process()) <= before
+
+
+def test_a_guarded_installation_s_canary_is_asked_too(
+    copy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDLOOP_SERVICE_AUTH", "on")
+    monkeypatch.setenv("MEDLOOP_SERVICE_TLS_CERT", "/etc/medloop/cert.pem")
+    monkeypatch.setenv("MEDLOOP_SERVICE_TLS_KEY", "/etc/medloop/key.pem")
+    with socket.socket() as service:
+        service.bind(("127.0.0.1", 0))
+        service.listen()
+        monkeypatch.setenv("MEDLOOP_CLASSIC_PORT", str(service.getsockname()[1]))
+
+        assert canary.ask_canary(copy, home=tmp_path) == 3
 
 
 def swapped_model(folder: Path) -> None:
