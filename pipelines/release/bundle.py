@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +165,10 @@ class Bundle:
         """What the training images look like to the model; ``None`` in bundles of format 1."""
         if NOVELTY not in self.manifest.files:
             return None
-        return Novelty.load(self.folder / NOVELTY)
+        try:
+            return Novelty.load(self.folder / NOVELTY)
+        except (ValueError, KeyError, EOFError, BadZipFile) as error:
+            raise _broken(self.folder, f"{NOVELTY} cannot be read ({error})") from error
 
     @cached_property
     def canary(self) -> list[CanaryImage]:

@@ -11,12 +11,14 @@ from openvino import opset13 as op
 from PIL import Image
 
 from pipelines.evaluation.cells import Cells
+from pipelines.evaluation.novelty import fit_novelty, pool
 from pipelines.imaging import decode, fit
 from pipelines.release.bundle import (
     EXPECTED,
     HEAD,
     IR,
     KERAS,
+    NOVELTY,
     BundleClass,
     BundleManifest,
     CanaryImage,
@@ -51,7 +53,9 @@ def make_bundle(
     np.savez(folder / HEAD, kernel_0=k0, bias_0=b0, kernel_1=k1, bias_1=b1)
     (folder / KERAS).write_bytes(b"the OpenVINO tests do not open this")
     spec = image or ImageSpec(size=SIZE)
-    _write_canary(folder, graph, spec)
+    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+    _write_canary(folder, compiled, spec)
+    _write_novelty(folder, compiled, spec)
     manifest = BundleManifest(
         dataset=dataset,
         title=f"The {dataset} images",
@@ -144,8 +148,14 @@ def _graph(
     return openvino.Model(results, [image], "tiny")
 
 
-def _write_canary(folder: Path, graph: openvino.Model, image: ImageSpec) -> None:
-    compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
+def _write_novelty(folder: Path, compiled: openvino.CompiledModel, image: ImageSpec) -> None:
+    """As if the model had learnt from pictures such as `png` draws."""
+    fitted = [fit(_noise(1000 + seed, 60, 40), image) for seed in range(300)]
+    pooled = pool(compiled(np.stack(fitted).astype(np.float32))["features"])
+    fit_novelty([pooled[:200]], pooled[200:], false_alarms=0.01).save(folder / NOVELTY)
+
+
+def _write_canary(folder: Path, compiled: openvino.CompiledModel, image: ImageSpec) -> None:
     (folder / "canary").mkdir()
     images = []
     for i, label in enumerate(CLASSES):

@@ -11,13 +11,15 @@ from pipelines.errors import BundleError
 from pipelines.release.bundle import (
     EXPECTED,
     IR_WEIGHTS,
+    NOVELTY,
     BundleManifest,
     file_digests,
     read_manifest,
     write_manifest,
 )
+from pipelines.spec import AbstentionSpec
 from serving.predictor import Predictor, open_predictor
-from tests.serving.bundles import CLASSES, make_bundle, png
+from tests.serving.bundles import CLASSES, encoded, make_bundle, png
 
 
 def _open(folder: Path, cache: Path) -> Predictor:
@@ -86,4 +88,61 @@ def test_a_threshold_for_every_class_is_required(tmp_path: Path, cache: Path) ->
     folder = make_bundle(tmp_path / "b")
     _change(folder, thresholds={"spot": 0.5})
     with pytest.raises(BundleError, match="thresholds need 'clear'"):
+        _open(folder, cache)
+
+
+def _doubts(folder: Path, cache: Path, image: bytes, **fields: object) -> dict[str, str]:
+    _change(folder, **fields)
+    return {reason.code: reason.message for reason in _open(folder, cache).read(image).doubts}
+
+
+LENIENT = AbstentionSpec(min_confidence=0, min_contrast=0, min_side=1)
+
+
+def test_an_image_such_as_the_model_learnt_from_is_relied_on(tmp_path: Path, cache: Path) -> None:
+    assert _doubts(make_bundle(tmp_path / "b"), cache, png(5), abstention=LENIENT) == {}
+
+
+def test_an_image_unlike_those_is_said_to_be_so(tmp_path: Path, cache: Path) -> None:
+    stripes = np.zeros((40, 60, 3), np.uint8)
+    stripes[::2, :, 0] = 255
+
+    told = _doubts(make_bundle(tmp_path / "b"), cache, encoded(stripes, "PNG"), abstention=LENIENT)
+
+    assert list(told) == ["unlike_training_data"]
+
+
+def test_a_bundle_that_does_not_know_its_training_images_calls_nothing_unlike(
+    tmp_path: Path, cache: Path
+) -> None:
+    folder = make_bundle(tmp_path / "b")
+    (folder / NOVELTY).unlink()
+    stripes = np.zeros((40, 60, 3), np.uint8)
+    stripes[::2, :, 0] = 255
+
+    assert _doubts(folder, cache, encoded(stripes, "PNG"), abstention=LENIENT) == {}
+
+
+@pytest.mark.parametrize(
+    ("rules", "image", "code"),
+    [
+        ({"min_confidence": 1}, png(5), "low_confidence"),
+        ({"min_side": 41}, png(5, width=60, height=40), "small_image"),
+        ({"min_contrast": 128}, png(5), "low_contrast"),
+    ],
+)
+def test_each_rule_of_the_spec_holds(
+    tmp_path: Path, cache: Path, rules: dict[str, float], image: bytes, code: str
+) -> None:
+    rule = LENIENT.model_copy(update=rules)
+
+    assert list(_doubts(make_bundle(tmp_path / "b"), cache, image, abstention=rule)) == [code]
+
+
+def test_a_novelty_file_that_is_none_refuses_the_bundle(tmp_path: Path, cache: Path) -> None:
+    folder = make_bundle(tmp_path / "b")
+    (folder / NOVELTY).write_bytes(b"no arrays")
+    _change(folder)
+
+    with pytest.raises(BundleError, match=r"novelty\.npz"):
         _open(folder, cache)

@@ -10,6 +10,7 @@ import pytest
 
 from pipelines.errors import BundleError
 from pipelines.release.bundle import MANIFEST, load_bundle, read_manifest, stamp
+from pipelines.spec import AbstentionSpec
 from tests.pipelines.release.models import CLASSES
 
 
@@ -70,7 +71,9 @@ def test_the_manifest_says_what_the_service_tells_about_itself(bundle_folder: Pa
 
 def test_a_bundle_of_format_1_is_read_with_what_later_fields_default_to(copy: Path) -> None:
     content = json.loads((copy / MANIFEST).read_text())
-    later = {"cells", "digest"}
+    (copy / "novelty.npz").unlink()
+    del content["files"]["novelty.npz"]
+    later = {"cells", "abstention", "review", "digest"}
     old = {name: value for name, value in content.items() if name not in later}
     old["format_version"] = 1
     sealed = {name: value for name, value in old.items() if name != "model_version"}
@@ -78,7 +81,10 @@ def test_a_bundle_of_format_1_is_read_with_what_later_fields_default_to(copy: Pa
     old["digest"] = hashlib.sha256(text.encode()).hexdigest()
     (copy / MANIFEST).write_text(json.dumps(old))
 
-    assert load_bundle(copy).manifest.cells is None
+    bundle = load_bundle(copy)
+    assert bundle.manifest.cells is None
+    assert bundle.manifest.abstention == AbstentionSpec()
+    assert bundle.novelty is None
 
     stamp(copy, 7)
 
