@@ -1,20 +1,16 @@
 """What each route does: read the request, ask the model in a worker thread, write the answer."""
 
-import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import TypeVar
 
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipelines.errors import BadImage
 from serving import replies
 from serving.champions import Champions
-from serving.counters import count_batch, count_refusal
 from serving.desk import Desk
 from serving.limits import Limits
 from serving.observed import Answered, Observer
@@ -23,11 +19,8 @@ from serving.predictor import Predictor, Reading
 from serving.problems import Problem
 from serving.replies import Drawn, data_uri
 from serving.schemas import (
-    BatchItem,
-    BatchReply,
     ClassesReply,
     ExplainFields,
-    ImageError,
     OverlayFields,
     PredictFields,
     Prediction,
@@ -58,19 +51,6 @@ async def predict(request: Request) -> Response:
     predictor = backend_of(request).champions.choose(fields.dataset)
     reading = await work_for(request, lambda: predictor.read(only(upload)))
     return as_json(told(request, predictor, reading))
-
-
-async def predict_batch(request: Request) -> Response:
-    """Classify several images; one that is refused does not spoil the others."""
-    upload, fields = await ask(request, PredictFields)
-    count_batch(len(upload.images))
-    predictor = backend_of(request).champions.choose(fields.dataset)
-    read = partial(_read_or_refuse, predictor)
-    answers = await asyncio.gather(
-        *(work_for(request, partial(read, image)) for image in upload.images)
-    )
-    results = [_batch_item(request, predictor, answer) for answer in answers]
-    return as_json(BatchReply(results=results, request_id=request.state.request_id))
 
 
 async def gradcam(request: Request) -> Response:
@@ -158,24 +138,6 @@ def only(upload: Upload) -> bytes:
         message = f"{len(upload.images)} images came; send one, or all to /predict/batch."
         raise Problem(400, "one_image_only", message)
     return upload.images[0]
-
-
-def _read_or_refuse(predictor: Predictor, image: bytes) -> Reading | BadImage:
-    try:
-        return predictor.read(image)
-    except BadImage as error:
-        return error
-
-
-def _batch_item(request: Request, predictor: Predictor, answer: Reading | BadImage) -> BatchItem:
-    if isinstance(answer, BadImage):
-        request.state.refused_images = (
-            *getattr(request.state, "refused_images", ()),
-            answer.reason,
-        )
-        count_refusal(answer.reason)
-        return BatchItem(error=ImageError(code=answer.reason, message=str(answer)))
-    return BatchItem(prediction=told(request, predictor, answer))
 
 
 def told(request: Request, predictor: Predictor, reading: Reading) -> Prediction:

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipelines.access.tokens import Role
-from serving import classic, classic_schemas, endpoints, schemas
+from serving import batch_endpoints, classic, classic_schemas, endpoints, schemas
 from serving.schemas import Wire
 
 API_VERSION = "1"
@@ -44,12 +44,20 @@ ENDPOINTS = (
     Endpoint(
         "POST",
         "/predict/batch",
-        endpoints.predict_batch,
+        batch_endpoints.predict_batch,
         schemas.BatchReply,
         schemas.PredictFields,
         "several",
     ),
     Endpoint("POST", "/gradcam", endpoints.gradcam, "image/png", schemas.OverlayFields, "one"),
+    Endpoint(
+        "POST",
+        "/gradcam/batch",
+        batch_endpoints.gradcam_batch,
+        schemas.OverlayBatchReply,
+        schemas.OverlayFields,
+        "several",
+    ),
     Endpoint(
         "POST", "/explain", endpoints.explain, schemas.Explanation, schemas.ExplainFields, "one"
     ),

@@ -100,10 +100,26 @@ class BatchItem(Wire):
     error: ImageError | None = None
 
 
+class OverlayItem(BatchItem):
+    """One image's answer in a batch of overlays."""
+
+    target: str | None = None
+    """The class the overlay explains."""
+    overlay: str | None = None
+    """PNG as a data URI: the image with warm colours where the model looked."""
+
+
 class BatchReply(Wire):
     """Answers in the order of the images."""
 
     results: list[BatchItem]
+    request_id: str
+
+
+class OverlayBatchReply(Wire):
+    """Overlays in the order of the images."""
+
+    results: list[OverlayItem]
     request_id: str
 
 

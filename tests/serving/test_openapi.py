@@ -22,7 +22,9 @@ def test_every_described_route_answers_as_described(serving_client: TestClient) 
         assert reply.headers["content-type"] == media_type
 
 
-@pytest.mark.parametrize("path", ["/predict", "/predict/batch", "/explain", "/classes", "/model"])
+@pytest.mark.parametrize(
+    "path", ["/predict", "/predict/batch", "/gradcam/batch", "/explain", "/classes", "/model"]
+)
 def test_a_reply_has_the_described_fields(path: str, serving_client: TestClient) -> None:
     document = serving_client.get("/docs.json").json()
     ((method, operation),) = document["paths"][path].items()
