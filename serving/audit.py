@@ -75,6 +75,8 @@ class Audit:
     def note_refusals(self, request: Request, status: int) -> None:
         """Note why a request, or images of a batch, are refused, as its answer begins."""
         state = request.state
+        if status < 400 and not hasattr(state, "refused_images"):
+            return
         codes = list(getattr(state, "refused_images", ()))
         if status >= 400:
             codes.append(getattr(state, "refused", str(status)))

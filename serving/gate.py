@@ -4,7 +4,6 @@ import math
 import time
 from dataclasses import dataclass
 
-from starlette.datastructures import MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -125,9 +124,7 @@ class Gate:
 
         async def send_marked(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                secure(headers, scope)
+                secure(message, scope, request_id=request_id)
                 self.guard.audit.note_refusals(request, message["status"])
             await send(message)
 

@@ -1,7 +1,6 @@
 """HTTP headers that tell browsers to keep out of what the service says."""
 
-from starlette.datastructures import MutableHeaders
-from starlette.types import Scope
+from starlette.types import Message, Scope
 
 SECURITY = {
     "X-Content-Type-Options": "nosniff",
@@ -17,11 +16,25 @@ SECURITY = {
 HSTS = "max-age=31536000"
 
 
-def secure(headers: MutableHeaders, scope: Scope) -> None:
-    """Add the headers of security to an answer that is about to begin."""
-    for name, value in SECURITY.items():
-        headers.setdefault(name, value)
-    if scope["path"].startswith("/web/") and "etag" in headers:
-        headers["Cache-Control"] = "no-cache"
-    if scope.get("scheme") == "https":
-        headers.setdefault("Strict-Transport-Security", HSTS)
+def secure(start: Message, scope: Scope, *, request_id: str) -> None:
+    """Add the headers of security, and the request's id, to an answer that is about to begin.
+
+    Args:
+        start: its ``http.response.start``.
+        scope: of the request.
+        request_id: see `serving.marks`.
+    """
+    headers = [pair for pair in start["headers"] if pair[0] != b"x-request-id"]
+    given = {name for name, _ in headers}
+    wanted = _WITH_TLS if scope.get("scheme") == "https" else _PLAIN
+    if scope["path"].startswith("/web/") and b"etag" in given:
+        headers.append((b"cache-control", b"no-cache"))  # kept, but asked after each time
+        given.add(b"cache-control")
+    headers += [pair for pair in wanted if pair[0] not in given]
+    headers.append((b"x-request-id", request_id.encode()))
+    start["headers"] = headers
+
+
+# as ASGI wants them, encoded once: this happens on every answer
+_PLAIN = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
+_WITH_TLS = [*_PLAIN, (b"strict-transport-security", HSTS.encode())]
