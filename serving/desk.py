@@ -65,7 +65,7 @@ class Desk:
             Problem: it was abandoned while it waited (499, which nobody reads).
         """
         waited = self._free.locked()
-        await self._wait()
+        await (self._wait() if waited else self._free.acquire())
         try:
             if waited and is_abandoned and await is_abandoned():
                 raise Problem(499, "disconnected", "The client went away while its image waited.")

@@ -38,6 +38,8 @@ class Follower:
         self._judged: dict[str, tuple[int | None, str]] = {}
         """Data set → version and run of the champion that was last taken over or refused; the
         run counts too, because another MLflow server counts its versions anew."""
+        self._unnoted: dict[str, Path] = {}
+        """Data set → bundle that serves, where the disk did not take the note of it yet."""
         self._told: tuple[Registry, str | None] | None = None
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._follow, name="follower", daemon=True)
@@ -67,6 +69,8 @@ class Follower:
     def look(self) -> None:
         """Ask the registry once about every data set, and take over what is new."""
         trouble: dict[str, str] = {}
+        for dataset, folder in tuple(self._unnoted.items()):
+            self._note(dataset, folder)
         for dataset in spec_names():
             if self._stopping.is_set():
                 return
@@ -82,7 +86,10 @@ class Follower:
 
     def _follow(self) -> None:
         while not self._stopping.is_set():
-            self.look()
+            try:
+                self.look()
+            except Exception as error:  # whatever it is, the next look may go well
+                self._stand("failing", f"{type(error).__name__}: {error}")
             self._stopping.wait(self._context.settings.champion_poll_seconds)
 
     def _look_at(self, dataset: str) -> None:
@@ -101,7 +108,7 @@ class Follower:
         except BundleError as error:
             self._refuse(dataset, champion.version, error)
         else:
-            remember(self._context.settings, dataset, folder)
+            self._note(dataset, folder)
             logger.info("%s: version %s serves", dataset, champion.version)
         self._judged[dataset] = identity
 
@@ -111,6 +118,16 @@ class Follower:
             raise BundleError(f"Bundle {folder} is one of {predictor.dataset!r}, not {dataset!r}.")
         self._champions.take(predictor)
         return predictor
+
+    def _note(self, dataset: str, folder: Path) -> None:
+        """Remember what serves; where the disk is full, try again at the next look."""
+        try:
+            remember(self._context.settings, dataset, folder)
+            self._unnoted.pop(dataset, None)
+        except OSError as error:
+            if self._unnoted.get(dataset) != folder:
+                logger.warning("%s: cannot note the bundle that serves: %s", dataset, error)
+            self._unnoted[dataset] = folder
 
     def _refuse(self, dataset: str, version: int, error: BundleError) -> None:
         self._champions.refuse(dataset, version, reason=str(error))
@@ -143,7 +160,7 @@ def recall(settings: Settings, dataset: str) -> Path | None:
         return Path(json.loads(_note(settings, dataset).read_text("utf-8"))["bundle"])
     except FileNotFoundError:
         return None
-    except (ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         logger.warning("%s is unreadable (%s); it is ignored", _note(settings, dataset), error)
         return None
 

@@ -1,6 +1,7 @@
 """The service follows a real registry: refusals, several data sets, restarts without MLflow."""
 
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -86,6 +87,24 @@ def test_after_a_refusal_the_next_good_champion_serves(
     crown(mlflow_server, "phantom", version)
     _wait_for_version(http, version)
     assert http.get("/model").json()["refused"] == []
+
+
+def test_a_disk_that_takes_no_note_stops_no_swap_and_is_asked_again(
+    http: httpx.Client, mlflow_server: Settings, tmp_path: Path, home: Path
+) -> None:
+    note = home / "service" / "phantom.json"
+    note.unlink()
+    (note / "in the way").mkdir(parents=True)
+    version = publish(mlflow_server, tmp_path / "b", dataset="phantom", seed=8)
+    crown(mlflow_server, "phantom", version)
+    _wait_for_version(http, version)
+    time.sleep(2)  # several looks
+    log = (home / "service.log").read_text("utf-8")
+    assert log.count(f"version {version} is the champion; loading it") == 1
+    assert log.count("cannot note the bundle that serves") == 1
+    shutil.rmtree(note)
+    _wait(note.is_file)
+    assert f"/{version}-" in json.loads(note.read_text("utf-8"))["bundle"]
 
 
 def test_a_second_data_set_serves_beside_the_first(
