@@ -108,6 +108,8 @@ def overlay_headers(answer: Prediction, target: str) -> dict[str, str]:
         "X-Medloop-Model-Version": str(answer.model_version or "unregistered"),
         "X-Medloop-Class": answer.class_name,
         "X-Medloop-Confidence": f"{answer.confidence:.6f}",
+        "X-Medloop-Abstained": str(answer.abstained).lower(),
+        "X-Medloop-Review": str(answer.review.needed).lower(),
         "X-Medloop-Target": target,
         "X-Medloop-Synthetic": str(answer.synthetic).lower(),
     }
