@@ -127,7 +127,7 @@ def _origin(tracking: Tracking, prepared: Prepared, best: Evaluated) -> Origin:
         best.candidate,
         best.run_id,
         prepared,
-        metrics=best.test | dict(evaluation.calibration["test"].after),
+        metrics=best.test | {"ece": evaluation.calibration["test"].after.ece},
         temperature=evaluation.temperature,
     )
 

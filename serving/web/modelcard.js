@@ -1,6 +1,6 @@
 // The model card: what answers, what it was trained on, how well it did.
 
-import { anchor, percent } from "./words.js";
+import { anchor, percent, versionOf } from "./words.js";
 
 const FIGURES = {
   accuracy: "Accuracy",
@@ -9,6 +9,13 @@ const FIGURES = {
   macro_auroc: "Area under ROC (mean of classes)",
   macro_auprc: "Area under precision-recall (mean of classes)",
   macro_f1: "F1 (mean of classes)",
+  ece: "Calibration error (expected)",
+  abstained: "Abstained",
+  "abstained.low_confidence": "Abstained: not sure",
+  "abstained.low_contrast": "Abstained: shows too little",
+  "abstained.unlike_training_data": "Abstained: unlike the images it learnt from",
+  accuracy_answered: "Accuracy where it did not abstain",
+  accuracy_abstained: "Accuracy where it abstained",
 };
 const FACTS = {
   model_version: "Version",
@@ -40,8 +47,7 @@ export function modelCards({ models, refused, registry }, datasets) {
 
 function section(model, dataset) {
   const whole = document.createElement("section");
-  const title = `${model.title ?? model.dataset}, version ${model.model_version ?? "unregistered"}`;
-  whole.append(made("h3", title));
+  whole.append(made("h3", `${model.title}, ${versionOf(model.model_version)}`));
   if (dataset?.synthetic) {
     whole.append(made("p", "Trained on images drawn by a program: it says nothing about real scans.", "note"));
   }
@@ -88,7 +94,7 @@ function facts(model) {
 }
 
 function refusal({ dataset, model_version: version, reason }) {
-  return `Version ${version} for ${dataset} was not taken over: ${reason}`;
+  return `${dataset}, ${versionOf(version)}, was not taken over: ${reason}`;
 }
 
 function made(tag, text, className = "") {
