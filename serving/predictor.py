@@ -28,7 +28,7 @@ from serving.problems import Problem
 CANARY_TOLERANCE = 1e-3
 """Largest difference of a probability from what the bundle says its canary images give."""
 
-ATTENTION_SIDE = 128
+ATTENTION_SIDE = 64
 """Longer side, in pixels, of the picture in which the attention is located."""
 
 
