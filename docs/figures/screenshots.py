@@ -1,15 +1,21 @@
 """Take the pictures of docs/images from a running stack: the page, MLflow, Airflow, Data Docs.
 
-    uv run --group docs python docs/figures/screenshots.py phantom IMAGE
+    .venv/bin/python docs/figures/screenshots.py phantom IMAGE [IMAGE …]
 
-Needs Debian's chromium (`apt-get install chromium`) and a finished run of the data set.
+Needs Chromium (``stack/need-chromium.sh``) and a finished run of the data set; with
+``--only page`` a service that answers for it is enough. Only synthetic or free images belong into
+these pictures.
 """
 
 import argparse
+import io
 import json
+import shutil
 from pathlib import Path
+from typing import Any
 
-from playwright.sync_api import Page, sync_playwright
+from PIL import Image, ImageEnhance
+from playwright.sync_api import Browser, FilePayload, Page, expect, sync_playwright
 
 from pipelines.scheduler import open_scheduler
 from pipelines.settings import Settings, get_settings
@@ -19,30 +25,63 @@ IMAGES = Path(__file__).resolve().parent.parent / "images"
 CHROMIUM = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
 
 
+DESK: dict[str, Any] = {"viewport": {"width": 1280, "height": 800}}
+PHONE: dict[str, Any] = {"viewport": {"width": 390, "height": 844}, "device_scale_factor": 2}
+
+
 def main() -> None:
     """Take every picture."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("dataset")
-    parser.add_argument("image", type=Path)
+    parser.add_argument("images", type=Path, nargs="+")
+    parser.add_argument("--only", choices=("page", "stack"), help="take only some")
     arguments = parser.parse_args()
     settings = get_settings()
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=CHROMIUM)
-        page = browser.new_page(viewport={"width": 1280, "height": 800})
-        _take_page(page, settings, arguments.dataset, arguments.image)
-        _take_mlflow(page, settings, arguments.dataset)
-        _take_airflow(page, settings, arguments.dataset)
-        _take_data_docs(page, settings)
+        found = shutil.which("chromium")
+        browser = playwright.chromium.launch(executable_path=found, args=CHROMIUM)
+        if arguments.only != "stack":
+            _take_page(browser, settings, arguments.dataset, arguments.images)
+        if arguments.only != "page":
+            page = browser.new_page(**DESK)
+            _take_mlflow(page, settings, arguments.dataset)
+            _take_airflow(page, settings, arguments.dataset)
+            _take_data_docs(page, settings)
         browser.close()
 
 
-def _take_page(page: Page, settings: Settings, dataset: str, image: Path) -> None:
-    page.goto(settings.service)
-    chooser = page.locator("select").first
-    if chooser.count() and chooser.locator("option").count() > 1:
-        chooser.select_option(dataset)
-    page.locator("input[type=file]").first.set_input_files(image)
-    _save(page, "page.png", settle=4)
+def _take_page(browser: Browser, settings: Settings, dataset: str, images: list[Path]) -> None:
+    """The page by day and by night, on a phone, and where the model abstains."""
+    files = [_payload(path.name, path.read_bytes()) for path in images]
+    shots: dict[str, tuple[dict[str, Any], list[FilePayload]]] = {
+        "page.png": (DESK, files),
+        "page-dark.png": ({**DESK, "color_scheme": "dark"}, files),
+        "page-phone.png": (PHONE, files[:1]),
+        "page-abstention.png": (DESK, [_payload("pale.png", _paled(images[0]))]),
+    }
+    for name, (options, chosen) in shots.items():
+        page = browser.new_page(**options)
+        page.goto(settings.service)
+        page.locator("#served", has_text="version").wait_for()
+        if page.get_by_label("Kind of scan").is_visible():
+            page.get_by_label("Kind of scan").select_option(dataset)
+        page.set_input_files("#files", chosen)
+        expect(page.locator("#history tr")).to_have_count(len(chosen))
+        _save(page, name, settle=1, full_page=True)
+        page.close()
+
+
+def _payload(name: str, content: bytes) -> FilePayload:
+    return {"name": name, "mimeType": "", "buffer": content}
+
+
+def _paled(path: Path) -> bytes:
+    """The image with hardly any contrast left, as a PNG."""
+    with Image.open(path) as image:
+        pale = ImageEnhance.Contrast(image.convert("RGB")).enhance(0.04)
+    file = io.BytesIO()
+    pale.save(file, "PNG")
+    return file.getvalue()
 
 
 def _take_mlflow(page: Page, settings: Settings, dataset: str) -> None:
@@ -82,9 +121,9 @@ def _take_data_docs(page: Page, settings: Settings) -> None:
     _save(page, "data-docs.png", settle=2)
 
 
-def _save(page: Page, name: str, *, settle: float) -> None:
+def _save(page: Page, name: str, *, settle: float, full_page: bool = False) -> None:
     page.wait_for_timeout(settle * 1000)
-    page.screenshot(path=IMAGES / name)
+    page.screenshot(path=IMAGES / name, full_page=full_page)
     print(IMAGES / name)
 
 

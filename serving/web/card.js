@@ -1,6 +1,6 @@
 // One image and what the model says about it.
 
-import { percent, listOf, link } from "./words.js";
+import { link, listOf, percent, versionOf } from "./words.js";
 import { openPictures } from "./pictures.js";
 
 let opened = 0;
@@ -25,6 +25,11 @@ export function openCard(file) {
     button.setAttribute("aria-label", `${button.textContent}: ${name}`);
     button.addEventListener("click", () => tell(action));
   }
+
+  find(".enlarge").addEventListener("click", ({ target }) => {
+    const large = element.classList.toggle("large");
+    target.setAttribute("aria-pressed", String(large));
+  });
 
   function enter(state) {
     element.setAttribute("aria-busy", String(state === "working"));
@@ -52,7 +57,7 @@ export function openCard(file) {
     showVerdict(prediction);
     showClasses(prediction, classes);
     find(".provenance").textContent =
-      `${prediction.dataset_title}, model version ${prediction.model_version ?? "unregistered"}` +
+      `${prediction.dataset_title}, model ${versionOf(prediction.model_version)}` +
       ` · request ${prediction.request_id}`;
     showTarget(answer, classes);
   }

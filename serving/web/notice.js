@@ -1,6 +1,7 @@
 // How the service is, in the header and in a notice that is there while something is the matter.
 
 import { service } from "./service.js";
+import { versionOf } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const AGAIN = "This page tries again by itself; nothing you added is lost.";
@@ -33,7 +34,7 @@ function showNotice(text) {
 function showServed() {
   const names = (service.model?.models ?? []).map((m) => {
     const { title = m.dataset, synthetic } = service.datasets.find((d) => d.dataset === m.dataset) ?? {};
-    return `${title}, version ${m.model_version ?? "unregistered"}${synthetic ? " (synthetic)" : ""}`;
+    return `${title}, ${versionOf(m.model_version)}${synthetic ? " (synthetic)" : ""}`;
   });
   const text = service.trouble ? "Not connected" : names.join(" · ") || "No model yet";
   if (byId("served").textContent !== text) byId("served").textContent = text;

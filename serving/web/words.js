@@ -2,6 +2,9 @@
 
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
+/** A model's version, as it stands behind a name. */
+export const versionOf = (version) => (version == null ? "not registered" : `version ${version}`);
+
 /** List items of reasons, each `{message}` or plain text. */
 export function listOf(reasons = []) {
   return reasons.map((reason) => {

@@ -33,6 +33,26 @@ def test_a_chosen_image_is_answered_as_the_service_answers_it(tab: Tab, http: ht
     expect(tab.page.locator("#disclaimer")).to_have_text(prediction["disclaimer"])
 
 
+def test_the_texts_stand_with_the_class_that_is_explained(tab: Tab, http: httpx.Client) -> None:
+    fields = {"target": "spot", "opacity": "1"}
+    said = http.post("/explain", files={"image": png(3)}, data=fields).json()
+    tab.add(scan_png=png(3))
+    card = tab.card("scan.png")
+    card.get_by_role("radio", name="Spot").check()
+    expect(card.locator(".about-title")).to_have_text("About: Spot")
+    expect(card.locator(".recommendations li")).to_have_text(said["recommendations"])
+    card.get_by_text("Sources").click()
+    for source in said["sources"]:
+        link = card.get_by_role("link", name=source["title"])
+        expect(link).to_have_attribute("href", source["url"])
+        expect(link).to_have_attribute("rel", "noopener noreferrer")
+    attention = card.locator(".attention")
+    if said["attention"]:
+        expect(attention).to_have_text(said["attention"]["text"])
+    else:
+        expect(attention).to_be_hidden()
+
+
 def test_the_likeliest_class_stands_first_and_is_the_one_explained(tab: Tab) -> None:
     tab.add(scan_png=png(3))
     rows = tab.card("scan.png").locator(".bars label")
@@ -97,6 +117,21 @@ def test_opacity_fades_the_overlay_and_asks_nothing(tab: Tab) -> None:
         expect(card.locator("output")).to_have_text(f"{value} %")
     assert tab.sent("/explain") == 1
     assert not [path for path in tab.asked[before:] if path.startswith("POST")]
+
+
+def test_pictures_can_be_enlarged_and_made_small_again(tab: Tab) -> None:
+    tab.add(scan_png=png(3))
+    card = tab.card("scan.png")
+    expect(card.locator(".answer")).to_be_visible()
+    enlarge = card.get_by_role("button", name="Enlarge")
+    wide = "picture => picture.getBoundingClientRect().width"
+    before = card.locator(".overlay").evaluate(wide)
+    enlarge.click()
+    expect(enlarge).to_have_attribute("aria-pressed", "true")
+    assert card.locator(".overlay").evaluate(wide) > 1.5 * before
+    enlarge.click()
+    expect(enlarge).to_have_attribute("aria-pressed", "false")
+    assert card.locator(".overlay").evaluate(wide) == before
 
 
 def test_the_faded_overlay_is_what_the_service_would_draw(http: httpx.Client) -> None:
@@ -167,6 +202,8 @@ def test_the_header_names_the_model_and_its_card_tells_the_rest(
     for fact in ("snapshot", "split", "run_id", "git_commit", "candidate"):
         expect(card).to_contain_text(model[fact])
     expect(card).to_contain_text("images drawn by a program")
+    expect(card).to_contain_text("Drawn here. Licence: CC0-1.0.")
+    expect(card).to_contain_text("1,200 to learn from, 150 to choose by, 300 to test with")
     tab.page.keyboard.press("Escape")
     expect(card).to_be_hidden()
     expect(tab.page.get_by_role("button", name="Model card")).to_be_focused()
