@@ -28,6 +28,8 @@ GRID: tuple[tuple[Where, Where, Where], ...] = (
 )
 NAMED_SHARE = 0.2
 """Least share of the heat that gets a ninth of the picture named; an even spread gives 0.11."""
+MOST = 0.4
+"""Least share of the heat in the places named that is told without saying that it is spread."""
 NARROW = 0.1
 WIDE = 0.3
 """Share of the picture that holds half of the heat: up to `NARROW` it is concentrated, from
@@ -69,6 +71,10 @@ class Attention:
             return "The model's attention is spread over the picture."
         share = sum(place.share for place in self.places)
         named = _listed([f"the {place.where}" for place in self.places])
+        if share < MOST:
+            return (
+                f"The model's attention is spread over the picture, {share:.0%} of it in {named}."
+            )
         lies = f"{share:.0%} of the model's attention lies in {named} of the picture"
         return f"{lies}{self._extent()}."
 

@@ -47,6 +47,12 @@ def test_an_even_spread_names_no_place() -> None:
     assert "spread over the picture" in found.text
 
 
+def test_one_warmer_place_in_a_wide_spread_is_not_made_much_of() -> None:
+    heat = np.ones((90, 120), np.float32)
+    heat[30:60, 40:80] = 2.2
+    assert "is spread over the picture, 22% of it in the centre." in located(heat).text
+
+
 def test_a_small_spot_is_said_to_be_concentrated() -> None:
     found = located(hot((40, 60)))
     assert found.half_within == pytest.approx(50 / (90 * 120), rel=0.05)
