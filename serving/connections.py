@@ -46,6 +46,7 @@ class PatientProtocol(HttpToolsProtocol):
         """Begin to wait for the first request, if there is room."""
         super().connection_made(transport)
         self._waits_since = self.loop.time()
+        self._is_asked = False
         self._clocks: dict[str, asyncio.TimerHandle] = {}
         if len(self.connections) > self.patience.connections and not self._make_room():
             self._end_with(FULL)
@@ -61,6 +62,7 @@ class PatientProtocol(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
+        self._is_asked = True
         self._start("header", self.patience.header_seconds, self._header_is_late)
 
     def on_headers_complete(self) -> None:
@@ -103,7 +105,11 @@ class PatientProtocol(HttpToolsProtocol):
         return True
 
     def _header_is_late(self) -> None:
-        self._end_with(TOO_SLOW)
+        if not self._is_asked:
+            # nothing came: browsers open connections in advance, and expect no answer on them
+            self.transport.close()
+        else:
+            self._end_with(TOO_SLOW)
 
     def _end_with(self, reply: bytes) -> None:
         self.transport.write(reply)

@@ -68,11 +68,19 @@ def test_more_connections_than_there_may_be_push_out_the_longest_idle(http: http
 
 
 def test_a_request_whose_headers_do_not_end_is_given_up(impatient: httpx.Client) -> None:
-    for sent in (b"", b"P", HEAD):
+    for sent in (b"P", HEAD):
         with _hanging(impatient, sent, count=1) as (connection,):
             connection.settimeout(5)
             assert connection.recv(100).startswith(b"HTTP/1.1 408 ")
             assert connection.recv(100) == b""
+
+
+def test_a_connection_on_which_nothing_is_said_is_closed_without_a_word(
+    impatient: httpx.Client,
+) -> None:
+    with _hanging(impatient, b"", count=1) as (connection,):
+        connection.settimeout(5)
+        assert connection.recv(100) == b""
 
 
 def test_a_kept_connection_s_second_request_is_given_up_too(impatient: httpx.Client) -> None:
