@@ -62,7 +62,7 @@ def _take_page(browser: Browser, settings: Settings, dataset: str, images: list[
     for name, (options, chosen) in shots.items():
         page = browser.new_page(**options)
         page.goto(settings.service)
-        page.locator("#served", has_text="version").wait_for()
+        page.locator("#serving[data-state=up]").wait_for()
         if page.get_by_label("Kind of scan").is_visible():
             page.get_by_label("Kind of scan").select_option(dataset)
         page.set_input_files("#files", chosen)
