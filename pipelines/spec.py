@@ -215,7 +215,10 @@ class GateSpec(Section):
     max_metric_drop: Share = 0.01
     """Nor may the selection metric."""
     bundle_tolerance: float = Field(default=1e-3, gt=0)
-    """Largest difference of a probability between bundle and Keras model."""
+    """Largest difference of a probability between bundle and Keras model, for ``f32``."""
+    max_bundle_loss: Share = 0.005
+    """Most accuracy that a bundle of less precision may lose against its Keras model: on
+    validation images when it is built, and on the test set."""
 
 
 class AbstentionSpec(Section):
@@ -237,6 +240,17 @@ class ReviewSpec(Section):
 
     possible_finding: Share = 0.2
     """Least probability of all findings together, where the decided class is none."""
+
+
+Precision = Literal["f32", "bf16", "int8"]
+
+
+class BundleSpec(Section):
+    """How the served model calculates (docs/decisions/precision.md)."""
+
+    precision: Precision = "f32"
+    """``f32``: as trained. ``bf16``: 16-bit, on processors that have it. ``int8``: weights and
+    activations as 8-bit integers; the fastest, and the furthest from the trained model."""
 
 
 class SelectionSpec(Section):
@@ -263,6 +277,7 @@ class DatasetSpec(Section):
     candidates: Annotated[tuple[CandidateSpec, ...], Field(min_length=1)]
     selection: SelectionSpec = SelectionSpec()
     gate: GateSpec = GateSpec()
+    bundle: BundleSpec = BundleSpec()
     abstention: AbstentionSpec = AbstentionSpec()
     review: ReviewSpec = ReviewSpec()
     schedule: str | None = None

@@ -25,9 +25,6 @@ from pipelines.release.runtime import Goal, Runtime, RuntimeName, Tuning, open_r
 from serving import overlay
 from serving.problems import Problem
 
-CANARY_TOLERANCE = 1e-3
-"""Largest difference of a probability from what the bundle says its canary images give."""
-
 ATTENTION_SIDE = 64
 """Longer side, in pixels, of the picture in which the attention is located."""
 
@@ -199,10 +196,10 @@ def warm(predictor: Predictor) -> None:
             raise BundleError(f"{where} cannot be read: {error}") from error
         expected = np.array([image.probabilities[name] for name in predictor.class_names])
         apart = float(np.abs(expected - reading.probabilities).max())
-        if not apart <= CANARY_TOLERANCE:
+        if not apart <= bundle.manifest.tolerance:
             raise BundleError(
                 f"{where}: a probability differs by {apart:.4f} from the expected one; "
-                f"at most {CANARY_TOLERANCE} is taken."
+                f"at most {bundle.manifest.tolerance:.4g} is taken."
             )
         predictor.overlay(reading, reading.best, opacity=0.5)
 

@@ -32,6 +32,7 @@ from pipelines.release.bundle import (
     write_manifest,
 )
 from pipelines.release.export import export_head, export_model
+from pipelines.release.precision import measure_agreement, quantise, require_agreement
 from pipelines.release.runtime import Tuning, open_runtime
 from pipelines.release.trust import abstention_figures, learn_novelty
 from pipelines.spec import DatasetSpec
@@ -90,6 +91,9 @@ def build_bundle(
 
     Returns:
         ``folder``.
+
+    Raises:
+        BundleError: its precision costs more accuracy than the spec allows.
     """
     import keras
 
@@ -102,7 +106,12 @@ def build_bundle(
         export_model(model, part)
         export_head(model, part)
         _write_canary(part, model, spec=spec, canary=canary, temperature=origin.temperature)
+        if spec.bundle.precision == "int8":
+            quantise(part, data("train"))
         manifest = _manifest(spec, origin, cells=cells_of(model))
+        agreement = measure_agreement(Bundle(part, manifest), model, data("validation"))
+        manifest = manifest.model_copy(update={"agreement": agreement})
+        require_agreement(Bundle(folder, manifest), max_loss=spec.gate.max_bundle_loss)
         metrics = manifest.metrics | _write_novelty(Bundle(part, manifest), data)
         update = {"metrics": metrics, "files": file_digests(part)}
         write_manifest(part, manifest.model_copy(update=update))
@@ -177,6 +186,7 @@ def _manifest(spec: DatasetSpec, origin: Origin, *, cells: Cells) -> BundleManif
         temperature=origin.temperature,
         abstention=spec.abstention,
         review=spec.review,
+        precision=spec.bundle.precision,
         cells=cells,
         candidate=origin.candidate,
         run_id=origin.run_id,

@@ -1,7 +1,7 @@
 """The inference bundle: one folder with all the service needs to answer for a data set.
 
     bundle.json          what this is, and the sha256 of every other file
-    model.xml, .bin      OpenVINO IR, float32; outputs `probabilities`, `logits`, `features`
+    model.xml, .bin      OpenVINO IR, float32 or int8; outputs `probabilities`, `logits`, `features`
     head.npz             dense layers behind the pooled feature map, for closed-form Grad-CAM
     novelty.npz          what the training images look like to the model; none in format 1
     model.keras          the trained model itself, for the TensorFlow runtime and for proofs
@@ -32,6 +32,7 @@ from pipelines.spec import (
     AbstentionSpec,
     ImageSpec,
     LimitsSpec,
+    Precision,
     ReferenceSpec,
     ReviewSpec,
     SourceSpec,
@@ -48,6 +49,7 @@ NOVELTY = "novelty.npz"
 KERAS = "model.keras"
 EXPECTED = "canary/expected.json"
 REQUIRED = (IR, IR_WEIGHTS, HEAD, KERAS, EXPECTED)
+TOLERANCE = 1e-3
 OUTPUTS = ("probabilities", "logits", "features")
 
 
@@ -77,6 +79,24 @@ class CanaryImage(BaseModel):
     probabilities: dict[str, float]
 
 
+class Agreement(BaseModel):
+    """How a bundle answers beside the Keras model it comes from, on the validation images."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    images: int
+    accuracy: float
+    """Share of them that the bundle classifies right."""
+    keras_accuracy: float
+    largest_difference: float
+    """Of a probability."""
+
+    @property
+    def loss(self) -> float:
+        """What the bundle has lost of the Keras model's accuracy."""
+        return self.keras_accuracy - self.accuracy
+
+
 class BundleManifest(BaseModel):
     """What ``bundle.json`` says."""
 
@@ -98,6 +118,10 @@ class BundleManifest(BaseModel):
     """When an answer is marked as one that should not be relied on."""
     review: ReviewSpec = ReviewSpec()
     """When a person should see the case first."""
+    precision: Precision = "f32"
+    """What the OpenVINO model calculates in."""
+    agreement: Agreement | None = None
+    """Null in bundles of format 1."""
     cells: Cells | None = None
     """Where the last feature map's cells stand in the model's input; null in bundles of format 1,
     which are drawn as if they covered it evenly."""
@@ -124,6 +148,15 @@ class BundleManifest(BaseModel):
     """Path → sha256 of every other file."""
     digest: str = ""
     """sha256 of all of the above but ``model_version``."""
+
+    @property
+    def tolerance(self) -> float:
+        """How far a probability may be from the Keras model's and count as the same answer:
+        1e-3 in float32; in less, twice the largest difference on the validation images, as other
+        processors and other images differ more."""
+        if self.precision == "f32" or self.agreement is None:
+            return TOLERANCE
+        return max(TOLERANCE, 2 * self.agreement.largest_difference)
 
     @property
     def class_names(self) -> tuple[str, ...]:

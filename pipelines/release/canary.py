@@ -29,8 +29,6 @@ from pipelines.stage import Context
 
 logger = logging.getLogger(__name__)
 
-TOLERANCE = 1e-3
-"""Largest difference of a probability from what the Keras model said."""
 START_SECONDS = 120.0
 STOP_SECONDS = 20.0
 LOG_TAIL = 1500
@@ -106,11 +104,13 @@ def _differences(bundle: Bundle, image: CanaryImage, answer: dict[str, Any]) -> 
     version = bundle.manifest.model_version
     if answer["model_version"] != version:
         yield f"{image.file}: answered by version {answer['model_version']}, not {version}"
-    if answer["class"] != image.predicted:
+    tolerance = bundle.manifest.tolerance
+    lead = answer["confidence"] - answer["probabilities"][image.predicted]
+    if answer["class"] != image.predicted and abs(lead) > tolerance:
         yield f"{image.file}: class {answer['class']}, the Keras model says {image.predicted}"
     said = answer["probabilities"]
     for name, expected in image.probabilities.items():
-        if not abs(said[name] - expected) <= TOLERANCE:
+        if not abs(said[name] - expected) <= tolerance:
             yield f"{image.file}: probability of {name} is {said[name]:.4f}, not {expected:.4f}"
 
 

@@ -8,11 +8,12 @@ nothing from the champion.
 import logging
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.data.shards import fetch as fetch_shards
 from pipelines.errors import BundleError, NotFound
 from pipelines.evaluation import metrics
-from pipelines.evaluation.predictions import probabilities_of
+from pipelines.evaluation.predictions import labels_of, probabilities_of
 from pipelines.evaluation.record import read_evaluation, read_predictions
 from pipelines.outputs import Challenger, Prepared, RuleResult, Verdict
 from pipelines.release import comparison, registry, rules
@@ -83,9 +84,18 @@ def _judge(
     for note in beside.notes:
         logger.warning("%s: %s", spec.name, note)
     keras = probabilities_of(rows, spec.class_names)
-    apart = difference(bundle_answers(bundle, data).astype(np.float64), keras)
+    ours, labels = bundle_answers(bundle, data), labels_of(rows, spec.class_names)
+    apart = difference(ours.astype(np.float64), keras)
     figures = evaluation.splits["test"].figures
-    evidence = Evidence(figures, apart, champion, beside.challenger, beside.champion)
+    evidence = Evidence(
+        challenger=figures,
+        bundle_difference=apart,
+        precision=bundle.manifest.precision,
+        bundle_loss=_accuracy(keras, labels) - _accuracy(ours, labels),
+        champion=champion,
+        challenger_compared=beside.challenger,
+        champion_compared=beside.champion,
+    )
     judged = rules.judge(spec.gate, spec.selection.metric, evidence)
     return Judgement(
         verdict=Verdict(
@@ -105,6 +115,10 @@ def _judge(
         champion_compared=beside.champion,
         notes=beside.notes,
     )
+
+
+def _accuracy(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    return float((probabilities.argmax(axis=1) == labels).mean())
 
 
 def _require_evaluated(bundle: Bundle, sha256: str) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pipelines.outputs import RuleResult
-from pipelines.spec import GateSpec, Metric
+from pipelines.spec import GateSpec, Metric, Precision
 
 ROUNDING = 1e-9
 """A drop of exactly the margin passes, however its last binary digit falls."""
@@ -18,6 +18,10 @@ class Evidence:
     """On all test images."""
     bundle_difference: float
     """Largest difference of a probability between bundle and Keras model."""
+    precision: Precision
+    """What the bundle calculates in."""
+    bundle_loss: float
+    """What the bundle has lost of the Keras model's accuracy on the test images."""
     champion: int | None
     """The version it is compared with."""
     challenger_compared: Mapping[str, float]
@@ -57,6 +61,12 @@ def _drops(gate: GateSpec, metric: Metric, evidence: Evidence) -> Iterator[RuleR
 
 
 def _agreement(gate: GateSpec, evidence: Evidence) -> RuleResult:
+    if evidence.precision != "f32":  # probabilities move; what matters is what is got wrong
+        limit = gate.max_bundle_loss
+        rule = (
+            f"the {evidence.precision} bundle loses at most {limit:g} accuracy to the Keras model"
+        )
+        return _at_most(rule, evidence.bundle_loss, limit)
     rule = f"bundle and Keras model agree within {gate.bundle_tolerance:g}"
     return _at_most(rule, evidence.bundle_difference, gate.bundle_tolerance)
 

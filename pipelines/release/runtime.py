@@ -82,7 +82,9 @@ class OpenVinoRuntime:
         import openvino
 
         core = openvino.Core()
-        self._model = core.compile_model(core.read_model(bundle.ir), "CPU", _options(tuning))
+        self._model = core.compile_model(
+            core.read_model(bundle.ir), "CPU", _options(core, bundle, tuning)
+        )
         names = {name for output in self._model.outputs for name in output.get_names()}
         for name in OUTPUTS:
             if name not in names:
@@ -102,17 +104,27 @@ class OpenVinoRuntime:
         return self._local.request
 
 
-def _options(tuning: Tuning) -> dict[str, str]:
+def _options(core: Any, bundle: Bundle, tuning: Tuning) -> dict[str, str]:
     streams = tuning.threads if tuning.goal == "throughput" else 1
     options = {
         "PERFORMANCE_HINT": tuning.goal.upper(),
         "INFERENCE_NUM_THREADS": str(tuning.threads),
         "NUM_STREAMS": str(streams),
-        "INFERENCE_PRECISION_HINT": "f32",
+        "INFERENCE_PRECISION_HINT": _precision(core, bundle),
     }
     if tuning.cache is not None:
         options["CACHE_DIR"] = str(tuning.cache / "openvino")
     return options
+
+
+def _precision(core: Any, bundle: Bundle) -> str:
+    """What is not stored as 8-bit integers is calculated in: bf16 if that is asked for and had."""
+    if bundle.manifest.precision != "bf16":
+        return "f32"
+    if "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
+        logger.warning("%s: this processor has no bf16; it calculates in f32", bundle.folder)
+        return "f32"
+    return "bf16"
 
 
 class TensorFlowRuntime:

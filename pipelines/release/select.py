@@ -74,7 +74,7 @@ def winner(evaluated: list[Evaluated], metric: Metric) -> Evaluated:
 def _said(spec: DatasetSpec) -> list[object]:
     """What a bundle says that stands in the spec."""
     classes = [c.model_dump(mode="json") for c in spec.classes]
-    sections = (spec.limits, spec.image, spec.abstention, spec.review)
+    sections = (spec.limits, spec.image, spec.abstention, spec.review, spec.bundle)
     said = [section.model_dump() for section in sections]
     return [spec.title, spec.synthetic, spec.disclaimer, classes, *said]
 

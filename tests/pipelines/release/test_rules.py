@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from pipelines.release.rules import Evidence, judge
-from pipelines.spec import GateSpec
+from pipelines.spec import GateSpec, Precision
 
 GATE = GateSpec(
     minimum={"accuracy": 0.8, "macro_auroc": 0.9},
@@ -25,13 +25,20 @@ GOOD = {
 
 
 def evidence(
-    *, champion: dict[str, float] | None = None, apart: float = 1e-6, **figures: float
+    *,
+    champion: dict[str, float] | None = None,
+    apart: float = 1e-6,
+    precision: Precision = "f32",
+    loss: float = 0,
+    **figures: float,
 ) -> Evidence:
     """Good figures but for those named; beside a champion if its figures are given."""
     ours = GOOD | {name.replace("__", "."): value for name, value in figures.items()}
     return Evidence(
         challenger=ours,
         bundle_difference=apart,
+        precision=precision,
+        bundle_loss=loss,
         champion=None if champion is None else 4,
         challenger_compared={} if champion is None else ours,
         champion_compared={} if champion is None else GOOD | champion,
@@ -62,6 +69,14 @@ CASES: dict[str, tuple[Evidence, list[str]]] = {
     "the bundle is another model": (
         evidence(apart=0.002),
         ["bundle and Keras model agree within 0.001"],
+    ),
+    "of less precision, and other probabilities": (
+        evidence(apart=0.2, precision="int8", loss=0.005),
+        [],
+    ),
+    "of less precision, and worse": (
+        evidence(precision="bf16", loss=0.0051),
+        ["the bf16 bundle loses at most 0.005 accuracy to the Keras model"],
     ),
     "several at once": (
         evidence(accuracy=0.1, macro_auroc=0.2, apart=1.0),
