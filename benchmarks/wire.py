@@ -5,6 +5,7 @@ service does besides decoding and inference; measuring through one measures most
 """
 
 import secrets
+import select
 import socket
 from types import TracebackType
 
@@ -40,11 +41,11 @@ def form(path: str, *images: bytes, field: str = "image") -> bytes:
 
 
 class Connection:
-    """One kept connection."""
+    """One kept connection; made anew where the server has closed it because it was idle."""
 
     def __init__(self, port: int) -> None:
-        self._socket = socket.create_connection(("127.0.0.1", port), timeout=120)
-        self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._port = port
+        self._socket = _connected(port)
 
     def __enter__(self) -> "Connection":
         return self
@@ -66,6 +67,9 @@ class Connection:
         Raises:
             Refused: its status is not 200.
         """
+        if select.select([self._socket], [], [], 0)[0]:  # nothing was asked: it says goodbye
+            self._socket.close()
+            self._socket = _connected(self._port)
         self._socket.sendall(message)
         answer = b""
         while (end := answer.find(HEAD_END)) < 0:
@@ -85,6 +89,12 @@ class Connection:
         if not data:
             raise Refused("the connection was closed")
         return data
+
+
+def _connected(port: int) -> socket.socket:
+    made = socket.create_connection(("127.0.0.1", port), timeout=120)
+    made.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return made
 
 
 def body_length(head: bytes) -> int:
