@@ -4,6 +4,7 @@ An answer is handed to a thread, which takes the little of it that is kept (no p
 that names a person) and lets the rest go; `serving.batches` brings it to the store.
 """
 
+import logging
 import queue
 import random
 import threading
@@ -19,6 +20,8 @@ from pipelines.storage import Store
 from serving.batches import Batches
 from serving.counters import count_samples
 from serving.observed import Answered
+
+logger = logging.getLogger(__name__)
 
 IN_HAND = 8
 """Answers, with their pictures, that may wait for the thread."""
@@ -75,7 +78,11 @@ class Sampler:
 
     def _reduce(self) -> None:
         while taken := self._in_hand.get():
-            self._batches.put(sample_of(taken.answered, taken.time))
+            try:
+                self._batches.put(sample_of(taken.answered, taken.time))
+            except Exception:  # one answer that cannot be reduced must not end the rest
+                logger.exception("request %s: no sample", taken.answered.request_id)
+                count_samples("lost", 1)
             del taken  # and with it the picture, until the next one comes
 
 

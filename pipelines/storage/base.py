@@ -96,14 +96,15 @@ class Store(ABC):
         self.write(path, text.encode() + b"\n")
 
     def place(self, path: str, data: bytes) -> None:
-        """Write a new file; it appears whole or not at all.
+        """Write a file under a name of its own; it appears whole or not at all.
 
         What a process leaves that is killed meanwhile is hidden from `names`.
         """
         parent, _, name = path.rpartition("/")
         staging = f"{parent}/{STAGING_PREFIX}{name}-{secrets.token_hex(4)}"
         self.write(staging, data)
-        self._rename(staging, path)
+        is_placed = self._rename(staging, path)
+        assert is_placed, f"{path} stands already"
 
     @contextmanager
     def commit(self, path: str) -> Iterator[str]:

@@ -91,8 +91,12 @@ def test_it_is_behind_the_same_gate(service: Addresses) -> None:
 
 def test_what_it_answers_is_counted(service: Addresses) -> None:
     service.classic.post("/api/classify", files={"file": png()})
-    counted = 'medloop_requests_total{outcome="ok",route="/api/classify"}'
-    assert counted in service.main.get("/metrics").text
+    with httpx.Client(base_url=service.classic.base_url, trust_env=False) as stranger:
+        stranger.post("/api/classify", files={"file": png()})
+    text = service.main.get("/metrics").text
+    for outcome in ("ok", "refused"):
+        counted = f'medloop_requests_total{{outcome="{outcome}",route="/api/classify"}}'
+        assert counted in text
 
 
 def test_what_is_in_flight_when_the_service_ends_is_still_answered(service: Addresses) -> None:

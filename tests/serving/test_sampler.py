@@ -5,7 +5,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -91,6 +91,21 @@ def test_every_answer_is_written_at_a_share_of_one(
     assert [name for name in table.column_names if "probability" in name] == [
         f"probability.{name}" for name in CLASSES
     ]
+
+
+def test_an_answer_that_cannot_be_reduced_costs_only_itself(
+    predictor: Predictor, local_store: LocalStore
+) -> None:
+    good = answered(predictor, 1)
+    broken = replace(good, reading=replace(good.reading, picture=np.zeros((0, 0, 3), np.uint8)))
+    before = lost()
+    sampler = Sampler(Batches(local_store, every_seconds=60), share=1)
+    sampler.start()
+    for one in (broken, good):
+        sampler.note(one)
+    sampler.stop()
+    assert today(local_store).num_rows == 1
+    assert lost() - before == 1
 
 
 @pytest.mark.parametrize(("share", "low", "high"), [(0.0, 0, 0), (0.3, 220, 380)])

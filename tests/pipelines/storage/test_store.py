@@ -156,9 +156,15 @@ def test_a_placed_file_is_there_whole_and_nothing_else(store: Store) -> None:
 def test_what_is_not_yet_placed_is_not_to_be_seen(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(store, "_rename", lambda *_: seen.extend(store.names("a")))
-    seen: list[str] = []
+    seen: list[list[str]] = []
+    rename = store._rename
+
+    def look_and_rename(source: str, target: str) -> bool:
+        seen.append(store.names("a"))
+        return rename(source, target)
+
+    monkeypatch.setattr(store, "_rename", look_and_rename)
     store.place("a/b.bin", b"content")
 
-    assert seen == []
-    assert store.names("a") == []
+    assert seen == [[]]
+    assert store.names("a") == ["b.bin"]
