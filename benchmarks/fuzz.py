@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import Unsatisfiable
 from schemathesis import Case, GenerationMode
 from schemathesis.checks import not_a_server_error
+from schemathesis.core.failures import FailureGroup
 from schemathesis.core.result import Ok
 from schemathesis.specs.openapi.checks import (
     content_type_conformance,
@@ -32,6 +33,8 @@ CHECKS = [
     content_type_conformance,
     response_schema_conformance,
 ]
+MOST_TOLD = 2_000
+"""Characters kept of a fault."""
 MODES = (GenerationMode.POSITIVE, GenerationMode.NEGATIVE)
 
 
@@ -79,8 +82,8 @@ def fuzz(
             progress(1)
             try:
                 case.validate_response(reply, checks=CHECKS)
-            except Exception as error:
-                found.faults.append(str(error))
+            except FailureGroup as fault:
+                found.faults.append(str(fault)[:MOST_TOLD])
             good()
 
         for operation in operations:
