@@ -44,9 +44,8 @@ export function openPictures(card, file) {
     find(".heat").setAttribute("aria-busy", "true");
   }
 
-  /** The overlay that was expected does not come. */
+  /** The overlay that was expected does not come, or not yet. */
   function miss(message) {
-    find(".heat").removeAttribute("aria-busy");
     find(".missed").hidden = false;
     find(".missed").textContent = message;
   }

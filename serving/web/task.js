@@ -16,6 +16,7 @@ export function openTask(file, { chosen, onBegin, onEnd, onRemove }) {
   const card = openCard(file);
   const explained = new Map();
   let dataset = chosen();
+  let shown;
   let asking = new AbortController();
 
   async function begin() {
@@ -45,6 +46,7 @@ export function openTask(file, { chosen, onBegin, onEnd, onRemove }) {
   function show(answer) {
     const { prediction, target } = answer;
     explained.set(target, answer);
+    shown = target;
     card.show(answer, service.classes(prediction.dataset));
     if (answer.original) card.pictures.draw(answer.original);
     note(card, { prediction });
@@ -61,16 +63,27 @@ export function openTask(file, { chosen, onBegin, onEnd, onRemove }) {
     stop();
     asking = new AbortController();
     const { signal } = asking;
-    const [{ prediction }] = explained.values();
     card.pictures.expect();
     try {
-      if (!explained.has(target)) {
-        explained.set(target, await explain(file, { dataset: prediction.dataset, target, signal }));
-      }
-      if (!signal.aborted) card.showTarget(explained.get(target), service.classes(prediction.dataset));
+      if (!explained.has(target)) explained.set(target, await askClass(target, signal));
+      if (!signal.aborted) showClass(target);
     } catch (trouble) {
-      if (trouble.kind !== "cancelled") card.pictures.miss(trouble.message);
+      if (trouble.kind === "cancelled") return;
+      showClass(shown);
+      card.pictures.miss(trouble.message);
     }
+  }
+
+  function askClass(target, signal) {
+    const { prediction } = explained.get(shown);
+    const attempt = () => explain(file, { dataset: prediction.dataset, target, signal });
+    return insist(attempt, { signal, onWait: card.pictures.miss });
+  }
+
+  function showClass(target) {
+    shown = target;
+    const answer = explained.get(target);
+    card.showTarget(answer, service.classes(answer.prediction.dataset));
   }
 
   function stop() {

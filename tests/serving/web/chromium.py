@@ -19,7 +19,13 @@ from playwright.sync_api import (
 from tests.serving.bundles import png
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
-ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync"]
+ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-dev-shm-usage",
+    "--disable-background-networking",
+    "--disable-sync",
+]
 STATUS_LINE = "Failed to load resource"
 """How Chromium tells of an HTTP status from 400 up and of a refused connection."""
 

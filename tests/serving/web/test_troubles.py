@@ -100,6 +100,26 @@ def test_a_failure_of_the_service_is_told_with_its_request_and_can_be_tried_agai
     expect(tab.page.locator("#history tr")).to_have_count(2)
 
 
+def test_an_overlay_that_fails_leaves_the_one_that_was_there(tab: Tab) -> None:
+    tab.add(a_png=png(1))
+    card = tab.card("a.png")
+    first = card.locator(".explained").inner_text()
+    before = card.locator(".overlay").get_attribute("src")
+    body = {"error": {"code": "internal", "message": "A mistake."}, "request_id": "abc123"}
+    tab.page.route("**/explain", lambda route: route.fulfill(status=500, json=body))
+    other = card.get_by_role("radio", checked=False).first
+    name = str(other.get_attribute("value")).title()
+    other.click()
+    expect(card.locator(".missed")).to_have_text("A mistake. (request abc123)")
+    expect(card.get_by_role("radio", name=first)).to_be_checked()
+    expect(card.locator(".overlay")).to_have_attribute("src", str(before))
+
+    tab.page.unroute("**/explain")
+    card.get_by_role("radio", name=name).click()
+    expect(card.locator(".explained")).to_have_text(name)
+    expect(card.locator(".missed")).to_be_hidden()
+
+
 def test_a_proxys_own_error_page_is_no_riddle(tab: Tab) -> None:
     tab.page.route("**/explain", lambda route: route.fulfill(status=502, body="<html>"))
     tab.add(a_png=png(1))
