@@ -62,8 +62,8 @@ def why_abstain(rules: AbstentionSpec, case: Case) -> tuple[Reason, ...]:
         reasons.append(
             Reason(
                 "unlike_training_data",
-                "The image is unlike those the model learnt from: its distance from them is "
-                f"{case.unlikeness:.1f} times the most that is taken.",
+                "The image is unlike those the model learnt from: "
+                f"{case.unlikeness:.1f} times as far from them as an image may be.",
             )
         )
     if case.contrast < rules.min_contrast:

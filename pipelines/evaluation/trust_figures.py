@@ -22,8 +22,9 @@ def reliability_diagram(curves: Mapping[str, Sequence[Bin]], *, title: str) -> F
     for colour, (name, bins) in zip(COLOURS, curves.items(), strict=False):
         confidence, accuracy = [b.confidence for b in bins], [b.accuracy for b in bins]
         total = sum(b.images for b in bins)
+        sizes = [10 + 300 * b.images / total for b in bins]
         axes.plot(confidence, accuracy, color=colour, label=name)
-        axes.scatter(confidence, accuracy, s=[10 + 300 * b.images / total for b in bins], c=colour)
+        axes.scatter(confidence, accuracy, s=sizes, color=colour, clip_on=False)
     axes.set_xlabel("confidence")
     axes.set_ylabel("accuracy")
     axes.legend(loc="upper left", frameon=False, fontsize=8)

@@ -6,6 +6,7 @@ import pandas as pd
 import pytest
 
 from pipelines.evaluation import evaluate
+from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.metrics import OVERALL
 from pipelines.evaluation.record import REPORT, read_evaluation, read_predictions
 from pipelines.outputs import Evaluated, Prepared, Trained
@@ -74,9 +75,52 @@ def test_figures_with_intervals_and_pictures_stand_in_the_run(
     assert run.data.metrics["test.accuracy"] == pytest.approx(evaluated.test["accuracy"])
     assert {"test.sensitivity.dark", "validation.macro_f1"} <= set(run.data.metrics)
     assert "| accuracy |" in run.data.tags["mlflow.note.content"]
-    for name in ("confusion_matrix", "roc", "precision_recall", "gradcam"):
+    pictures = ("confusion_matrix", "roc", "precision_recall", "gradcam")
+    for name in (*pictures, "reliability", "risk_coverage"):
         file = tracking.download(evaluated.run_id, f"figures/{name}.png", target=tmp_path)
         assert file.stat().st_size > 5_000
+
+
+def test_predictions_are_calibrated_on_validation_and_the_run_says_by_how_much(
+    installation_with_runs: Installation, evaluated: Evaluated
+) -> None:
+    spec, context, _, _ = installation_with_runs
+    tracking = open_tracking(context.settings)
+    found = read_evaluation(tracking, evaluated.run_id)
+    metrics = tracking.client.get_run(evaluated.run_id).data.metrics
+    assert found is not None
+    validation = found.calibration["validation"]
+
+    # the model is sure of all, and wrong on the image with a wrong label
+    assert found.temperature > 1
+    assert validation.after.nll < validation.before.nll
+    assert metrics["temperature"] == pytest.approx(found.temperature)
+    assert metrics["validation.nll"] == pytest.approx(validation.after.nll)
+    assert metrics["validation.nll_uncalibrated"] == pytest.approx(validation.before.nll)
+    rows = read_predictions(tracking, evaluated.run_id, "test")
+    logits = rows[[f"logit.{name}" for name in spec.class_names]].to_numpy()
+    said = rows[[f"probability.{name}" for name in spec.class_names]].to_numpy()
+    assert said == pytest.approx(softmax(logits, found.temperature), abs=1e-6)
+    assert found.answered["100%"] == pytest.approx(evaluated.test["accuracy"])
+    note = tracking.client.get_run(evaluated.run_id).data.tags["mlflow.note.content"]
+    assert f"Temperature {found.temperature:.3f}" in note
+
+
+def test_an_evaluation_of_before_calibration_is_read_and_made_again(
+    installation_with_runs: Installation, evaluated: Evaluated
+) -> None:
+    spec, context, prepared, trained = installation_with_runs
+    tracking = open_tracking(context.settings)
+    older = tracking.read_json(trained.run_id, REPORT) | {"id": "of older code"}
+    for name in ("temperature", "calibration", "answered"):
+        del older[name]
+    tracking.upload_json(trained.run_id, REPORT, older)
+
+    assert evaluate.run(spec, context, prepared, trained) == evaluated
+
+    again = read_evaluation(tracking, trained.run_id)
+    assert again is not None
+    assert again.temperature > 1
 
 
 def test_a_finished_evaluation_is_not_made_again(
