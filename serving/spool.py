@@ -64,9 +64,10 @@ class Spool:
                 self._tell_recovery()
             except OSError as error:
                 self._tell_trouble(error)
-                if self._stopping.wait(RETRY_SECONDS):
+                if self._stopping.is_set():  # this was the last try
                     self._lose(lines)
                     break
+                self._stopping.wait(RETRY_SECONDS)
         self._file.close()
 
     def _take(self) -> bytes:

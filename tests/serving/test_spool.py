@@ -1,6 +1,8 @@
 """Lines wait in memory while the disk takes none."""
 
 import logging
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -66,6 +68,31 @@ def test_lines_wait_for_a_full_disk_to_have_room(
     assert log.read_text("utf-8").split() == [str(n) for n in range(100)]
     assert caplog.text.count("No space left") == 1
     assert "written again" in caplog.text
+
+
+def test_a_disk_that_fills_up_within_a_line_costs_no_line(log: Path) -> None:
+    """The limit on a file's size tears a write as a full disk does."""
+    torn = """
+import resource, signal, sys, time
+from pathlib import Path
+from serving import spool
+from serving.append import Appended
+spool.RETRY_SECONDS = 0.02
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (255, resource.RLIM_INFINITY))
+log = Path(sys.argv[1])
+lines = spool.Spool(Appended(log, most_bytes=100_000, files=3), name="test")
+for n in range(100):
+    lines.put(f"line {n}.\\n".encode())
+lines.start()
+while not log.exists() or log.stat().st_size < 255:
+    time.sleep(0.01)
+resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+lines.stop()
+"""
+    subprocess.run([sys.executable, "-c", torn, str(log)], check=True, timeout=60)
+    whole = [line for line in log.read_text("utf-8").splitlines() if line.endswith(".")]
+    assert whole == [f"line {n}." for n in range(100)]
 
 
 def test_what_does_not_fit_in_memory_is_counted(log: Path, monkeypatch: pytest.MonkeyPatch) -> None:
