@@ -10,6 +10,10 @@ const FIGURES = {
   macro_auprc: "Area under precision-recall (mean of classes)",
   macro_f1: "F1 (mean of classes)",
   ece: "Calibration error (expected)",
+  abstained: "Images without a decision",
+  accuracy_answered: "Accuracy where it decides",
+  accuracy_abstained: "Accuracy where it does not",
+  ece: "Calibration error (expected)",
   abstained: "Abstained",
   "abstained.low_confidence": "Abstained: not sure",
   "abstained.low_contrast": "Abstained: shows too little",
@@ -78,11 +82,15 @@ function figures(metrics) {
   const table = document.createElement("table");
   for (const [name, value] of Object.entries(metrics)) {
     const row = table.insertRow();
-    const label = made("th", FIGURES[name] ?? name.replaceAll("_", " "));
+    const label = made("th", FIGURES[name] ?? readable(name));
     label.scope = "row";
     row.append(label, made("td", percent(value), "number"));
   }
   return table;
+}
+
+function readable(name) {
+  return name.replace(/^abstained\./, "Without a decision: ").replaceAll("_", " ");
 }
 
 function facts(model) {

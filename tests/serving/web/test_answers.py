@@ -201,6 +201,7 @@ def test_the_header_names_the_model_and_its_card_tells_the_rest(
     expect(card.get_by_role("row", name="Accuracy")).to_contain_text("90.0 %")
     for fact in ("snapshot", "split", "run_id", "git_commit", "candidate"):
         expect(card).to_contain_text(model[fact])
+    expect(card.get_by_role("row")).to_have_count(len(model["metrics"]))
     expect(card).to_contain_text("images drawn by a program")
     expect(card).to_contain_text("Drawn here. Licence: CC0-1.0.")
     expect(card).to_contain_text("1,200 to learn from, 150 to choose by, 300 to test with")
