@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from scipy.optimize import minimize_scalar
 
 BINS = 15
 COLDEST, HOTTEST = 0.5, 20.0
@@ -70,6 +69,8 @@ def fit_temperature(logits: Logits, labels: Labels) -> float:
     Returns:
         A number from `COLDEST` to `HOTTEST`.
     """
+    from scipy.optimize import minimize_scalar  # not at import: the service never fits
+
     exact = np.asarray(logits, np.float64)
     exact = exact - exact.max(axis=1, keepdims=True)
     of_truth = exact[np.arange(len(labels)), labels]

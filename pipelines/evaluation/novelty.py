@@ -13,7 +13,6 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import chi2
 
 AXES = 64
 """Principal axes whose variances are kept one by one; the rest share one."""
@@ -75,11 +74,13 @@ def fit_novelty(training: Iterable[Floats], validation: Floats, *, false_alarms:
         validation: (n, channels), of images the model did not learn from.
         false_alarms: share of these that may lie beyond the limit.
     """
+    from scipy.special import chdtri  # not at import: the service never fits
+
     fitted = _gaussian(training)
     distances = fitted.distances(validation)
     allowed = float(np.quantile(distances, 1 - false_alarms, method="higher"))
     # nor is what the Gaussian itself would draw too far, however alike the images are
-    drawn = float(np.sqrt(chi2.ppf(1 - false_alarms, df=len(fitted.mean))))
+    drawn = float(np.sqrt(chdtri(len(fitted.mean), false_alarms)))
     return replace(fitted, limit=max(allowed, drawn))
 
 
