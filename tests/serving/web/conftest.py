@@ -22,13 +22,13 @@ def browser() -> Iterator[Browser]:
         browser.close()
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def decided(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A bundle that is sure of most pictures, some with a finding and some without."""
     return make_bundle(tmp_path_factory.mktemp("bundles") / "phantom-1", seed=3)
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="session")
 def http(decided: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A service that answers for one data set."""
     with running_service(tmp_path_factory.mktemp("page"), "--bundle", str(decided)) as client:
