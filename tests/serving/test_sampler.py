@@ -158,20 +158,22 @@ def test_a_full_batch_does_not_wait_for_its_time(
 def test_what_comes_during_the_last_writes_is_written_too(
     predictor: Predictor, local_store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writing = threading.Event()
+    first, second = sample(predictor, 1), sample(predictor, 2)
+    writing, go_on = threading.Event(), threading.Event()
     place = local_store.place
 
-    def slowly(path: str, data: bytes) -> None:
+    def wait_and_place(path: str, data: bytes) -> None:
         writing.set()
-        time.sleep(0.2)
+        assert go_on.wait(5)
         place(path, data)
 
-    monkeypatch.setattr(local_store, "place", slowly)
+    monkeypatch.setattr(local_store, "place", wait_and_place)
     kept = Batches(local_store, every_seconds=0.01)
     kept.start()
-    kept.put(sample(predictor, 1))
+    kept.put(first)
     assert writing.wait(5)
-    kept.put(sample(predictor, 2))
+    kept.put(second)
+    threading.Timer(0.1, go_on.set).start()
     kept.stop()
     assert today(local_store).num_rows == 2
 
