@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java chromium run test lint format stop status prove-swap fuzz-service soak
+.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -48,6 +48,9 @@ stop: ## stop the stack; nothing is lost
 
 status: setup ## what runs, which champions serve, where to look
 	@$(RUN)/medloop status
+
+bench-service: setup ## how fast the service is, beside the bare work and others (BUNDLE=…, IMAGE=…)
+	@$(RUN)/python -m benchmarks.service $(if $(BUNDLE),--bundle "$(BUNDLE)") $(if $(IMAGE),--image "$(IMAGE)")
 
 prove-swap: setup ## champions change 20 times under load: no request fails, none is mixed up
 	@$(RUN)/python -m benchmarks.prove_swap

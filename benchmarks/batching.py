@@ -1,0 +1,86 @@
+"""Does it pay to gather images into one batch for the model?
+
+    python -m benchmarks.batching [--bundle B] [--rounds 30]
+
+Processor time and elapsed time of an image's forward pass by the size of its batch, with all
+processors on one batch (``latency``), and the service itself under full load in both tunings.
+"""
+
+import argparse
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.load import saturate
+from benchmarks.processes import serving
+from benchmarks.subject import Subject, make_subject
+from benchmarks.wire import request
+from pipelines.imaging import decode, fit
+from pipelines.release.bundle import load_bundle
+from pipelines.release.runtime import Tuning, open_runtime
+
+SIZES = (1, 2, 4, 8, 16, 32)
+IMAGES = 32
+"""Asked in each turn, in batches of each size."""
+CLIENTS = 8
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--bundle", type=Path, help="default: EfficientNet-Lite0, made here")
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--seconds", type=float, default=8, help="of full load, each tuning")
+    options = parser.parse_args()
+    subject = make_subject(options.bundle, None)
+    console = Console()
+    console.print(_table(_by_size(subject, options.rounds)))
+    for goal in ("latency", "throughput"):
+        with serving(subject.bundle, service_tuning=goal) as server:
+            message = request("/predict", subject.image, "image/jpeg")
+            load = saturate(server.port, message, clients=CLIENTS, seconds=options.seconds)
+            high = statistics.quantiles(load.latencies, n=20)[-1] * 1e3
+            console.print(
+                f"{goal}: {load.rate:.0f} images/s by {CLIENTS} clients, p95 {high:.0f} ms"
+            )
+
+
+def _by_size(subject: Subject, rounds: int) -> dict[int, tuple[float, float]]:
+    """Batch size → (processor ms, elapsed ms) of an image, the medians of all rounds."""
+    bundle = load_bundle(subject.bundle)
+    runtime = open_runtime(bundle, "openvino", Tuning())
+    image = fit(decode(subject.image), bundle.manifest.image).astype(np.float32)
+    batches = {size: np.repeat(image[None], size, axis=0) for size in SIZES}
+    taken: dict[int, list[tuple[float, float]]] = {size: [] for size in SIZES}
+    for turn in track(range(1 + rounds), "Asking", transient=True):
+        for size, batch in batches.items():
+            worked, began = time.process_time(), time.perf_counter()
+            for _ in range(IMAGES // size):
+                runtime.run(batch)
+            if turn:
+                elapsed = (time.perf_counter() - began) / IMAGES
+                taken[size].append(((time.process_time() - worked) / IMAGES, elapsed))
+    return {
+        size: (
+            statistics.median(t[0] for t in each) * 1e3,
+            statistics.median(t[1] for t in each) * 1e3,
+        )
+        for size, each in taken.items()
+    }
+
+
+def _table(rows: dict[int, tuple[float, float]]) -> Table:
+    table = Table("batch", "processor ms an image", "elapsed ms an image", "x one by one")
+    for size, (worked, elapsed) in rows.items():
+        ratio = elapsed / rows[1][1]
+        table.add_row(str(size), f"{worked:.2f}", f"{elapsed:.2f}", f"{ratio:.2f}")
+    return table
+
+
+if __name__ == "__main__":
+    main()
