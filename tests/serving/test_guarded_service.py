@@ -10,6 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 from starlette.routing import BaseRoute
+from starlette.testclient import TestClient
 
 from pipelines.access.store import add_token, revoke_token, token_file
 from pipelines.access.tokens import Role, mint
@@ -17,16 +18,17 @@ from pipelines.audit.entries import audit_folder, find_answers, find_refusals
 from pipelines.errors import Unavailable
 from pipelines.service_client import ServiceClient
 from pipelines.settings import Settings
+from serving.openapi import ENDPOINTS
 from tests.serving.bundles import png
 from tests.serving.certificates import make_certificate
 from tests.serving.running import free_port, running_service, start, stop, wait_until_ready
 
 OPEN = {"/", "/livez", "/readyz", "/healthz", "/api/health"}
 ANSWERS = {
-    *("/predict", "/predict/batch", "/gradcam", "/explain", "/classes", "/model"),
-    *("/api/classes", "/api/classify", "/docs", "/docs.json"),
+    *("/docs", "/docs.json"),
+    *(endpoint.path for endpoint in ENDPOINTS if endpoint.role is Role.PREDICT),
 }
-"""What a token for predictions is for; whoever adds a route decides here too."""
+"""What a token for predictions is for."""
 SEEN_SECONDS = 5.0
 """Within this time a change of the tokens is seen."""
 
@@ -92,6 +94,14 @@ def every_path() -> set[str]:
 def test_the_routes_are_found() -> None:
     found = every_path()
     assert {"/predict", "/model", "/metrics", "/schema.json", "/livez", "/", "/web/x"} <= found
+
+
+def test_started_by_bentoml_alone_it_is_shut() -> None:
+    """``bentoml serve`` does not look at who can reach it, so tokens are asked for."""
+    from serving.service import Medloop
+
+    client = TestClient(Medloop.to_asgi(is_main=True))  # type: ignore[attr-defined]
+    assert client.get("/model").status_code == 401
 
 
 def test_every_route_but_health_and_the_page_is_shut(guarded: Guarded) -> None:
