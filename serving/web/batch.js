@@ -1,6 +1,6 @@
 // How far several images are, with a way to stop them all.
 
-import { say } from "./words.js";
+import { keepFocus, say } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const tasks = new Set();
@@ -28,7 +28,9 @@ export function listenToBatch() {
 
 function show() {
   const done = total - tasks.size;
-  byId("batch").hidden = total < 2 || !tasks.size;
+  keepFocus(byId("batch"), byId("files"), () => {
+    byId("batch").hidden = total < 2 || !tasks.size;
+  });
   byId("batch-bar").max = total;
   byId("batch-bar").value = done;
   byId("batch-text").textContent = `${done} of ${total}`;

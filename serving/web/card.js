@@ -1,6 +1,6 @@
 // One image and what the model says about it.
 
-import { link, listOf, percent, versionOf } from "./words.js";
+import { keepFocus, link, listOf, percent, versionOf } from "./words.js";
 import { openPictures } from "./pictures.js";
 
 let opened = 0;
@@ -34,10 +34,12 @@ export function openCard(file) {
   function enter(state) {
     element.setAttribute("aria-busy", String(state === "working"));
     element.dataset.state = state;
-    find(".working").hidden = find(".cancel").hidden = state !== "working";
-    find(".skeleton").hidden = state !== "working";
-    find(".failure").hidden = find(".retry").hidden = state !== "failed";
-    find(".answer").hidden = state !== "done";
+    keepFocus(element, element, () => {
+      find(".working").hidden = find(".cancel").hidden = state !== "working";
+      find(".skeleton").hidden = state !== "working";
+      find(".failure").hidden = find(".retry").hidden = state !== "failed";
+      find(".answer").hidden = state !== "done";
+    });
   }
 
   function work(doing) {

@@ -1,4 +1,4 @@
-// Small things that are said the same way everywhere.
+// Small things that are said, or done, the same way everywhere.
 
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 
@@ -31,6 +31,13 @@ export function anchor(url, text) {
   return Object.assign(document.createElement("a"), {
     href: url, textContent: text, target: "_blank", rel: "noopener noreferrer",
   });
+}
+
+/** Make a change; if it hides what has the focus in `part`, `next` gets the focus. */
+export function keepFocus(part, next, change) {
+  const focused = document.activeElement;
+  change();
+  if (part.contains(focused) && focused.closest("[hidden]")) next.focus();
 }
 
 /** Say something to who cannot see the page. */

@@ -114,6 +114,17 @@ def test_removing_a_card_leaves_the_focus_at_the_next(tab: Tab) -> None:
     expect(tab.page.locator("#files")).to_be_focused()
 
 
+def test_a_button_that_goes_leaves_the_focus_near_by(tab: Tab) -> None:
+    tab.page.route("**/explain", lambda _: None)
+    tab.add(a_png=png(1), b_png=png(2))
+    tab.page.get_by_role("button", name="Cancel: a.png").press("Enter")
+    expect(tab.card("a.png")).to_be_focused()
+    tab.page.get_by_role("button", name="Try again: a.png").press("Enter")
+    expect(tab.card("a.png")).to_be_focused()
+    tab.page.get_by_role("button", name="Cancel the rest").press("Enter")
+    expect(tab.page.locator("#files")).to_be_focused()
+
+
 def test_a_screen_reader_hears_what_becomes_of_an_image(tab: Tab) -> None:
     tab.page.evaluate(
         """() => {

@@ -191,6 +191,18 @@ def test_dropped_images_are_taken_and_the_target_shows_it(tab: Tab) -> None:
     expect(tab.card("dropped.png").locator(".answer")).to_be_visible()
 
 
+def test_a_pasted_image_is_taken(tab: Tab) -> None:
+    tab.page.evaluate(
+        """bytes => {
+          const clipboardData = new DataTransfer();
+          clipboardData.items.add(new File([new Uint8Array(bytes)], "pasted.png"));
+          document.body.dispatchEvent(new ClipboardEvent("paste", {clipboardData, bubbles: true}));
+        }""",
+        list(png(5)),
+    )
+    expect(tab.card("pasted.png").locator(".answer")).to_be_visible()
+
+
 def test_the_header_names_the_model_and_its_card_tells_the_rest(
     tab: Tab, http: httpx.Client
 ) -> None:
