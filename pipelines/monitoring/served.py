@@ -97,10 +97,9 @@ def write_file(store: Store, samples: list[Sample]) -> str:
         Unavailable: the store does not answer; nothing is to be seen of the file then.
     """
     first = samples[0]
-    rows = [_row(sample) for sample in samples]
-    table = pa.Table.from_pylist(rows, schema=columns(first.model.classes))
     buffer = io.BytesIO()
-    pq.write_table(table, buffer, compression="zstd")
+    # hardly a value comes twice: looking for those that do took seven times as long
+    pq.write_table(_table(samples), buffer, compression="zstd", use_dictionary=False)
     folder = served_folder(first.model.dataset, first.time.date())
     path = f"{folder}/{first.time:%H%M%S}-{secrets.token_hex(4)}.parquet"
     store.place(path, buffer.getvalue())
@@ -119,19 +118,27 @@ def read_samples(store: Store, dataset: str, day: date) -> pa.Table:
     return pa.concat_tables([columns(()).empty_table(), *tables], promote_options="default")
 
 
-def _row(sample: Sample) -> dict[str, object]:
-    shares = zip(sample.model.classes, sample.probabilities.tolist(), strict=True)
-    return {
-        "request_id": sample.request_id,
-        "time": sample.time,
-        "model_version": sample.model.version,
-        "run_id": sample.model.run_id,
-        "predicted": sample.predicted,
-        "abstained": sample.abstained,
-        **{PROBABILITY + name: share for name, share in shares},
-        "features": sample.features,
-        "mean": sample.mean,
-        "std": sample.std,
-        "width": sample.width,
-        "height": sample.height,
+def _table(samples: list[Sample]) -> pa.Table:
+    """Samples of one model by columns, whole arrays at once: requests are answered meanwhile."""
+    model = samples[0].model
+    shares = np.stack([sample.probabilities for sample in samples])
+    values = {
+        "request_id": [sample.request_id for sample in samples],
+        "time": [sample.time for sample in samples],
+        "model_version": [model.version] * len(samples),
+        "run_id": [model.run_id] * len(samples),
+        "predicted": [sample.predicted for sample in samples],
+        "abstained": [sample.abstained for sample in samples],
+        **{PROBABILITY + name: shares[:, i] for i, name in enumerate(model.classes)},
+        "features": _lists(np.stack([sample.features for sample in samples])),
+        "mean": [sample.mean for sample in samples],
+        "std": [sample.std for sample in samples],
+        "width": [sample.width for sample in samples],
+        "height": [sample.height for sample in samples],
     }
+    return pa.table(values, schema=columns(model.classes))
+
+
+def _lists(rows: NDArray[np.float32]) -> pa.ListArray:
+    ends = np.arange(len(rows) + 1, dtype=np.int32) * rows.shape[1]
+    return pa.ListArray.from_arrays(pa.array(ends), pa.array(rows.ravel()))
