@@ -105,8 +105,8 @@ def _differences(bundle: Bundle, image: CanaryImage, answer: dict[str, Any]) -> 
     if answer["model_version"] != version:
         yield f"{image.file}: answered by version {answer['model_version']}, not {version}"
     tolerance = bundle.manifest.tolerance
-    lead = answer["confidence"] - answer["probabilities"][image.predicted]
-    if answer["class"] != image.predicted and abs(lead) > tolerance:
+    lead = answer["confidence"] - answer["probabilities"].get(image.predicted, 0)
+    if answer["class"] != image.predicted and abs(lead) > tolerance:  # else they are as likely
         yield f"{image.file}: class {answer['class']}, the Keras model says {image.predicted}"
     said = answer["probabilities"]
     for name, expected in image.probabilities.items():
