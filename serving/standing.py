@@ -57,7 +57,9 @@ def _living(file: Path) -> Note | None:
     """A worker's note, if its process still runs; the file goes if not."""
     try:
         note = Note.model_validate_json(file.read_bytes())
-        if psutil.Process(note.worker.pid).create_time() == note.born:
+        process = psutil.Process(note.worker.pid)
+        # a killed worker stays a zombie until its supervisor looks, seconds later
+        if process.create_time() == note.born and process.status() != psutil.STATUS_ZOMBIE:
             return note
     except (OSError, ValidationError) as error:
         logger.debug("%s is passed over: %s", file, error)

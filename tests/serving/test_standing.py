@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import psutil
 import pytest
 
 from serving.champions import Champions
@@ -54,6 +56,17 @@ def test_a_dead_worker_vanishes_with_its_file(
     standing = Standing(tmp_path)
     standing.write(WorkerInfo(pid=sibling.pid, models=VERSION_3, refused=[]))
     sibling.kill()
+    assert _wait(lambda: psutil.Process(sibling.pid).status() == psutil.STATUS_ZOMBIE)
+    assert standing.workers() == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_so_does_one_whose_end_was_noticed(
+    tmp_path: Path, sibling: "subprocess.Popen[str]"
+) -> None:
+    standing = Standing(tmp_path)
+    standing.write(WorkerInfo(pid=sibling.pid, models=VERSION_3, refused=[]))
+    sibling.kill()
     sibling.wait()
     assert standing.workers() == []
     assert list(tmp_path.iterdir()) == []
@@ -79,6 +92,14 @@ def test_a_spoiled_note_or_a_folder_that_cannot_be_written_stops_nothing(tmp_pat
     assert Standing(tmp_path).workers() == []
     (tmp_path / "file").touch()
     Standing(tmp_path / "file").write(WorkerInfo(pid=os.getpid(), models=[], refused=[]))
+
+
+def _wait(condition: Callable[[], bool]) -> bool:
+    for _ in range(500):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def _change(file: Path, **fields: float) -> None:
