@@ -89,11 +89,11 @@ def _refused() -> Iterator[Case]:
         "a page of zeros": (bytes(4096), "unknown_format"),
         "text": (b"Dear colleague, the images are on the way.", "unknown_format"),
         "a GIF": (file_of(GREYS, "GIF"), "unknown_format"),
-        "an animated GIF": (file_of(PICTURE, "GIF", **animated), "unknown_format"),
-        "an animated PNG": (file_of(PICTURE, "PNG", **animated), "multi_frame"),
-        "an animated WebP": (file_of(PICTURE, "WEBP", **animated), "multi_frame"),
-        "a JPEG 2000": (file_of(PICTURE, "JPEG2000"), "unknown_format"),
-        "an AVIF": (file_of(PICTURE, "AVIF"), "unknown_format"),
+        "an animated GIF": (_saved("GIF", **animated), "unknown_format"),
+        "an animated PNG": (_saved("PNG", **animated), "multi_frame"),
+        "an animated WebP": (_saved("WEBP", **animated), "multi_frame"),
+        "a JPEG 2000": (_saved("JPEG2000"), "unknown_format"),
+        "an AVIF": (_saved("AVIF"), "unknown_format"),
         "an SVG": (b"<svg xmlns='http://www.w3.org/2000/svg'/>", "unknown_format"),
         "a PDF": (b"%PDF-1.7\n%\xe2\xe3\xcf\xd3\n", "unknown_format"),
         "an ELF program": (b"\x7fELF\x02\x01\x01" + bytes(57), "unknown_format"),
@@ -183,8 +183,8 @@ def _answered() -> Iterator[Case]:
         "colour DICOM": scan_of(COLOURS),
         "one shade": file_of(np.zeros((40, 40), np.uint8), "PNG"),
         "a long strip": file_of(greys(8, 4000), "PNG"),
-        "two pages": file_of(PICTURE, "TIFF", save_all=True, append_images=[OTHER]),
-        "MPO": file_of(PICTURE, "MPO", save_all=True, append_images=[OTHER]),
+        "two pages": _saved("TIFF", save_all=True, append_images=[OTHER]),
+        "MPO": _saved("MPO", save_all=True, append_images=[OTHER]),
     }
     for name, data in wanted.items():
         yield Case(name, data, frozenset())
@@ -192,7 +192,12 @@ def _answered() -> Iterator[Case]:
         exif = Image.Exif()
         exif[ORIENTATION] = turn
         for format in ("JPEG", "PNG", "WEBP", "TIFF"):
-            yield Case(f"{format} turned {turn}", file_of(PICTURE, format, exif=exif), frozenset())
+            yield Case(f"{format} turned {turn}", _saved(format, exif=exif), frozenset())
+
+
+def _saved(format: str, **options: Any) -> bytes:
+    """The picture as a file; from a new image each time, as Pillow keeps a format's settings."""
+    return file_of(Image.fromarray(COLOURS), format, **options)
 
 
 def _polyglots() -> Iterator[Case]:
