@@ -1,6 +1,7 @@
 """The real service with tokens: every route it has is shut, its own and BentoML's."""
 
 import json
+import shutil
 import ssl
 import time
 from collections.abc import Iterator
@@ -15,9 +16,12 @@ from starlette.testclient import TestClient
 from pipelines.access.store import add_token, revoke_token, token_file
 from pipelines.access.tokens import Role, mint
 from pipelines.audit.entries import audit_folder, find_answers, find_refusals
+from pipelines.audit.trace import trace
 from pipelines.errors import Unavailable
 from pipelines.service_client import ServiceClient
 from pipelines.settings import Settings
+from pipelines.stage import Context
+from pipelines.storage import open_store
 from serving.openapi import ENDPOINTS
 from tests.serving.bundles import png
 from tests.serving.certificates import make_certificate
@@ -51,9 +55,11 @@ class Guarded:
 @pytest.fixture(scope="module")
 def guarded(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     home = tmp_path_factory.mktemp("home")
+    shutil.copytree(bundle, home / "bundles" / "phantom" / "1-run")
     arguments = ("--bundle", str(bundle), "--workers", "2")
     with running_service(home, *arguments, service_auth="on", service_rate=1000) as http:
-        service = Guarded(http, Settings(home=home))
+        settings = Settings(home=home, store=(home / "store").as_uri())
+        service = Guarded(http, settings)
         for role in Role:
             service.headers[role] = service.new(f"a-{role}", role)
         for _ in range(20):  # until both workers have seen them
@@ -193,6 +199,18 @@ def test_an_answer_leaves_a_line_without_anything_of_the_patient(guarded: Guarde
         assert file.stat().st_mode & 0o077 == 0
 
 
+def test_an_answer_s_id_leads_back_to_its_model(guarded: Guarded) -> None:
+    header = guarded.headers[Role.PREDICT]
+    answer = guarded.http.post("/explain", files={"image": png(4)}, headers=header)
+    request_id = answer.headers["X-Request-ID"]
+    lines_of(find_answers, guarded, request_id)
+    settings = guarded.settings
+    found = trace(Context(settings=settings, store=open_store(settings)), request_id)
+    assert found.answers[0].token == "a-predict"
+    assert found.origin is not None
+    assert (found.origin.run_id, found.origin.snapshot) == ("run", "phantom/snapshots/aa")
+
+
 def test_each_image_of_a_batch_leaves_a_line(guarded: Guarded) -> None:
     files = [("image", png(1)), ("image", b"no image"), ("image", png(2))]
     reply = guarded.http.post("/predict/batch", files=files, headers=guarded.headers[Role.ADMIN])
@@ -208,6 +226,21 @@ def test_a_refusal_leaves_a_line_with_its_reason_and_no_scanned_path(guarded: Gu
     assert (line["status"], line["code"], line["path"]) == (401, "token_needed", "other")
     assert line["address"] == "127.0.0.1"
     assert line["token"] is None
+
+
+def test_a_token_that_asks_too_often_waits_as_told_and_goes_on(
+    bundle: Path, tmp_path: Path
+) -> None:
+    limits = {"service_auth": "on", "service_rate": 1, "service_burst": 5}
+    with running_service(tmp_path, "--bundle", str(bundle), **limits) as http:
+        service = Guarded(http, Settings(home=tmp_path))
+        header = service.new("eager", Role.PREDICT)
+        time.sleep(1.1)
+        asked = [http.get("/classes", headers=header) for _ in range(12)]
+        assert [reply.status_code for reply in asked[:5]] == [200] * 5
+        held = next(reply for reply in asked if reply.status_code == 429)
+        time.sleep(int(held.headers["Retry-After"]))
+        assert http.get("/classes", headers=header).status_code == 200
 
 
 def test_the_last_lines_are_written_when_it_ends(bundle: Path, tmp_path: Path) -> None:
