@@ -1,0 +1,68 @@
+"""A bundle says how often its model abstains, and what that buys."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from pipelines.data.shards import Batch
+from pipelines.evaluation.calibration import softmax
+from pipelines.release.bundle import load_bundle
+from pipelines.release.runtime import Runtime, Tuning, open_runtime
+from pipelines.release.trust import abstention_figures, learn_novelty
+from pipelines.spec import AbstentionSpec
+from tests.pipelines.release.models import pictures
+
+RELYING = AbstentionSpec(min_confidence=0, min_contrast=0)
+
+
+@pytest.fixture(scope="module")
+def runtime(bundle_folder: Path) -> Runtime:
+    return open_runtime(load_bundle(bundle_folder), "openvino", Tuning(threads=1))
+
+
+def test_shares_and_accuracies_are_those_of_the_images_under_the_least_confidence(
+    bundle_folder: Path, runtime: Runtime
+) -> None:
+    novelty = load_bundle(bundle_folder).novelty
+    assert novelty is not None
+    images = np.concatenate([b.images for b in pictures("test")]).astype(np.float32)
+    labels = np.concatenate([b.labels for b in pictures("test")])
+    outputs = runtime.run(images)
+    answers = softmax(outputs["logits"], 2.0)
+    least = float(np.median(answers.max(axis=1)))
+    unsure = answers.max(axis=1) < least
+    unlike = np.array([novelty.unlikeness(features) > 1 for features in outputs["features"]])
+    right = answers.argmax(axis=1) == labels
+
+    rules = RELYING.model_copy(update={"min_confidence": least})
+    found = abstention_figures(
+        runtime, pictures("test"), rules=rules, novelty=novelty, temperature=2.0
+    )
+
+    assert 0.4 < unsure.mean() < 0.6
+    assert found["abstained"] == pytest.approx((unsure | unlike).mean())
+    assert found["abstained.low_confidence"] == pytest.approx(unsure.mean())
+    assert found.get("abstained.unlike_training_data", 0) == pytest.approx(unlike.mean())
+    assert found["accuracy_answered"] == pytest.approx(right[~(unsure | unlike)].mean())
+    assert found["accuracy_abstained"] == pytest.approx(right[unsure | unlike].mean())
+
+
+def test_pictures_of_another_kind_are_abstained_from(runtime: Runtime) -> None:
+    novelty = learn_novelty(runtime, pictures("train"), pictures("validation"), false_alarms=0.05)
+
+    def stripes() -> Iterator[Batch]:
+        for batch in pictures("test"):
+            drawn = np.zeros_like(batch.images)
+            drawn[:, ::2, :, 0] = 255
+            yield batch._replace(images=drawn)
+
+    clean, strange = (
+        abstention_figures(runtime, images, rules=RELYING, novelty=novelty, temperature=1)
+        for images in (pictures("test"), stripes())
+    )
+
+    assert clean["abstained"] < 0.2
+    assert strange["abstained"] == strange["abstained.unlike_training_data"] == 1
+    assert "accuracy_answered" not in strange
