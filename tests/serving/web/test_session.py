@@ -80,3 +80,4 @@ def test_the_list_can_be_cleared(tab: Tab) -> None:
     expect(tab.page.locator("#session")).to_be_hidden()
     tab.add(b_png=png(2))
     expect(tab.page.locator("#history tr")).to_have_count(1)
+    assert [row["file"] for row in downloaded(tab)] == ["b.png"]

@@ -103,6 +103,7 @@ def test_a_failure_of_the_service_is_told_with_its_request_and_can_be_tried_agai
 def test_an_overlay_that_fails_leaves_the_one_that_was_there(tab: Tab) -> None:
     tab.add(a_png=png(1))
     card = tab.card("a.png")
+    expect(card.locator(".answer")).to_be_visible()
     first = card.locator(".explained").inner_text()
     before = card.locator(".overlay").get_attribute("src")
     body = {"error": {"code": "internal", "message": "A mistake."}, "request_id": "abc123"}
