@@ -26,7 +26,6 @@ from tests.serving.markers import places
 
 COLOURS, GREYS = colours(), greys()
 PICTURE = Image.fromarray(COLOURS)
-OTHER = Image.fromarray(255 - COLOURS)
 ORIENTATION = 0x0112
 FLIPS_PER_FILE = 12
 
@@ -82,7 +81,7 @@ def _flipped() -> Iterator[Case]:
 
 
 def _refused() -> Iterator[Case]:
-    animated: dict[str, Any] = {"save_all": True, "append_images": [OTHER], "duration": 100}
+    animated: dict[str, Any] = {"save_all": True, "append_images": [_other()], "duration": 100}
     structure = header_of(GREYS, Rows=None, Columns=None)
     wanted = {
         "one zero": (b"\0", "unknown_format"),
@@ -183,8 +182,8 @@ def _answered() -> Iterator[Case]:
         "colour DICOM": scan_of(COLOURS),
         "one shade": file_of(np.zeros((40, 40), np.uint8), "PNG"),
         "a long strip": file_of(greys(8, 4000), "PNG"),
-        "two pages": _saved("TIFF", save_all=True, append_images=[OTHER]),
-        "MPO": _saved("MPO", save_all=True, append_images=[OTHER]),
+        "two pages": _saved("TIFF", save_all=True, append_images=[_other()]),
+        "MPO": _saved("MPO", save_all=True, append_images=[_other()]),
     }
     for name, data in wanted.items():
         yield Case(name, data, frozenset())
@@ -200,12 +199,16 @@ def _saved(format: str, **options: Any) -> bytes:
     return file_of(Image.fromarray(COLOURS), format, **options)
 
 
+def _other() -> Image.Image:
+    return Image.fromarray(255 - COLOURS)
+
+
 def _polyglots() -> Iterator[Case]:
     """Two files in one: what it is said to be by its first bytes, or nothing."""
     jpeg, png = WHOLE["jpeg"][1], WHOLE["png"][1]
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:
-        file.writestr("index.html", "<script>alert(1)</script>")
+        file.writestr(zipfile.ZipInfo("index.html"), "<script>alert(1)</script>")
     page = b"<html><script>alert(1)</script></html>"
     yield Case("a JPEG with a ZIP behind it", jpeg + archive.getvalue(), same_as=jpeg)
     yield Case("a PNG with a ZIP behind it", png + archive.getvalue(), same_as=png)
