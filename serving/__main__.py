@@ -10,7 +10,7 @@ from pipelines.errors import MedloopError, StackError
 from pipelines.ports import holder, is_free
 from pipelines.settings import PROJECT, Settings, get_settings
 from pipelines.stage import default_context
-from serving.exposure import Auth, Certificate, auth_for, certificate_of
+from serving.access.exposure import Auth, Certificate, auth_for, certificate_of
 from serving.predictor import open_predictor
 
 

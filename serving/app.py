@@ -19,8 +19,8 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.errors import BadImage
+from serving.access.doors import known
 from serving.counters import count_request
-from serving.doors import known
 from serving.endpoints import Backend
 from serving.exposition import metrics
 from serving.marks import mark

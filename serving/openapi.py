@@ -10,7 +10,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipelines.access.tokens import Role
-from serving import batch_endpoints, classic, classic_schemas, endpoints, schemas
+from serving import batch_endpoints, endpoints, schemas
+from serving.classic import api as classic
+from serving.classic import schemas as classic_schemas
 from serving.schemas import Wire
 
 API_VERSION = "1"

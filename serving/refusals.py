@@ -13,7 +13,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipelines.errors import BadImage
-from serving.classic_schemas import ClassicError
+from serving.classic.schemas import ClassicError
 from serving.counters import count_refusal
 from serving.problems import Problem
 from serving.schemas import ErrorDetail, ErrorReply, Wire

@@ -16,19 +16,19 @@ from pipelines.release.runtime import RuntimeName
 from pipelines.settings import Settings, get_settings
 from pipelines.stage import default_context
 from serving import connections
+from serving.access.exposure import Auth, certificate_of
+from serving.access.gate import gated, guard_of
 from serving.app import build_app
 from serving.champions import Champions
-from serving.classic_listener import ClassicListener, only_classic
+from serving.classic.listener import ClassicListener, only_classic
 from serving.counters import count_answer
 from serving.desk import Desk
 from serving.endpoints import Backend
-from serving.exposure import Auth, certificate_of
 from serving.follower import Follower
-from serving.gate import gated, guard_of
 from serving.limits import Limits
 from serving.observed import Observer
 from serving.predictor import open_predictor
-from serving.sampler import Sampler
+from serving.records.sampler import Sampler
 from serving.standing import Standing
 from serving.supervised import end_with_parent
 

@@ -9,7 +9,7 @@ from pipelines.access.store import add_token, revoke_token, token_file
 from pipelines.access.tokens import Role, mint
 from pipelines.errors import SettingsError, TokenFileError
 from pipelines.settings import Settings
-from serving.exposure import auth_for, certificate_of
+from serving.access.exposure import auth_for, certificate_of
 from tests.serving.certificates import make_certificate
 
 

@@ -5,12 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-from serving.append import Appended
+from serving.records.append import Appended
 
 WRITER = """
 import sys
 from pathlib import Path
-from serving.append import Appended
+from serving.records.append import Appended
 log = Appended(Path(sys.argv[1]), most_bytes=2_000, files=200)
 for n in range(400):
     log.write(f"{sys.argv[2]} {n} {'x' * 80}\\n".encode())
@@ -66,7 +66,7 @@ def test_a_line_torn_by_a_full_disk_is_written_again_whole(tmp_path: Path) -> No
     torn = """
 import resource, signal, sys
 from pathlib import Path
-from serving.append import Appended
+from serving.records.append import Appended
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (25, resource.RLIM_INFINITY))
 log = Appended(Path(sys.argv[1]), most_bytes=10_000, files=3)

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from itertools import islice
 
-from serving.append import Appended
 from serving.counters import count_audit_lost
+from serving.records.append import Appended
 
 logger = logging.getLogger(__name__)
 

@@ -19,13 +19,13 @@ from pipelines.monitoring.served import Sample, read_samples
 from pipelines.settings import Settings
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.storage.local import LocalStore
-from serving import batches
-from serving.batches import Batches
 from serving.follower import remember
 from serving.observed import Answered
 from serving.predictor import Predictor
+from serving.records import batches
+from serving.records.batches import Batches
+from serving.records.sampler import Sampler, sample_of
 from serving.replies import prediction
-from serving.sampler import Sampler, sample_of
 from tests.serving.bundles import CLASSES, png
 from tests.serving.running import free_port, start, stop, wait_until_ready
 

@@ -3,7 +3,7 @@
 import pytest
 from starlette.requests import Request
 
-from serving.neighbours import Neighbours
+from serving.access.neighbours import Neighbours
 from serving.problems import Problem
 
 NEIGHBOURS = Neighbours(("scanner.local",), ("https://viewer.example",))

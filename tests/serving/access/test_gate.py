@@ -11,8 +11,8 @@ from starlette.types import ASGIApp
 from pipelines.access.store import add_token
 from pipelines.access.tokens import Role, mint
 from pipelines.settings import Settings
-from serving.gate import Guard, gated, guard_of
-from serving.rates import Rates
+from serving.access.gate import Guard, gated, guard_of
+from serving.access.rates import Rates
 from tests.serving.bundles import png
 
 ORIGIN = "https://viewer.example"

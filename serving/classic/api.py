@@ -11,7 +11,7 @@ from starlette.responses import Response
 
 from pipelines.evaluation.attention import Attention
 from serving import overlay
-from serving.classic_schemas import (
+from serving.classic.schemas import (
     ClassicAnalysis,
     ClassicClasses,
     ClassicHealth,

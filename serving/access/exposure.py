@@ -12,7 +12,7 @@ from pipelines.access.own import is_own, own_token
 from pipelines.access.store import read_tokens, token_file
 from pipelines.errors import SettingsError
 from pipelines.settings import Settings
-from serving.neighbours import is_loopback
+from serving.access.neighbours import is_loopback
 
 logger = logging.getLogger(__name__)
 

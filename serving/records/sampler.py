@@ -1,7 +1,7 @@
 """Takes a share of the answers for monitoring, off the request path.
 
 An answer is handed to a thread, which takes the little of it that is kept (no pixels, nothing
-that names a person) and lets the rest go; `serving.batches` brings it to the store.
+that names a person) and lets the rest go; `serving.records.batches` brings it to the store.
 """
 
 import logging
@@ -17,9 +17,9 @@ from pipelines.imaging.shades import grey_level
 from pipelines.monitoring.served import Model, Sample
 from pipelines.settings import Settings
 from pipelines.storage import Store
-from serving.batches import Batches
 from serving.counters import count_samples
 from serving.observed import Answered
+from serving.records.batches import Batches
 
 logger = logging.getLogger(__name__)
 

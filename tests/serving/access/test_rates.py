@@ -1,7 +1,7 @@
 """Token buckets."""
 
-from serving import rates
-from serving.rates import Rates
+from serving.access import rates
+from serving.access.rates import Rates
 
 
 class Clock:

@@ -9,8 +9,8 @@ import pytest
 from pipelines.access.store import add_token, revoke_token, token_file
 from pipelines.access.tokens import Role, mint
 from pipelines.settings import Settings
-from serving import keys
-from serving.keys import Keyring
+from serving.access import keys
+from serving.access.keys import Keyring
 from serving.problems import Problem
 
 

@@ -1,6 +1,6 @@
 """The audit log of the service: a line for each image answered, one for each refusal.
 
-No request waits for the disk, and none is refused because it is full: see `serving.spool`.
+No request waits for the disk, and none is refused because it is full: see `serving.records.spool`.
 """
 
 import time
@@ -9,10 +9,10 @@ from starlette.requests import Request
 
 from pipelines.audit.entries import ANSWERS, REFUSALS, AnsweredEntry, RefusedEntry, audit_folder
 from pipelines.settings import Settings
-from serving.append import Appended
-from serving.doors import known
+from serving.access.doors import known
 from serving.observed import Answered
-from serving.spool import Spool
+from serving.records.append import Appended
+from serving.records.spool import Spool
 
 
 class Audit:

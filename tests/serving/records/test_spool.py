@@ -10,9 +10,9 @@ from pathlib import Path
 import pytest
 from prometheus_client import REGISTRY
 
-from serving import spool
-from serving.append import Appended
-from serving.spool import Spool
+from serving.records import spool
+from serving.records.append import Appended
+from serving.records.spool import Spool
 
 FULL = Path("/dev/full")
 
@@ -75,8 +75,8 @@ def test_a_disk_that_fills_up_within_a_line_costs_no_line(log: Path) -> None:
     torn = """
 import resource, signal, sys, time
 from pathlib import Path
-from serving import spool
-from serving.append import Appended
+from serving.records import spool
+from serving.records.append import Appended
 spool.RETRY_SECONDS = 0.02
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
 resource.setrlimit(resource.RLIMIT_FSIZE, (255, resource.RLIM_INFINITY))

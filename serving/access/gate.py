@@ -10,15 +10,15 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.access.store import token_file
 from pipelines.settings import Settings, listed
-from serving.audit import Audit
+from serving.access.doors import known, role_for
+from serving.access.headers import secure
+from serving.access.keys import Keyring
+from serving.access.neighbours import Neighbours
+from serving.access.rates import Rates
 from serving.counters import count_request
-from serving.doors import known, role_for
-from serving.headers import secure
-from serving.keys import Keyring
 from serving.marks import mark
-from serving.neighbours import Neighbours
 from serving.problems import Problem
-from serving.rates import Rates
+from serving.records.audit import Audit
 from serving.refusals import reply_problem
 
 STRANGERS_PER_SECOND = 5.0

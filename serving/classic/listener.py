@@ -14,7 +14,7 @@ import uvicorn
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving.exposure import Certificate
+from serving.access.exposure import Certificate
 from serving.problems import Problem
 from serving.refusals import CLASSIC, reply_problem
 

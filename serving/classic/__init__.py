@@ -1,0 +1,1 @@
+"""What classic web clients ask, answered by the same code."""
