@@ -2,6 +2,7 @@
 
 import json
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -174,7 +175,8 @@ def _lie(folder: Path) -> None:
 def _claims_of_answers(
     answers: Sequence[Answer], expected: dict[int, tuple[float, ...]], swaps: Sequence[Swap]
 ) -> list[Claim]:
-    failed = sum(answer.status != 200 for answer in answers)
+    failures = Counter(answer.status for answer in answers if answer.status != 200)
+    told = "".join(f"; {count} with status {status}" for status, count in failures.items())
     mixed = sum(
         answer.version not in expected
         or not np.allclose(answer.probabilities, expected[answer.version], atol=TOLERANCE)
@@ -183,7 +185,12 @@ def _claims_of_answers(
     )
     late = sum(_is_late(answer, swaps) for answer in answers)
     return [
-        Claim("requests that failed", "0", f"{failed} of {len(answers):,}", failed == 0),
+        Claim(
+            "requests that failed",
+            "0",
+            f"{failures.total()} of {len(answers):,}{told}",
+            not failures,
+        ),
         Claim(
             "answers that name one version and give another's numbers", "0", str(mixed), not mixed
         ),

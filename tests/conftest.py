@@ -1,5 +1,6 @@
 """Real parts for the tests, started once a session on free ports, apart from any user's stack."""
 
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,10 @@ from pipelines.settings import Settings, get_settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
 from pipelines.storage.local import LocalStore
+
+if not hasattr(sys.modules["__main__"], "__file__"):
+    # PySpark takes a process that runs no file (one of pytest-xdist's) for a doctest, and ends it.
+    sys.modules["__main__"].__file__ = __file__
 
 
 @pytest.fixture

@@ -18,13 +18,13 @@ def test_a_log_gets_a_line_now_and_then_and_no_bar(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(progress, "SECONDS_BETWEEN_LINES", 0)
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger=progress.__name__):
         list(track(range(2), total=2000, what="Counting"))
     assert caplog.messages == ["Counting: 0 of 2,000", "Counting: 1 of 2,000"]
     assert capsys.readouterr().err == ""
 
 
 def test_fast_work_is_not_talked_about(caplog: pytest.LogCaptureFixture) -> None:
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, logger=progress.__name__):
         list(track(range(100), total=100, what="Counting"))
     assert caplog.messages == []

@@ -127,6 +127,7 @@ def answers(bundle: Bundle, **changes: httpx.Response) -> httpx.MockTransport:
         good = {
             "model_version": bundle.manifest.model_version,
             "class": asked.predicted,
+            "confidence": asked.probabilities[asked.predicted],
             "probabilities": asked.probabilities,
         }
         return changes.get("predict", httpx.Response(200, json=good))
