@@ -3,12 +3,20 @@
     python -m benchmarks.batching [--bundle B] [--rounds 30]
 
 Processor time and elapsed time of an image's forward pass by the size of its batch, with all
-processors on one batch (``latency``), and the service itself under full load in both tunings.
+processors on one batch (``latency``), the service itself under full load in both tunings, and
+BentoML's own batcher beside the service, in turns.
 """
 
 import argparse
+import base64
+import json
+import os
 import statistics
+import sys
+import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,17 +25,20 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.load import saturate
-from benchmarks.processes import serving
+from benchmarks.processes import Server, running, serving
 from benchmarks.subject import Subject, make_subject
 from benchmarks.wire import request
 from pipelines.imaging import decode, fit
 from pipelines.release.bundle import load_bundle
 from pipelines.release.runtime import Tuning, open_runtime
+from pipelines.settings import PROJECT
 
 SIZES = (1, 2, 4, 8, 16, 32)
 IMAGES = 32
 """Asked in each turn, in batches of each size."""
 CLIENTS = 8
+CROWDS = (1, 8, 16, 32)
+"""Clients at once, for BentoML's batcher beside the service."""
 
 
 def main() -> None:
@@ -39,6 +50,7 @@ def main() -> None:
     options = parser.parse_args()
     subject = make_subject(options.bundle, None)
     console = Console()
+    console.print(_beside_batcher(subject, options.seconds))
     console.print(_table(_by_size(subject, options.rounds)))
     for goal in ("latency", "throughput"):
         with serving(subject.bundle, service_tuning=goal) as server:
@@ -72,6 +84,55 @@ def _by_size(subject: Subject, rounds: int) -> dict[int, tuple[float, float]]:
         )
         for size, each in taken.items()
     }
+
+
+def _beside_batcher(subject: Subject, seconds: float) -> Table:
+    """The service, one image at a time, and `benchmarks.batchable_service`, asked in turns."""
+    body = json.dumps({"images": [base64.b64encode(subject.image).decode()]}).encode()
+    raw = request("/predict", subject.image, "image/jpeg")
+    load_before = os.getloadavg()[0]
+    table = Table(
+        "clients",
+        "by",
+        "answers/s",
+        "p50 ms",
+        "p95 ms",
+        "processor ms an answer",
+        title=f"Load of the machine before: {load_before:.1f}",
+    )
+    with serving(subject.bundle, service_wait_seconds=30) as ours, _batchable(subject.bundle) as batchable:
+        asked = {
+            "one by one": (ours, raw),
+            "batchable": (batchable, request("/predict", body, "application/json")),
+        }
+        for clients in CROWDS:
+            for name, (server, message) in asked.items():
+                table.add_row(str(clients), name, *_under(server, message, clients, seconds))
+    return table
+
+
+def _under(server: Server, message: bytes, clients: int, seconds: float) -> list[str]:
+    """What came of it: answers a second, p50, p95 and processor time of an answer in ms."""
+    saturate(server.port, message, clients=clients, seconds=seconds / 4)  # its batcher learns
+    worked, began = server.processor_seconds(), time.perf_counter()
+    load = saturate(server.port, message, clients=clients, seconds=seconds)
+    share = (server.processor_seconds() - worked) / (time.perf_counter() - began)
+    high = statistics.quantiles(load.latencies, n=20)[-1]
+    figures = (statistics.median(load.latencies), high, share / load.rate)
+    return [f"{load.rate:.0f}", *(f"{figure * 1e3:.1f}" for figure in figures)]
+
+
+@contextmanager
+def _batchable(bundle: Path) -> Iterator[Server]:
+    """`benchmarks.batchable_service`, with a home of its own."""
+    command = [str(Path(sys.executable).with_name("bentoml")), "serve"]
+    command += ["benchmarks.batchable_service:Batchable", "--working-dir", str(PROJECT)]
+    command += ["--host", "127.0.0.1", "--arg", f"bundle={bundle.absolute()}"]
+    with (
+        tempfile.TemporaryDirectory(prefix="medloop-") as home,
+        running(command, "/readyz", BENTOML_HOME=home, BENTOML_DO_NOT_TRACK="true") as server,
+    ):
+        yield server
 
 
 def _table(rows: dict[int, tuple[float, float]]) -> Table:

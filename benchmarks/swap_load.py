@@ -27,8 +27,9 @@ class Answer:
 
 
 @contextmanager
-def load(url: str, image: bytes, *, clients: int) -> Iterator[list[Answer]]:
-    """Ask from several threads; the list holds every answer once the block has ended."""
+def load(url: str, image: bytes, *, dataset: str, clients: int) -> Iterator[list[Answer]]:
+    """Ask a data set's model from several threads; the list holds every answer once the block
+    has ended."""
     ended = threading.Event()
     answers: list[Answer] = []
 
@@ -36,7 +37,7 @@ def load(url: str, image: bytes, *, clients: int) -> Iterator[list[Answer]]:
         while not ended.is_set():
             with httpx.Client(base_url=url, timeout=30, trust_env=False) as http:
                 for _ in range(PER_CONNECTION):
-                    answers.append(_ask(http, image))
+                    answers.append(_ask(http, image, dataset))
 
     with ThreadPoolExecutor(clients) as threads:
         asking = [threads.submit(ask) for _ in range(clients)]
@@ -48,10 +49,11 @@ def load(url: str, image: bytes, *, clients: int) -> Iterator[list[Answer]]:
             one.result()
 
 
-def _ask(http: httpx.Client, image: bytes) -> Answer:
+def _ask(http: httpx.Client, image: bytes, dataset: str) -> Answer:
     began = time.monotonic()
+    raw = {"Content-Type": "image/png"}
     try:
-        reply = http.post("/predict", content=image, headers={"Content-Type": "image/png"})
+        reply = http.post("/predict", params={"dataset": dataset}, content=image, headers=raw)
     except httpx.TransportError:
         return Answer(began, time.monotonic(), 0, None, ())
     body = reply.json()

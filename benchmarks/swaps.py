@@ -75,7 +75,7 @@ def prove_swaps(
         _swap(http, mlflow, first, workers)
         done: list[Swap] = []
         refused: list[bool] = []
-        with load(str(http.base_url), png(), clients=clients) as answers:
+        with load(str(http.base_url), png(), dataset=DATASET, clients=clients) as answers:
             for turn in track(range(swaps), "Swapping", transient=True):
                 if turn == swaps // 2:
                     refused = [_refused(http, mlflow, home, spoil) for spoil in (_alter, _lie)]

@@ -82,7 +82,7 @@ def test_a_process_that_was_given_a_dead_worker_s_id_is_not_taken_for_it(tmp_pat
 def test_another_service_s_workers_are_not_ours_and_stay(tmp_path: Path) -> None:
     standing = Standing(tmp_path)
     standing.write(WorkerInfo(pid=os.getpid(), models=VERSION_3, refused=[]))
-    _change(tmp_path / f"{os.getpid()}.json", parent=1)
+    _change(tmp_path / f"{os.getpid()}.json", parent=os.getppid() + 1)
     assert standing.workers() == []
     assert len(list(tmp_path.iterdir())) == 1
 
