@@ -32,7 +32,7 @@ run: setup ## the whole loop: stack up, retrain, serve, ask (DATASET=…, LANDIN
 	@$(RUN)/medloop run $(DATASET) $(if $(LANDING),--landing "$(LANDING)")
 
 test: setup chromium ## every test, on real parts, apart from your stack
-	@$(RUN)/pytest
+	@$(RUN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: setup ## ruff and mypy
 	@$(RUN)/ruff check
