@@ -2,8 +2,8 @@
 
     bentoml serve benchmarks.batchable_service:Batchable --arg bundle=FOLDER
 
-Images come as base64: BentoML takes an array over HTTP only as JSON numbers, which would cost more
-than the model. A batch is decoded on all processors, as in Medloop.
+Images come as base64: BentoML takes an array over HTTP only as JSON, 76,800 numbers for an image of
+160 pixels. A batch is decoded on all processors, as in Medloop.
 """
 
 import base64
@@ -50,7 +50,9 @@ class Batchable:
         self._runtime = open_runtime(bundle, "openvino", Tuning())
         self._decoders = ThreadPoolExecutor(os.cpu_count())
 
-    @bentoml.api(batchable=True, max_batch_size=MAX_BATCH, max_latency_ms=MAX_LATENCY_MS)
+    @bentoml.api(  # type: ignore[untyped-decorator]
+        batchable=True, max_batch_size=MAX_BATCH, max_latency_ms=MAX_LATENCY_MS
+    )
     def predict(self, images: list[str]) -> list[list[float]]:
         """The probabilities of each image, given as base64 of its file."""
         pixels = np.stack(list(self._decoders.map(self._fitted, images)))

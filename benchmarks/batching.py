@@ -46,11 +46,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--bundle", type=Path, help="default: EfficientNet-Lite0, made here")
     parser.add_argument("--rounds", type=int, default=30)
-    parser.add_argument("--seconds", type=float, default=8, help="of full load, each tuning")
+    parser.add_argument("--seconds", type=float, default=8, help="of load, each time")
     options = parser.parse_args()
     subject = make_subject(options.bundle, None)
     console = Console()
-    console.print(_beside_batcher(subject, options.seconds))
     console.print(_table(_by_size(subject, options.rounds)))
     for goal in ("latency", "throughput"):
         with serving(subject.bundle, service_tuning=goal) as server:
@@ -60,6 +59,7 @@ def main() -> None:
             console.print(
                 f"{goal}: {load.rate:.0f} images/s by {CLIENTS} clients, p95 {high:.0f} ms"
             )
+    console.print(_beside_batcher(subject, options.seconds))
 
 
 def _by_size(subject: Subject, rounds: int) -> dict[int, tuple[float, float]]:
@@ -87,7 +87,10 @@ def _by_size(subject: Subject, rounds: int) -> dict[int, tuple[float, float]]:
 
 
 def _beside_batcher(subject: Subject, seconds: float) -> Table:
-    """The service, one image at a time, and `benchmarks.batchable_service`, asked in turns."""
+    """The service, one image at a time, and `benchmarks.batchable_service`, asked in turns.
+
+    Both may let requests wait for half a minute, so that neither refuses any.
+    """
     body = json.dumps({"images": [base64.b64encode(subject.image).decode()]}).encode()
     raw = request("/predict", subject.image, "image/jpeg")
     load_before = os.getloadavg()[0]
@@ -100,7 +103,10 @@ def _beside_batcher(subject: Subject, seconds: float) -> Table:
         "processor ms an answer",
         title=f"Load of the machine before: {load_before:.1f}",
     )
-    with serving(subject.bundle, service_wait_seconds=30) as ours, _batchable(subject.bundle) as batchable:
+    with (
+        serving(subject.bundle, service_wait_seconds=30) as ours,
+        _batchable(subject.bundle) as batchable,
+    ):
         asked = {
             "one by one": (ours, raw),
             "batchable": (batchable, request("/predict", body, "application/json")),
