@@ -12,7 +12,6 @@ import argparse
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
@@ -20,6 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 from pipelines.evaluation.cells import Cells, spread, stretched
+from pipelines.imaging import decode
 from pipelines.settings import get_settings
 from serving.overlay import place
 from serving.predictor import Predictor, open_predictor
@@ -38,7 +38,7 @@ def main() -> None:
     for file in track(names, "Asking", transient=True):
         drawn = options.folder / "masks" / LESION / f"{file.stem}.png"
         if drawn.exists():  # some files are faulty on purpose
-            mask = cv2.imread(str(drawn), cv2.IMREAD_GRAYSCALE)
+            mask = decode(drawn.read_bytes())[..., 0]
             for way, found in _compare(predictor, file.read_bytes(), mask > 0):
                 ways.setdefault(way, []).append(found)
     table = Table("drawn", "images", "pixels too low", "pixels too far right", "hits")
