@@ -1,6 +1,7 @@
 """What the service is measured with: a bundle and a picture, made here where none are named."""
 
 import tempfile
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +9,7 @@ import numpy as np
 
 from pipelines.data.phantom.landing import generate
 from pipelines.data.shards import Batch
-from pipelines.errors import BundleError
+from pipelines.errors import BadImage, BundleError
 from pipelines.imaging import decode, fit
 from pipelines.models.registry import build
 from pipelines.outputs import Prepared
@@ -87,7 +88,9 @@ def _bundle(phantoms: Path) -> Path:
 
 def _seen(phantoms: Path, spec: DatasetSpec) -> Batch:
     """The phantoms as the model sees them; whose pictures they are does not matter here."""
-    files = [file for file in sorted(phantoms.rglob("*.jpg")) if "masks" not in file.parts]
-    images = np.stack([fit(decode(file.read_bytes()), spec.image) for file in files])
-    names = [file.name for file in files]
-    return Batch(images, np.zeros(len(files), np.int32), ids=names, paths=names)
+    seen = {}
+    for file in sorted(phantoms.rglob("*.jpg")):
+        with suppress(BadImage):  # one is cut off on purpose
+            seen[file.name] = fit(decode(file.read_bytes()), spec.image)
+    images, names = np.stack([*seen.values()]), [*seen]
+    return Batch(images, np.zeros(len(names), np.int32), ids=names, paths=names)
