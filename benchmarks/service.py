@@ -61,11 +61,6 @@ class Rate:
     processor_ms: float
     """Of the service, an answer."""
 
-    @property
-    def share(self) -> float:
-        """Of what the loop does."""
-        return self.service.rate / self.loop
-
 
 def main() -> None:
     """Measure, print, judge."""
@@ -213,7 +208,7 @@ def _claims(rows: dict[str, Row], rates: dict[str, Rate], starts: float) -> list
             "Grad-CAM with its forward pass beside that alone", p50[HEAT] / p50[FORWARD], 1.15
         ),
         _at_least("closed-form Grad-CAM faster than GradientTape", p50[TAPE] / p50[HEAT], 3),
-        _at_least("saturated, of the batched loop", max(r.share for r in rates.values()), 0.8),
+        _at_least("saturated, of the batched loop", _saturated(rates), 0.8),
         Claim("cold start until ready", "<= 5 s", f"{starts:.1f} s", starts <= 5),
     ]
     if MLFLOW in p50:
@@ -223,6 +218,13 @@ def _claims(rows: dict[str, Row], rates: dict[str, Rate], starts: float) -> list
             _at_least("faster than FastAPI, TensorFlow graph", p50[GRAPH] / p50[FORM], 1),
         ]
     return claims
+
+
+def _saturated(rates: dict[str, Rate]) -> float:
+    """The service at its fastest beside the loop at its fastest: tuned for throughput, a single
+    loop has one stream, which leaves processors idle."""
+    loop = max(rate.loop for rate in rates.values())
+    return max(rate.service.rate for rate in rates.values()) / loop
 
 
 def _at_most(what: str, ratio: float, limit: float) -> Claim:
