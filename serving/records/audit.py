@@ -68,7 +68,7 @@ class Audit:
             sha256=answered.reading.sha256,
             class_name=answer.class_name,
             confidence=round(answer.confidence, 6),
-            abstained=getattr(answer, "abstained", None),
+            abstained=answer.abstained,
         )
         self._answers.put(_line(entry))
 
