@@ -24,7 +24,7 @@ def retrain_dag(name: str) -> DAG:
         dag_id=f"retrain_{name}",
         dag_display_name=f"Retrain: {spec.title}",
         doc_md=__doc__,
-        schedule=spec.schedule,
+        schedule=spec.retrain.schedule,
         start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,

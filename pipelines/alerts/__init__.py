@@ -1,0 +1,1 @@
+"""Trouble that somebody must hear of: what an alert is, and the ways it goes."""

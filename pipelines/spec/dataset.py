@@ -1,0 +1,100 @@
+"""One kind of scan: all blocks of a ``datasets/*.yaml`` together."""
+
+from functools import cached_property
+from typing import Annotated
+
+from pydantic import Field, model_validator
+
+from pipelines.errors import SpecError
+from pipelines.spec.data import (
+    ChecksSpec,
+    ClassSpec,
+    DuplicatesSpec,
+    ImageSpec,
+    LandingSpec,
+    LimitsSpec,
+    SourceSpec,
+    SplitSpec,
+)
+from pipelines.spec.models import (
+    AbstentionSpec,
+    BundleSpec,
+    CandidateSpec,
+    GateSpec,
+    ReviewSpec,
+    SelectionSpec,
+)
+from pipelines.spec.operations import ApprovalSpec, MonitorSpec, RetrainSpec
+from pipelines.spec.section import Section, Slug
+
+
+class DatasetSpec(Section):
+    """One kind of scan."""
+
+    name: Slug
+    title: str
+    synthetic: bool = False
+    """Drawn by a program; said wherever the data set shows."""
+    source: SourceSpec
+    landing: LandingSpec = LandingSpec()
+    classes: Annotated[tuple[ClassSpec, ...], Field(min_length=2, max_length=100)]
+    image: ImageSpec = ImageSpec()
+    limits: LimitsSpec = LimitsSpec()
+    duplicates: DuplicatesSpec = DuplicatesSpec()
+    split: SplitSpec = SplitSpec()
+    checks: ChecksSpec = ChecksSpec()
+    candidates: Annotated[tuple[CandidateSpec, ...], Field(min_length=1)]
+    selection: SelectionSpec = SelectionSpec()
+    gate: GateSpec = GateSpec()
+    bundle: BundleSpec = BundleSpec()
+    abstention: AbstentionSpec = AbstentionSpec()
+    review: ReviewSpec = ReviewSpec()
+    retrain: RetrainSpec = RetrainSpec()
+    approval: ApprovalSpec | None = None
+    """Ask a person between the gate and the promotion; nobody is asked if null."""
+    monitor: MonitorSpec = MonitorSpec()
+    disclaimer: str = (
+        "For research and education. Not a medical device; not for diagnosis. "
+        "A qualified person must read every image."
+    )
+
+    @model_validator(mode="after")
+    def _names_agree(self) -> "DatasetSpec":
+        _require_unique("classes.name", [c.name for c in self.classes])
+        _require_unique("classes.labels", [x for c in self.classes for x in c.landing_labels])
+        _require_unique("candidates.name", [c.name for c in self.candidates])
+        unknown = sorted(set(self.gate.minimum_sensitivity) - set(self.class_names))
+        if unknown:
+            raise ValueError(
+                f"gate.minimum_sensitivity names {unknown[0]!r}, which is no class; "
+                f"the classes are {', '.join(self.class_names)}"
+            )
+        return self
+
+    @cached_property
+    def class_names(self) -> tuple[str, ...]:
+        """The classes in the order of the model's outputs."""
+        return tuple(c.name for c in self.classes)
+
+    @cached_property
+    def class_of_label(self) -> dict[str, str]:
+        """Landing label → class."""
+        return {label: c.name for c in self.classes for label in c.landing_labels}
+
+    def candidate(self, name: str) -> CandidateSpec:
+        """The candidate called ``name``.
+
+        Raises:
+            SpecError: there is none.
+        """
+        for candidate in self.candidates:
+            if candidate.name == name:
+                return candidate
+        known = ", ".join(c.name for c in self.candidates)
+        raise SpecError(f"{self.name} has no candidate {name!r}; it has {known}.")
+
+
+def _require_unique(field: str, values: list[str]) -> None:
+    twice = sorted({value for value in values if values.count(value) > 1})
+    if twice:
+        raise ValueError(f"{field} holds {twice[0]!r} twice; each may stand once")

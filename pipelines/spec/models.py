@@ -1,0 +1,107 @@
+"""Which models are trained, which may serve, and what they may say."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from pipelines.spec.section import Section, Share
+
+CandidateName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)]
+
+
+class CandidateSpec(Section):
+    """One model to train and compare."""
+
+    name: CandidateName
+    model: str
+    """Family in the model zoo (``efficientnet_lite0``, ``small_cnn`` …)."""
+    recipe: Literal["frozen", "finetune", "scratch"]
+    weights: str | None = "imagenet"
+    """``imagenet``, a path to weights, or null for random ones."""
+    epochs: int = Field(default=40, ge=1, le=1000)
+    batch_size: int = Field(default=32, ge=1, le=1024)
+    learning_rate: float = Field(default=1e-3, gt=0, le=1)
+    finetune_epochs: int = Field(default=8, ge=1, le=1000)
+    finetune_learning_rate: float = Field(default=1e-4, gt=0, le=1)
+    finetune_layers: int | None = Field(default=None, ge=1)
+    """How many of the backbone's last blocks learn in fine-tuning; all if null."""
+    dropout: float = Field(default=0.5, ge=0, lt=1)
+    patience: int = Field(default=6, ge=1)
+    """Epochs without a better validation loss after which training stops."""
+    augment: Literal["none", "light", "strong"] = "none"
+    class_weights: bool = True
+
+    @model_validator(mode="after")
+    def _weights_fit_recipe(self) -> "CandidateSpec":
+        if self.recipe in ("frozen", "finetune") and self.weights is None:
+            raise ValueError(
+                f"recipe '{self.recipe}' needs pretrained weights ('imagenet' or a path); "
+                "use recipe 'scratch' to train from random ones"
+            )
+        if self.recipe == "frozen" and self.augment != "none":
+            raise ValueError(
+                "recipe 'frozen' computes features once, so it cannot augment; "
+                "leave augment out, or use recipe 'finetune'"
+            )
+        return self
+
+
+Metric = Literal[
+    "accuracy", "macro_f1", "macro_sensitivity", "macro_specificity", "macro_auroc", "macro_auprc"
+]
+
+
+class GateSpec(Section):
+    """The rules a challenger must pass on the leak-free test set before it may serve."""
+
+    minimum: dict[Metric, Share] = Field(default={})
+    """Least value of each named figure."""
+    minimum_sensitivity: dict[str, Share] = Field(default={})
+    """Least sensitivity of each named class."""
+    max_sensitivity_drop: Share = 0.05
+    """No class may lose more sensitivity than this against the champion on the same images."""
+    max_metric_drop: Share = 0.01
+    """Nor may the selection metric."""
+    bundle_tolerance: float = Field(default=1e-3, gt=0)
+    """Largest difference of a probability between bundle and Keras model, for ``f32``."""
+    max_bundle_loss: Share = 0.005
+    """Most accuracy that a bundle of less precision may lose against its Keras model: on
+    validation images when it is built, and on the test set."""
+
+
+class AbstentionSpec(Section):
+    """When an answer is marked as one that should not be relied on (``abstained``)."""
+
+    min_confidence: Share = 0.6
+    """Least calibrated probability of the decided class."""
+    min_contrast: float = Field(default=5, ge=0, le=128)
+    """Least standard deviation of the image's shades, of 256."""
+    min_side: int = Field(default=64, ge=1)
+    """Fewest pixels of the image's shorter side."""
+    false_alarms: float = Field(default=0.01, gt=0, lt=0.5)
+    """Share of the validation images that may be taken for unlike the training images; it sets
+    the distance in feature space above which an image is."""
+
+
+class ReviewSpec(Section):
+    """When an answer asks for a person to see the case first; findings and abstentions do."""
+
+    possible_finding: Share = 0.2
+    """Least probability of all findings together, where the decided class is none."""
+
+
+Precision = Literal["f32", "bf16", "int8"]
+
+
+class BundleSpec(Section):
+    """How the served model calculates (docs/decisions/precision.md)."""
+
+    precision: Precision = "f32"
+    """``f32``: as trained. ``bf16``: 16-bit, on processors that have it. ``int8``: weights and
+    activations as 8-bit integers; the fastest, and the furthest from the trained model."""
+
+
+class SelectionSpec(Section):
+    """How the best candidate is found (always on the validation split)."""
+
+    metric: Metric = "macro_f1"

@@ -1,0 +1,44 @@
+"""When a data set is trained anew, who is asked, and what is watched meanwhile."""
+
+from pydantic import Field
+
+from pipelines.spec.section import Section, Share
+
+
+class RetrainSpec(Section):
+    """What wakes the retraining DAG, and what is enough to train for."""
+
+    schedule: str | None = None
+    """Cron expression or preset (UTC); no schedule if null."""
+    on_landing: bool = True
+    """Whether new files in the landing folder wake it, once they have stopped arriving."""
+    min_new_images: int = Field(default=1, ge=1)
+    """Images that the champion has not seen, below which new files are taken in but nothing is
+    trained; asked of runs that the landing folder woke, not of others."""
+    min_new_share: Share = 0.0
+    """The same as a share of the images the champion was made from; both must be reached."""
+    on_drift: bool = False
+    """Whether drift that the monitor has confirmed wakes it."""
+
+
+class ApprovalSpec(Section):
+    """Who is asked between the gate and the promotion."""
+
+    users: tuple[str, ...] = ()
+    """Airflow users who may answer; anybody who may log in, if empty."""
+    hours: float = Field(default=24, gt=0)
+    """How long an answer is waited for; none means not promoted."""
+
+
+class MonitorSpec(Section):
+    """How the served traffic is watched (docs/monitoring.md)."""
+
+    schedule: str | None = "@hourly"
+    """Cron expression or preset (UTC) of the monitoring DAG; by hand only if null."""
+    window: int = Field(default=200, ge=50, le=100_000)
+    """Answers that are judged together."""
+    false_alarms: float = Field(default=0.01, gt=0, lt=0.5)
+    """Share of windows of clean traffic in which any one kind of drift may be seen."""
+    troubled: int = Field(default=2, ge=1)
+    """Windows with trouble, among the last ``of`` and with the latest one, that make an alarm."""
+    of: int = Field(default=5, ge=1, le=100)
