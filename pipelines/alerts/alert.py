@@ -5,8 +5,16 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict
 
 Kind = Literal[
-    *("check_failed", "gate_refused", "approval_refused", "run_failed", "run_late"),
-    *("drift", "service_down", "part_down", "disk_full", "backup_failed"),
+    "check_failed",
+    "gate_refused",
+    "approval_refused",
+    "run_failed",
+    "run_late",
+    "drift",
+    "service_down",
+    "part_down",
+    "disk_full",
+    "backup_failed",
 ]
 Severity = Literal["info", "warning", "critical"]
 
