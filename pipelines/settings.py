@@ -1,7 +1,8 @@
 """Where things are and which ports they use: one place, read from ``MEDLOOP_...`` variables.
 
-What describes a *dataset* stands in ``datasets/*.yaml``; what describes an *installation*
-stands here. Nothing else in Medloop reads the environment for its configuration.
+They come from the environment, or else from the file ``.env`` in the project's folder. What
+describes a *dataset* stands in ``datasets/*.yaml``; what describes an *installation* stands here.
+Nothing else in Medloop reads the environment for its configuration.
 """
 
 import re
@@ -19,13 +20,19 @@ ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
 class Settings(BaseSettings):
-    """One installation of Medloop. Each field is set by ``MEDLOOP_<FIELD>``.
+    """One installation of Medloop. Each field is set by ``MEDLOOP_<FIELD>`` (``medloop settings``).
 
     Every part listens on ``host`` (loopback unless told otherwise). ``store``, ``mlflow_uri``
     and ``airflow_url`` default to the embedded stack and may point elsewhere.
     """
 
-    model_config = SettingsConfigDict(env_prefix="MEDLOOP_", extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="MEDLOOP_",
+        env_file=PROJECT / ".env",
+        env_ignore_empty=True,
+        extra="ignore",
+        use_attribute_docstrings=True,
+    )
 
     home: Path = PROJECT / ".medloop"
     """Where all state lives: databases, HDFS blocks, logs, caches."""
@@ -37,14 +44,19 @@ class Settings(BaseSettings):
     """The address every part listens on and is reached at."""
 
     service_port: int = Field(default=3000, ge=1, le=65535)
+    """The prediction service and its page."""
     mlflow_port: int = Field(default=5000, ge=1, le=65535)
+    """MLflow: server and page."""
     airflow_port: int = Field(default=8080, ge=1, le=65535)
+    """Airflow: API server and page."""
     namenode_port: int = Field(default=9870, ge=1, le=65535)
     """WebHDFS and JMX of the NameNode."""
     namenode_rpc_port: int = Field(default=8020, ge=1, le=65535)
+    """Hadoop's own protocol, which Spark speaks."""
     datanode_base_port: int = Field(default=9864, ge=1, le=65000)
     """DataNode N uses this port + 10 N (HTTP), + 10 N + 2 (data) and + 10 N + 3 (IPC)."""
     datanodes: int = Field(default=1, ge=1, le=8)
+    """How many DataNodes the embedded HDFS has; blocks have as many copies, at most 3."""
     resource_manager_port: int = Field(default=8088, ge=1, le=65000)
     """YARN's ResourceManager (web); its other ports follow. Used with ``yarn`` only."""
     yarn: bool = False
@@ -55,12 +67,15 @@ class Settings(BaseSettings):
     webhdfs_url: str | None = None
     """WebHDFS address of an ``hdfs://`` store; the embedded NameNode's if unset."""
     hdfs_user: str = "medloop"
+    """The name under which files are written to HDFS."""
     mlflow_uri: str | None = None
     """MLflow tracking server; the embedded one if unset."""
     airflow_url: str | None = None
     """Airflow API server; the embedded one if unset."""
     spark_master: str = "local[*]"
+    """Where Spark's work is done: within the task itself, or by a cluster's master."""
     spark_driver_memory: str = "2g"
+    """Heap of a task's own Spark."""
     spark_driver_host: str | None = None
     """The name by which executors on other machines reach the driver; ``host`` if unset."""
     service_wait_seconds: float = Field(default=1.0, gt=0)

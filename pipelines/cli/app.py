@@ -7,7 +7,7 @@ import sys
 import typer
 from rich.logging import RichHandler
 
-from pipelines.cli import data, release, retrain, stack, status, token, trace
+from pipelines.cli import data, release, retrain, settings, stack, status, token, trace
 from pipelines.cli.console import console, fail
 from pipelines.errors import MedloopError
 
@@ -23,7 +23,7 @@ app = typer.Typer(
     `medloop run brain_mri --landing FOLDER`. A new kind of scan is one file in `datasets/`.
     """,
 )
-for part in (retrain.app, data.app, release.app, status.app, trace.app):
+for part in (retrain.app, data.app, release.app, status.app, trace.app, settings.app):
     app.registered_commands += part.registered_commands
 app.add_typer(stack.app, name="stack")
 app.add_typer(token.app, name="token")

@@ -1,0 +1,83 @@
+"""``medloop settings``: what this installation is set to, where from, and what else there is."""
+
+import os
+import textwrap
+
+import typer
+from pydantic import SecretStr
+from pydantic.fields import FieldInfo
+
+from pipelines.cli.console import console, table
+from pipelines.settings import PROJECT, Settings, get_settings
+
+app = typer.Typer()
+
+FOR_CONTAINERS = """\
+# Copy this file to .env (git-ignored) and change what you want otherwise. Both `medloop` and
+# `docker compose` read it; the environment goes before it. Made by: medloop settings --example
+
+# Secrets that `docker compose up` needs; nothing has a default. One way to make each:
+#   python3 -c "import secrets; print(secrets.token_urlsafe(32))"
+POSTGRES_PASSWORD=
+AIRFLOW_JWT_SECRET=
+# A Fernet key is 32 bytes in URL-safe base64:
+#   python3 -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"
+AIRFLOW_FERNET_KEY=
+
+# For containers: the folder with one folder of new images per data set, read-only in them.
+MEDLOOP_LANDING=./landing
+"""
+
+
+@app.command()
+def settings(
+    example: bool = typer.Option(False, "--example", help="Print a .env with every setting in it."),
+) -> None:
+    """Every setting of this installation: its value, and whether that is the default.
+
+    Each is an environment variable, or a line of the file `.env` in the project's folder.
+    """
+    if example:
+        typer.echo(example_file(), nl=False)
+        return
+    rows = table("Settings", "variable", "value", "", "what it is")
+    current = get_settings()
+    for name, field in Settings.model_fields.items():
+        value = getattr(current, name)
+        rows.add_row(variable(name), _shown(value), _origin(name, current), _about(field))
+    console.print(rows)
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field of `Settings`."""
+    return f"MEDLOOP_{field.upper()}"
+
+
+def example_file() -> str:
+    """The text of ``.env.example``: the containers' secrets, then each setting with its default."""
+    parts = [FOR_CONTAINERS]
+    for name, field in Settings.model_fields.items():
+        about = textwrap.fill(_about(field), width=98, initial_indent="# ", subsequent_indent="# ")
+        parts.append(f"{about}\n# {variable(name)}={_default(field)}\n")
+    return "\n".join(parts)
+
+
+def _about(field: FieldInfo) -> str:
+    return " ".join((field.description or "").replace("``", "").split())
+
+
+def _default(field: FieldInfo) -> str:
+    default = field.get_default(call_default_factory=True)
+    return "" if default is None else str(default).replace(f"{PROJECT}/", "")
+
+
+def _shown(value: object) -> str:
+    if isinstance(value, SecretStr):
+        return "(secret)"
+    return "" if value is None else str(value)
+
+
+def _origin(name: str, current: Settings) -> str:
+    if variable(name) in os.environ:
+        return "environment"
+    return ".env" if name in current.model_fields_set else "default"
