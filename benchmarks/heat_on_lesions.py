@@ -19,10 +19,10 @@ from rich.progress import track
 from rich.table import Table
 
 from pipelines.evaluation.cells import Cells, spread, stretched
+from pipelines.evaluation.overlay import place
 from pipelines.imaging import decode
+from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.settings import get_settings
-from serving.overlay import place
-from serving.predictor import Predictor, open_predictor
 
 LESION = "round_lesion"
 HOT = 0.7

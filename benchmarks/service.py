@@ -30,9 +30,9 @@ from benchmarks.subject import Subject, make_subject
 from benchmarks.wire import Connection, form, request
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.imaging import decode, fit
+from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.release.runtime import Goal
 from pipelines.settings import get_settings
-from serving.predictor import Predictor, open_predictor
 
 BATCH = 32
 CLIENTS = 8

@@ -22,8 +22,8 @@ from pipelines.release.bundle import (
     read_manifest,
     write_manifest,
 )
+from pipelines.release.predictor import open_predictor
 from pipelines.settings import Settings
-from serving.predictor import open_predictor
 from tests.serving.bundles import png
 from tests.serving.publishing import crown, publish
 from tests.serving.running import running_service

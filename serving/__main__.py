@@ -8,10 +8,10 @@ from pathlib import Path
 
 from pipelines.errors import MedloopError, StackError
 from pipelines.ports import holder, is_free
+from pipelines.release.predictor import open_predictor
 from pipelines.settings import PROJECT, Settings, get_settings
 from pipelines.stage import default_context
 from serving.access.exposure import Auth, Certificate, auth_for, certificate_of
-from serving.predictor import open_predictor
 
 
 def main() -> None:

@@ -13,9 +13,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipelines.errors import BadImage
+from pipelines.release.predictor import Predictor, Reading
 from serving.counters import count_batch, count_refusal
-from serving.endpoints import as_json, ask, backend_of, told, work_for
-from serving.predictor import Predictor, Reading
+from serving.endpoints import as_json, ask, backend_of, class_index, told, work_for
 from serving.replies import data_uri
 from serving.schemas import (
     BatchItem,
@@ -49,7 +49,7 @@ async def gradcam_batch(request: Request) -> Response:
     not spoil the others."""
     upload, fields = await ask(request, OverlayFields)
     predictor = backend_of(request).champions.choose(fields.dataset)
-    target = predictor.class_index(fields.target)
+    target = class_index(predictor, fields.target)
 
     def draw(image: bytes) -> tuple[Reading, int, str]:
         reading = predictor.read(image)

@@ -5,8 +5,8 @@ import threading
 from datetime import UTC, datetime
 from typing import Literal
 
+from pipelines.release.predictor import Predictor
 from serving.counters import count_swap, show_champion
-from serving.predictor import Predictor
 from serving.problems import Problem
 from serving.replies import model_info
 from serving.schemas import ModelReply, Refusal, WorkerInfo, WorkerModel

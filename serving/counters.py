@@ -4,8 +4,8 @@ from typing import Literal
 
 from prometheus_client import Counter, Gauge, Histogram
 
+from pipelines.release.predictor import Predictor
 from serving.observed import Answered
-from serving.predictor import Predictor
 
 OUTCOMES = {500: "failed", 503: "unavailable"}
 

@@ -9,13 +9,13 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipelines.evaluation.overlay import picture_alone
+from pipelines.release.predictor import Predictor, Reading
 from serving import replies
 from serving.champions import Champions
 from serving.desk import Desk
 from serving.limits import Limits
 from serving.observed import Answered, Observer
-from serving.overlay import picture_alone
-from serving.predictor import Predictor, Reading
 from serving.problems import Problem
 from serving.replies import Drawn, data_uri
 from serving.schemas import (
@@ -57,7 +57,7 @@ async def gradcam(request: Request) -> Response:
     """Draw where the model looked, over the image in its own proportions."""
     upload, fields = await ask(request, OverlayFields)
     predictor = backend_of(request).champions.choose(fields.dataset)
-    target = predictor.class_index(fields.target)
+    target = class_index(predictor, fields.target)
 
     def draw() -> tuple[Reading, int, bytes]:
         reading = predictor.read(only(upload))
@@ -74,7 +74,7 @@ async def explain(request: Request) -> Response:
     """Classify one image and say why: overlay and educational text in one answer."""
     upload, fields = await ask(request, ExplainFields)
     predictor = backend_of(request).champions.choose(fields.dataset)
-    target = predictor.class_index(fields.target)
+    target = class_index(predictor, fields.target)
 
     def draw() -> tuple[Reading, Drawn]:
         reading = predictor.read(only(upload))
@@ -131,6 +131,20 @@ def _bad_field(error: ValidationError, model: type[Wire]) -> Problem:
     if first["type"] == "extra_forbidden":
         return Problem(400, "unknown_field", f"There is no field {name!r}; fields: image, {known}.")
     return Problem(422, "bad_field", f"{name}={first['input']!r}: {first['msg']}.")
+
+
+def class_index(predictor: Predictor, name: str | None) -> int | None:
+    """Position of a class in the model's outputs; ``None`` for no name.
+
+    Raises:
+        Problem: there is no such class (422).
+    """
+    if name is None:
+        return None
+    if name not in predictor.class_names:
+        known = ", ".join(predictor.class_names)
+        raise Problem(422, "unknown_class", f"target={name!r} is no class; there are {known}.")
+    return predictor.class_names.index(name)
 
 
 def only(upload: Upload) -> bytes:

@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.errors import BundleError, MedloopError, Unavailable
+from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
 from pipelines.spec import spec_names
 from pipelines.stage import Context
 from serving.champions import Champions, Registry
-from serving.predictor import Predictor
 
 logger = logging.getLogger(__name__)
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from serving.predictor import Predictor, Reading
+from pipelines.release.predictor import Predictor, Reading
 from serving.schemas import Prediction
 
 

@@ -5,10 +5,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pipelines.evaluation.abstention import Reason as Given
-from pipelines.evaluation.abstention import why_review
 from pipelines.evaluation.attention import Attention as Located
-from pipelines.release.bundle import BundleManifest
-from serving.predictor import Predictor, Reading
+from pipelines.release.predictor import Predictor, Reading
 from serving.schemas import (
     Attention,
     AttentionPlace,
@@ -40,24 +38,16 @@ def prediction(predictor: Predictor, reading: Reading, *, request_id: str) -> Pr
         probabilities=dict(zip(predictor.class_names, shares, strict=True)),
         abstained=bool(reading.doubts),
         abstained_because=_told(reading.doubts),
-        review=_review(manifest, reading),
+        review=_review(predictor.review(reading)),
         synthetic=manifest.synthetic,
         disclaimer=manifest.disclaimer,
         request_id=request_id,
     )
 
 
-def _review(manifest: BundleManifest, reading: Reading) -> Review:
-    decided = manifest.classes[reading.best]
-    findings = [index for index, c in enumerate(manifest.classes) if c.finding]
-    reasons = why_review(
-        manifest.review,
-        decided=decided.title,
-        is_finding=decided.finding,
-        finding_probability=float(reading.probabilities[findings].sum()),
-        abstained=reading.doubts,
-    )
-    return Review(needed=bool(reasons), reasons=_told(reasons))
+def _review(reasons: Iterable[Given]) -> Review:
+    told = _told(reasons)
+    return Review(needed=bool(told), reasons=told)
 
 
 def _told(reasons: Iterable[Given]) -> list[Reason]:

@@ -12,6 +12,7 @@ from typing import Any
 import bentoml
 from pydantic import BaseModel, Field
 
+from pipelines.release.predictor import open_predictor
 from pipelines.release.runtime import RuntimeName
 from pipelines.settings import Settings, get_settings
 from pipelines.stage import default_context
@@ -27,7 +28,6 @@ from serving.endpoints import Backend
 from serving.follower import Follower
 from serving.limits import Limits
 from serving.observed import Observer
-from serving.predictor import open_predictor
 from serving.records.sampler import Sampler
 from serving.standing import Standing
 from serving.supervised import end_with_parent

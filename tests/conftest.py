@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,6 +11,9 @@ from pipelines.settings import Settings, get_settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
 from pipelines.storage.local import LocalStore
+
+if TYPE_CHECKING:
+    from pipelines.release.predictor import Predictor
 
 if not hasattr(sys.modules["__main__"], "__file__"):
     # PySpark takes a process that runs no file (one of pytest-xdist's) for a doctest, and ends it.
@@ -54,3 +58,25 @@ def mlflow_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings
 
     with running_stack(["mlflow"], home=tmp_path_factory.mktemp("mlflow")) as settings:
         yield settings
+
+
+@pytest.fixture(scope="session")
+def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A tiny bundle for ``phantom``, version 1."""
+    from tests.serving.bundles import make_bundle
+
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "phantom-1")
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where compiled models are kept."""
+    return tmp_path_factory.mktemp("cache")
+
+
+@pytest.fixture(scope="session")
+def predictor(bundle: Path, cache: Path) -> "Predictor":
+    """The bundle, loaded."""
+    from pipelines.release.predictor import open_predictor
+
+    return open_predictor(bundle, "openvino", cache=cache, threads=1)

@@ -9,8 +9,9 @@ import time
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipelines.evaluation import overlay
 from pipelines.evaluation.attention import Attention
-from serving import overlay
+from pipelines.release.predictor import Predictor, Reading
 from serving.classic.schemas import (
     ClassicAnalysis,
     ClassicClasses,
@@ -20,7 +21,6 @@ from serving.classic.schemas import (
     ClassicVisualization,
 )
 from serving.endpoints import as_json, ask, backend_of, only, told, work_for
-from serving.predictor import Predictor, Reading
 from serving.replies import data_uri
 from serving.schemas import OverlayFields, PredictFields, Prediction
 

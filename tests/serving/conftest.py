@@ -1,37 +1,17 @@
 """A loaded bundle behind the service's routes, in this process."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
 
+from pipelines.release.predictor import Predictor
 from serving.app import build_app
 from serving.champions import Champions
 from serving.counters import count_answer
 from serving.desk import Desk
 from serving.endpoints import Backend
 from serving.limits import Limits
-from serving.predictor import Predictor, open_predictor
-from tests.serving.bundles import make_bundle
-
-
-@pytest.fixture(scope="session")
-def bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle for ``phantom``, version 1."""
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "phantom-1")
-
-
-@pytest.fixture(scope="session")
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where compiled models are kept."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="session")
-def predictor(bundle: Path, cache: Path) -> Predictor:
-    """The bundle, loaded."""
-    return open_predictor(bundle, "openvino", cache=cache, threads=1)
 
 
 @pytest.fixture

@@ -6,10 +6,10 @@ from dataclasses import replace
 import pytest
 from starlette.testclient import TestClient
 
+from pipelines.release.predictor import Predictor
 from pipelines.release.runtime import Outputs
 from serving.app import WEB
 from serving.champions import Champions
-from serving.predictor import Predictor
 from tests.serving.bundles import png
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.release.predictor import Predictor, open_predictor
 from serving.champions import Champions
-from serving.predictor import Predictor, open_predictor
 from serving.problems import Problem
 from tests.serving.bundles import make_bundle, png
 

@@ -12,10 +12,10 @@ from starlette.testclient import TestClient
 
 from pipelines.errors import BundleError
 from pipelines.evaluation.abstention import Code
+from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.settings import PROJECT
 from serving import counters
 from serving.champions import Champions
-from serving.predictor import Predictor, open_predictor
 from tests.serving.bundles import make_bundle, png
 
 GRAFANA = PROJECT / "docs" / "grafana"

@@ -14,9 +14,9 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from pipelines.imaging import decode
+from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.spec import ImageSpec
 from serving.champions import Champions
-from serving.predictor import Predictor, open_predictor
 from tests.serving.bundles import CLASSES, SIZE, jpeg, make_bundle, png
 
 

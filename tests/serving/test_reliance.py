@@ -9,9 +9,9 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipelines.release.bundle import read_manifest, write_manifest
+from pipelines.release.predictor import open_predictor
 from pipelines.spec import AbstentionSpec, ReviewSpec
 from serving.champions import Champions
-from serving.predictor import open_predictor
 from tests.serving.bundles import encoded, make_bundle, png
 
 Serve = Callable[..., TestClient]

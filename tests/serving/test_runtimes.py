@@ -10,8 +10,8 @@ import pytest
 from pipelines.errors import BundleError
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.imaging import fit
+from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.release.runtime import RuntimeName
-from serving.predictor import Predictor, open_predictor
 from tests.pipelines.release.models import CLASSES, picture, tiny_bundle, tiny_model
 from tests.serving.bundles import png
 

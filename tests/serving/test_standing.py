@@ -11,8 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pipelines.release.predictor import Predictor
 from serving.champions import Champions
-from serving.predictor import Predictor
 from serving.schemas import WorkerInfo, WorkerModel
 from serving.standing import Standing
 

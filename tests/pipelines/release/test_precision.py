@@ -13,9 +13,9 @@ from pipelines.outputs import SplitName
 from pipelines.release.build import build_bundle
 from pipelines.release.bundle import Agreement, Bundle, load_bundle
 from pipelines.release.precision import quantise, require_agreement
+from pipelines.release.predictor import open_predictor
 from pipelines.release.runtime import Tuning, open_runtime
 from pipelines.spec import Precision
-from serving.predictor import open_predictor
 from tests.pipelines.release.models import (
     ORIGIN,
     canary,

@@ -12,13 +12,13 @@ from PIL import Image
 from starlette.testclient import TestClient
 
 from pipelines.release.bundle import read_manifest, write_manifest
+from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.spec import AbstentionSpec
 from serving.app import build_app
 from serving.champions import Champions
 from serving.desk import Desk
 from serving.endpoints import Backend
 from serving.limits import Limits
-from serving.predictor import Predictor, open_predictor
 from tests.serving.bundles import CLASSES, make_bundle, png
 
 

@@ -16,12 +16,12 @@ import pytest
 from prometheus_client import REGISTRY
 
 from pipelines.monitoring.served import Sample, read_samples
+from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.storage.local import LocalStore
 from serving.follower import remember
 from serving.observed import Answered
-from serving.predictor import Predictor
 from serving.records import batches
 from serving.records.batches import Batches
 from serving.records.sampler import Sampler, sample_of

@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.errors import BadImage, BundleError
-from pipelines.evaluation.abstention import Case, Reason, contrast, why_abstain
+from pipelines.evaluation import overlay
+from pipelines.evaluation.abstention import Case, Reason, contrast, why_abstain, why_review
 from pipelines.evaluation.attention import Attention, locate
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.cells import spread, stretched
@@ -22,8 +23,6 @@ from pipelines.imaging import decode, fit
 from pipelines.imaging.body import body_mask
 from pipelines.release.bundle import Bundle, load_bundle
 from pipelines.release.runtime import Goal, Runtime, RuntimeName, Tuning, open_runtime
-from serving import overlay
-from serving.problems import Problem
 
 ATTENTION_SIDE = 64
 """Longer side, in pixels, of the picture in which the attention is located."""
@@ -69,19 +68,6 @@ class Predictor:
     def class_names(self) -> tuple[str, ...]:
         return self.bundle.manifest.class_names
 
-    def class_index(self, name: str | None) -> int | None:
-        """Position of a class in the model's outputs; ``None`` for no name.
-
-        Raises:
-            Problem: there is no such class (422).
-        """
-        if name is None:
-            return None
-        if name not in self.class_names:
-            known = ", ".join(self.class_names)
-            raise Problem(422, "unknown_class", f"target={name!r} is no class; there are {known}.")
-        return self.class_names.index(name)
-
     def read(self, data: bytes) -> Reading:
         """Decode and classify one image.
 
@@ -107,6 +93,19 @@ class Predictor:
             best=best,
             doubts=why_abstain(manifest.abstention, case),
             sha256=hashlib.sha256(data).hexdigest(),
+        )
+
+    def review(self, reading: Reading) -> tuple[Reason, ...]:
+        """Why a person should see the case first; nothing where there is no need."""
+        manifest = self.bundle.manifest
+        decided = manifest.classes[reading.best]
+        findings = [index for index, c in enumerate(manifest.classes) if c.finding]
+        return why_review(
+            manifest.review,
+            decided=decided.title,
+            is_finding=decided.finding,
+            finding_probability=float(reading.probabilities[findings].sum()),
+            abstained=reading.doubts,
         )
 
     def overlay(self, reading: Reading, target: int, *, opacity: float) -> bytes:

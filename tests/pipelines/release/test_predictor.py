@@ -17,8 +17,8 @@ from pipelines.release.bundle import (
     read_manifest,
     write_manifest,
 )
+from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.spec import AbstentionSpec
-from serving.predictor import Predictor, open_predictor
 from tests.serving.bundles import CLASSES, encoded, make_bundle, png
 
 

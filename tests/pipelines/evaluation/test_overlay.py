@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from pipelines.evaluation.overlay import LONGEST_SIDE, draw, place
 from pipelines.imaging import fit
+from pipelines.release.predictor import Predictor
 from pipelines.spec import ImageSpec
-from serving.overlay import LONGEST_SIDE, draw, place
-from serving.predictor import Predictor
 from tests.serving.bundles import png
 
 HOT = np.ones((32, 32), np.float32)
