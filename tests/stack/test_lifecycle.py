@@ -10,9 +10,10 @@ import psutil
 import pytest
 
 import stack
+from pipelines import database
 from pipelines.errors import StackError
 from pipelines.settings import Settings
-from stack import launch, postgres
+from stack import launch
 from stack.testing import isolated_settings
 
 PARTS = ["postgres"]
@@ -44,7 +45,7 @@ def processes_of(home: Path) -> list[psutil.Process]:
 
 def test_down_leaves_no_process_and_up_finds_all_data_again(settings: Settings) -> None:
     stack.up(settings, PARTS)
-    postgres.query(settings, "CREATE TABLE kept AS SELECT 42 AS answer")
+    database.query(settings, "CREATE TABLE kept AS SELECT 42 AS answer")
     assert processes_of(settings.home)
 
     stack.down(settings)
@@ -52,7 +53,7 @@ def test_down_leaves_no_process_and_up_finds_all_data_again(settings: Settings) 
     assert {part.state for part in stack.status(settings)} == {"stopped"}
 
     stack.up(settings, PARTS)
-    assert postgres.query(settings, "SELECT answer FROM kept") == "42"
+    assert database.query(settings, "SELECT answer FROM kept") == "42"
 
 
 def test_down_without_up_does_nothing(settings: Settings) -> None:
@@ -64,7 +65,7 @@ def test_a_home_too_deep_for_sockets_works_all_the_same(tmp_path: Path) -> None:
     settings = isolated_settings(tmp_path / ("a home, 100% deep " * 6).strip())
     try:
         stack.up(settings, PARTS)
-        assert postgres.query(settings, "SELECT 1") == "1"
+        assert database.query(settings, "SELECT 1") == "1"
     finally:
         stack.down(settings)
     assert processes_of(settings.home) == []
@@ -72,7 +73,7 @@ def test_a_home_too_deep_for_sockets_works_all_the_same(tmp_path: Path) -> None:
 
 def test_up_recovers_from_a_killed_supervisor(settings: Settings) -> None:
     stack.up(settings, PARTS)
-    postgres.query(settings, "CREATE TABLE kept AS SELECT 42 AS answer")
+    database.query(settings, "CREATE TABLE kept AS SELECT 42 AS answer")
     orphan = psutil.Process(pid_of(settings, "postgres"))
     supervisor = orphan.parent()
     assert supervisor is not None
@@ -82,7 +83,7 @@ def test_up_recovers_from_a_killed_supervisor(settings: Settings) -> None:
 
     stack.up(settings, PARTS)
     assert not orphan.is_running()
-    assert postgres.query(settings, "SELECT answer FROM kept") == "42"
+    assert database.query(settings, "SELECT answer FROM kept") == "42"
 
 
 def test_down_ends_what_a_killed_supervisor_left_behind(settings: Settings) -> None:
@@ -134,7 +135,7 @@ def test_a_part_with_changed_settings_is_started_again_and_others_stay(
     changed = settings.model_copy(update={"champion_poll_seconds": 1.0})
     stack.up(changed, PARTS)
     assert pid_of(changed, "postgres") not in (None, before)
-    assert postgres.query(changed, "SELECT 1") == "1"
+    assert database.query(changed, "SELECT 1") == "1"
 
 
 def test_an_unknown_part_is_refused(settings: Settings) -> None:

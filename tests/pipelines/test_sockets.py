@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.errors import StackError
 from pipelines.settings import Settings
-from stack.sockets import make_socket_folder, socket_folder
+from pipelines.sockets import make_socket_folder, socket_folder
 
 
 def test_sockets_lie_in_the_home_where_its_path_is_short() -> None:

