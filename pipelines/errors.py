@@ -16,6 +16,7 @@ traceback; the DAG marks the task failed and retries only what can heal.
     ├── TrainingError         a candidate cannot be trained as asked
     ├── BundleError           an inference bundle is incomplete, altered or disagrees with its model
     ├── CanaryFailed          the real service did not answer well with the candidate's bundle
+    ├── WindowError           answers that cannot be judged beside the reference profile
     ├── NotFound              a snapshot, version or image that was named does not exist
     ├── StackError            a part of the stack does not start, or its port is taken
     └── Unavailable           a part that should answer does not (now); worth a retry
@@ -81,6 +82,10 @@ class BundleError(MedloopError):
 
 class CanaryFailed(MedloopError):
     """The real service did not answer well with the candidate's bundle."""
+
+
+class WindowError(MedloopError):
+    """Answers that cannot be judged beside the reference profile."""
 
 
 class NotFound(MedloopError):

@@ -6,6 +6,7 @@ Each is a small reference: where the result stands in the store or in MLflow, an
 figures a person wants to see. Airflow passes them as XCom, the command line by hand.
 """
 
+from datetime import datetime
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -161,8 +162,50 @@ class Verdict(Output):
         return [f"{r.rule}: {r.value:.4f}" for r in self.rules if not r.passed]
 
 
+class Question(Output):
+    """What a person is asked before a version may serve."""
+
+    version: int
+    subject: str
+    """One line."""
+    body: str
+    """The figures, champion beside challenger; Markdown."""
+
+
+class Answer(Output):
+    """What a person answered, or that nobody did."""
+
+    version: int
+    approved: bool
+    by: str | None
+    """Who answered; ``None`` if nobody did in time."""
+    at: datetime
+    note: str
+    """Why, in that person's words; may be empty."""
+
+    @property
+    def told(self) -> str:
+        """The answer in a sentence."""
+        day = f"{self.at:%Y-%m-%d %H:%M} UTC"
+        if self.by is None:
+            return f"nobody approved it by {day}"
+        why = f": {self.note}" if self.note else ""
+        return f"{'approved' if self.approved else 'rejected'} by {self.by}, {day}{why}"
+
+
 class Release(Output):
     """Which version serves after a promotion or rollback."""
 
     champion: int
     previous: int | None
+
+
+class Profile(Output):
+    """What a champion's answers look like while all is well: see `monitoring.reference`."""
+
+    path: str
+    run_id: str
+    """MLflow run of the model, by which its answers in served samples are known."""
+    version: int | None
+    """In the registry; ``None`` before the bundle had one."""
+    images: int
