@@ -26,7 +26,7 @@ def prediction(predictor: Predictor, reading: Reading, *, request_id: str) -> Pr
     """A reading as the answer of ``/predict``."""
     manifest = predictor.bundle.manifest
     decided = manifest.classes[reading.best]
-    shares = [float(share) for share in reading.probabilities.clip(0, 1)]
+    shares = reading.shares
     return Prediction(
         dataset=manifest.dataset,
         dataset_title=manifest.title,

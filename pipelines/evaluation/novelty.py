@@ -45,9 +45,10 @@ class Novelty:
         squared = (centred**2).sum(axis=1) / self.residual_variance + along**2 @ gain
         return np.asarray(np.sqrt(np.maximum(squared, 0)), np.float32)
 
-    def unlikeness(self, features: Floats) -> float:
-        """Distance of one feature map (h, w, channels), as a multiple of the limit."""
-        return float(self.distances(pool(features[None]))[0]) / self.limit
+    def unlikeness(self, features: Floats) -> Floats:
+        """Distances, float32 (n,), of feature maps (n, h, w, channels), as multiples of the
+        limit."""
+        return np.asarray(self.distances(pool(features)) / self.limit, np.float32)
 
     def save(self, path: Path) -> None:
         """Write it as ``.npz``; it holds no pixels."""

@@ -1,6 +1,7 @@
 """One loaded bundle: bytes in, prediction and explanation out."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
@@ -29,6 +30,18 @@ ATTENTION_SIDE = 64
 
 
 @dataclass(frozen=True)
+class Picture:
+    """An image, decoded and brought to the form the model takes."""
+
+    pixels: NDArray[np.uint8]
+    """(height, width, 3), as decoded."""
+    fitted: NDArray[np.uint8]
+    """(size, size, 3)"""
+    sha256: str
+    """Of the bytes that came."""
+
+
+@dataclass(frozen=True)
 class Reading:
     """What the model saw in one image."""
 
@@ -44,6 +57,11 @@ class Reading:
     """Why the answer should not be relied on; nothing where it may be."""
     sha256: str
     """Of the bytes that came."""
+
+    @property
+    def shares(self) -> list[float]:
+        """The probabilities as plain numbers, 0 to 1."""
+        return [float(share) for share in self.probabilities.clip(0, 1)]
 
 
 @dataclass(frozen=True)
@@ -74,25 +92,50 @@ class Predictor:
         Raises:
             BadImage: the bytes are no picture within the data set's limits.
         """
+        return self.judge([self.see(data)])[0]
+
+    def see(self, data: bytes) -> Picture:
+        """Decode one image, as `judge` takes it.
+
+        Raises:
+            BadImage: the bytes are no picture within the data set's limits.
+        """
+        pixels = decode(data, limits=_limits(self.bundle))
+        fitted = fit(pixels, self.bundle.manifest.image)
+        return Picture(pixels, fitted, sha256=hashlib.sha256(data).hexdigest())
+
+    def judge(self, pictures: Sequence[Picture]) -> list[Reading]:
+        """Classify some images at once."""
         manifest = self.bundle.manifest
-        picture = decode(data, limits=_limits(self.bundle))
-        fitted = fit(picture, manifest.image)
-        outputs = self.runtime.run(fitted[None].astype(np.float32))
-        probabilities = softmax(outputs["logits"][0], manifest.temperature)
+        outputs = self.runtime.run(np.stack([p.fitted for p in pictures]).astype(np.float32))
+        probabilities = softmax(outputs["logits"], manifest.temperature)
+        unlike = self._unlikeness(outputs["features"])
+        return [
+            self._reading(*seen)
+            for seen in zip(pictures, probabilities, outputs["features"], unlike, strict=True)
+        ]
+
+    def _reading(
+        self,
+        picture: Picture,
+        probabilities: NDArray[np.float32],
+        features: NDArray[np.float32],
+        unlikeness: float | None,
+    ) -> Reading:
         best = self._decide(probabilities)
         case = Case(
             confidence=float(probabilities[best]),
-            shorter_side=min(picture.shape[:2]),
-            contrast=contrast(fitted),
-            unlikeness=self._unlikeness(outputs["features"][0]),
+            shorter_side=min(picture.pixels.shape[:2]),
+            contrast=contrast(picture.fitted),
+            unlikeness=unlikeness,
         )
         return Reading(
-            picture,
+            picture.pixels,
             probabilities,
-            outputs["features"][0],
+            features,
             best=best,
-            doubts=why_abstain(manifest.abstention, case),
-            sha256=hashlib.sha256(data).hexdigest(),
+            doubts=why_abstain(self.bundle.manifest.abstention, case),
+            sha256=picture.sha256,
         )
 
     def review(self, reading: Reading) -> tuple[Reason, ...]:
@@ -141,9 +184,12 @@ class Predictor:
 
         return keras.saving.load_model(self.bundle.keras, compile=False)
 
-    def _unlikeness(self, features: NDArray[np.float32]) -> float | None:
+    def _unlikeness(self, features: NDArray[np.float32]) -> list[float | None]:
+        """Of each feature map; see `Novelty.unlikeness`. ``None`` where it is not known."""
         novelty = self.bundle.novelty
-        return novelty.unlikeness(features) if novelty else None
+        if novelty is None:
+            return [None] * len(features)
+        return [float(unlike) for unlike in novelty.unlikeness(features)]
 
     def _decide(self, probabilities: NDArray[np.float32]) -> int:
         """The class that exceeds its threshold by the largest factor; the likeliest if none

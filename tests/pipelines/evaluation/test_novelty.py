@@ -79,18 +79,18 @@ def test_it_does_not_matter_in_what_batches_the_images_came() -> None:
     assert parts.limit == pytest.approx(whole.limit, rel=1e-3)
 
 
-def test_one_feature_map_is_told_as_a_multiple_of_the_limit(novelty: Novelty) -> None:
-    features = np.random.default_rng(2).uniform(0, 2, (5, 4, CHANNELS)).astype(np.float32)
+def test_feature_maps_are_told_as_multiples_of_the_limit(novelty: Novelty) -> None:
+    features = np.random.default_rng(2).uniform(0, 2, (3, 5, 4, CHANNELS)).astype(np.float32)
 
-    distance = novelty.distances(features.mean(axis=(0, 1))[None])[0]
+    distances = novelty.distances(features.mean(axis=(1, 2)))
 
-    assert novelty.unlikeness(features) == pytest.approx(distance / novelty.limit, rel=1e-4)
-    assert pool(features[None])[0] == pytest.approx(features.mean(axis=(0, 1)), rel=1e-5)
+    assert novelty.unlikeness(features) == pytest.approx(distances / novelty.limit, rel=1e-4)
+    assert pool(features) == pytest.approx(features.mean(axis=(1, 2)), rel=1e-5)
 
 
 @pytest.mark.parametrize("features", [np.zeros((2, 2, CHANNELS)), np.full((2, 2, CHANNELS), 1e9)])
 def test_dead_and_huge_features_are_far_and_a_number(novelty: Novelty, features: Floats) -> None:
-    unlikeness = novelty.unlikeness(features.astype(np.float32))
+    [unlikeness] = novelty.unlikeness(features[None].astype(np.float32))
 
     assert np.isfinite(unlikeness)
     assert unlikeness > 1

@@ -33,7 +33,7 @@ def test_shares_and_accuracies_are_those_of_the_images_under_the_least_confidenc
     answers = softmax(outputs["logits"], 2.0)
     least = float(np.median(answers.max(axis=1)))
     unsure = answers.max(axis=1) < least
-    unlike = np.array([novelty.unlikeness(features) > 1 for features in outputs["features"]])
+    unlike = novelty.unlikeness(outputs["features"]) > 1
     right = answers.argmax(axis=1) == labels
 
     rules = RELYING.model_copy(update={"min_confidence": least})
