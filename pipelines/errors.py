@@ -17,7 +17,10 @@ traceback; the DAG marks the task failed and retries only what can heal.
     ├── BundleError           an inference bundle is incomplete, altered or disagrees with its model
     ├── CanaryFailed          the real service did not answer well with the candidate's bundle
     ├── WindowError           answers that cannot be judged beside the reference profile
+    ├── LabelError            a file of true classes cannot be read or used
     ├── NotFound              a snapshot, version or image that was named does not exist
+    ├── BackupError           a backup is incomplete, altered, or cannot be put back here
+    ├── LayoutError           a newer Medloop wrote what is to be read
     ├── StackError            a part of the stack does not start, or its port is taken
     └── Unavailable           a part that should answer does not (now); worth a retry
         ├── StoreUnavailable      HDFS or the local store
@@ -88,8 +91,20 @@ class WindowError(MedloopError):
     """Answers that cannot be judged beside the reference profile."""
 
 
+class LabelError(MedloopError):
+    """A file of true classes (``medloop label``) cannot be read or used."""
+
+
 class NotFound(MedloopError):
     """Something that was named does not exist."""
+
+
+class BackupError(MedloopError):
+    """A backup is incomplete, altered, or cannot be put back where it is wanted."""
+
+
+class LayoutError(MedloopError):
+    """A home, a store or a file was written by a newer Medloop than this one."""
 
 
 class StackError(MedloopError):

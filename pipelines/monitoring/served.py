@@ -1,13 +1,16 @@
 """A sample of what the service answered, kept in the store for monitoring.
 
     <dataset>/served/<date>/<time>-<8 hex digits>.parquet
+    <dataset>/served/<date>/merged-<8 hex digits>.parquet
 
 Each file holds answers of one model on one day (UTC), and appears whole or not at all. No pixels
 and nothing that names a person: what the model made of the picture, and how bright and large the
-picture was.
+picture was. A merged file names the files that it stands for; while both are there, it is the one
+that counts (`pipelines.monitoring.compact`).
 """
 
 import io
+import json
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,9 +21,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipelines.errors import NotFound
 from pipelines.storage import Store
 
 PROBABILITY = "probability."
+MERGED = "merged-"
+STANDS_FOR = b"medloop.stands_for"
+"""Key of a merged file's metadata: the names of the files it stands for, as JSON."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +62,8 @@ class Sample:
     width: int
     height: int
     """Of the decoded picture, in pixels."""
+    sha256: str
+    """Of the bytes that came: an image that lands later, with its label, is known by it."""
 
 
 def columns(classes: Iterable[str]) -> pa.Schema:
@@ -73,6 +82,7 @@ def columns(classes: Iterable[str]) -> pa.Schema:
             ("std", pa.float32()),
             ("width", pa.int32()),
             ("height", pa.int32()),
+            ("sha256", pa.string()),
         ]
     )
 
@@ -106,6 +116,44 @@ def write_file(store: Store, samples: list[Sample]) -> str:
     return path
 
 
+def days(store: Store, dataset: str) -> list[date]:
+    """The days that have samples, in order."""
+    return sorted(date.fromisoformat(name) for name in store.names(f"{dataset}/served"))
+
+
+def files_of(store: Store, dataset: str, day: date) -> list[str]:
+    """Names of a day's files as they were written, in the order of their first answers; those
+    that were merged since are not among them, unless they have yet to be deleted."""
+    return [name for name in _parquet(store, dataset, day) if not name.startswith(MERGED)]
+
+
+def merged_files(store: Store, dataset: str, day: date) -> list[str]:
+    """Names of a day's merged files."""
+    return [name for name in _parquet(store, dataset, day) if name.startswith(MERGED)]
+
+
+def _parquet(store: Store, dataset: str, day: date) -> list[str]:
+    names = store.names(served_folder(dataset, day))
+    return [name for name in names if name.endswith(".parquet")]
+
+
+def read_file(store: Store, path: str) -> pa.Table:
+    """The samples of one file; columns that an older file lacks are null.
+
+    Raises:
+        NotFound: there is no such file (any more).
+    """
+    table = pq.read_table(io.BytesIO(store.read(path)))
+    whole = pa.concat_tables([columns(()).empty_table(), table], promote_options="default")
+    return whole.replace_schema_metadata(table.schema.metadata)
+
+
+def stands_for(table: pa.Table) -> set[str]:
+    """Names of the files that a merged file stands for."""
+    metadata = table.schema.metadata or {}
+    return set(json.loads(metadata.get(STANDS_FOR, b"[]")))
+
+
 def read_samples(store: Store, dataset: str, day: date) -> pa.Table:
     """All samples of a day; columns that a model's file lacks (other classes) are null.
 
@@ -113,9 +161,17 @@ def read_samples(store: Store, dataset: str, day: date) -> pa.Table:
         A table of the columns of `columns`; without rows if there are none.
     """
     folder = served_folder(dataset, day)
-    files = [name for name in store.names(folder) if name.endswith(".parquet")]
-    tables = [pq.read_table(io.BytesIO(store.read(f"{folder}/{name}"))) for name in files]
-    return pa.concat_tables([columns(()).empty_table(), *tables], promote_options="default")
+    tables: dict[str, pa.Table] = {}
+    while missing := set(_parquet(store, dataset, day)) - tables.keys():
+        for name in missing:
+            try:
+                tables[name] = read_file(store, f"{folder}/{name}")
+            except NotFound:  # merged since it was listed: the list has changed
+                break
+    replaced = {name for table in tables.values() for name in stands_for(table)}
+    counted = [tables[name] for name in sorted(tables.keys() - replaced)]
+    bare = [table.replace_schema_metadata(None) for table in counted]
+    return pa.concat_tables([columns(()).empty_table(), *bare], promote_options="default")
 
 
 def _table(samples: list[Sample]) -> pa.Table:
@@ -135,6 +191,7 @@ def _table(samples: list[Sample]) -> pa.Table:
         "std": [sample.std for sample in samples],
         "width": [sample.width for sample in samples],
         "height": [sample.height for sample in samples],
+        "sha256": [sample.sha256 for sample in samples],
     }
     return pa.table(values, schema=columns(model.classes))
 

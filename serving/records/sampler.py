@@ -105,4 +105,5 @@ def sample_of(answered: Answered, time: datetime) -> Sample:
         std=std,
         width=width,
         height=height,
+        sha256=reading.sha256,
     )

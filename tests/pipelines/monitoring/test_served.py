@@ -40,6 +40,7 @@ def sample(number: int, model: Model = FIRST, *, time: datetime = NOON) -> Sampl
         std=20.25,
         width=60,
         height=40,
+        sha256=f"{number:064x}",
     )
 
 
@@ -59,6 +60,7 @@ def test_what_is_written_reads_back_the_same(store: Store) -> None:
             "std": 20.25,
             "width": 60,
             "height": 40,
+            "sha256": f"{number:064x}",
             "probability.a": 0.75,
             "probability.b": 0.25,
         }
