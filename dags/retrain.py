@@ -1,70 +1,77 @@
 """``retrain_<dataset>``: from a landing folder to a new champion, or to a refusal with reasons.
 
-Starts on the spec's schedule, or by hand (``medloop retrain``). Every step skips what already
-stands, so a run with nothing new ends within a minute and a killed one resumes. The run's state
-tells whether the loop worked; which of ``promote``, ``refuse`` and ``unchanged`` ran tells what
-was decided.
+Woken by the spec's schedule, by the landing folder once new files have stopped arriving
+(``on_landing``), by drift that ``monitor_<dataset>`` has confirmed (``on_drift``), or by hand
+(``medloop retrain``). It makes the snapshot, which wakes ``monitor_<dataset>``, and the champion,
+which wakes ``score_<dataset>`` and the service.
+
+Every step skips what already stands, so a run with nothing new ends within a minute and a killed
+one resumes. The run's state tells whether the loop worked; which of ``promote``, ``refuse``,
+``unchanged`` and ``too_few`` ran tells what was decided, and ``settle``, where the spec wants an
+approval, what a person said.
 """
 
+from typing import Any
+
 import pendulum
-from airflow.sdk import DAG, Param, dag
+from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, dag
+from airflow.sdk.definitions.asset import BaseAsset
 
 from dags import assets
-from dags.steps import branch, step
+from dags.approval import RESPONSE, approval
+from dags.callbacks import run_succeeded
+from dags.runs import FRESH, deadline
+from dags.steps import branch, heavy_step, step
 from pipelines import loop
-from pipelines.spec import load_spec, spec_names
+from pipelines.spec import DatasetSpec, load_spec, spec_names
+
+ONE_AT_A_TIME = {"max_active_tis_per_dagrun": 1}
+"""Candidates train one after the other: each uses all cores."""
 
 
 def retrain_dag(name: str) -> DAG:
     """The retraining DAG of one data set."""
     spec = load_spec(name)
-    every = [candidate.name for candidate in spec.candidates]
 
     @dag(
         dag_id=f"retrain_{name}",
         dag_display_name=f"Retrain: {spec.title}",
         doc_md=__doc__,
-        schedule=spec.retrain.schedule,
+        schedule=_schedule(spec),
         start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
+        deadline=deadline(spec, f"retrain_{name}"),
+        on_success_callback=run_succeeded,
+        default_args={"priority_weight": 10},
         render_template_as_native_obj=True,
         is_paused_upon_creation=False,
         tags=["retrain", name],
-        params={
-            "landing": Param(
-                None,
-                type=["null", "string"],
-                title="Landing folder",
-                description="The spec's own if empty.",
-            ),
-            "candidates": Param(
-                every, type="array", items={"enum": every}, title="Candidates to train and compare"
-            ),
-        },
+        params=_params(spec),
     )
     def retrain() -> None:
-        landing = step(loop.land)(name, source="{{ params.landing }}")
-        landing_checked = step(loop.check_landing)(name, landing)
+        landing = step(loop.land)(name, source="{{ params.landing }}", fresh=FRESH)
+        landing_checked = step(loop.check_landing)(name, landing, fresh=FRESH)
         snapshot = step(loop.ingest, outlets=[assets.snapshot(name)])(name, landing)
-        split = step(loop.split)(name, snapshot)
+        split = step(loop.split)(name, snapshot, fresh=FRESH)
         snapshot_checked = step(loop.check_snapshot)(name, snapshot, split)
-        prepared = step(loop.prepare, outlets=[assets.prepared(name)])(name, snapshot, split)
+        prepared = heavy_step(loop.prepare, outlets=[assets.prepared(name)])(name, snapshot, split)
         prepared_checked = step(loop.check_prepared)(name, prepared)
 
         wanted = step(loop.candidates)(name, wanted="{{ params.candidates }}")
-        one_at_a_time = {"max_active_tis_per_dagrun": 1}
         trained = (
-            step(loop.train, **one_at_a_time)
+            heavy_step(loop.train, **ONE_AT_A_TIME)
             .partial(dataset=name, prepared=prepared)
             .expand(candidate=wanted)
         )
         evaluated = (
-            step(loop.evaluate, **one_at_a_time)
+            heavy_step(loop.evaluate, **ONE_AT_A_TIME)
             .partial(dataset=name, prepared=prepared)
             .expand(trained=trained)
         )
-        challenger = step(loop.select)(name, prepared, evaluated)
+        challenger = heavy_step(loop.select, outlets=[assets.challenger(name)])(
+            name, prepared, evaluated
+        )
         verdict = step(loop.gate)(name, prepared, challenger)
 
         passed = step(loop.canary)(name, challenger)
@@ -76,9 +83,49 @@ def retrain_dag(name: str) -> DAG:
         snapshot_checked >> prepared
         prepared_checked >> trained
         branch(loop.decide)(challenger, verdict) >> [passed, refused, unchanged]
-        passed >> promoted
+        if spec.approval:
+            question = step(loop.ask)(name, verdict, passed)
+            settled = step(loop.settle, trigger_rule="none_failed_min_one_success")(
+                name, question, RESPONSE
+            )
+            approval(spec.approval, question) >> promoted >> settled
 
     return retrain()
+
+
+def _schedule(spec: DatasetSpec) -> Any:
+    """What wakes the DAG, as Airflow says it: a time, assets, or either."""
+    wakers = [
+        *([assets.drift(spec.name)] if spec.retrain.on_drift else []),
+    ]
+    if not wakers:
+        return spec.retrain.schedule
+    woken: BaseAsset = wakers[0] if len(wakers) == 1 else wakers[0] | wakers[1]
+    if spec.retrain.schedule is None:
+        return woken
+    clock = CronTriggerTimetable(spec.retrain.schedule, timezone="UTC")
+    return AssetOrTimeSchedule(timetable=clock, assets=woken)
+
+
+def _params(spec: DatasetSpec) -> dict[str, Param]:
+    every = [candidate.name for candidate in spec.candidates]
+    return {
+        "landing": Param(
+            None,
+            type=["null", "string"],
+            title="Landing folder",
+            description="The spec's own if empty.",
+        ),
+        "candidates": Param(
+            every, type="array", items={"enum": every}, title="Candidates to train and compare"
+        ),
+        "fresh": Param(
+            False,
+            type="boolean",
+            title="Make everything anew",
+            description="Nothing that stands is used, but for the snapshot of originals.",
+        ),
+    }
 
 
 for dataset in spec_names():

@@ -1,6 +1,7 @@
 """A step of `pipelines.loop` as an Airflow task."""
 
 import inspect
+import os
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
@@ -10,15 +11,23 @@ from airflow.sdk import task
 from airflow.sdk.exceptions import AirflowFailException
 from pydantic import BaseModel
 
+from dags.callbacks import task_failed
 from pipelines.errors import MedloopError, Unavailable
+from pipelines.scheduler import HEAVY_POOL
 
-RETRY: dict[str, Any] = {
+EVERY: dict[str, Any] = {
     "retries": 3,
     "retry_delay": timedelta(seconds=5),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=5),
+    "on_failure_callback": task_failed,
+    "weight_rule": "absolute",
 }
-"""For what can heal: a store or server that is away, a task that was killed."""
+"""What all tasks share. The retries are for what can heal: a store or server that is away, a task
+that was killed."""
+
+NICENESS = 10
+"""By how much heavy steps stand back from the service, which answers on the same cores."""
 
 
 def step(function: Callable[..., Any], **options: Any) -> Any:
@@ -26,7 +35,7 @@ def step(function: Callable[..., Any], **options: Any) -> Any:
 
     Args:
         function: a function of `pipelines.loop`; its name becomes the task's.
-        options: settings of the task, beside `RETRY`.
+        options: settings of the task, beside `EVERY`.
     """
 
     @wraps(function)
@@ -34,8 +43,18 @@ def step(function: Callable[..., Any], **options: Any) -> Any:
         output = _heal_or_fail(function, *args, **inputs)
         return output.model_dump(mode="json") if isinstance(output, BaseModel) else output
 
-    name, doc = function.__name__, inspect.getdoc(function)
-    return task(task_id=name, doc_md=doc, **(RETRY | options))(call)
+    return task(**_options(function, options))(call)
+
+
+def heavy_step(function: Callable[..., Any], **options: Any) -> Any:
+    """A `step` that keeps cores busy for minutes: few run at once, and the service goes first."""
+
+    @wraps(function)
+    def standing_back(*args: Any, **inputs: Any) -> Any:
+        os.nice(NICENESS)
+        return function(*args, **inputs)
+
+    return step(standing_back, pool=HEAVY_POOL, **options)
 
 
 def branch(function: Callable[..., str]) -> Any:
@@ -45,7 +64,22 @@ def branch(function: Callable[..., str]) -> Any:
     def call(*args: Any, **inputs: Any) -> str:
         return str(_heal_or_fail(function, *args, **inputs))
 
-    return task.branch(task_id=function.__name__, **RETRY)(call)
+    return task.branch(**_options(function, {}))(call)
+
+
+def only_if(function: Callable[..., bool]) -> Any:
+    """An Airflow task after which nothing more is done if the function says no."""
+
+    @wraps(function)
+    def call(*args: Any, **inputs: Any) -> bool:
+        return bool(_heal_or_fail(function, *args, **inputs))
+
+    return task.short_circuit(**_options(function, {}))(call)
+
+
+def _options(function: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
+    named = {"task_id": function.__name__, "doc_md": inspect.getdoc(function)}
+    return named | EVERY | options
 
 
 def _heal_or_fail(function: Callable[..., Any], *args: Any, **inputs: Any) -> Any:

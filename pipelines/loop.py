@@ -2,7 +2,8 @@
 
 Each function takes the data set's name and what earlier steps returned (as objects, or as the
 plain JSON that Airflow passes on) and returns its own small output. Everything heavy is imported
-inside, so that this page costs nothing to import.
+inside, so that this page costs nothing to import. ``fresh``, where a function takes it, is the
+name of a run that uses nothing that stands, but for the snapshot of originals.
 
     land → check_landing → ingest → split → check_snapshot → prepare → check_prepared
          → train, evaluate (each candidate) → select → gate → canary → promote | refuse
@@ -11,17 +12,20 @@ inside, so that this page costs nothing to import.
 import io
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import validate_call
 
+from pipelines.alerts.send import send
 from pipelines.errors import NotFound
 from pipelines.outputs import (
+    Answer,
     Challenger,
     CheckReport,
     Evaluated,
     Landing,
     Prepared,
+    Question,
     Release,
     Snapshot,
     Split,
@@ -35,8 +39,8 @@ from pipelines.stage import Context, default_context
 logger = logging.getLogger(__name__)
 
 
-def _open(dataset: str) -> tuple[DatasetSpec, Context]:
-    return load_spec(dataset), default_context()
+def _open(dataset: str, *, fresh: str | None = None) -> tuple[DatasetSpec, Context]:
+    return load_spec(dataset), default_context(fresh=fresh)
 
 
 def landing_folder(dataset: str) -> Path:
@@ -46,20 +50,20 @@ def landing_folder(dataset: str) -> Path:
 
 
 @validate_call
-def land(dataset: str, source: str | None = None) -> Landing:
+def land(dataset: str, source: str | None = None, fresh: str | None = None) -> Landing:
     """Open and judge every file of a landing folder (the data set's own if none is named)."""
     from pipelines.data import landing
 
-    spec, context = _open(dataset)
+    spec, context = _open(dataset, fresh=fresh)
     return landing.run(spec, context, source or str(landing_folder(dataset)))
 
 
 @validate_call
-def check_landing(dataset: str, landing: Landing) -> CheckReport:
+def check_landing(dataset: str, landing: Landing, fresh: str | None = None) -> CheckReport:
     """Hold the landed files against ``expectations/landing.py``."""
     from pipelines.data import checks
 
-    spec, context = _open(dataset)
+    spec, context = _open(dataset, fresh=fresh)
     return checks.check_landing(spec, context, landing)
 
 
@@ -87,11 +91,11 @@ def latest_snapshot(dataset: str) -> Snapshot:
 
 
 @validate_call
-def split(dataset: str, snapshot: Snapshot) -> Split:
+def split(dataset: str, snapshot: Snapshot, fresh: str | None = None) -> Split:
     """Find duplicates and divide groups into training, validation and test."""
     from pipelines.data import split
 
-    spec, context = _open(dataset)
+    spec, context = _open(dataset, fresh=fresh)
     return split.run(spec, context, snapshot)
 
 
@@ -205,6 +209,28 @@ def unchanged(dataset: str, challenger: Challenger) -> None:
 
 
 @validate_call
+def ask(dataset: str, verdict: Verdict, version: int) -> Question:
+    """Word the question to a person: may the version that the canary answered with serve?"""
+    from pipelines.release import approval
+
+    assert version == verdict.version, "the canary tries the version that was judged"
+    spec, context = _open(dataset)
+    return approval.question(spec, context, verdict)
+
+
+@validate_call
+def settle(dataset: str, question: Question, response: dict[str, Any]) -> Answer:
+    """Record what was answered, by whom and why; tell it where it was no."""
+    from pipelines.release import approval, refusals
+
+    spec, context = _open(dataset)
+    answer = approval.settle(spec, context, question, approval.Response.model_validate(response))
+    if not answer.approved:
+        send(context.settings, refusals.by_person(context.settings, answer))
+    return answer
+
+
+@validate_call
 def promote(dataset: str, version: int | None = None) -> Release:
     """Make a version (the challenger if none is named) the champion."""
     from pipelines.release import registry
@@ -225,10 +251,11 @@ def rollback(dataset: str, version: int | None = None) -> Release:
 @validate_call
 def refuse(dataset: str, verdict: Verdict) -> Verdict:
     """Mark the challenger as refused, with the gate's reasons; the champion stays."""
-    from pipelines.release import registry
+    from pipelines.release import refusals, registry
 
     spec, context = _open(dataset)
     registry.refuse(spec, context, verdict)
+    send(context.settings, refusals.by_gate(context.settings, verdict))
     return verdict
 
 

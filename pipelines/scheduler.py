@@ -12,6 +12,8 @@ from pipelines.errors import MedloopError, NotFound, SchedulerUnavailable
 from pipelines.settings import Settings
 
 ENDED = frozenset({"success", "failed"})
+HEAVY_POOL = "heavy"
+"""Airflow's pool of the tasks that keep cores and memory busy: few of them run at once."""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,9 @@ class Settings(BaseSettings):
     """MLflow tracking server; the embedded one if unset."""
     airflow_url: str | None = None
     """Airflow API server; the embedded one if unset."""
+    heavy_tasks: int | None = Field(default=None, ge=1)
+    """How many heavy steps of DAGs (prepare, train, evaluate, select, score) run at once, whatever
+    their data set; one for two cores and 8 GB, two for four cores and 16 GB … if unset."""
     spark_master: str = "local[*]"
     """Where Spark's work is done: within the task itself, or by a cluster's master."""
     spark_driver_memory: str = "2g"

@@ -27,6 +27,16 @@ class Context:
 
     settings: Settings
     store: Store
+    fresh: str | None = None
+    """The run that makes everything anew, if this is one: it uses only what it has made itself."""
+
+    def identity(self, *parts: Any) -> str:
+        """`fingerprint` of ``parts``; one of its own in a run that makes everything anew.
+
+        Only the stages at the loop's beginning ask for it: the name of what goes into a later
+        stage is part of that stage's fingerprint.
+        """
+        return fingerprint(*parts, *([self.fresh] if self.fresh else []))
 
 
 class Output(BaseModel):
@@ -42,10 +52,10 @@ class Output(BaseModel):
 OutputT = TypeVar("OutputT", bound=Output)
 
 
-def default_context() -> Context:
+def default_context(*, fresh: str | None = None) -> Context:
     """The context of this installation."""
     settings = get_settings()
-    return Context(settings=settings, store=open_store(settings))
+    return Context(settings=settings, store=open_store(settings), fresh=fresh)
 
 
 def fingerprint(*parts: Any) -> str:

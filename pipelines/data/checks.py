@@ -21,7 +21,7 @@ from pipelines.data.data_docs import DataDocs
 from pipelines.errors import CheckFailed
 from pipelines.outputs import CheckReport, Gate, Landing, Prepared, Snapshot, Split
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, Output, code_version, fingerprint, standing
+from pipelines.stage import MANIFEST, Context, Output, code_version, standing
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -90,7 +90,7 @@ def _check(
 ) -> CheckReport:
     code = code_version(suite, expectations.images, check_tables)
     limits = (spec.checks, spec.limits, spec.class_names, spec.image.size)
-    identity = fingerprint(gate, [output.id for output in inputs], *limits, code)
+    identity = context.identity(gate, [output.id for output in inputs], *limits, code)
     path = f"{spec.name}/checks/{gate}/{identity}"
     docs = DataDocs(context.settings.home)
     report = standing(context, path, CheckReport)

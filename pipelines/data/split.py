@@ -22,7 +22,7 @@ from pipelines.data.tables import DIVIDED, write_rows
 from pipelines.errors import SplitError
 from pipelines.outputs import SPLITS, Snapshot, Split
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
+from pipelines.stage import MANIFEST, Context, code_version, standing
 
 logger = logging.getLogger(__name__)
 
@@ -33,7 +33,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
     Raises:
         SplitError: a class would be missing from training, validation or test.
     """
-    identity = fingerprint(snapshot.id, spec.class_names, spec.split, spec.duplicates, _code())
+    identity = context.identity(snapshot.id, spec.class_names, spec.split, spec.duplicates, _code())
     path = f"{spec.name}/splits/{identity}"
     if (done := standing(context, path, Split)) is not None:
         return done

@@ -16,7 +16,7 @@ from pipelines.evaluation import metrics
 from pipelines.evaluation.predictions import labels_of, probabilities_of
 from pipelines.evaluation.record import read_evaluation, read_predictions
 from pipelines.outputs import Challenger, Prepared, RuleResult, Verdict
-from pipelines.release import comparison, registry, rules
+from pipelines.release import approval, comparison, registry, rules
 from pipelines.release.bundle import KERAS, Bundle, load_bundle
 from pipelines.release.comparison import Comparison, bundle_answers, compare
 from pipelines.release.report import Judgement, place
@@ -45,19 +45,39 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, challenger: Cha
     tracking = open_tracking(context.settings)
     serving = registry.champion(context, spec.name)
     champion = serving.version if serving and serving.version != challenger.version else None
-    code = code_version(rules, comparison, metrics)
-    identity = fingerprint(
-        challenger.id, challenger.version, prepared.id, spec.gate, spec.selection, champion, code
-    )
+    rejected = approval.rejection(versions.named(tracking, spec.name, challenger.version))
+    identity = _identity(spec, prepared, challenger, champion=champion, rejected=rejected)
     if (done := _standing(tracking, challenger, identity)) is not None:
         logger.info("%s: version %d is judged already", spec.name, challenger.version)
         return done
     judgement = _judge(spec, context, prepared, challenger, champion=champion, identity=identity)
+    if rejected is not None:
+        judgement = _refused_by(rejected, judgement)
     _record(tracking, challenger, judgement)
     verdict = judgement.verdict
     word = "passed" if verdict.passed else "refused"
     logger.info("%s: version %d is %s by the gate", spec.name, verdict.version, word)
     return verdict
+
+
+def _identity(
+    spec: DatasetSpec,
+    prepared: Prepared,
+    challenger: Challenger,
+    *,
+    champion: int | None,
+    rejected: RuleResult | None,
+) -> str:
+    """Stands for the question: what is judged, by what, beside whom, and what a person said."""
+    code = code_version(rules, comparison, metrics)
+    asked = (challenger.id, challenger.version, prepared.id, spec.gate, spec.selection, champion)
+    return fingerprint(*asked, code, *([rejected] if rejected else []))
+
+
+def _refused_by(rule: RuleResult, judgement: Judgement) -> Judgement:
+    verdict = judgement.verdict
+    changed = {"passed": False, "rules": [*verdict.rules, rule]}
+    return judgement.model_copy(update={"verdict": verdict.model_copy(update=changed)})
 
 
 def _judge(

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipelines.evaluation.metrics import OVERALL
 from pipelines.outputs import Evaluated, Verdict
+from pipelines.tracking import versions
 from pipelines.tracking.client import Tracking
 from pipelines.tracking.versions import Registered
 
@@ -77,6 +78,8 @@ def publish(
     parts = [
         f"<p>Champion before: {_version(before)}. Champion now: <b>{_version(after)}</b>.</p>",
     ]
+    if (approval := registered.tags.get(versions.APPROVAL_TAG)) is not None:
+        parts.append(f"<p>Version {registered.version} was {escape(approval)}.</p>")
     if verdict_file in files:
         content = tracking.read_json(registered.run_id, verdict_file)
         parts.append(_gate(Judgement.model_validate(content)))

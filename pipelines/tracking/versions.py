@@ -2,7 +2,8 @@
 
 An alias names one version: ``champion`` serves, ``challenger`` wants to, ``previous`` served
 before. A version's tag ``medloop.bundle`` is the fingerprint of the bundle it is;
-``medloop.verdict`` is what the gate said last, ``medloop.refused`` why not.
+``medloop.verdict`` is what the gate said last, ``medloop.refused`` why not, ``medloop.approval``
+what a person answered, and ``medloop.rejected`` the same where it was no.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,6 +22,8 @@ BUNDLE_TAG = "medloop.bundle"
 CANDIDATE_TAG = "medloop.candidate"
 VERDICT_TAG = "medloop.verdict"
 REFUSED_TAG = "medloop.refused"
+APPROVAL_TAG = "medloop.approval"
+REJECTED_TAG = "medloop.rejected"
 
 
 @dataclass(frozen=True)

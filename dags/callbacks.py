@@ -1,0 +1,131 @@
+"""What Airflow calls when something goes wrong, or well again: alerts to people.
+
+A task's callback runs in the task's own process, or, if that was killed, in the DAG processor; a
+DAG's runs in the DAG processor; a deadline's in the triggerer. None of them may raise: an alert
+that fails must not fail anything else.
+"""
+
+import asyncio
+import logging
+from collections.abc import Callable
+from functools import wraps
+from typing import Any
+
+from airflow.sdk import BaseNotifier
+
+from pipelines.alerts.alert import Alert, Kind
+from pipelines.alerts.send import resolve, send
+from pipelines.errors import CheckFailed
+from pipelines.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+Context = Any
+"""Airflow's context: a mapping whose keys depend on who calls."""
+
+
+def _quietly(callback: Callable[[Context], None]) -> Callable[[Context], None]:
+    """A callback whose own failure is logged and goes no further."""
+
+    @wraps(callback)
+    def safe(context: Context) -> None:
+        try:
+            callback(context)
+        except Exception:
+            logger.exception("%s could not be told", callback.__name__)
+
+    return safe
+
+
+@_quietly
+def task_failed(context: Context) -> None:
+    """Tell that a task has failed for good, with the reason and where to read on."""
+    task = context["ti"]
+    reason = str(context.get("exception") or "its process was ended")
+    checked = reason.startswith(f"{CheckFailed.__name__}:")
+    said = "does not pass its checks" if checked else "failed"
+    alert = Alert(
+        kind="check_failed" if checked else "run_failed",
+        severity="critical",
+        dataset=dataset_of(task.dag_id),
+        subject=task.task_id,
+        title=f"{task.dag_id}: {task.task_id} {said}",
+        text=reason,
+        link=link(task.dag_id, task.run_id, task=task.task_id),
+    )
+    send(get_settings(), alert)
+
+
+@_quietly
+def run_succeeded(context: Context) -> None:
+    """Say of all that may have been told of this DAG's tasks that it is over."""
+    dag = context["dag"]
+    for task in dag.task_ids:
+        for kind in _OF_TASKS:
+            resolve(get_settings(), f"{kind}/{dataset_of(dag.dag_id)}/{task}")
+    resolve(get_settings(), f"run_late/{dataset_of(dag.dag_id)}/{dag.dag_id}")
+
+
+_OF_TASKS: tuple[Kind, ...] = ("check_failed", "run_failed")
+
+
+async def run_late(dag: str, hours: float, context: Context | None = None) -> None:
+    """Tell that a run has not ended in time.
+
+    Args:
+        dag: its id.
+        hours: how long it may take.
+        context: what Airflow knows of the run.
+    """
+    run = ((context or {}).get("dag_run") or {}).get("dag_run_id", "")
+    alert = Alert(
+        kind="run_late",
+        severity="warning",
+        dataset=dataset_of(dag),
+        subject=dag,
+        title=f"{dag} has not ended within {hours:g} hours",
+        text=(
+            f"The run {run} was queued {hours:g} hours ago and goes on. See which task it is at; "
+            "an approval that is waited for counts too. Nothing was stopped."
+        ),
+        link=link(dag, run),
+    )
+    # Mail and webhooks block: the triggerer's event loop serves the watchers too.
+    await asyncio.to_thread(_quietly(lambda _: send(get_settings(), alert)), None)
+
+
+class ApprovalWanted(BaseNotifier):
+    """Tells people that a run waits for their answer."""
+
+    def notify(self, context: Context) -> None:
+        """Send the question's subject, with the page that takes the answer."""
+        _tell_wanted(context)
+
+
+@_quietly
+def _tell_wanted(context: Context) -> None:
+    task = context["ti"]
+    page = link(task.dag_id, task.run_id, task=task.task_id)
+    alert = Alert(
+        kind="approval_wanted",
+        severity="info",
+        dataset=dataset_of(task.dag_id),
+        subject=task.run_id,
+        title=str(context["task"].subject),
+        text="Read the figures and answer in Airflow. Without an answer it is not promoted.",
+        link=f"{page}/required_actions",
+    )
+    send(get_settings(), alert)
+
+
+def dataset_of(dag: str) -> str:
+    """The data set of a DAG: ``retrain_brain_mri`` → ``brain_mri``."""
+    return dag.partition("_")[2]
+
+
+def link(dag: str, run: str, *, task: str | None = None) -> str:
+    """Page of a run, or of a task in it, in the Airflow UI."""
+    from urllib.parse import quote
+
+    page = f"{get_settings().airflow}/dags/{dag}/runs/{quote(run)}"
+    return f"{page}/tasks/{task}" if task else page
