@@ -15,11 +15,12 @@ SIGNS = {
     "running": "[cyan]▶[/cyan]",
     "up_for_retry": "[yellow]↻[/yellow]",
     "skipped": "[dim]-[/dim]",
+    "awaiting_input": "[yellow]?[/yellow]",
 }
 ORDER = (
-    "land", "check_landing", "ingest", "split", "check_snapshot", "prepare", "check_prepared",
-    "candidates", "train", "evaluate", "select", "gate", "decide", "canary", "promote", "refuse",
-    "unchanged",
+    "land", "check_landing", "ingest", "enough", "proceed", "too_few", "split", "check_snapshot",
+    "prepare", "check_prepared", "candidates", "train", "evaluate", "select", "gate", "decide",
+    "canary", "ask", "approval", "promote", "settle", "refuse", "unchanged",
 )  # fmt: skip
 
 

@@ -9,10 +9,10 @@ import typer
 from pipelines import loop
 from pipelines.cli.console import Dataset, console, done
 from pipelines.cli.follow import follow
-from pipelines.cli.release import show_answer, show_verdict
-from pipelines.errors import MedloopError, Unavailable
-from pipelines.outputs import Verdict
-from pipelines.scheduler import RunState, Scheduler, open_scheduler
+from pipelines.cli.outcome import tell
+from pipelines.cli.release import show_answer
+from pipelines.errors import Unavailable
+from pipelines.scheduler import open_scheduler
 from pipelines.service_client import ServiceClient
 from pipelines.settings import Settings, get_settings
 from pipelines.spec import load_spec
@@ -34,7 +34,7 @@ def run(dataset: Dataset = "phantom", landing: LandingOption = None) -> None:
     if load_spec(dataset).synthetic and not folder.exists():
         _draw(folder)
     stack.up(settings)
-    _retrain(dataset, folder, None)
+    _retrain(dataset, folder, {})
     _ask(settings, dataset, folder)
     _show_urls(settings, dataset)
 
@@ -46,14 +46,19 @@ def retrain(
     candidate: Annotated[
         list[str] | None, typer.Option(help="Train only this one; may be given more than once.")
     ] = None,
+    fresh: Annotated[
+        bool, typer.Option("--fresh", help="Use nothing that stands but the snapshot of originals.")
+    ] = False,
 ) -> None:
     """Run the retraining DAG now, and follow it.
 
     Ends with status 0 whether the challenger was promoted, refused or serves already; what was
     decided is printed with every number. Ctrl-C stops the following, not the run.
     """
-    wanted = loop.candidates(dataset, candidate)
-    _retrain(dataset, (landing or loop.landing_folder(dataset)).resolve(), wanted)
+    conf: dict[str, Any] = {"fresh": fresh}
+    if candidate:
+        conf["candidates"] = loop.candidates(dataset, candidate)
+    _retrain(dataset, (landing or loop.landing_folder(dataset)).resolve(), conf)
 
 
 def _draw(folder: Path) -> None:
@@ -63,7 +68,7 @@ def _draw(folder: Path) -> None:
     generate(folder, seed=7)
 
 
-def _retrain(dataset: str, folder: Path, candidates: list[str] | None) -> None:
+def _retrain(dataset: str, folder: Path, conf: dict[str, Any]) -> None:
     scheduler = open_scheduler(get_settings())
     dag = f"retrain_{dataset}"
     scheduler.wait_for(dag)
@@ -71,27 +76,10 @@ def _retrain(dataset: str, folder: Path, candidates: list[str] | None) -> None:
     if run_id:
         console.print(f"{dag} is under way already ({run_id}); following it.")
     else:
-        conf: dict[str, Any] = {"landing": str(folder)}
-        run_id = scheduler.start(dag, conf | ({"candidates": candidates} if candidates else {}))
+        run_id = scheduler.start(dag, conf | {"landing": str(folder)})
     began = time.monotonic()
     ended = follow(scheduler, dag, run_id)
-    _tell(scheduler, dataset, ended, time.monotonic() - began)
-
-
-def _tell(scheduler: Scheduler, dataset: str, ended: RunState, seconds: float) -> None:
-    failed = [task for task in ended.tasks if task.state == "failed"]
-    if failed:
-        reasons = (f"{t.name}: {scheduler.reason(ended.dag, ended.run, t)}" for t in failed)
-        raise MedloopError("The run failed.\n" + "\n".join(reasons))
-    verdict = Verdict.model_validate(scheduler.result(ended.dag, ended.run, "gate"))
-    if ended.state_of("unchanged") == "success":
-        done(
-            f"{dataset}: version {verdict.version} is the best and serves already ({seconds:.0f} s)"
-        )
-        return
-    show_verdict(verdict)
-    if ended.state_of("promote") == "success":
-        done(f"{dataset}: version {verdict.version} is the champion ({seconds:.0f} s)")
+    tell(scheduler, dataset, ended, time.monotonic() - began)
 
 
 def _ask(settings: Settings, dataset: str, folder: Path) -> None:

@@ -4,6 +4,7 @@ import typer
 
 from pipelines.cli import stack as stack_commands
 from pipelines.cli.console import console, table
+from pipelines.cli.outcome import decision
 from pipelines.errors import MedloopError
 from pipelines.scheduler import open_scheduler
 from pipelines.settings import get_settings
@@ -15,7 +16,9 @@ app = typer.Typer()
 @app.command()
 def status() -> None:
     """What runs, which champions serve, how the last runs ended, and where to look."""
-    stack_commands.status(as_json=False)
+    import stack
+
+    stack_commands.show(stack.status(get_settings()), stack.rooms(get_settings()))
     rows = table("\nData sets", "data set", "champion", "last run")
     for name in spec_names():
         rows.add_row(name, _champion(name), _last_run(name))
@@ -40,6 +43,5 @@ def _last_run(dataset: str) -> str:
         return f"unknown ({type(error).__name__})"
     if run is None:
         return "never"
-    decisions = ("promote", "refuse", "unchanged")
-    decision = next((d for d in decisions if run.state_of(d) == "success"), None)
-    return f"{run.state}{f', {decision}' if decision else ''} ({run.run})"
+    decided = decision(run)
+    return f"{run.state}{f', {decided}' if decided else ''} ({run.run})"

@@ -1,0 +1,54 @@
+"""What a run of the retraining DAG came to, in words."""
+
+from pipelines.cli.console import console, done
+from pipelines.cli.release import show_verdict
+from pipelines.errors import MedloopError
+from pipelines.outputs import Answer, Verdict
+from pipelines.scheduler import RunState, Scheduler
+
+DECISIONS = {
+    "promote": "promoted",
+    "refuse": "refused by the gate",
+    "settle": "not approved",
+    "unchanged": "nothing better",
+    "too_few": "too few new images",
+}
+"""The task that ran → what was decided. A promoted version has been settled too: first is told."""
+
+
+def decision(run: RunState) -> str | None:
+    """What a run decided, in a few words; ``None`` before it has."""
+    return next((said for task, said in DECISIONS.items() if run.state_of(task) == "success"), None)
+
+
+def tell(scheduler: Scheduler, dataset: str, ended: RunState, seconds: float) -> None:
+    """Print what a run decided, and on what figures.
+
+    Raises:
+        MedloopError: it failed; the message names each task that did, with its reason.
+    """
+    failed = [task for task in ended.tasks if task.state == "failed"]
+    if failed:
+        reasons = (f"{t.name}: {scheduler.reason(ended.dag, ended.run, t)}" for t in failed)
+        raise MedloopError("The run failed.\n" + "\n".join(reasons))
+    verdict = Verdict.model_validate(scheduler.result(ended.dag, ended.run, "gate"))
+    version = f"{dataset}: version {verdict.version}"
+    if ended.state_of("unchanged") == "success":
+        done(f"{version} is the best and serves already ({seconds:.0f} s)")
+        return
+    show_verdict(verdict)
+    if ended.state_of("settle") == "success":
+        _tell_answer(Answer.model_validate(scheduler.result(ended.dag, ended.run, "settle")))
+    if ended.state_of("promote") == "success":
+        done(f"{version} is the champion ({seconds:.0f} s)")
+
+
+def _tell_answer(answer: Answer) -> None:
+    if answer.approved:
+        console.print(f"Version {answer.version} was {answer.told}.")
+        return
+    console.print(
+        f"[bold yellow]NOT APPROVED[/bold yellow]: {answer.told}. The champion stays; "
+        f"medloop promote {answer.dataset} {answer.version} promotes it all the same.",
+        soft_wrap=True,
+    )
