@@ -1,6 +1,20 @@
 """The native stack: which process, which port, how it starts, how it is known to be ready."""
 
 from stack.control import down, restart, up
+from stack.logs import follow, log_files, tail, task_logs
+from stack.room import Room, rooms
 from stack.status import PartStatus, status
 
-__all__ = ["PartStatus", "down", "restart", "status", "up"]
+__all__ = [
+    "PartStatus",
+    "Room",
+    "down",
+    "follow",
+    "log_files",
+    "restart",
+    "rooms",
+    "status",
+    "tail",
+    "task_logs",
+    "up",
+]

@@ -46,6 +46,7 @@ def _namenode(settings: Settings) -> Process:
             Port(settings.namenode_port, "MEDLOOP_NAMENODE_PORT"),
             Port(settings.namenode_rpc_port, "MEDLOOP_NAMENODE_RPC_PORT"),
         ],
+        version=jars.hadoop_release,
         url=f"http://{settings.host}:{settings.namenode_port}/jmx",
         obstacle=lambda _: _namenode_obstacle(settings),
     )
@@ -72,6 +73,7 @@ def _datanode(settings: Settings, number: int) -> Process:
         command=_server(settings, DATANODE, options),
         environment=_environment(settings),
         ports=[Port(port, "MEDLOOP_DATANODE_BASE_PORT") for port in (http, data, ipc)],
+        version=jars.hadoop_release,
         url=f"http://{settings.host}:{http}/jmx",
         obstacle=lambda started: _datanode_obstacle(settings, data, started),
     )

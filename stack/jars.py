@@ -85,6 +85,11 @@ SHIPPED = (
 """The jars among PySpark's that the servers also need."""
 
 
+def hadoop_release() -> str:
+    """The release of Hadoop that the servers run."""
+    return HADOOP.version
+
+
 def fetch(settings: Settings, jars: Iterable[Jar], say: Say) -> None:
     """Download the jars that are not there yet, or are not what was pinned.
 

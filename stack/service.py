@@ -1,6 +1,7 @@
 """The prediction service. It starts with no champion too: it then waits for the first one."""
 
 import sys
+from importlib.metadata import version
 
 from pipelines.settings import Settings
 from stack.ask import http_obstacle
@@ -16,6 +17,7 @@ def part(settings: Settings) -> Part:
                 name="service",
                 command=[sys.executable, "-m", "serving"],
                 ports=[Port(settings.service_port, "MEDLOOP_SERVICE_PORT")],
+                version=lambda: version("medloop"),
                 url=settings.service,
                 # yes or no from this very machine: whose certificate it is does not matter here
                 obstacle=lambda _: http_obstacle(

@@ -119,9 +119,9 @@ def test_rollback_needs_a_previous_champion_and_promotion_a_version(loop: Loop) 
 
 
 def test_status_for_programs_is_json(loop: Loop) -> None:
-    parts = json.loads(loop.medloop("stack", "status", "--json"))
+    told = json.loads(loop.medloop("stack", "status", "--json"))
 
-    assert {part["state"] for part in parts} == {"ready"}
+    assert {part["state"] for part in told["parts"]} == {"ready"}
 
 
 class _killing:
