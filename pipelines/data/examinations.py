@@ -13,6 +13,7 @@ from pathlib import Path
 
 from pipelines.data.examine import Examined
 from pipelines.data.pseudonyms import Pseudonyms
+from pipelines.data.sources import FileState
 
 SETTLED_SECONDS = 2.0
 """A file that changed this recently may change again without its time showing it."""
@@ -36,15 +37,16 @@ class Examinations:
         with self._connected() as memory:
             memory.execute("CREATE TABLE IF NOT EXISTS examined (key TEXT PRIMARY KEY, found TEXT)")
 
-    def key(self, path: Path) -> str | None:
-        """What stands for a file in its present state; ``None`` if that is not settled yet."""
-        try:
-            status = path.stat()
-        except OSError:
+    def key(self, place: str, file: FileState) -> str | None:
+        """What stands for a file in its present state; ``None`` if that is not settled yet.
+
+        Args:
+            place: the landing folder.
+            file: the file in it.
+        """
+        if not file.changed_ns or time.time() - file.changed_ns / 1e9 < SETTLED_SECONDS:
             return None
-        if time.time() - status.st_mtime < SETTLED_SECONDS:
-            return None
-        state = f"{path.absolute()}\0{status.st_size}\0{status.st_mtime_ns}\0{self._version}"
+        state = f"{place}/{file.path}\0{file.size}\0{file.changed_ns}\0{self._version}"
         return self._names.of("examined", state)
 
     def known(self, keys: Iterable[str]) -> dict[str, Examined]:

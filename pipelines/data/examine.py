@@ -1,20 +1,20 @@
 """Opening one landed file: what it holds, and whether it can be used."""
 
 import hashlib
-from pathlib import Path
+from typing import BinaryIO
 
 from pydantic import BaseModel, ConfigDict
 
 from pipelines import imaging
 from pipelines.data.deidentify import is_dicom, may_be_dicom, patient_of
-from pipelines.data.originals import read_original
+from pipelines.data.originals import name_of, original_of
 from pipelines.data.pseudonyms import Pseudonyms
+from pipelines.data.sources import Source
 from pipelines.errors import BadImage
 from pipelines.imaging import Limits
 from pipelines.imaging.shades import grey_level
 from pipelines.spec import LimitsSpec
 
-HEAD_BYTES = 132
 BLOCK_BYTES = 1 << 20
 MEGABYTE = 1 << 20
 
@@ -54,21 +54,36 @@ def limits_of(spec: LimitsSpec) -> Limits:
     )
 
 
-def examine(path: Path, names: Pseudonyms, *, limits: Limits) -> Examined:
-    """Open a file; never raises for what is wrong with it, but tells it in ``reason``."""
+def examine(source: Source, path: str, names: Pseudonyms, *, limits: Limits) -> Examined:
+    """Open a file; never raises for what is wrong with it, but tells it in ``reason``.
+
+    Args:
+        source: the landing folder.
+        path: the file's path in it.
+        names: this installation's pseudonyms.
+        limits: beyond which it is refused.
+
+    Raises:
+        StoreUnavailable: HDFS, where the file stands, does not answer.
+    """
     found = Examined()
     try:
-        _examine(path, names, limits, found)
+        _examine(source, path, names, limits=limits, found=found)
     except BadImage as error:
         found.reason, found.message = error.reason, str(error)
     return found
 
 
-def _examine(path: Path, names: Pseudonyms, limits: Limits, found: Examined) -> None:
+def _examine(
+    source: Source, path: str, names: Pseudonyms, *, limits: Limits, found: Examined
+) -> None:
     """Fill ``found`` in, as far as the file allows."""
-    found.dicom = may_be_dicom(path.name, _head(path))
-    _refuse_oversized(path, limits, found)
-    data = read_original(path, names)
+    found.dicom = may_be_dicom(name_of(path), b"")
+    with source.open(path) as file:
+        content = file.read(limits.max_bytes + 1)
+        found.dicom = may_be_dicom(name_of(path), content)
+        _refuse_oversized(content, file, limits=limits, found=found)
+    data = original_of(path, content, names)
     found.sha256, found.size = hashlib.sha256(data).hexdigest(), len(data)
     info = imaging.inspect(data, limits=limits)
     found.format, found.mode, found.bits = info.format, info.mode, info.bits
@@ -83,25 +98,14 @@ def _examine(path: Path, names: Pseudonyms, limits: Limits, found: Examined) -> 
         raise BadImage("blank", f"The picture is one shade all over (deviation {found.std:.1f}).")
 
 
-def _head(path: Path) -> bytes:
-    if not path.is_file():
-        return b""
-    try:
-        with path.open("rb") as file:
-            return file.read(HEAD_BYTES)
-    except OSError:
-        return b""
-
-
-def _refuse_oversized(path: Path, limits: Limits, found: Examined) -> None:
+def _refuse_oversized(content: bytes, rest: BinaryIO, *, limits: Limits, found: Examined) -> None:
     """Refuse a file before it fills the memory; its hash is taken block by block."""
-    size = path.stat().st_size if path.is_file() else 0
-    if size <= limits.max_bytes:
+    if len(content) <= limits.max_bytes:
         return
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK_BYTES):
-            digest.update(block)
+    digest, size = hashlib.sha256(content), len(content)
+    while block := rest.read(BLOCK_BYTES):
+        digest.update(block)
+        size += len(block)
     found.sha256, found.size = digest.hexdigest(), size
     raise BadImage(
         "too_large",

@@ -16,6 +16,7 @@ from typing import Any
 
 from pipelines.data import packing, quarantine
 from pipelines.data.landing import FILES
+from pipelines.data.ledger import open_ledger
 from pipelines.data.originals import LandedFiles
 from pipelines.data.packing import Original, Pack, deliver, pack
 from pipelines.data.pseudonyms import load_pseudonyms
@@ -29,6 +30,7 @@ from pipelines.data.snapshots import (
     merged,
     name_after,
 )
+from pipelines.data.sources import open_source
 from pipelines.data.tables import INDEXED, read_rows, write_rows
 from pipelines.outputs import Landing, Snapshot
 from pipelines.progress import track
@@ -56,8 +58,15 @@ def run(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
         LandingError: a file is gone or has changed since it was landed.
         StoreUnavailable: the store does not answer, or gave back other bytes than it was given.
     """
+    snapshot = _add(spec, context, landing)
+    open_ledger(context.settings, spec.name).ingested(landing.id)
+    return snapshot
+
+
+def _add(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
     listed = read_rows(context.store, f"{landing.path}/{FILES}")
-    files = LandedFiles(spec, Path(landing.source), load_pseudonyms(context.settings))
+    source = open_source(context.settings, landing.source)
+    files = LandedFiles(spec, source, load_pseudonyms(context.settings))
     with _alone(context.settings.work / "ingest" / spec.name) as work:
         refused = [row for row in listed if row["reason"]]
         kept = quarantine.keep(spec, context, refused, files=files, work=work)

@@ -1,11 +1,12 @@
 """A CSV file of labels beside the images: what it promises of which file."""
 
 import csv
+import io
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from string import Formatter
 
+from pipelines.data.sources import Source
 from pipelines.errors import LandingError
 from pipelines.spec import TableSpec
 
@@ -23,33 +24,35 @@ class Promise:
     """Why the row cannot be believed: another row says otherwise of the same file."""
 
 
-def read_promises(table: TableSpec, folder: Path) -> dict[str, Promise]:
+def read_promises(table: TableSpec, source: Source) -> dict[str, Promise]:
     """Image path (relative to the landing folder) → what the table says of it.
 
     Raises:
         LandingError: the table is missing, is no UTF-8 CSV, or lacks a column the spec names.
+        BadImage: the table cannot be read.
+        StoreUnavailable: HDFS, where it stands, does not answer.
     """
-    path = folder / table.file
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, strict=True)
-            _require_columns(table, path, reader.fieldnames or ())
-            return _by_path(_promise(table, reader.line_num, row) for row in reader)
-    except FileNotFoundError as error:
+    place = f"{source.place}/{table.file}"
+    if source.state(table.file) is None:
         raise LandingError(
-            f"There is no {path}, the table of labels that landing.table.file names."
-        ) from error
+            f"There is no {place}, the table of labels that landing.table.file names."
+        )
+    try:
+        text = io.StringIO(source.read(table.file).decode("utf-8-sig"), newline="")
+        reader = csv.DictReader(text, strict=True)
+        _require_columns(table, place, reader.fieldnames or ())
+        return _by_path(_promise(table, reader.line_num, row) for row in reader)
     except (csv.Error, UnicodeDecodeError) as error:
-        raise LandingError(f"{path} is not a CSV file in UTF-8: {error}.") from error
+        raise LandingError(f"{place} is not a CSV file in UTF-8: {error}.") from error
 
 
-def _require_columns(table: TableSpec, path: Path, columns: Iterable[str]) -> None:
+def _require_columns(table: TableSpec, place: str, columns: Iterable[str]) -> None:
     in_template = {name for _, name, _, _ in Formatter().parse(table.image) if name}
     wanted = in_template | {table.label, *table.metadata} | ({table.group} - {None})
     absent = sorted(str(name) for name in wanted - set(columns))
     if absent:
         raise LandingError(
-            f"{path} has no column {', '.join(map(repr, absent))}, which landing.table names; "
+            f"{place} has no column {', '.join(map(repr, absent))}, which landing.table names; "
             f"its columns are {', '.join(map(repr, columns)) or 'none'}."
         )
 

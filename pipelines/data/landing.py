@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from loky import ProcessPoolExecutor
@@ -24,8 +23,10 @@ from pipelines.data import deidentify, examine, layout
 from pipelines.data.examinations import Examinations
 from pipelines.data.examine import Examined, limits_of
 from pipelines.data.layout import Entry
+from pipelines.data.ledger import open_ledger
 from pipelines.data.originals import LandedFiles
 from pipelines.data.pseudonyms import Pseudonyms, load_pseudonyms
+from pipelines.data.sources import FileState, Source, open_source
 from pipelines.data.tables import LANDED, write_rows
 from pipelines.errors import LandingError
 from pipelines.imaging import Limits
@@ -53,7 +54,7 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
     Args:
         spec: the data set.
         context: settings and store.
-        source: the landing folder, a local path.
+        source: the landing folder, a local path or ``hdfs:///PATH``.
 
     Returns:
         The landing; its id is by content, so the same files give the same id wherever and
@@ -61,22 +62,28 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
 
     Raises:
         LandingError: the folder is missing, empty or not laid out as the spec says.
+        StoreUnavailable: the store, or HDFS where the folder stands, does not answer.
     """
-    folder = Path(source).expanduser().absolute()
+    folder = open_source(context.settings, source)
     names = load_pseudonyms(context.settings)
-    entries = layout.entries(spec, folder)
-    memory = Examinations(
-        context.settings.cache / "examined" / f"{spec.name}.sqlite",
-        names,
-        version=fingerprint(spec.limits, _code()),
-    )
-    present = [entry for entry in entries if entry.reason != "missing_file"]
-    examined = _examine_all(folder, present, names, limits=limits_of(spec.limits), memory=memory)
-    paths = LandedFiles(spec, folder, names)
-    rows = [_row(e, examined.get(e.relative, Examined()), paths, names) for e in entries]
-    rows.sort(key=lambda row: row["source_path"])
-    landing = _summary(spec, str(folder), rows)
-    return _commit(context, landing, rows)
+    ledger = open_ledger(context.settings, spec.name)
+    with ledger.while_landing():
+        files = layout.files(spec, folder)
+        entries = layout.entries(spec, folder, files)
+        memory = Examinations(
+            context.settings.cache / "examined" / f"{spec.name}.sqlite",
+            names,
+            version=fingerprint(spec.limits, _code()),
+        )
+        said = {entry.relative for entry in entries}
+        images = [file for file in files if file.path in said]
+        examined = _examine_all(folder, images, names, limits=limits_of(spec.limits), memory=memory)
+        paths = LandedFiles(spec, folder, names)
+        rows = [_row(e, examined.get(e.relative, Examined()), paths, names) for e in entries]
+        rows.sort(key=lambda row: row["source_path"])
+        landing = _commit(context, _summary(spec, folder.place, rows), rows)
+        ledger.landed(folder.place, files, landing.id)
+    return landing
 
 
 def _code() -> str:
@@ -86,55 +93,55 @@ def _code() -> str:
 
 
 def _examine_all(
-    folder: Path,
-    entries: list[Entry],
+    source: Source,
+    files: list[FileState],
     names: Pseudonyms,
     *,
     limits: Limits,
     memory: Examinations,
 ) -> dict[str, Examined]:
-    keys = {entry.relative: memory.key(folder / entry.relative) for entry in entries}
+    keys = {file.path: memory.key(source.place, file) for file in files}
     remembered = memory.known(key for key in keys.values() if key)
     examined = {path: remembered[key] for path, key in keys.items() if key in remembered}
-    unseen = [entry.relative for entry in entries if entry.relative not in examined]
+    unseen = [path for path in keys if path not in examined]
     parts = [unseen[i : i + FILES_PER_TASK] for i in range(0, len(unseen), FILES_PER_TASK)]
     done = _in_parallel if len(unseen) > FEW_FILES else _here
-    for part in track(done(folder, parts, names, limits), total=len(parts), what="Opening files"):
+    for part in track(done(source, parts, names, limits), total=len(parts), what="Opening files"):
         examined |= part
         memory.remember({key: found for path, found in part.items() if (key := keys[path])})
-    logger.info("%s: %s files, %s opened", folder, f"{len(entries):,}", f"{len(unseen):,}")
+    logger.info("%s: %s files, %s opened", source.place, f"{len(files):,}", f"{len(unseen):,}")
     return examined
 
 
 def _here(
-    folder: Path, parts: Iterable[list[str]], names: Pseudonyms, limits: Limits
+    source: Source, parts: Iterable[list[str]], names: Pseudonyms, limits: Limits
 ) -> Iterator[dict[str, Examined]]:
-    return (_examine_part(folder, part, names, limits) for part in parts)
+    return (_examine_part(source, part, names, limits) for part in parts)
 
 
 def _in_parallel(
-    folder: Path, parts: Iterable[list[str]], names: Pseudonyms, limits: Limits
+    source: Source, parts: Iterable[list[str]], names: Pseudonyms, limits: Limits
 ) -> Iterator[dict[str, Examined]]:
     # Not forked: the caller may hold threads (gRPC, Arrow) that do not survive a fork. Nor
     # spawned by multiprocessing: that imports the caller's main module, which may be Airflow's.
     with ProcessPoolExecutor(_cores()) as pool:
-        tasks = {pool.submit(_examine_part, folder, part, names, limits): part for part in parts}
+        tasks = {pool.submit(_examine_part, source, part, names, limits): part for part in parts}
         for task in as_completed(tasks):
             try:
                 yield task.result()
             except BrokenProcessPool as error:
                 pool.shutdown(kill_workers=True)
                 raise LandingError(
-                    f"A process that opened files of {folder} was ended by the system (out of "
-                    f"memory?). It may have been one from {tasks[task][0]!r} on. Run again to go "
-                    "on, or lower limits.max_megapixels."
+                    f"A process that opened files of {source.place} was ended by the system (out "
+                    f"of memory?). It may have been one from {tasks[task][0]!r} on. Run again to "
+                    "go on, or lower limits.max_megapixels."
                 ) from error
 
 
 def _examine_part(
-    folder: Path, part: list[str], names: Pseudonyms, limits: Limits
+    source: Source, part: list[str], names: Pseudonyms, limits: Limits
 ) -> dict[str, Examined]:
-    return {path: examine.examine(folder / path, names, limits=limits) for path in part}
+    return {path: examine.examine(source, path, names, limits=limits) for path in part}
 
 
 def _cores() -> int:

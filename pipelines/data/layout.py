@@ -10,10 +10,9 @@ Three layouts are known, told apart by the spec:
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pipelines.data.label_table import Promise, read_promises
-from pipelines.data.walk import walk
+from pipelines.data.sources import FileState, Source
 from pipelines.errors import LandingError
 from pipelines.spec import DatasetSpec
 
@@ -34,27 +33,38 @@ class Entry:
     message: str | None = None
 
 
-def entries(spec: DatasetSpec, folder: Path) -> list[Entry]:
-    """Every file below ``folder`` with its label, split and group, sorted by path.
+def files(spec: DatasetSpec, source: Source) -> list[FileState]:
+    """What there is to be landed, sorted by path.
+
+    Raises:
+        LandingError: the folder is missing, cannot be read, or is empty.
+        StoreUnavailable: HDFS, where it stands, does not answer.
+    """
+    if not source.exists():
+        raise LandingError(
+            f"There is no landing folder {source.place}. Put the images of {spec.name} there, or "
+            f"name another: medloop ingest {spec.name} FOLDER."
+        )
+    found = source.files(ignore=spec.landing.left_out)
+    if not found:
+        raise LandingError(
+            f"The landing folder {source.place} holds no files. Expected: {_expected(spec)}."
+        )
+    return found
+
+
+def entries(spec: DatasetSpec, source: Source, files: list[FileState]) -> list[Entry]:
+    """Every file of a landing folder with its label, split and group, sorted by path.
 
     A file nobody labelled is among them, with a reason; so is a row of the table without file.
 
     Raises:
-        LandingError: the folder is missing, empty, or not laid out as the spec says; a class
-            has no folder (or no row) at all.
+        LandingError: the folder is not laid out as the spec says; a class has no folder (or no
+            row) at all.
     """
-    if not folder.is_dir():
-        raise LandingError(
-            f"There is no landing folder {folder}. Put the images of {spec.name} there, or name "
-            f"another: medloop ingest {spec.name} FOLDER."
-        )
-    paths = walk(folder, ignore=spec.landing.ignore)
-    if not paths:
-        raise LandingError(
-            f"The landing folder {folder} holds no files. Expected: {_expected(spec)}."
-        )
-    found = _from_table(spec, folder, paths) if spec.landing.table else _from_folders(spec, paths)
-    _require_every_class(spec, folder, found)
+    paths = [file.path for file in files]
+    found = _from_table(spec, source, paths) if spec.landing.table else _from_folders(spec, paths)
+    _require_every_class(spec, source.place, found)
     return sorted(found, key=lambda entry: entry.relative)
 
 
@@ -66,14 +76,14 @@ def _expected(spec: DatasetSpec) -> str:
     return f"class folders {folders}" + (f" inside {inside}" if inside else "")
 
 
-def _require_every_class(spec: DatasetSpec, folder: Path, found: list[Entry]) -> None:
+def _require_every_class(spec: DatasetSpec, place: str, found: list[Entry]) -> None:
     missing = sorted(set(spec.class_names) - {entry.label for entry in found})
     if not missing:
         return
     labels = {c.name: " or ".join(map(repr, c.landing_labels)) for c in spec.classes}
     seen = sorted({entry.landing_label for entry in found if entry.landing_label})
     raise LandingError(
-        f"{folder} holds nothing of class {', '.join(missing)} of {spec.name}: expected "
+        f"{place} holds nothing of class {', '.join(missing)} of {spec.name}: expected "
         f"{_expected(spec)} (label {', '.join(labels[name] for name in missing)}); "
         f"found the labels {', '.join(map(repr, seen)) or 'none'}. Add the images, or correct "
         "classes.labels in the spec (capital letters count)."
@@ -150,10 +160,10 @@ def _group_finder(spec: DatasetSpec) -> Callable[[str], str | None]:
 # A table of labels
 
 
-def _from_table(spec: DatasetSpec, folder: Path, paths: list[str]) -> list[Entry]:
+def _from_table(spec: DatasetSpec, source: Source, paths: list[str]) -> list[Entry]:
     table = spec.landing.table
     assert table is not None
-    promises = read_promises(table, folder)
+    promises = read_promises(table, source)
     images = [path for path in paths if path != table.file]
     group_of = _group_finder(spec)
     found = [_in_table(spec, path, promises.get(path), group_of) for path in images]

@@ -6,30 +6,35 @@ folder it stands in below its class folder, may name the patient; a pseudonym st
 """
 
 import hashlib
+import os
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 from typing import Any
 
 from pipelines.data.deidentify import deidentify, may_be_dicom
 from pipelines.data.pseudonyms import Pseudonyms
-from pipelines.data.walk import printable, walk
-from pipelines.errors import BadImage, LandingError
+from pipelines.data.sources import Source
+from pipelines.errors import LandingError
 from pipelines.spec import DatasetSpec
 
 
-def read_original(path: Path, names: Pseudonyms) -> bytes:
+def original_of(path: str, data: bytes, names: Pseudonyms) -> bytes:
     """The bytes that may be kept of a file.
 
+    Args:
+        path: where it stands in the landing folder; its name may tell that it is DICOM.
+        data: what it holds.
+        names: this installation's pseudonyms.
+
     Raises:
-        BadImage: the file cannot be read, or it is DICOM and cannot be de-identified.
+        BadImage: it is DICOM and cannot be de-identified.
     """
-    if not path.is_file():
-        raise BadImage("unreadable", "This is no regular file (a broken link, a pipe?).")
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise BadImage("unreadable", f"The file cannot be read ({error.strerror}).") from error
-    return deidentify(data, names) if may_be_dicom(path.name, data) else data
+    return deidentify(data, names) if may_be_dicom(name_of(path), data) else data
+
+
+def name_of(path: str) -> str:
+    """A file's own name."""
+    return path.rpartition("/")[2]
 
 
 class LandedFiles:
@@ -37,13 +42,13 @@ class LandedFiles:
 
     Args:
         spec: its split and class folders are kept as they are in a DICOM file's source path.
-        folder: the landing folder.
+        source: the landing folder.
         names: this installation's pseudonyms.
     """
 
-    def __init__(self, spec: DatasetSpec, folder: Path, names: Pseudonyms) -> None:
-        self._folder = folder
-        self._ignore = spec.landing.ignore
+    def __init__(self, spec: DatasetSpec, source: Source, names: Pseudonyms) -> None:
+        self._source = source
+        self._ignore = spec.landing.left_out
         self._known_folders = {*spec.landing.splits.values(), *spec.class_of_label}
         self._names = names
 
@@ -65,18 +70,19 @@ class LandedFiles:
 
         Raises:
             LandingError: the file is gone, or is not what was landed any more.
-            BadImage: see `read_original`.
+            BadImage: it cannot be read, or see `original_of`.
+            StoreUnavailable: HDFS, where the file stands, does not answer.
         """
-        relative = self._relative.get(row["source_path"])
+        place, relative = self._source.place, self._relative.get(row["source_path"])
         if relative is None:
             raise LandingError(
-                f"{row['source_path']} is gone from {self._folder} since it was landed. Put it "
+                f"{row['source_path']} is gone from {place} since it was landed. Put it "
                 "back, or run the landing again."
             )
-        content = read_original(self._folder / relative, self._names)
+        content = original_of(relative, self._source.read(relative), self._names)
         if hashlib.sha256(content).hexdigest() != row["sha256"]:
             raise LandingError(
-                f"{row['source_path']} in {self._folder} has changed since it was landed. Let no "
+                f"{row['source_path']} in {place} has changed since it was landed. Let no "
                 "one write there while it is ingested, and run the landing again."
             )
         return content
@@ -85,7 +91,16 @@ class LandedFiles:
     def _relative(self) -> dict[str, str]:
         """Source path → path below the folder, for either way of naming."""
         known: dict[str, str] = {}
-        for relative in walk(self._folder, ignore=self._ignore):
-            known[self.plain(relative)] = relative
-            known[self.pseudonym(relative)] = relative
+        for file in self._source.files(ignore=self._ignore):
+            known[self.plain(file.path)] = file.path
+            known[self.pseudonym(file.path)] = file.path
         return known
+
+
+def printable(path: str) -> str:
+    """``path`` in letters that every file format can hold.
+
+    File names that are no UTF-8 come from the operating system with placeholders; these are
+    written out (``caf\\xe9.png``).
+    """
+    return os.fsencode(path).decode("utf-8", "backslashreplace")

@@ -35,10 +35,15 @@ class TableSpec(Section):
 
 
 class LandingSpec(Section):
-    """How a landing folder is laid out."""
+    """Where images land, how they are laid out there, and when they are all there."""
 
     path: str | None = None
-    """The folder; ``$MEDLOOP_HOME/landing/<dataset>`` if unset."""
+    """The folder, local or ``hdfs:///PATH``; ``$MEDLOOP_HOME/landing/<dataset>`` if unset."""
+    quiet_seconds: float = Field(default=60, gt=0)
+    """How long nothing in it may have changed before new files are taken for complete."""
+    marker: str | None = None
+    """Name of a file at its top, such as ``_SUCCESS``, that whoever hands images over writes
+    last: its coming says at once that they are complete, and nothing else does."""
     splits: dict[Literal["train", "test"], str] = Field(default={})
     """Folders of a split that comes with the collection; class folders stand inside them."""
     table: TableSpec | None = None
@@ -47,6 +52,18 @@ class LandingSpec(Section):
     """Regular expression with a group ``(?P<group>…)``, searched in the file name."""
     ignore: tuple[str, ...] = ()
     """Glob patterns, relative to the landing folder, of files that are not images to ingest."""
+
+    @property
+    def left_out(self) -> tuple[str, ...]:
+        """Glob patterns of all files that are not images to ingest."""
+        return (*self.ignore, self.marker) if self.marker else self.ignore
+
+    @field_validator("marker")
+    @classmethod
+    def _is_a_name(cls, marker: str | None) -> str | None:
+        if marker is not None and not re.fullmatch(r"[^/*?\[\]]+", marker):
+            raise ValueError("must be a file's name, without folder and wildcards")
+        return marker
 
     @field_validator("group_pattern")
     @classmethod

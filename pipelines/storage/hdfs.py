@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from hdfs import InsecureClient
 from hdfs.util import HdfsError
 from requests.exceptions import RequestException
+from urllib3.exceptions import HTTPError
 
 from pipelines.errors import NotFound, StoreUnavailable
 from pipelines.storage.base import Store, is_hidden
@@ -34,11 +35,18 @@ class HdfsStore(Store):
         self.client = InsecureClient(webhdfs, user=user, root=folder, timeout=120)
 
     def exists(self, path: str) -> bool:
-        return self._status(path) is not None
+        return self.status(path) is not None
 
-    def _status(self, path: str) -> dict[str, Any] | None:
+    def status(self, path: str) -> dict[str, Any] | None:
+        """The WebHDFS FileStatus of a file or folder; ``None`` if it is not there."""
         with self._reaching():
-            return cast("dict[str, Any] | None", self.client.status(path, strict=False))
+            try:
+                return cast("dict[str, Any]", self.client.status(path))
+            except HdfsError as error:
+                # Nothing else means absent: a NameNode that starts says many things.
+                if error.exception == "FileNotFoundException":
+                    return None
+                raise
 
     def names(self, path: str) -> list[str]:
         return [name for name in self._entries(path) if not is_hidden(name)]
@@ -47,17 +55,40 @@ class HdfsStore(Store):
         return [name for name in self._entries(path) if is_hidden(name)]
 
     def _entries(self, path: str) -> list[str]:
-        status = self._status(path)
+        status = self.status(path)
         if status is None or status["type"] != "DIRECTORY":
             return []
         with self._reaching():
             return sorted(self.client.list(path))
 
+    def walk(self, path: str = "") -> Iterator[str]:
+        return self._walk(path) if self.exists(path) else iter(())
+
+    def _walk(self, path: str) -> Iterator[str]:
+        for name, status in sorted(self.statuses(path).items()):
+            inner = f"{path}/{name}" if path else name
+            if is_hidden(name):
+                continue
+            if status["type"] == "DIRECTORY":
+                yield from self._walk(inner)
+            else:
+                yield inner
+
     def size(self, path: str) -> int:
         return int(self._found(path)["length"])
 
+    def statuses(self, path: str) -> dict[str, dict[str, Any]]:
+        """Name → WebHDFS FileStatus of all that stands in a folder, hidden or not.
+
+        Raises:
+            HdfsError: there is no such folder, or it may not be read.
+            StoreUnavailable: HDFS does not answer.
+        """
+        with self._reaching():
+            return dict(self.client.list(path, status=True))
+
     def _found(self, path: str) -> dict[str, Any]:
-        status = self._status(path)
+        status = self.status(path)
         if status is None or status["type"] != "FILE":
             raise NotFound(f"There is no file {self.uri(path)}.")
         return status
@@ -97,7 +128,8 @@ class HdfsStore(Store):
         """Turn the client's connection errors into ours."""
         try:
             yield
-        except RequestException as error:
+        # urllib3's own: a DataNode that ends in the middle of a file.
+        except (RequestException, HTTPError) as error:
             raise StoreUnavailable(
                 f"HDFS does not answer at {self.webhdfs} ({type(error).__name__}: {error}). "
                 "Is the stack up (medloop stack status)?"

@@ -6,10 +6,18 @@ import pytest
 from pipelines.data.examinations import Examinations
 from pipelines.data.examine import Examined
 from pipelines.data.pseudonyms import Pseudonyms
+from pipelines.data.sources import FileState, LocalFolder
 from tests.pipelines.data.landing_folders import write
 
 NAMES = Pseudonyms(b"k" * 32)
 FOUND = Examined(sha256="ab", size=3, thumbnail=bytes(range(256)) * 4, notes=["one"], mean=1.5)
+
+
+def key(memory: Examinations, path: Path) -> str | None:
+    folder = LocalFolder(path.parent)
+    file = folder.state(path.name)
+    assert file
+    return memory.key(folder.place, file)
 
 
 @pytest.fixture
@@ -18,10 +26,10 @@ def memory(tmp_path: Path) -> Examinations:
 
 
 def test_what_was_found_is_remembered_as_it_was(memory: Examinations, tmp_path: Path) -> None:
-    key = str(memory.key(write(tmp_path / "a.png", b"abc")))
-    memory.remember({key: FOUND})
+    of_a = str(key(memory, write(tmp_path / "a.png", b"abc")))
+    memory.remember({of_a: FOUND})
     later = Examinations(tmp_path / "memory.sqlite", NAMES, version="1")
-    assert later.known([key, "unknown"]) == {key: FOUND}
+    assert later.known([of_a, "unknown"]) == {of_a: FOUND}
 
 
 def test_many_files_are_remembered(memory: Examinations) -> None:
@@ -32,13 +40,13 @@ def test_many_files_are_remembered(memory: Examinations) -> None:
 
 def test_a_changed_file_is_another(memory: Examinations, tmp_path: Path) -> None:
     path = write(tmp_path / "a.png", b"abc")
-    keys = [memory.key(path)]
-    keys.append(memory.key(write(path, b"abcd")))
+    keys = [key(memory, path)]
+    keys.append(key(memory, write(path, b"abcd")))
     os.utime(path, (1000, 1000))
-    keys.append(memory.key(path))
-    keys.append(memory.key(write(tmp_path / "b.png", b"abc")))
+    keys.append(key(memory, path))
+    keys.append(key(memory, write(tmp_path / "b.png", b"abc")))
     other = Examinations(tmp_path / "memory.sqlite", NAMES, version="2")
-    keys.append(other.key(path))
+    keys.append(key(other, path))
     assert len(set(keys)) == 5
 
 
@@ -46,11 +54,11 @@ def test_a_file_that_may_still_change_is_not_remembered(
     memory: Examinations, tmp_path: Path
 ) -> None:
     (tmp_path / "new.png").write_bytes(b"abc")
-    assert memory.key(tmp_path / "new.png") is None
-    assert memory.key(tmp_path / "gone.png") is None
+    assert key(memory, tmp_path / "new.png") is None
+    assert memory.key("/landing", FileState("broken-link.png", 0, 0, 0.0)) is None
 
 
 def test_no_file_name_stands_in_the_memory(memory: Examinations, tmp_path: Path) -> None:
-    key = str(memory.key(write(tmp_path / "Doe_Jane.png", b"abc")))
-    memory.remember({key: FOUND})
+    of_jane = str(key(memory, write(tmp_path / "Doe_Jane.png", b"abc")))
+    memory.remember({of_jane: FOUND})
     assert b"Doe" not in (tmp_path / "memory.sqlite").read_bytes()

@@ -5,8 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.data.examine import examine, limits_of
+from pipelines.data.examine import Examined, examine, limits_of
 from pipelines.data.pseudonyms import Pseudonyms
+from pipelines.data.sources import LocalFolder
 from pipelines.spec import LimitsSpec
 from tests.pipelines.data.landing_folders import dicom, drawing, png, write
 
@@ -14,9 +15,13 @@ NAMES = Pseudonyms(b"k" * 32)
 LIMITS = limits_of(LimitsSpec(max_megabytes=0.1, max_megapixels=0.04, min_side=32))
 
 
+def examined(path: Path) -> Examined:
+    return examine(LocalFolder(path.parent), path.name, NAMES, limits=LIMITS)
+
+
 def test_a_good_picture_is_described(tmp_path: Path) -> None:
     data = png(drawing(1))
-    found = examine(write(tmp_path / "a.png", data), NAMES, limits=LIMITS)
+    found = examined(write(tmp_path / "a.png", data))
     assert (found.reason, found.message) == (None, None)
     assert (found.format, found.width, found.height, found.mode) == ("PNG", 64, 64, "L")
     assert found.sha256 == hashlib.sha256(data).hexdigest()
@@ -41,7 +46,7 @@ def test_a_good_picture_is_described(tmp_path: Path) -> None:
     ],
 )
 def test_a_bad_file_is_told_by_its_reason(tmp_path: Path, data: bytes, reason: str) -> None:
-    found = examine(write(tmp_path / "a.png", data), NAMES, limits=LIMITS)
+    found = examined(write(tmp_path / "a.png", data))
     assert found.reason == reason
     assert found.message
 
@@ -51,7 +56,7 @@ def test_a_file_too_large_is_hashed_without_being_read_as_a_whole(
 ) -> None:
     monkeypatch.delattr(Path, "read_bytes")
     data = np.random.default_rng(0).bytes(200_000)
-    found = examine(write(tmp_path / "a.png", data), NAMES, limits=LIMITS)
+    found = examined(write(tmp_path / "a.png", data))
     assert (found.sha256, found.size) == (hashlib.sha256(data).hexdigest(), 200_000)
 
 
@@ -59,11 +64,11 @@ def test_what_is_no_regular_file_is_unreadable_and_never_waited_for(tmp_path: Pa
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere")
     for name in ("pipe.png", "gone.png"):
-        assert examine(tmp_path / name, NAMES, limits=LIMITS).reason == "unreadable"
+        assert examined(tmp_path / name).reason == "unreadable"
 
 
 def test_dicom_is_known_by_its_patients_pseudonym_only(tmp_path: Path) -> None:
-    found = examine(write(tmp_path / "IM1", dicom(1)), NAMES, limits=LIMITS)
+    found = examined(write(tmp_path / "IM1", dicom(1)))
     assert (found.reason, found.dicom, found.format) == (None, True, "DICOM")
     assert found.patient == NAMES.of("patient", "SECRET-4711")
     assert found.sha256 != hashlib.sha256(dicom(1)).hexdigest()

@@ -3,6 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.data.label_table import read_promises
+from pipelines.data.sources import LocalFolder
 from pipelines.errors import LandingError
 from pipelines.spec import TableSpec
 
@@ -11,28 +12,28 @@ TABLE = TableSpec(file="labels.csv", image="{id}.png", label="dx", group="lesion
 
 def test_a_table_from_a_spreadsheet_is_read_with_its_byte_order_mark(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("\ufeffid,dx,lesion\n1, cat ,L1\n", encoding="utf-8")
-    promise = read_promises(TABLE, tmp_path)["1.png"]
+    promise = read_promises(TABLE, LocalFolder(tmp_path))["1.png"]
     assert (promise.label, promise.group, promise.line) == ("cat", "L1", 2)
 
 
 def test_a_column_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("id,diagnosis\n1,cat\n")
     with pytest.raises(LandingError, match=r"no column 'dx', 'lesion'.*'id', 'diagnosis'"):
-        read_promises(TABLE, tmp_path)
+        read_promises(TABLE, LocalFolder(tmp_path))
 
 
 def test_a_missing_table_is_named(tmp_path: Path) -> None:
     with pytest.raises(LandingError, match=r"labels\.csv, the table of labels"):
-        read_promises(TABLE, tmp_path)
+        read_promises(TABLE, LocalFolder(tmp_path))
 
 
 @pytest.mark.parametrize("content", [b"id,dx,lesion\n1,\xff\xfe,3\n", b'id,dx,lesion\n"1,cat\n'])
 def test_what_is_no_csv_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "labels.csv").write_bytes(content)
     with pytest.raises(LandingError, match="is not a CSV file in UTF-8"):
-        read_promises(TABLE, tmp_path)
+        read_promises(TABLE, LocalFolder(tmp_path))
 
 
 def test_a_short_row_has_empty_cells(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").write_text("id,dx,lesion\n1,cat\n")
-    assert read_promises(TABLE, tmp_path)["1.png"].group is None
+    assert read_promises(TABLE, LocalFolder(tmp_path))["1.png"].group is None

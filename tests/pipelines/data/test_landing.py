@@ -8,6 +8,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.data import landing
+from pipelines.data.sources import Source
 from pipelines.data.tables import LANDED, read_rows
 from pipelines.errors import LandingError
 from pipelines.outputs import Landing
@@ -97,11 +98,11 @@ def test_a_landing_that_was_cut_off_goes_on_where_it_was(
     opened: list[str] = []
     open_part = landing._examine_part
 
-    def cut_off_at_fourth(folder: Path, part: list[str], *rest: Any) -> Any:
+    def cut_off_at_fourth(source: Source, part: list[str], *rest: Any) -> Any:
         opened.extend(part)
         if len(opened) == 4:
             raise KeyboardInterrupt
-        return open_part(folder, part, *rest)
+        return open_part(source, part, *rest)
 
     monkeypatch.setattr(landing, "FILES_PER_TASK", 1)
     monkeypatch.setattr(landing, "_examine_part", cut_off_at_fourth)

@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.data.layout import Entry, entries
+from pipelines.data.layout import Entry, entries, files
+from pipelines.data.sources import LocalFolder
 from pipelines.errors import LandingError
 from tests.pipelines.data.landing_folders import spec, write
 
@@ -19,10 +20,15 @@ TABLE = {
 }
 
 
+def laid_out(folder: Path, **changes: Any) -> list[Entry]:
+    source = LocalFolder(folder)
+    return entries(spec(**changes), source, files(spec(**changes), source))
+
+
 def landed(folder: Path, *names: str, **landing: Any) -> dict[str, Entry]:
     for name in names:
         write(folder / name, b"x")
-    return {entry.relative: entry for entry in entries(spec(landing=landing), folder)}
+    return {entry.relative: entry for entry in laid_out(folder, landing=landing)}
 
 
 def table(folder: Path, *rows: str) -> None:
@@ -54,7 +60,7 @@ def test_other_names_of_a_class_are_known(tmp_path: Path) -> None:
     ]
     for name in ("KITTEN/1.png", "CAT/2.png", "dog/3.png"):
         write(tmp_path / name, b"x")
-    found = entries(spec(classes=classes), tmp_path)
+    found = laid_out(tmp_path, classes=classes)
     assert [(e.landing_label, e.label) for e in found] == [
         ("CAT", "cat"),
         ("KITTEN", "cat"),
@@ -87,12 +93,12 @@ def test_a_missing_split_folder_is_an_error_that_names_it(tmp_path: Path) -> Non
 
 def test_a_missing_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(LandingError, match=r"no landing folder .*nowhere"):
-        entries(spec(), tmp_path / "nowhere")
+        laid_out(tmp_path / "nowhere")
 
 
 def test_an_empty_folder_is_an_error_that_says_what_belongs_there(tmp_path: Path) -> None:
     with pytest.raises(LandingError, match="cat/, dog/ inside Training/ and Testing/"):
-        entries(spec(landing=SPLITS), tmp_path)
+        laid_out(tmp_path, landing=SPLITS)
 
 
 def test_a_table_gives_label_group_and_metadata(tmp_path: Path) -> None:

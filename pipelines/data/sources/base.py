@@ -1,0 +1,83 @@
+"""What a landing folder can be asked; it is only ever read."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from typing import BinaryIO
+
+ARRIVING = ("*.part", "*.partial", "*.filepart", "*.crdownload", "*.tmp", "*._COPYING_")
+"""What programs call a file while they copy it (``*`` matches across folders)."""
+MARKERS = ("_SUCCESS", "*/_SUCCESS", "_temporary/*", "*/_temporary/*")
+"""What Hadoop and Spark write beside their output."""
+
+
+@dataclass(frozen=True)
+class FileState:
+    """A file of a landing folder as it stands."""
+
+    path: str
+    """Below the landing folder, with ``/`` between parts, as the file system spells it."""
+    size: int
+    """In bytes; 0 for what is no regular file."""
+    changed_ns: int
+    """When its content changed last, in nanoseconds since 1970; 0 if it cannot be told."""
+    arrived: float
+    """When it came to stand there, in seconds since 1970; 0 if it cannot be told."""
+
+
+class Source(ABC):
+    """A landing folder.
+
+    Args:
+        place: its absolute path or its URI: the name it goes by in reports and messages.
+    """
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+
+    @abstractmethod
+    def exists(self) -> bool:
+        """Whether there is such a folder."""
+
+    @abstractmethod
+    def state(self, path: str) -> FileState | None:
+        """One file of the folder; ``None`` if it is not there."""
+
+    @abstractmethod
+    def everything(self) -> list[FileState]:
+        """All files below the folder, sorted by path, without hidden ones (``.name``).
+
+        Raises:
+            LandingError: a folder cannot be read.
+            StoreUnavailable: HDFS does not answer.
+        """
+
+    @abstractmethod
+    def open(self, path: str) -> AbstractContextManager[BinaryIO]:
+        """Open a file for reading.
+
+        Raises:
+            BadImage: it cannot be read (reason ``unreadable``).
+            StoreUnavailable: HDFS does not answer.
+        """
+
+    def files(self, *, ignore: tuple[str, ...] = ()) -> list[FileState]:
+        """The files that are there to be landed; see `wanted`."""
+        return wanted(self.everything(), ignore=ignore)
+
+    def read(self, path: str) -> bytes:
+        """The content of a file; raises as `open` does."""
+        with self.open(path) as file:
+            return file.read()
+
+
+def wanted(states: Iterable[FileState], *, ignore: tuple[str, ...] = ()) -> list[FileState]:
+    """Those of ``states`` that are there to be landed.
+
+    Left out are files that are still being copied, by their names (`ARRIVING`), the markers of
+    finished jobs, and what a pattern in ``ignore`` matches (``masks/**``, ``*.txt``).
+    """
+    patterns = (*ARRIVING, *MARKERS, *ignore)
+    return [s for s in states if not any(fnmatchcase(s.path, p) for p in patterns)]

@@ -1,0 +1,85 @@
+"""A landing folder in HDFS, through the store's client over WebHDFS."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import Any, BinaryIO
+
+from hdfs.util import HdfsError
+
+from pipelines.data.sources.base import FileState, Source
+from pipelines.errors import BadImage, LandingError, NotFound, StoreUnavailable
+from pipelines.storage.hdfs import HdfsStore
+
+UNREADABLE = ("FileNotFoundException", "AccessControlException")
+
+
+class HdfsFolder(Source):
+    """A folder in the installation's HDFS. It travels to other processes by its arguments.
+
+    Args:
+        place: ``hdfs:///PATH``.
+        webhdfs: URL of the NameNode's HTTP port.
+        user: who reads.
+    """
+
+    def __init__(self, place: str, *, webhdfs: str, user: str) -> None:
+        super().__init__(place)
+        self._webhdfs = webhdfs
+        self._user = user
+
+    @property
+    def _store(self) -> HdfsStore:
+        return _client(self.place, self._webhdfs, self._user)
+
+    def exists(self) -> bool:
+        status = self._store.status("")
+        return status is not None and status["type"] == "DIRECTORY"
+
+    def state(self, path: str) -> FileState | None:
+        status = self._store.status(path)
+        return _state(path, status) if status and status["type"] == "FILE" else None
+
+    def everything(self) -> list[FileState]:
+        return sorted(self._below(""), key=lambda state: state.path)
+
+    def _below(self, prefix: str) -> Iterator[FileState]:
+        try:
+            found = self._store.statuses(prefix)
+        except HdfsError as error:
+            if prefix and error.exception == "FileNotFoundException":
+                return  # it went while its parent was listed
+            raise LandingError(
+                f"The folder {self.place}/{prefix} cannot be read ({error.message}). Correct its "
+                f"permissions: {self._user} must be able to list it."
+            ) from error
+        for name, status in found.items():
+            if name.startswith("."):
+                continue
+            if status["type"] == "DIRECTORY":
+                yield from self._below(f"{prefix}{name}/")
+            else:
+                yield _state(f"{prefix}{name}", status)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        try:
+            with self._store.open(path) as file:
+                yield file
+        except NotFound as error:
+            raise BadImage("unreadable", "The file is gone from HDFS.") from error
+        except HdfsError as error:
+            if error.exception in UNREADABLE:
+                raise BadImage("unreadable", f"HDFS refuses the file ({error.message}).") from error
+            # A block that no DataNode has (now), for one: not the file's fault.
+            raise StoreUnavailable(f"HDFS does not give {self.place}/{path}: {error}") from error
+
+
+def _state(path: str, status: dict[str, Any]) -> FileState:
+    milliseconds = int(status["modificationTime"])
+    return FileState(path, int(status["length"]), milliseconds * 10**6, milliseconds / 1e3)
+
+
+@lru_cache(maxsize=8)
+def _client(place: str, webhdfs: str, user: str) -> HdfsStore:
+    return HdfsStore(place, webhdfs=webhdfs, user=user)

@@ -1,0 +1,45 @@
+"""A landing folder of this machine."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import BinaryIO
+
+from pipelines.data.sources.base import FileState, Source
+from pipelines.data.sources.walk import described, walk
+from pipelines.errors import BadImage
+
+
+class LocalFolder(Source):
+    """A folder that this machine has mounted.
+
+    Args:
+        folder: its absolute path.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(str(folder))
+        self._folder = folder
+
+    def exists(self) -> bool:
+        return self._folder.is_dir()
+
+    def state(self, path: str) -> FileState | None:
+        try:
+            return described(path, (self._folder / path).stat())
+        except OSError:
+            return None
+
+    def everything(self) -> list[FileState]:
+        return walk(self._folder)
+
+    @contextmanager
+    def open(self, path: str) -> Iterator[BinaryIO]:
+        file = self._folder / path
+        if not file.is_file():
+            raise BadImage("unreadable", "This is no regular file (a broken link, a pipe?).")
+        try:
+            with file.open("rb") as stream:
+                yield stream
+        except OSError as error:
+            raise BadImage("unreadable", f"The file cannot be read ({error.strerror}).") from error
