@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pipelines import database
 from pipelines.errors import StackError
 from pipelines.settings import Settings
+from stack import pools
 from stack.ask import http_json, http_obstacle
 from stack.environment import command, inherited_environment, stack_environment
 from stack.part import Part, Port, Process, Say
@@ -31,12 +32,12 @@ def part(settings: Settings) -> Part:
             _behind(settings, "dag-processor"),
             _behind(settings, "triggerer", "--skip-serve-logs"),
         ],
-        prepare=lambda say: _migrate(settings, say),
+        prepare=lambda say: _prepare(settings, say),
     )
 
 
 def _api_server(settings: Settings) -> Process:
-    address = f"http://{settings.host}:{settings.airflow_port}"
+    address = settings.airflow_address
     return Process(
         name="airflow-api-server",
         command=[command("airflow"), "api-server"],
@@ -69,7 +70,7 @@ def _environment(settings: Settings) -> dict[str, str]:
 
 def _silence(settings: Settings, name: str, started: int) -> str | None:
     """What keeps a process from being ready: no heartbeat since it started."""
-    url = f"http://{settings.host}:{settings.airflow_port}/api/v2/monitor/health"
+    url = f"{settings.airflow_address}/api/v2/monitor/health"
     health = http_json(url)
     if health is None:
         return "the API server does not answer yet"
@@ -80,8 +81,13 @@ def _silence(settings: Settings, name: str, started: int) -> str | None:
     return None if status == "healthy" else f"its heartbeat is late ({status})"
 
 
-def _migrate(settings: Settings, say: Say) -> None:
+def _prepare(settings: Settings, say: Say) -> None:
     write_configuration(settings)
+    _migrate(settings, say)
+    pools.ensure(settings)
+
+
+def _migrate(settings: Settings, say: Say) -> None:
     release = f"apache-airflow {_release()}"
     # The database itself remembers for which release its tables were made.
     if database.query(settings, _DESCRIPTION) == release:
