@@ -22,15 +22,19 @@ from pipelines.outputs import (
     Answer,
     Challenger,
     CheckReport,
+    Enough,
     Evaluated,
     Landing,
+    Monitored,
     Prepared,
+    Profile,
     Question,
     Release,
     Snapshot,
     Split,
     Trained,
     Verdict,
+    Waker,
 )
 from pipelines.settings import get_settings
 from pipelines.spec import DatasetSpec, load_spec
@@ -43,10 +47,11 @@ def _open(dataset: str, *, fresh: str | None = None) -> tuple[DatasetSpec, Conte
     return load_spec(dataset), default_context(fresh=fresh)
 
 
-def landing_folder(dataset: str) -> Path:
-    """Where new images of a data set are expected if nobody says otherwise."""
-    path = load_spec(dataset).landing.path
-    return Path(path).expanduser() if path else get_settings().home / "landing" / dataset
+def landing_folder(dataset: str) -> str:
+    """Where new images of a data set are expected if nobody says otherwise: a path or URI."""
+    from pipelines.data.sources import landing_place
+
+    return landing_place(load_spec(dataset), get_settings())
 
 
 @validate_call
@@ -55,7 +60,7 @@ def land(dataset: str, source: str | None = None, fresh: str | None = None) -> L
     from pipelines.data import landing
 
     spec, context = _open(dataset, fresh=fresh)
-    return landing.run(spec, context, source or str(landing_folder(dataset)))
+    return landing.run(spec, context, source or landing_folder(dataset))
 
 
 @validate_call
@@ -74,6 +79,30 @@ def ingest(dataset: str, landing: Landing) -> Snapshot:
 
     spec, context = _open(dataset)
     return ingest.run(spec, context, landing)
+
+
+@validate_call
+def enough(dataset: str, snapshot: Snapshot, woken_by: Waker) -> Enough:
+    """Count the images that the champion has not seen; are they enough to train anew?
+
+    Only asked of runs that the landing folder woke: all others go on whatever the answer.
+    """
+    from pipelines.data import enough
+
+    spec, context = _open(dataset)
+    return enough.run(spec, context, snapshot, woken_by=woken_by)
+
+
+@validate_call
+def proceed(enough: Enough) -> Literal["split", "too_few"]:
+    """Which way a run goes after its images are in the snapshot."""
+    return "split" if enough.enough else "too_few"
+
+
+@validate_call
+def too_few(dataset: str, enough: Enough) -> None:
+    """Say that the new images are kept, but too few to train for."""
+    logger.info("%s: %s; they are in the snapshot, nothing is trained", dataset, enough.said)
 
 
 def latest_snapshot(dataset: str) -> Snapshot:
@@ -259,6 +288,56 @@ def refuse(dataset: str, verdict: Verdict) -> Verdict:
     return verdict
 
 
+def watched(dataset: str) -> bool:
+    """Whether there is a champion to watch."""
+    from pipelines.release import registry
+
+    _, context = _open(dataset)
+    return registry.champion(context, dataset) is not None
+
+
+@validate_call
+def profile(dataset: str) -> Profile:
+    """Make the reference profile of the champion: what its answers look like while all is well."""
+    from pipelines.monitoring import monitor
+
+    _, context = _open(dataset)
+    return monitor.profile(context, dataset)
+
+
+@validate_call
+def monitor(dataset: str) -> Monitored:
+    """Judge what the champion was asked, and what has landed, since the last time; tell of it."""
+    from pipelines.monitoring import monitor
+
+    spec, context = _open(dataset)
+    return monitor.run(spec, context)
+
+
+@validate_call
+def drift_confirmed(monitored: Monitored) -> bool:
+    """Whether drift is confirmed and nobody was woken for it yet."""
+    return monitored.confirmed
+
+
+@validate_call
+def confirm_drift(dataset: str, monitored: Monitored) -> None:
+    """Note that confirmed drift has woken who waits for it: once for each time that it comes."""
+    from pipelines.monitoring import monitor
+
+    _, context = _open(dataset)
+    monitor.woken(context, dataset)
+    logger.warning("%s: drift is confirmed; see %s", dataset, monitored.report)
+
+
+def label(dataset: str, file: Path) -> int:
+    """Keep the true classes of answers, from a CSV file; how many there were."""
+    from pipelines.monitoring import labels
+
+    spec, context = _open(dataset)
+    return labels.note_labels(context.store, spec, file)
+
+
 def accepted_images(dataset: str, source: Path, label: str) -> list[str]:
     """Paths, below a landing folder, of the accepted images of one class; sorted."""
     import pandas as pd
@@ -269,3 +348,27 @@ def accepted_images(dataset: str, source: Path, label: str) -> list[str]:
         files = pd.read_parquet(io.BytesIO(file.read()), columns=["source_path", "label", "reason"])
     wanted = (files["label"] == label) & files["reason"].isna()
     return sorted(files.loc[wanted, "source_path"])
+
+
+def backup(to: Path | None = None, *, pictures: bool | None = None, keep: int | None = None) -> str:
+    """Take a backup of this installation; tell people if that fails, and when it works again.
+
+    Args:
+        to: the folder it goes to; the installation's own if ``None``.
+        pictures: whether images and shards go along; as the settings say if ``None``.
+        keep: how many backups stay there; as the settings say if ``None``.
+
+    Returns:
+        The backup's folder.
+    """
+    from pipelines.backup import take, trouble
+
+    settings = get_settings()
+    with trouble.told(settings):
+        folder = take.run(
+            settings,
+            to=to,
+            pictures=settings.backup_snapshots if pictures is None else pictures,
+            keep=settings.backup_keep if keep is None else keep,
+        )
+    return str(folder)

@@ -14,6 +14,8 @@ from pydantic import BaseModel, ConfigDict
 from pipelines.stage import Output
 
 Gate = Literal["landing", "snapshot", "prepared"]
+Waker = Literal["landing", "drift", "schedule", "hand"]
+"""What started a run."""
 SplitName = Literal["train", "validation", "test"]
 SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
@@ -54,6 +56,18 @@ class Snapshot(Output):
     """Id of the snapshot this one builds on."""
     quarantine: str | None
     """Store path of what was refused, each with its reason."""
+
+
+class Enough(Output):
+    """Whether a snapshot is worth training on."""
+
+    enough: bool
+    new_images: int
+    """Images that the champion has not seen; all, where there is no champion."""
+    wanted: int
+    """How many have to be new."""
+    said: str
+    """For a person: ``17 new images, 200 wanted``."""
 
 
 class Split(Output):
@@ -200,6 +214,35 @@ class Release(Output):
     previous: int | None
 
 
+class Scores(Output):
+    """The champion's predictions for every image of a snapshot or a folder.
+
+    ``path`` holds ``part-*.parquet``, one row an image (docs/scoring.md names the columns), and
+    ``manifest.json``.
+    """
+
+    path: str
+    snapshot: str | None
+    """Store path of the snapshot; null where a folder was scored."""
+    source: str | None
+    """The folder; null where a snapshot was scored."""
+    version: int | None
+    """Version of the registered model."""
+    run_id: str
+    """MLflow run the model comes from."""
+    images: int
+    predicted: dict[str, int]
+    """Class → images it was decided for."""
+    abstained: int
+    """Images whose answer should not be relied on."""
+    review: int
+    """Images that a person should see first."""
+    unreadable: dict[str, int]
+    """Reason → files that could not be read."""
+    seconds: float
+    """What it took, Spark's start included."""
+
+
 class Profile(Output):
     """What a champion's answers look like while all is well: see `monitoring.reference`."""
 
@@ -209,3 +252,27 @@ class Profile(Output):
     version: int | None
     """In the registry; ``None`` before the bundle had one."""
     images: int
+
+
+class Monitored(Output):
+    """What the monitor knows of a champion's traffic after a run."""
+
+    version: int
+    windows: int
+    """Windows that this run has judged."""
+    snapshots: int
+    """Snapshots whose new images this run has judged."""
+    waiting: int
+    """Answers that do not make a window yet."""
+    drifted: list[str]
+    """Kinds of drift in the latest window."""
+    drifting: bool
+    """Whether drift is confirmed, and not over."""
+    confirmed: bool
+    """The same, and nobody was woken for it yet: once for each time that drift comes."""
+    estimated_accuracy: float | None
+    """Of the latest window, without labels."""
+    measured_accuracy: float | None
+    """Of the answers whose true class is known by now."""
+    report: str
+    """Path of the page that tells it all."""

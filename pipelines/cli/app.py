@@ -7,7 +7,18 @@ import sys
 import typer
 from rich.logging import RichHandler
 
-from pipelines.cli import data, release, retrain, settings, stack, status, token, trace
+from pipelines.cli import (
+    backup,
+    data,
+    monitor,
+    release,
+    retrain,
+    settings,
+    stack,
+    status,
+    token,
+    trace,
+)
 from pipelines.cli.console import console, fail
 from pipelines.errors import MedloopError
 
@@ -23,8 +34,10 @@ app = typer.Typer(
     `medloop run brain_mri --landing FOLDER`. A new kind of scan is one file in `datasets/`.
     """,
 )
-for part in (retrain.app, data.app, release.app, status.app, trace.app, settings.app):
+for part in (retrain.app, data.app, release.app, status.app, trace.app, settings.app, monitor.app):
     app.registered_commands += part.registered_commands
+app.registered_commands += backup.restore_app.registered_commands
+app.add_typer(backup.app, name="backup")
 app.add_typer(stack.app, name="stack")
 app.add_typer(token.app, name="token")
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from pipelines.errors import NotFound, TrackingUnavailable
+from pipelines.errors import NotFound, SettingsError, TrackingUnavailable
 from pipelines.settings import Settings
+from pipelines.tracking.login import log_in, login_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -41,10 +42,12 @@ class Tracking:
 
     Args:
         uri: URL of the tracking server.
+        login: the file of our login; nobody is asked for one where it is not there.
     """
 
-    def __init__(self, uri: str) -> None:
+    def __init__(self, uri: str, login: Path | None = None) -> None:
         self.uri = uri
+        self._login = login
 
     @cached_property
     def client(self) -> "MlflowClient":
@@ -63,17 +66,28 @@ class Tracking:
 
         Raises:
             TrackingUnavailable: it does not answer, or answers that it cannot now.
+            SettingsError: it lets us in with no login, or not with ours.
         """
         from mlflow.exceptions import MlflowException
 
+        if self._login:
+            log_in(self._login)
         try:
             yield self.client
         except requests.RequestException as error:
             raise self._away(error) from error
         except MlflowException as error:
+            if error.get_http_status_code() == requests.codes.unauthorized:
+                raise self._refused() from error
             if is_missing(error) or error.error_code not in TEMPORARY:
                 raise
             raise self._away(error) from error
+
+    def _refused(self) -> SettingsError:
+        return SettingsError(
+            f"MLflow at {self.uri} asks for a login, and {self._login} holds none that it takes. "
+            "For an MLflow elsewhere, name a file with one: MEDLOOP_MLFLOW_LOGIN_FILE=…"
+        )
 
     def _away(self, error: Exception) -> TrackingUnavailable:
         cause = str(error).splitlines()[0][:200]
@@ -82,20 +96,26 @@ class Tracking:
             "Is the stack up (medloop stack status)?"
         )
 
-    def experiment(self, dataset: str, *, title: str) -> str:
-        """Id of a data set's experiment, made if it is not there."""
+    def experiment(self, name: str, *, title: str, about: str = "Candidates") -> str:
+        """Id of an experiment, made if it is not there.
+
+        Args:
+            name: the data set's, for its candidates.
+            title: of the data set.
+            about: what of it the experiment holds.
+        """
         from mlflow.exceptions import MlflowException
 
         with self.reaching() as client:
-            found = client.get_experiment_by_name(dataset)
+            found = client.get_experiment_by_name(name)
             if found is None:
                 try:
-                    tags = {"mlflow.note.content": f"Candidates for {title}.", **TRAINING_VIEW}
-                    return str(client.create_experiment(dataset, tags=tags))
+                    tags = {"mlflow.note.content": f"{about} for {title}.", **TRAINING_VIEW}
+                    return str(client.create_experiment(name, tags=tags))
                 except MlflowException as error:
                     if error.error_code != "RESOURCE_ALREADY_EXISTS":
                         raise
-                    found = client.get_experiment_by_name(dataset)
+                    found = client.get_experiment_by_name(name)
             elif found.lifecycle_stage == "deleted":
                 client.restore_experiment(found.experiment_id)
             return str(found.experiment_id)
@@ -159,4 +179,4 @@ def is_missing(error: Exception) -> bool:
 
 def open_tracking(settings: Settings) -> Tracking:
     """MLflow of an installation; asks nothing yet."""
-    return Tracking(settings.tracking_uri)
+    return Tracking(settings.tracking_uri, login_file(settings))

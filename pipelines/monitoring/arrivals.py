@@ -1,0 +1,87 @@
+"""New images: what has landed since the snapshot that the champion learnt from."""
+
+import random
+from collections import defaultdict
+from collections.abc import Sequence
+
+import numpy as np
+
+from pipelines.data.snapshots import INDEX, Row, index_of, latest
+from pipelines.data.tables import read_rows
+from pipelines.monitoring.ask import ask
+from pipelines.monitoring.judge import LEAST_ROWS, judge
+from pipelines.monitoring.realised import realised
+from pipelines.monitoring.reference import Reference
+from pipelines.monitoring.state import JudgedSnapshot
+from pipelines.release.bundle import BundleManifest
+from pipelines.release.predictor import Predictor
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context
+
+MOST_ASKED = 500
+"""New images of a snapshot that the champion is asked about, drawn by chance."""
+
+
+def new_images(context: Context, manifest: BundleManifest) -> dict[str, list[Row]]:
+    """Images that no snapshot held when the model learnt.
+
+    Args:
+        context: settings and store.
+        manifest: of the model's bundle.
+
+    Returns:
+        Id of the snapshot that added them → rows of its index, by the order of snapshots; each
+        picture once.
+    """
+    newest = latest(context, manifest.dataset)
+    if newest is None or newest.path == manifest.snapshot:
+        return {}
+    learnt = {row["sha256"] for row in read_rows(context.store, f"{manifest.snapshot}/{INDEX}")}
+    added: defaultdict[str, dict[str, Row]] = defaultdict(dict)
+    for row in index_of(context, newest):
+        if row["sha256"] not in learnt:
+            added[row["file"].split("/")[-2]].setdefault(row["sha256"], row)
+    return {name: list(rows.values()) for name, rows in sorted(added.items())}
+
+
+def landed_labels(arrived: dict[str, list[Row]]) -> dict[str, str]:
+    """sha256 → class of new images."""
+    return {row["sha256"]: row["label"] for rows in arrived.values() for row in rows}
+
+
+def judge_arrivals(
+    spec: DatasetSpec,
+    context: Context,
+    reference: Reference,
+    predictor: Predictor,
+    *,
+    snapshot: str,
+    rows: Sequence[Row],
+) -> JudgedSnapshot:
+    """Hold the images that a snapshot added against the reference, and the champion's answers
+    against their labels.
+
+    Args:
+        spec: the data set.
+        context: settings and store.
+        reference: of the champion.
+        predictor: the champion.
+        snapshot: its id.
+        rows: the images.
+
+    Raises:
+        Unavailable: the store does not answer.
+    """
+    if len(rows) < LEAST_ROWS:
+        return JudgedSnapshot(id=snapshot, added=len(rows), asked=0)
+    chosen = random.Random(snapshot).sample(rows, min(MOST_ASKED, len(rows)))
+    asked = ask(context, predictor, chosen)
+    known = np.flatnonzero(asked.labels >= 0)
+    answers = asked.answers.take(known)
+    return JudgedSnapshot(
+        id=snapshot,
+        added=len(rows),
+        asked=len(asked.labels),
+        findings=tuple(judge(reference, asked.answers, spec.monitor)),
+        measured=realised(answers, asked.labels[known]),
+    )

@@ -1,0 +1,62 @@
+"""How well the model really does, by the answers whose true class is known by now."""
+
+import numpy as np
+import pyarrow as pa
+
+from pipelines.monitoring.labels import Truth
+from pipelines.monitoring.realised import Realised, realised
+from pipelines.monitoring.served import PROBABILITY
+from pipelines.monitoring.state import State, answers_of
+from pipelines.spec import DatasetSpec
+from pipelines.storage import Store
+
+LEAST_LABELLED = 30
+"""Labels without which a figure says next to nothing."""
+
+
+def measured(store: Store, spec: DatasetSpec, state: State, truth: Truth) -> State:
+    """The state with what labels say of its windows: of each, and of all together.
+
+    Args:
+        store: where the windows' answers are.
+        spec: the data set.
+        state: the windows.
+        truth: the labels.
+
+    Raises:
+        Unavailable: the store does not answer.
+    """
+    tables = {
+        window.number: _labelled(answers_of(store, spec.name, window.number), truth)
+        for window in state.windows
+    }
+    windows = tuple(
+        window.model_copy(update={"measured": _figures(spec, tables[window.number])})
+        for window in state.windows
+    )
+    together = _figures(spec, pa.concat_tables(tables.values())) if tables else None
+    return state.model_copy(update={"windows": windows, "measured": together})
+
+
+def _labelled(table: pa.Table, truth: Truth) -> pa.Table:
+    """The answers whose class is known, with a column ``label``."""
+    labels = pa.array(truth.of(table), pa.string())
+    return table.append_column("label", labels).filter(labels.is_valid())
+
+
+def _figures(spec: DatasetSpec, table: pa.Table) -> Realised | None:
+    if table.num_rows < LEAST_LABELLED:
+        return None
+    place = {name: index for index, name in enumerate(spec.class_names)}
+    return realised(
+        spec.class_names,
+        np.array([place[name] for name in table["predicted"].to_pylist()]),
+        np.array([place[name] for name in table["label"].to_pylist()]),
+        np.stack([table[PROBABILITY + name].to_numpy() for name in spec.class_names], axis=1),
+        groups=[sha or request for sha, request in _names(table)],
+        seed=spec.split.seed,
+    )
+
+
+def _names(table: pa.Table) -> zip:  # type: ignore[type-arg]
+    return zip(table["sha256"].to_pylist(), table["request_id"].to_pylist(), strict=True)
