@@ -1,6 +1,8 @@
 # One image for every part of Medloop that is Python: MLflow, Airflow's parts, the service.
 FROM python:3.11.14-slim-bookworm
 
+# Security updates of the distribution are wanted at each build; its release is pinned above.
+# hadolint ignore=DL3008
 RUN apt-get update \
  && apt-get install --yes --no-install-recommends openjdk-17-jre-headless curl \
  && rm -rf /var/lib/apt/lists/* \
@@ -14,11 +16,11 @@ RUN uv sync --locked --no-dev --no-install-project --no-cache
 COPY . .
 RUN uv sync --locked --no-dev --no-cache \
  && mkdir -p /var/lib/medloop \
- && chown medloop /var/lib/medloop
+ && chown 1000:1000 /var/lib/medloop
 
 ENV PATH=/opt/medloop/.venv/bin:$PATH \
     MEDLOOP_HOME=/var/lib/medloop \
     PYTHONUNBUFFERED=1
-USER medloop
+USER 1000:1000
 VOLUME /var/lib/medloop
 CMD ["medloop", "--help"]
