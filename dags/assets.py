@@ -6,7 +6,15 @@ snapshot  ──wakes──▶ monitor ──makes──▶ reference profile, d
 champion  ──wakes──▶ score   ──makes──▶ scores
 """
 
-from airflow.sdk import Asset
+from airflow.sdk import Asset, AssetWatcher
+
+from dags.watch import LandingTrigger
+
+
+def landing(dataset: str) -> Asset:
+    """New files in the landing folder, all there; updated by its watcher, and by nothing else."""
+    watcher = AssetWatcher(name=f"{dataset}_landing", trigger=LandingTrigger(dataset))
+    return Asset(name=f"{dataset}_landing", uri=f"medloop://{dataset}/landing", watchers=[watcher])
 
 
 def snapshot(dataset: str) -> Asset:

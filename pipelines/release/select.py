@@ -113,7 +113,7 @@ def _register(
         tags={
             versions.BUNDLE_TAG: identity,
             versions.CANDIDATE_TAG: best.candidate,
-            "medloop.snapshot": prepared.snapshot,
+            versions.SNAPSHOT_TAG: prepared.snapshot,
             "medloop.split": prepared.split,
         },
     )

@@ -2,6 +2,7 @@
 
 An alias names one version: ``champion`` serves, ``challenger`` wants to, ``previous`` served
 before. A version's tag ``medloop.bundle`` is the fingerprint of the bundle it is;
+``medloop.snapshot`` the store path of the images it was made from;
 ``medloop.verdict`` is what the gate said last, ``medloop.refused`` why not, ``medloop.approval``
 what a person answered, and ``medloop.rejected`` the same where it was no.
 """
@@ -20,6 +21,7 @@ Alias = Literal["champion", "challenger", "previous"]
 BUNDLE = "bundle"
 BUNDLE_TAG = "medloop.bundle"
 CANDIDATE_TAG = "medloop.candidate"
+SNAPSHOT_TAG = "medloop.snapshot"
 VERDICT_TAG = "medloop.verdict"
 REFUSED_TAG = "medloop.refused"
 APPROVAL_TAG = "medloop.approval"
