@@ -26,6 +26,7 @@ traceback; the DAG marks the task failed and retries only what can heal.
         ├── StoreUnavailable      HDFS or the local store
         ├── TrackingUnavailable   the MLflow server
         ├── DatabaseUnavailable   PostgreSQL
+        ├── DeliveryFailed        a mail server or webhook that does not take an alert
         └── SchedulerUnavailable  the Airflow API
 """
 
@@ -129,3 +130,7 @@ class DatabaseUnavailable(Unavailable):
 
 class SchedulerUnavailable(Unavailable):
     """The Airflow API does not answer."""
+
+
+class DeliveryFailed(Unavailable):
+    """A mail server or webhook does not take an alert, at the moment."""

@@ -10,12 +10,14 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from pipelines.errors import SettingsError
+from pipelines.reach import address_of, within
 
 PROJECT = Path(__file__).resolve().parent.parent
+MAIL_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
@@ -41,7 +43,9 @@ class Settings(BaseSettings):
     jars: Path = PROJECT / ".medloop" / "cache" / "jars"
     """Where the Hadoop servers' jars are kept; apart from ``home``, so that several share them."""
     host: str = "127.0.0.1"
-    """The address every part listens on and is reached at."""
+    """The address that the service, MLflow and Airflow listen on and are reached at; elsewhere
+    than on loopback they ask who is there. HDFS, Spark and YARN, which ask nobody, stay on
+    loopback."""
 
     service_port: int = Field(default=3000, ge=1, le=65535)
     """The prediction service and its page."""
@@ -70,6 +74,14 @@ class Settings(BaseSettings):
     """The name under which files are written to HDFS."""
     mlflow_uri: str | None = None
     """MLflow tracking server; the embedded one if unset."""
+    mlflow_login_file: Path | None = None
+    """A JSON file, ``{"username": …, "password": …}``, by which our commands log in to MLflow; the
+    embedded server's own if unset."""
+    mlflow_auth: Literal["auto", "on"] = "auto"
+    """When the embedded MLflow asks for a login: wherever others than this machine can reach it
+    (``auto``), or always."""
+    mlflow_hosts: str = ""
+    """Further names, divided by commas, by which the embedded MLflow is called (a proxy's)."""
     airflow_url: str | None = None
     """Airflow API server; the embedded one if unset."""
     heavy_tasks: int | None = Field(default=None, ge=1)
@@ -137,12 +149,87 @@ class Settings(BaseSettings):
     audit_files: int = Field(default=20, ge=2)
     """Files of the audit log that are kept, of answers and of refusals each."""
 
+    alert_repeat_hours: float = Field(default=24, gt=0)
+    """How long the same trouble is not told again, however often it is seen."""
+    alert_smtp_host: str | None = None
+    """The mail server that alerts are handed to (``docs/alerts.md``)."""
+    alert_smtp_port: int = Field(default=587, ge=1, le=65535)
+    """Its port; 465 goes with ``tls``."""
+    alert_smtp_tls: Literal["starttls", "tls", "none"] = "starttls"
+    """How the way to the mail server is encrypted."""
+    alert_smtp_user: str | None = None
+    """Whom to log in as at the mail server; nobody if unset."""
+    alert_smtp_password_file: Path | None = None
+    """A file with that user's password, alone."""
+    alert_email_from: str | None = None
+    """The sender of alerts by e-mail."""
+    alert_email_to: str = ""
+    """Who gets alerts by e-mail: addresses, divided by commas; nobody by default."""
+    alert_webhook_url_file: Path | None = None
+    """A file with the address, alone, that alerts are posted to: addresses of chat hooks are
+    secrets, so they stand in no variable."""
+    alert_webhook_secret_file: Path | None = None
+    """A file with the secret, alone, by which the receiver knows that they come from here."""
+    alert_webhook_auth: Literal["hmac", "bearer"] = "hmac"
+    """How the secret is used: the body is signed with it, or it is sent along."""
+
+    watch_port: int = Field(default=9300, ge=1, le=65535)
+    """Metrics of the stack, for Prometheus; on loopback, whatever ``host`` is."""
+    watch_seconds: float = Field(default=15.0, gt=0)
+    """How often the watch asks every part how it is."""
+    watch_disk_share: float = Field(default=0.1, ge=0, lt=1)
+    """Share of a disk, or of HDFS, that should be free."""
+    watch_disk_gigabytes: float = Field(default=5.0, ge=0)
+    """What should be free at least, however large it is."""
+
+    backup_folder: Path | None = None
+    """Where backups go: another disk than the home's, best another machine's; the folder
+    ``backups`` of the home if unset."""
+    backup_hours: float | None = Field(default=None, gt=0)
+    """How often Airflow takes a backup; only by hand (``medloop backup``) if unset."""
+    backup_keep: int = Field(default=7, ge=1)
+    """Backups that are kept; older ones are removed once a new one stands."""
+    backup_snapshots: bool = False
+    """Whether Airflow's backups hold the images and shards of the store too."""
+
     @field_validator(
-        *("home", "datasets", "jars"), *("service_tls_cert", "service_tls_key", "service_ca")
+        *("home", "datasets", "jars", "backup_folder", "mlflow_login_file"),
+        *("service_tls_cert", "service_tls_key", "service_ca"),
     )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path else None
+
+    @field_validator(
+        *("alert_smtp_password_file", "alert_webhook_url_file", "alert_webhook_secret_file")
+    )
+    @classmethod
+    def _file(cls, path: Path | None) -> Path | None:
+        return path.expanduser().absolute() if path else None
+
+    @field_validator("alert_smtp_password_file")
+    @classmethod
+    def _password_in_the_open(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        host = info.data.get("alert_smtp_host")
+        open_way = info.data.get("alert_smtp_tls") == "none"
+        if path and open_way and host not in ("localhost", "127.0.0.1", "::1"):
+            raise ValueError(
+                f"the password would go to {host} in the open: MEDLOOP_ALERT_SMTP_TLS=none is for "
+                "a mail server on this machine; use starttls or tls"
+            )
+        return path
+
+    @field_validator("alert_email_from", "alert_email_to")
+    @classmethod
+    def _mail_addresses(cls, text: str | None, info: ValidationInfo) -> str | None:
+        for address in listed(text or ""):
+            if not MAIL_ADDRESS.fullmatch(address):
+                raise ValueError(f"{address!r} is no mail address; write name@host, no more")
+        needed = ("alert_smtp_host", "alert_email_from")
+        missing = [f"MEDLOOP_{name.upper()}" for name in needed if not info.data.get(name)]
+        if info.field_name == "alert_email_to" and listed(text or "") and missing:
+            raise ValueError(f"e-mail also needs {' and '.join(missing)}")
+        return text
 
     @field_validator("service_cors_origins")
     @classmethod
@@ -156,24 +243,41 @@ class Settings(BaseSettings):
         return text
 
     @property
+    def inner_host(self) -> str:
+        """The address of the parts that ask nobody who they are: always one of loopback."""
+        return within(self.host)
+
+    @property
     def store_root(self) -> str:
         """URI of the store's root, without a trailing slash."""
-        return (self.store or f"hdfs://{self.host}:{self.namenode_rpc_port}/medloop").rstrip("/")
+        return (self.store or f"hdfs://{self.inner_host}:{self.namenode_rpc_port}/medloop").rstrip(
+            "/"
+        )
 
     @property
     def webhdfs(self) -> str:
         """URL of the NameNode's HTTP port."""
-        return (self.webhdfs_url or f"http://{self.host}:{self.namenode_port}").rstrip("/")
+        return (self.webhdfs_url or f"http://{self.inner_host}:{self.namenode_port}").rstrip("/")
 
     @property
     def tracking_uri(self) -> str:
         """URL of the MLflow server."""
-        return (self.mlflow_uri or f"http://{self.host}:{self.mlflow_port}").rstrip("/")
+        return (self.mlflow_uri or self.mlflow_address).rstrip("/")
+
+    @property
+    def mlflow_address(self) -> str:
+        """URL at which the embedded MLflow is reached from this machine."""
+        return f"http://{address_of(self.host)}:{self.mlflow_port}"
 
     @property
     def airflow(self) -> str:
         """URL of the Airflow API server."""
-        return (self.airflow_url or f"http://{self.host}:{self.airflow_port}").rstrip("/")
+        return (self.airflow_url or self.airflow_address).rstrip("/")
+
+    @property
+    def airflow_address(self) -> str:
+        """URL at which the embedded Airflow is reached from this machine."""
+        return f"http://{address_of(self.host)}:{self.airflow_port}"
 
     @property
     def service(self) -> str:
@@ -184,7 +288,7 @@ class Settings(BaseSettings):
     def service_address(self) -> str:
         """URL at which the service of this very installation listens."""
         scheme = "https" if self.service_tls_cert else "http"
-        return f"{scheme}://{self.host}:{self.service_port}"
+        return f"{scheme}://{address_of(self.host)}:{self.service_port}"
 
     @property
     def bundles(self) -> Path:
@@ -192,9 +296,19 @@ class Settings(BaseSettings):
         return self.home / "bundles"
 
     @property
+    def backups(self) -> Path:
+        """Folder that backups go to."""
+        return self.backup_folder or self.home / "backups"
+
+    @property
     def cache(self) -> Path:
         """Folder of files that can be made again (shards, features, models)."""
         return self.home / "cache"
+
+    @property
+    def metrics(self) -> Path:
+        """Folder of figures for Prometheus that tasks leave (``*.prom``); the watch serves them."""
+        return self.home / "metrics"
 
     @property
     def work(self) -> Path:

@@ -1,23 +1,34 @@
 """What an alert says."""
 
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict
 
 Kind = Literal[
     "check_failed",
     "gate_refused",
-    "approval_wanted",
     "approval_refused",
     "run_failed",
     "run_late",
     "drift",
+    "performance_low",
     "service_down",
     "part_down",
     "disk_full",
     "backup_failed",
 ]
 Severity = Literal["info", "warning", "critical"]
+
+TITLE_LENGTH = 150
+
+
+def _one_line(text: object) -> str:
+    """Printable, without line breaks: it becomes a header of an e-mail."""
+    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1] + "…"
+
+
+OneLine = Annotated[str, BeforeValidator(_one_line)]
 
 
 class Alert(BaseModel):
@@ -31,11 +42,11 @@ class Alert(BaseModel):
     kind: Kind
     severity: Severity
     dataset: str | None = None
-    subject: str
+    subject: OneLine
     """What it is about (``check_landing``, ``version 7``, ``service``); with kind and data set it
     tells whether two alerts are the same trouble."""
-    title: str
-    """One line."""
+    title: OneLine
+    """One line; what does not fit is cut off."""
     text: str
     """What happened, with figures, and what to do."""
     link: str | None = None
@@ -44,4 +55,9 @@ class Alert(BaseModel):
     @property
     def key(self) -> str:
         """The same for two alerts of one trouble."""
-        return "/".join((self.kind, self.dataset or "-", self.subject))
+        return alert_key(self.kind, self.dataset, self.subject)
+
+
+def alert_key(kind: Kind, dataset: str | None, subject: str) -> str:
+    """The key by which `pipelines.alerts.send.resolve` knows a trouble."""
+    return "/".join((kind, dataset or "-", _one_line(subject)))
