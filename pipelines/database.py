@@ -53,6 +53,16 @@ def query(settings: Settings, sql: str, *, database: str = SUPERUSER) -> str:
     return ask(settings, "psql", ["-XtA", "-d", database, "-c", sql]).strip()
 
 
+def names(settings: Settings) -> list[str]:
+    """The databases that the server keeps for others, sorted.
+
+    Raises:
+        DatabaseUnavailable: the server does not answer.
+    """
+    kept = f"SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> '{SUPERUSER}'"
+    return sorted(query(settings, kept).split())
+
+
 def ask(settings: Settings, name: str, arguments: Sequence[str]) -> str:
     """Run one of PostgreSQL's clients; what it prints.
 

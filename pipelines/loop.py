@@ -30,6 +30,7 @@ from pipelines.outputs import (
     Profile,
     Question,
     Release,
+    Scores,
     Snapshot,
     Split,
     Trained,
@@ -47,11 +48,11 @@ def _open(dataset: str, *, fresh: str | None = None) -> tuple[DatasetSpec, Conte
     return load_spec(dataset), default_context(fresh=fresh)
 
 
-def landing_folder(dataset: str) -> str:
-    """Where new images of a data set are expected if nobody says otherwise: a path or URI."""
-    from pipelines.data.sources import landing_place
+def landing_folder(dataset: str, named: str | None = None) -> str:
+    """Where the images of a run are: the named folder, or the data set's own; a path or URI."""
+    from pipelines.data.sources import landing_place, place_of
 
-    return landing_place(load_spec(dataset), get_settings())
+    return place_of(named) if named else landing_place(load_spec(dataset), get_settings())
 
 
 @validate_call
@@ -260,6 +261,36 @@ def settle(dataset: str, question: Question, response: dict[str, Any]) -> Answer
 
 
 @validate_call
+def score(
+    dataset: str,
+    snapshot: Snapshot | None = None,
+    source: str | None = None,
+    *,
+    overlays: bool = False,
+    fresh: str | None = None,
+) -> Scores:
+    """Let the champion answer for every image of a snapshot (the newest if none is named), or
+    for every file of a folder.
+
+    Raises:
+        NotFound: there is no champion, or no snapshot.
+    """
+    from pipelines.release import registry
+    from pipelines.scoring import score, subjects
+
+    spec, context = _open(dataset, fresh=fresh)
+    champion = registry.champion(context, dataset)
+    if champion is None:
+        raise NotFound(f"{dataset} has no champion yet: run `medloop retrain {dataset}`.")
+    bundle = registry.fetch(context, dataset, champion.version)
+    if source is not None:
+        subject: subjects.Subject = subjects.of_folder(spec, context, source)
+    else:
+        subject = subjects.of_snapshot(context, snapshot or latest_snapshot(dataset))
+    return score.run(spec, context, bundle, subject=subject, overlays=overlays)
+
+
+@validate_call
 def promote(dataset: str, version: int | None = None) -> Release:
     """Make a version (the challenger if none is named) the champion."""
     from pipelines.release import registry
@@ -338,16 +369,22 @@ def label(dataset: str, file: Path) -> int:
     return labels.note_labels(context.store, spec, file)
 
 
-def accepted_images(dataset: str, source: Path, label: str) -> list[str]:
-    """Paths, below a landing folder, of the accepted images of one class; sorted."""
+def example(dataset: str, place: str, label: str) -> Path:
+    """A local file of the first accepted image, by path, of one class of a landing folder."""
     import pandas as pd
 
+    from pipelines.data.originals import LandedFiles
+    from pipelines.data.pseudonyms import load_pseudonyms
+    from pipelines.data.sources import open_source
+
     spec, context = _open(dataset)
-    landing = land(spec.name, str(source))
+    landing = land(spec.name, place)
     with context.store.open(f"{landing.path}/files.parquet") as file:
         files = pd.read_parquet(io.BytesIO(file.read()), columns=["source_path", "label", "reason"])
-    wanted = (files["label"] == label) & files["reason"].isna()
-    return sorted(files.loc[wanted, "source_path"])
+    accepted = files.loc[(files["label"] == label) & files["reason"].isna(), "source_path"]
+    source = open_source(context.settings, place)
+    landed = LandedFiles(spec, source, load_pseudonyms(context.settings))
+    return source.local(landed.relative(min(accepted)), context.settings.cache / "examples")
 
 
 def backup(to: Path | None = None, *, pictures: bool | None = None, keep: int | None = None) -> str:

@@ -38,6 +38,10 @@ class Store(ABC):
         """Sorted names in the folder ``path``, without hidden ones; empty if there is none."""
 
     @abstractmethod
+    def walk(self, path: str = "") -> Iterator[str]:
+        """Paths of all files below a folder, folder by folder, without hidden ones."""
+
+    @abstractmethod
     def size(self, path: str) -> int:
         """Size of a file in bytes."""
 

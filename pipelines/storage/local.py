@@ -3,6 +3,7 @@
 import errno
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
 
@@ -36,6 +37,14 @@ class LocalStore(Store):
     def _entries(self, path: str) -> list[str]:
         folder = self._at(path)
         return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+    def walk(self, path: str = "") -> Iterator[str]:
+        for name in self.names(path):
+            inner = f"{path}/{name}" if path else name
+            if self._at(inner).is_dir():
+                yield from self.walk(inner)
+            else:
+                yield inner
 
     def size(self, path: str) -> int:
         return self._found(path).stat().st_size

@@ -1,0 +1,56 @@
+"""What of an installation belongs in a backup, and what does not."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+MADE_AGAIN = frozenset(
+    {"cache", "data_docs", "logs", "metrics", "run", "stack.lock", "supervisor", "work"}
+)
+"""Entries of a home that the next run makes again."""
+TAKEN_OTHERWISE = frozenset({"postgres", "hdfs", "yarn"})
+"""Those whose content is dumped, or copied through the store."""
+STAYS = frozenset({"backups", "cache", "landing"})
+"""Those that a restored home takes over from the one before it: the backups themselves, what is
+named by its content, and new images, which nobody has taken in yet."""
+
+_PICTURES = re.compile(
+    r"[^/]+/(snapshots/[^/]+/images-|quarantine/[^/]+/refused-"
+    r"|prepared/[^/]+/(train|validation|test)-).*"
+)
+
+
+def home_folders(home: Path, *, without: set[Path]) -> Iterator[Path]:
+    """Folders of a home whose files belong in a backup, the home itself first.
+
+    What a home holds and nobody knows of belongs in it too: something new is not forgotten.
+
+    Args:
+        home: the installation's.
+        without: folders below it that are taken otherwise.
+    """
+    left_out = {home / name for name in MADE_AGAIN | TAKEN_OTHERWISE | STAYS} | without
+    pending = [home]
+    while pending:
+        folder = pending.pop()
+        yield folder
+        inside = (p for p in folder.iterdir() if p.is_dir() and not p.is_symlink())
+        pending.extend(sorted(set(inside) - left_out, reverse=True))
+
+
+def is_picture(path: str) -> bool:
+    """Whether a file of the store holds images (packs of originals, shards), not records."""
+    return _PICTURES.fullmatch(path) is not None
+
+
+def folder_of(path: str) -> str:
+    """The folder of the store that was committed whole and that a file belongs to."""
+    return "/".join(path.split("/")[:-1][:3])
+
+
+def holds_state(home: Path) -> list[str]:
+    """Entries of a home that a restore would replace; empty for a new installation."""
+    if not home.is_dir():
+        return []
+    harmless = MADE_AGAIN | STAYS
+    return sorted(entry.name for entry in home.iterdir() if entry.name not in harmless)

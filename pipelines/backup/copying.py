@@ -1,0 +1,93 @@
+"""Copies files into a backup, hashing what it copies."""
+
+import hashlib
+import os
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO
+
+from pipelines.backup.manifest import BackupFile
+from pipelines.errors import Unavailable
+
+BLOCK_BYTES = 1 << 20
+TRIES = 10
+
+
+class Copies:
+    """The files of a backup that is being made.
+
+    Everything in it is readable by its owner only: it holds secrets, and pictures of patients.
+
+    Args:
+        folder: where it is made; must not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700)
+        self.folder = folder
+        self.files: dict[str, BackupFile] = {}
+
+    def place(self, name: str) -> Path:
+        """Where a file of the backup goes; its folder stands afterwards."""
+        path = self.folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return path
+
+    def add(self, name: str, source: BinaryIO, *, most_bytes: int | None = None) -> None:
+        """Copy a stream, or so many bytes of it."""
+        digest, copied = hashlib.sha256(), 0
+        handle = os.open(self.place(name), os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(handle, "wb") as target:
+            while block := source.read(_next(copied, most_bytes)):
+                digest.update(block)
+                copied += target.write(block)
+        self.files[name] = BackupFile(bytes=copied, sha256=digest.hexdigest())
+
+    def note(self, name: str) -> None:
+        """Take up a file that somebody else has written to its `place`."""
+        path = self.place(name)
+        path.chmod(0o600)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        self.files[name] = BackupFile(bytes=path.stat().st_size, sha256=digest)
+
+    def add_folder(self, name: str, folder: Path, *, without: set[Path]) -> None:
+        """Copy the files of one folder, not of those inside, as they stand at one moment.
+
+        All are opened before one is copied: a log that is put aside meanwhile (``.1`` becomes
+        ``.2``) is neither missed nor copied twice, and one that grows ends where it ended then.
+
+        Args:
+            name: where they go in the backup.
+            folder: where they are.
+            without: files to leave out.
+
+        Raises:
+            Unavailable: they change faster than they can be opened.
+        """
+        with ExitStack() as opened:
+            for path, file in _opened(folder, without=without, until=opened).items():
+                size = os.fstat(file.fileno()).st_size
+                self.add(f"{name}/{path}", file, most_bytes=size)
+
+
+def _opened(folder: Path, *, without: set[Path], until: ExitStack) -> dict[str, BinaryIO]:
+    for _ in range(TRIES):
+        paths = sorted(p for p in folder.iterdir() if p.is_file() and p not in without)
+        try:
+            files: dict[str, BinaryIO] = {
+                path.name: until.enter_context(path.open("rb")) for path in paths
+            }
+            if all(_leads_to(folder / name, file) for name, file in files.items()):
+                return files
+        except FileNotFoundError:
+            continue
+    raise Unavailable(f"{folder} changes faster than its files can be opened; try again.")
+
+
+def _leads_to(path: Path, file: BinaryIO) -> bool:
+    return os.path.samestat(path.stat(), os.fstat(file.fileno()))
+
+
+def _next(copied: int, most_bytes: int | None) -> int:
+    return BLOCK_BYTES if most_bytes is None else min(BLOCK_BYTES, most_bytes - copied)

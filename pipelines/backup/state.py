@@ -1,0 +1,52 @@
+"""How the last backup went: ``$MEDLOOP_HOME/backups/state.json``, for those who watch."""
+
+import secrets
+from datetime import datetime
+from pathlib import Path
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+
+from pipelines.settings import Settings
+
+
+class BackupState(BaseModel):
+    """The last backup that succeeded, and the last that did not."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    succeeded_at: AwareDatetime | None = None
+    """When the last good one was begun."""
+    path: Path | None = None
+    bytes: int = 0
+    seconds: float = 0.0
+    failed_at: AwareDatetime | None = None
+    """When one failed since then."""
+    error: str | None = None
+
+    def age_seconds(self, now: datetime) -> float | None:
+        """Age of the last good backup; ``None`` if there was none."""
+        return (now - self.succeeded_at).total_seconds() if self.succeeded_at else None
+
+
+def read_state(settings: Settings) -> BackupState:
+    """How the last backup went; an empty state if there was none, or nothing can be read."""
+    try:
+        return BackupState.model_validate_json(_path(settings).read_bytes())
+    except (OSError, ValidationError):
+        return BackupState()
+
+
+def write_state(settings: Settings, state: BackupState) -> None:
+    """Note how a backup went, whole or not at all."""
+    path = _path(settings)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        part.write_text(state.model_dump_json(indent=1) + "\n", encoding="utf-8")
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _path(settings: Settings) -> Path:
+    return settings.home / "backups" / "state.json"

@@ -1,0 +1,182 @@
+"""Taking a backup of an installation while it runs.
+
+The order makes it consistent: Airflow's database is dumped first, then MLflow's, then the files
+are copied. A database only ever names what stands already (artifacts before their run ends, a
+folder of the store before the task that made it ends, an MLflow run before the Airflow task that
+logs to it ends), and none of these files is changed afterwards. So whatever a dump names is in
+the backup, and what is newer in the files is named by nobody.
+"""
+
+import fcntl
+import logging
+import os
+import shutil
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from pipelines import database
+from pipelines.backup.contents import folder_of, home_folders, is_picture
+from pipelines.backup.copying import Copies
+from pipelines.backup.manifest import (
+    DATABASES,
+    DATASETS,
+    HOME,
+    STORE,
+    BackupManifest,
+    read_manifest,
+    write_manifest,
+)
+from pipelines.backup.state import BackupState, read_state, write_state
+from pipelines.errors import BackupError, MedloopError
+from pipelines.progress import track
+from pipelines.provenance import git_commit
+from pipelines.settings import Settings
+from pipelines.storage import Store, open_store
+
+logger = logging.getLogger(__name__)
+
+PREFIX = "medloop-"
+AT_ONCE = 8
+"""Files that are fetched from the store at the same time: each costs HDFS some 50 ms."""
+
+
+def run(settings: Settings, *, to: Path | None = None, pictures: bool, keep: int) -> Path:
+    """Take a backup, and remove the oldest ones beyond those to keep.
+
+    It appears whole or not at all; how it went is noted for those who watch.
+
+    Args:
+        settings: the installation; its PostgreSQL and its store must answer.
+        to: the folder backups go to; the installation's own if ``None``.
+        pictures: whether images and shards of the store are taken along.
+        keep: how many backups stay in that folder, this one included.
+
+    Returns:
+        The backup's folder.
+
+    Raises:
+        Unavailable: PostgreSQL or the store does not answer.
+        BackupError: there is no room, or the folder cannot be written.
+    """
+    began, clock = datetime.now(UTC), time.monotonic()
+    try:
+        folder = _take(settings, to or settings.backups, began=began, pictures=pictures)
+    except (MedloopError, OSError) as error:
+        failed = {"failed_at": datetime.now(UTC), "error": f"{type(error).__name__}: {error}"}
+        write_state(settings, read_state(settings).model_copy(update=failed))
+        if isinstance(error, OSError):
+            raise BackupError(f"The backup could not be written: {error}") from error
+        raise
+    size, seconds = read_manifest(folder).bytes, time.monotonic() - clock
+    write_state(settings, BackupState(succeeded_at=began, path=folder, bytes=size, seconds=seconds))
+    for older in backups_in(folder.parent)[keep:]:
+        logger.info("Removing the old backup %s", older)
+        shutil.rmtree(older)
+    return folder
+
+
+def backups_in(folder: Path) -> list[Path]:
+    """The backups that stand in a folder, the newest first."""
+    return sorted(folder.glob(f"{PREFIX}*"), reverse=True) if folder.is_dir() else []
+
+
+def _take(settings: Settings, to: Path, *, began: datetime, pictures: bool) -> Path:
+    to.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder = to / f"{PREFIX}{began:%Y%m%dT%H%M%SZ}"
+    with _alone(to), _beside(folder) as copies:
+        names = _dump(settings, copies)
+        store = open_store(settings)
+        _copy_home(settings, copies)
+        _copy_specs(settings, copies)
+        partial = _copy_store(store, copies, pictures=pictures)
+        manifest = BackupManifest(
+            medloop=version("medloop"),
+            git_commit=git_commit(),
+            created_at=began,
+            home=str(settings.home),
+            store=store.root,
+            databases=names,
+            pictures=pictures,
+            partial=partial,
+            files=copies.files,
+        )
+        write_manifest(copies.folder, manifest)
+    return folder
+
+
+def _dump(settings: Settings, copies: Copies) -> tuple[str, ...]:
+    names = database.names(settings)
+    for name in track(names, total=len(names), what="Dumping databases"):
+        dump = f"{DATABASES}/{name}.dump"
+        path = copies.place(dump)
+        database.ask(settings, "pg_dump", ["-Fc", "-d", name, "-f", str(path)])
+        copies.note(dump)
+    return tuple(names)
+
+
+def _copy_home(settings: Settings, copies: Copies) -> None:
+    folders = list(home_folders(settings.home, without=_taken_otherwise(settings)))
+    for folder in track(folders, total=len(folders), what="Copying the home"):
+        inside = folder.relative_to(settings.home)
+        copies.add_folder(
+            (HOME / inside).as_posix(), folder, without={settings.home / "stack.lock"}
+        )
+
+
+def _taken_otherwise(settings: Settings) -> set[Path]:
+    """Folders that may lie in the home, by the installation's settings."""
+    root = urlsplit(settings.store_root)
+    local = {Path(unquote(root.path))} if root.scheme == "file" else set()
+    return local | {settings.datasets, settings.backups, settings.jars}
+
+
+def _copy_specs(settings: Settings, copies: Copies) -> None:
+    for spec in sorted(settings.datasets.glob("*.yaml")):
+        with spec.open("rb") as file:
+            copies.add(f"{DATASETS}/{spec.name}", file)
+
+
+def _copy_store(store: Store, copies: Copies, *, pictures: bool) -> tuple[str, ...]:
+    """Copy what stands in the store; the folders of which pictures were left out."""
+    found = list(store.walk())
+    wanted = [path for path in found if pictures or not is_picture(path)]
+
+    def fetch(path: str) -> None:
+        with store.open(path) as file:
+            copies.add(f"{STORE}/{path}", file)
+
+    with ThreadPoolExecutor(AT_ONCE) as threads:
+        for _ in track(threads.map(fetch, wanted), total=len(wanted), what="Copying the store"):
+            pass
+    return tuple(sorted({folder_of(path) for path in set(found) - set(wanted)}))
+
+
+@contextmanager
+def _beside(folder: Path) -> Iterator[Copies]:
+    """A backup in the making; renamed to its place if the block ends without an error."""
+    for left in folder.parent.glob(f".{PREFIX}*"):
+        shutil.rmtree(left)
+    part = folder.with_name(f".{folder.name}")
+    try:
+        yield Copies(part)
+        os.sync()  # whole on the disk too, before it is called so
+        part.rename(folder)
+    finally:
+        shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One backup into a folder at a time; the lock goes with the process that holds it."""
+    with (folder / ".lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise BackupError(f"Another backup is being written to {folder}.") from error
+        yield

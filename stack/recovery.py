@@ -1,0 +1,131 @@
+"""Bringing an installation back from a backup.
+
+All of it is put into a new home beside the old one, by a PostgreSQL and an HDFS that run there
+for that time. Only when everything is in its place does the new home take the old one's: until
+then a failure leaves the old state as it was.
+"""
+
+import logging
+import shutil
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import quote, unquote, urlsplit
+
+from pipelines.backup import put_back
+from pipelines.backup.contents import STAYS, holds_state
+from pipelines.backup.manifest import BackupManifest, verify
+from pipelines.errors import BackupError
+from pipelines.settings import Settings
+from pipelines.storage import open_store
+from stack.control import down, up
+from stack.status import status
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Restored:
+    """What a restore has done, and what is left to a person."""
+
+    manifest: BackupManifest
+    aside: Path | None
+    """Where the home that stood before is now."""
+    lacking: list[str]
+    """Folders of the store that were backed up without their pictures, and do not stand."""
+    differing: list[str]
+    """Specs that differ from the backup's and were left as they are."""
+    running: bool
+    """Whether the stack runs, as it did before."""
+
+
+def require_empty(settings: Settings) -> None:
+    """Refuse to restore over an installation that has state.
+
+    Raises:
+        BackupError: it has; the message names some.
+    """
+    if found := holds_state(settings.home):
+        raise BackupError(
+            f"{settings.home} is not empty (it holds {', '.join(found[:5])}). Name an empty home "
+            "(MEDLOOP_HOME), or let this one be moved aside: --force."
+        )
+
+
+def restore(settings: Settings, backup: Path) -> Restored:
+    """Bring back what a backup holds; a home that has state already is moved aside.
+
+    The stack is stopped for it, and started again if it ran.
+
+    Args:
+        settings: the installation.
+        backup: the backup's folder.
+
+    Raises:
+        BackupError: the backup is damaged or newer, or a part of it did not arrive.
+        StackError: a part that is needed for it does not start, or refuses what it is given.
+        StoreUnavailable: a store outside of the installation does not answer.
+    """
+    manifest = verify(backup)
+    if settings.home.is_mount():
+        raise BackupError(
+            f"{settings.home} is a mount point, which cannot be moved aside. Set MEDLOOP_HOME to a "
+            "folder below it, and restore into that."
+        )
+    ran = any(part.state in ("ready", "starting") for part in status(settings))
+    down(settings)
+    try:
+        fresh = _beside(settings)
+        shutil.rmtree(fresh.home, ignore_errors=True)
+        try:
+            lacking = _fill(fresh, backup, manifest)
+            aside = _exchange(settings.home, fresh.home)
+        finally:
+            shutil.rmtree(fresh.home, ignore_errors=True)
+        differing = put_back.put_back_specs(settings.datasets, backup, manifest)
+    finally:
+        if ran:
+            up(settings)
+    return Restored(manifest, aside=aside, lacking=lacking, differing=differing, running=ran)
+
+
+def _beside(settings: Settings) -> Settings:
+    """The settings of the home that is being filled; a store that lies in the home moves along."""
+    home = settings.home.with_name(f".{settings.home.name}.restoring")
+    fields: dict[str, object] = {"home": home}
+    root = urlsplit(settings.store_root)
+    if root.scheme == "file" and Path(unquote(root.path)).is_relative_to(settings.home):
+        inside = Path(unquote(root.path)).relative_to(settings.home)
+        fields["store"] = f"file://{quote(str(home / inside))}"
+    return settings.model_copy(update=fields)
+
+
+def _fill(fresh: Settings, backup: Path, manifest: BackupManifest) -> list[str]:
+    put_back.put_back_home(fresh.home, backup, manifest)
+    needed = ["postgres"] + (["hdfs"] if fresh.store is None else [])
+    try:
+        up(fresh, needed)
+        put_back.put_back_databases(fresh, backup, manifest)
+        return put_back.put_back_store(open_store(fresh), backup, manifest)
+    finally:
+        down(fresh)
+
+
+def _exchange(home: Path, fresh: Path) -> Path | None:
+    """Put the fresh home in the old one's place, and what `STAYS` into it."""
+    (fresh / "stack.lock").unlink(missing_ok=True)
+    if not home.exists():
+        fresh.rename(home)
+        return None
+    had_state = bool(holds_state(home))
+    aside = home.with_name(f"{home.name}.before-{datetime.now(UTC):%Y%m%dT%H%M%SZ}")
+    home.rename(aside)
+    fresh.rename(home)
+    for name in sorted(STAYS):
+        if (aside / name).exists():
+            shutil.rmtree(home / name, ignore_errors=True)
+            (aside / name).rename(home / name)
+    if had_state:
+        return aside
+    shutil.rmtree(aside)
+    return None
