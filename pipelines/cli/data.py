@@ -29,7 +29,10 @@ def phantom(
 def ingest(
     dataset: Dataset,
     landing: Annotated[
-        Path | None, typer.Argument(help="Folder of new images; the data set's own if left out.")
+        str | None,
+        typer.Argument(
+            help="Folder of new images, local or hdfs:///PATH; the data set's own if left out."
+        ),
     ] = None,
 ) -> None:
     """Open, judge, check and pack a landing folder into an immutable snapshot.
@@ -37,7 +40,7 @@ def ingest(
     The same folder again makes no new snapshot; new files make one that adds only them. Files
     that cannot be used go into quarantine, each with its reason.
     """
-    landed = loop.land(dataset, str(landing.resolve()) if landing else None)
+    landed = loop.land(dataset, loop.landing_folder(dataset, landing))
     refused = ", ".join(f"{n} {reason}" for reason, n in sorted(landed.quarantined.items()))
     done(
         f"{landed.accepted:,} of {landed.files:,} files accepted; quarantined: {refused or 'none'}"

@@ -3,7 +3,7 @@
 from pipelines.cli.console import console, done
 from pipelines.cli.release import show_verdict
 from pipelines.errors import MedloopError
-from pipelines.outputs import Answer, Verdict
+from pipelines.outputs import Answer, Enough, Verdict
 from pipelines.scheduler import RunState, Scheduler
 
 DECISIONS = {
@@ -31,6 +31,10 @@ def tell(scheduler: Scheduler, dataset: str, ended: RunState, seconds: float) ->
     if failed:
         reasons = (f"{t.name}: {scheduler.reason(ended.dag, ended.run, t)}" for t in failed)
         raise MedloopError("The run failed.\n" + "\n".join(reasons))
+    if ended.state_of("too_few") == "success":
+        enough = Enough.model_validate(scheduler.result(ended.dag, ended.run, "enough"))
+        done(f"{dataset}: {enough.said}; they are in the snapshot, nothing was trained")
+        return
     verdict = Verdict.model_validate(scheduler.result(ended.dag, ended.run, "gate"))
     version = f"{dataset}: version {verdict.version}"
     if ended.state_of("unchanged") == "success":

@@ -11,6 +11,8 @@ from pipelines.cli.console import Dataset, console, done
 from pipelines.cli.follow import follow
 from pipelines.cli.outcome import tell
 from pipelines.cli.release import show_answer
+from pipelines.cli.stack import start
+from pipelines.data.sources import is_hdfs
 from pipelines.errors import Unavailable
 from pipelines.scheduler import open_scheduler
 from pipelines.service_client import ServiceClient
@@ -20,20 +22,19 @@ from pipelines.spec import load_spec
 app = typer.Typer()
 
 LandingOption = Annotated[
-    Path | None, typer.Option(help="Folder of images; the data set's own if left out.")
+    str | None,
+    typer.Option(help="Folder of images, local or hdfs:///PATH; the data set's own if left out."),
 ]
 
 
 @app.command()
 def run(dataset: Dataset = "phantom", landing: LandingOption = None) -> None:
     """Everything: stack up, retrain, serve the champion, ask it one question, print the URLs."""
-    import stack
-
     settings = get_settings()
-    folder = landing.resolve() if landing else loop.landing_folder(dataset)
-    if load_spec(dataset).synthetic and not folder.exists():
-        _draw(folder)
-    stack.up(settings)
+    folder = loop.landing_folder(dataset, landing)
+    if load_spec(dataset).synthetic and not (is_hdfs(folder) or Path(folder).exists()):
+        _draw(Path(folder))
+    start()
     _retrain(dataset, folder, {})
     _ask(settings, dataset, folder)
     _show_urls(settings, dataset)
@@ -58,7 +59,7 @@ def retrain(
     conf: dict[str, Any] = {"fresh": fresh}
     if candidate:
         conf["candidates"] = loop.candidates(dataset, candidate)
-    _retrain(dataset, (landing or loop.landing_folder(dataset)).resolve(), conf)
+    _retrain(dataset, loop.landing_folder(dataset, landing), conf)
 
 
 def _draw(folder: Path) -> None:
@@ -68,7 +69,7 @@ def _draw(folder: Path) -> None:
     generate(folder, seed=7)
 
 
-def _retrain(dataset: str, folder: Path, conf: dict[str, Any]) -> None:
+def _retrain(dataset: str, folder: str, conf: dict[str, Any]) -> None:
     scheduler = open_scheduler(get_settings())
     dag = f"retrain_{dataset}"
     scheduler.wait_for(dag)
@@ -76,13 +77,13 @@ def _retrain(dataset: str, folder: Path, conf: dict[str, Any]) -> None:
     if run_id:
         console.print(f"{dag} is under way already ({run_id}); following it.")
     else:
-        run_id = scheduler.start(dag, conf | {"landing": str(folder)})
+        run_id = scheduler.start(dag, conf | {"landing": folder})
     began = time.monotonic()
     ended = follow(scheduler, dag, run_id)
     tell(scheduler, dataset, ended, time.monotonic() - began)
 
 
-def _ask(settings: Settings, dataset: str, folder: Path) -> None:
+def _ask(settings: Settings, dataset: str, folder: str) -> None:
     """Ask the service one question, once it has picked the champion up."""
     from pipelines.release import registry
     from pipelines.stage import default_context
@@ -117,12 +118,11 @@ def _wait_until_served(service: ServiceClient, dataset: str, version: int) -> No
         time.sleep(0.5)
 
 
-def _some_image(dataset: str, folder: Path) -> Path:
+def _some_image(dataset: str, folder: str) -> Path:
     """An image of the landing folder that was accepted, of a class that is a finding."""
     spec = load_spec(dataset)
     finding = next((c.name for c in spec.classes if c.finding), spec.class_names[0])
-    accepted = loop.accepted_images(dataset, folder, finding)
-    return folder / accepted[0]
+    return loop.example(dataset, folder, finding)
 
 
 def _show_urls(settings: Settings, dataset: str) -> None:

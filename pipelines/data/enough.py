@@ -7,7 +7,8 @@ from pipelines.data.snapshots import index_of
 from pipelines.outputs import Enough, Snapshot, Waker
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint, standing
-from pipelines.tracking import open_tracking, versions
+from pipelines.tracking import versions
+from pipelines.tracking.client import open_tracking
 
 logger = logging.getLogger(__name__)
 

@@ -73,12 +73,7 @@ class LandedFiles:
             BadImage: it cannot be read, or see `original_of`.
             StoreUnavailable: HDFS, where the file stands, does not answer.
         """
-        place, relative = self._source.place, self._relative.get(row["source_path"])
-        if relative is None:
-            raise LandingError(
-                f"{row['source_path']} is gone from {place} since it was landed. Put it "
-                "back, or run the landing again."
-            )
+        place, relative = self._source.place, self.relative(row["source_path"])
         content = original_of(relative, self._source.read(relative), self._names)
         if hashlib.sha256(content).hexdigest() != row["sha256"]:
             raise LandingError(
@@ -86,6 +81,19 @@ class LandedFiles:
                 "one write there while it is ingested, and run the landing again."
             )
         return content
+
+    def relative(self, source_path: str) -> str:
+        """The path below the landing folder of what is known by ``source_path``.
+
+        Raises:
+            LandingError: the file is gone.
+        """
+        if source_path not in self._relative:
+            raise LandingError(
+                f"{source_path} is gone from {self._source.place} since it was landed. Put it "
+                "back, or run the landing again."
+            )
+        return self._relative[source_path]
 
     @cached_property
     def _relative(self) -> dict[str, str]:

@@ -9,13 +9,26 @@ from pipelines.errors import LandingError
 from pipelines.settings import Settings
 from pipelines.spec import DatasetSpec
 
-__all__ = ["FileState", "LocalFolder", "Source", "landing_place", "open_source", "wanted"]
+__all__ = [
+    "FileState",
+    "LocalFolder",
+    "Source",
+    "is_hdfs",
+    "landing_place",
+    "open_source",
+    "place_of",
+    "wanted",
+]
 
 
 def landing_place(spec: DatasetSpec, settings: Settings) -> str:
-    """Where new images of a data set are expected: an absolute path, or an ``hdfs://`` URI."""
-    place = spec.landing.path or str(settings.home / "landing" / spec.name)
-    return place if is_hdfs(place) else str(Path(place).expanduser().absolute())
+    """Where new images of a data set are expected; see `place_of`."""
+    return place_of(spec.landing.path or str(settings.home / "landing" / spec.name))
+
+
+def place_of(folder: str) -> str:
+    """The one name of a landing folder, however it is called: its path, or its HDFS URI."""
+    return folder if is_hdfs(folder) else str(Path(folder).expanduser().resolve())
 
 
 def is_hdfs(place: str) -> bool:
@@ -35,7 +48,7 @@ def open_source(settings: Settings, place: str) -> Source:
         LandingError: the URI names another HDFS, or no folder.
     """
     if not is_hdfs(place):
-        return LocalFolder(Path(place).expanduser().absolute())
+        return LocalFolder(Path(place_of(place)))
     from pipelines.data.sources.hdfs import HdfsFolder
 
     return HdfsFolder(_own(settings, place), webhdfs=settings.webhdfs, user=settings.hdfs_user)

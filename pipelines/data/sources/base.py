@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from pathlib import Path
 from typing import BinaryIO
 
 ARRIVING = ("*.part", "*.partial", "*.filepart", "*.crdownload", "*.tmp", "*._COPYING_")
@@ -62,6 +63,10 @@ class Source(ABC):
             BadImage: it cannot be read (reason ``unreadable``).
             StoreUnavailable: HDFS does not answer.
         """
+
+    @abstractmethod
+    def local(self, path: str, scratch: Path) -> Path:
+        """A local file of this content: the file itself, or a copy below ``scratch``."""
 
     def files(self, *, ignore: tuple[str, ...] = ()) -> list[FileState]:
         """The files that are there to be landed; see `wanted`."""

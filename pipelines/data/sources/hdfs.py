@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, BinaryIO
 
 from hdfs.util import HdfsError
@@ -73,6 +74,11 @@ class HdfsFolder(Source):
                 raise BadImage("unreadable", f"HDFS refuses the file ({error.message}).") from error
             # A block that no DataNode has (now), for one: not the file's fault.
             raise StoreUnavailable(f"HDFS does not give {self.place}/{path}: {error}") from error
+
+    def local(self, path: str, scratch: Path) -> Path:
+        copy = scratch / path
+        self._store.download(path, copy)
+        return copy
 
 
 def _state(path: str, status: dict[str, Any]) -> FileState:

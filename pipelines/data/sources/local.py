@@ -43,3 +43,6 @@ class LocalFolder(Source):
                 yield stream
         except OSError as error:
             raise BadImage("unreadable", f"The file cannot be read ({error.strerror}).") from error
+
+    def local(self, path: str, scratch: Path) -> Path:  # noqa: ARG002 (of the interface)
+        return self._folder / path
