@@ -8,11 +8,13 @@ import typer
 from rich.logging import RichHandler
 
 from pipelines.cli import (
+    alerts,
     backup,
     data,
     monitor,
     release,
     retrain,
+    score,
     settings,
     stack,
     status,
@@ -34,11 +36,15 @@ app = typer.Typer(
     `medloop run brain_mri --landing FOLDER`. A new kind of scan is one file in `datasets/`.
     """,
 )
-for part in (retrain.app, data.app, release.app, status.app, trace.app, settings.app, monitor.app):
+for part in (
+    *(retrain.app, data.app, release.app, score.app, monitor.app),
+    *(status.app, trace.app, settings.app),
+):
     app.registered_commands += part.registered_commands
 app.registered_commands += backup.restore_app.registered_commands
 app.add_typer(backup.app, name="backup")
 app.add_typer(stack.app, name="stack")
+app.add_typer(alerts.app, name="alerts")
 app.add_typer(token.app, name="token")
 
 
