@@ -60,10 +60,11 @@ def task_failed(context: Context) -> None:
 def run_succeeded(context: Context) -> None:
     """Say of all that may have been told of this DAG's tasks that it is over."""
     dag = context["dag"]
+    of = dataset_of(dag.dag_id) or "-"
     for task in dag.task_ids:
         for kind in _OF_TASKS:
-            resolve(get_settings(), f"{kind}/{dataset_of(dag.dag_id)}/{task}")
-    resolve(get_settings(), f"run_late/{dataset_of(dag.dag_id)}/{dag.dag_id}")
+            resolve(get_settings(), f"{kind}/{of}/{task}")
+    resolve(get_settings(), f"run_late/{of}/{dag.dag_id}")
 
 
 _OF_TASKS: tuple[Kind, ...] = ("check_failed", "run_failed")
@@ -118,9 +119,9 @@ def _tell_wanted(context: Context) -> None:
     send(get_settings(), alert)
 
 
-def dataset_of(dag: str) -> str:
-    """The data set of a DAG: ``retrain_brain_mri`` → ``brain_mri``."""
-    return dag.partition("_")[2]
+def dataset_of(dag: str) -> str | None:
+    """The data set of a DAG: ``retrain_brain_mri`` → ``brain_mri``, ``backup`` → ``None``."""
+    return dag.partition("_")[2] or None
 
 
 def link(dag: str, run: str, *, task: str | None = None) -> str:

@@ -20,7 +20,7 @@ from airflow.sdk.definitions.asset import BaseAsset
 from dags import assets
 from dags.approval import RESPONSE, approval
 from dags.callbacks import run_succeeded
-from dags.runs import FRESH, deadline
+from dags.runs import FRESH, WOKEN_BY, deadline, woken_by
 from dags.steps import branch, heavy_step, step
 from pipelines import loop
 from pipelines.spec import DatasetSpec, load_spec, spec_names
@@ -44,6 +44,7 @@ def retrain_dag(name: str) -> DAG:
         deadline=deadline(spec, f"retrain_{name}"),
         on_success_callback=run_succeeded,
         default_args={"priority_weight": 10},
+        user_defined_macros={"woken_by": woken_by},
         render_template_as_native_obj=True,
         is_paused_upon_creation=False,
         tags=["retrain", name],
@@ -53,6 +54,9 @@ def retrain_dag(name: str) -> DAG:
         landing = step(loop.land)(name, source="{{ params.landing }}", fresh=FRESH)
         landing_checked = step(loop.check_landing)(name, landing, fresh=FRESH)
         snapshot = step(loop.ingest, outlets=[assets.snapshot(name)])(name, landing)
+        enough = step(loop.enough)(name, snapshot, woken_by=WOKEN_BY)
+        too_few = step(loop.too_few)(name, enough)
+
         split = step(loop.split)(name, snapshot, fresh=FRESH)
         snapshot_checked = step(loop.check_snapshot)(name, snapshot, split)
         prepared = heavy_step(loop.prepare, outlets=[assets.prepared(name)])(name, snapshot, split)
@@ -80,6 +84,7 @@ def retrain_dag(name: str) -> DAG:
         unchanged = step(loop.unchanged)(name, challenger)
 
         landing_checked >> snapshot
+        branch(loop.proceed)(enough) >> [split, too_few]
         snapshot_checked >> prepared
         prepared_checked >> trained
         branch(loop.decide)(challenger, verdict) >> [passed, refused, unchanged]
@@ -96,6 +101,7 @@ def retrain_dag(name: str) -> DAG:
 def _schedule(spec: DatasetSpec) -> Any:
     """What wakes the DAG, as Airflow says it: a time, assets, or either."""
     wakers = [
+        *([assets.landing(spec.name)] if spec.retrain.on_landing else []),
         *([assets.drift(spec.name)] if spec.retrain.on_drift else []),
     ]
     if not wakers:

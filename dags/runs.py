@@ -1,16 +1,37 @@
 """What a run of a DAG knows of itself: who woke it, by when it should have ended."""
 
+from collections.abc import Iterable
 from datetime import timedelta
+from typing import Any
 
+from airflow.sdk.definitions.asset import AssetUniqueKey
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-from dags.callbacks import run_late
+from dags.callbacks import dataset_of, run_late
+from pipelines.outputs import Waker
 from pipelines.spec import DatasetSpec
 
+WOKEN_BY = "{{ woken_by(dag_run, triggering_asset_events) }}"
+"""Template of the argument that tells a step who woke its run."""
 FRESH = "{{ run_id if params.fresh else None }}"
 """Template of what tells a run's results from all that stand: the run's own name, so that a task
 that is tried again goes on with what the run has made; nothing, where what stands may serve."""
+
+
+def woken_by(run: Any, events: Iterable[AssetUniqueKey]) -> Waker:
+    """Who woke a run: the landing folder alone, drift (and whatever else), the clock, a person.
+
+    Args:
+        run: Airflow's DAG run.
+        events: the assets whose events woke it; empty for other runs.
+    """
+    if run.run_type == "scheduled":
+        return "schedule"
+    woke = {asset.name for asset in events}
+    if run.run_type != "asset_triggered" or not woke:
+        return "hand"
+    return "landing" if woke == {f"{dataset_of(run.dag_id)}_landing"} else "drift"
 
 
 def deadline(spec: DatasetSpec, dag: str) -> DeadlineAlert | None:
