@@ -95,7 +95,7 @@ class Cutter:
             rows = self._read(file)
             chosen, stop = rows.choose(ahead.begun.get(file, 0), size - self.waiting, seen)
             self.waiting += len(chosen)
-            tables.append(rows.table.take(chosen))
+            tables.append(rows.table.take(pa.array(chosen, pa.int64())))
             if stop == rows.table.num_rows:
                 self._files.popleft()
                 ahead = ahead.finished(file)

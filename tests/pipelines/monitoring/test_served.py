@@ -1,20 +1,19 @@
 """Samples of what the service answered, in a local store and in a real HDFS."""
 
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, timedelta
 from pathlib import Path
 
-import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
-from pipelines.monitoring.served import Model, Sample, divided, read_samples, write_file
+from pipelines.monitoring.served import divided, read_samples, write_file
 from pipelines.settings import Settings
 from pipelines.storage import Store
 from pipelines.storage.hdfs import HdfsStore
+from tests.pipelines.monitoring.samples import NOON, SECOND, sample
 
-NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 DAY = date(2026, 3, 1)
-FIRST = Model("tiny", 1, "run-1", ("a", "b"))
-SECOND = Model("tiny", 2, "run-2", ("a", "c"))
 
 
 @pytest.fixture(params=["local", "hdfs"])
@@ -25,23 +24,6 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     settings: Settings = request.getfixturevalue("hdfs")
     root = f"{settings.store_root}/{tmp_path.name}"
     return HdfsStore(root, webhdfs=settings.webhdfs, user=settings.hdfs_user)
-
-
-def sample(number: int, model: Model = FIRST, *, time: datetime = NOON) -> Sample:
-    return Sample(
-        request_id=f"{number:016x}",
-        time=time,
-        model=model,
-        predicted=model.classes[0],
-        abstained=number % 2 == 1,
-        probabilities=np.array([0.75, 0.25], np.float32),
-        features=np.arange(4, dtype=np.float32) + number,
-        mean=100.5,
-        std=20.25,
-        width=60,
-        height=40,
-        sha256=f"{number:064x}",
-    )
 
 
 def test_what_is_written_reads_back_the_same(store: Store) -> None:
@@ -91,3 +73,14 @@ def test_a_day_without_samples_is_an_empty_table_of_the_same_columns(store: Stor
     table = read_samples(store, "tiny", DAY)
     assert table.num_rows == 0
     assert {"request_id", "features", "mean"} <= set(table.column_names)
+
+
+def test_a_file_from_before_a_column_was_there_reads_with_nulls(store: Store) -> None:
+    path = write_file(store, [sample(0)])
+    table = pq.read_table(pa.BufferReader(store.read(path))).drop_columns(["sha256"])
+    older = pa.BufferOutputStream()
+    pq.write_table(table, older)
+    store.write(path, older.getvalue().to_pybytes())
+    write_file(store, [sample(1)])
+    rows = read_samples(store, "tiny", DAY).sort_by("request_id").to_pylist()
+    assert [row["sha256"] for row in rows] == [None, f"{1:064x}"]
