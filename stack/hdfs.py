@@ -47,7 +47,7 @@ def _namenode(settings: Settings) -> Process:
             Port(settings.namenode_rpc_port, "MEDLOOP_NAMENODE_RPC_PORT"),
         ],
         version=jars.hadoop_release,
-        url=f"http://{settings.host}:{settings.namenode_port}/jmx",
+        url=f"http://{settings.inner_host}:{settings.namenode_port}/jmx",
         obstacle=lambda _: _namenode_obstacle(settings),
     )
 
@@ -57,10 +57,10 @@ def _datanode(settings: Settings, number: int) -> Process:
     options = {
         **_common_options(settings),
         "dfs.datanode.data.dir": _folder(settings, f"datanode-{number}").as_uri(),
-        "dfs.datanode.hostname": settings.host,
-        "dfs.datanode.http.address": f"{settings.host}:{http}",
-        "dfs.datanode.address": f"{settings.host}:{data}",
-        "dfs.datanode.ipc.address": f"{settings.host}:{ipc}",
+        "dfs.datanode.hostname": settings.inner_host,
+        "dfs.datanode.http.address": f"{settings.inner_host}:{http}",
+        "dfs.datanode.address": f"{settings.inner_host}:{data}",
+        "dfs.datanode.ipc.address": f"{settings.inner_host}:{ipc}",
         # It writes for WebHDFS clients; in a cluster this small there is no other node to take.
         "dfs.client.block.write.replace-datanode-on-failure.policy": "NEVER",
         # What it keeps of a connection is stale once the NameNode was restarted: try again,
@@ -74,7 +74,7 @@ def _datanode(settings: Settings, number: int) -> Process:
         environment=_environment(settings),
         ports=[Port(port, "MEDLOOP_DATANODE_BASE_PORT") for port in (http, data, ipc)],
         version=jars.hadoop_release,
-        url=f"http://{settings.host}:{http}/jmx",
+        url=f"http://{settings.inner_host}:{http}/jmx",
         obstacle=lambda started: _datanode_obstacle(settings, data, started),
     )
 
@@ -88,7 +88,7 @@ def datanode_ports(settings: Settings, number: int) -> tuple[int, int, int]:
 
 def _common_options(settings: Settings) -> dict[str, str]:
     return {
-        "fs.defaultFS": f"hdfs://{settings.host}:{settings.namenode_rpc_port}",
+        "fs.defaultFS": f"hdfs://{settings.inner_host}:{settings.namenode_rpc_port}",
         "dfs.replication": str(min(settings.datanodes, 3)),
         "dfs.heartbeat.interval": "1",
     }
@@ -98,7 +98,7 @@ def _namenode_options(settings: Settings) -> dict[str, str]:
     return {
         **_common_options(settings),
         "dfs.namenode.name.dir": _folder(settings, "namenode").as_uri(),
-        "dfs.namenode.http-address": f"{settings.host}:{settings.namenode_port}",
+        "dfs.namenode.http-address": f"{settings.inner_host}:{settings.namenode_port}",
         "dfs.namenode.heartbeat.recheck-interval": "5000",
         # Until then, one that has been silent for 3 seconds is the last to be asked.
         "dfs.namenode.stale.datanode.interval": "3000",
@@ -169,5 +169,5 @@ def _datanode_obstacle(settings: Settings, data_port: int, started: int) -> str 
 
 
 def _namenode_info(settings: Settings) -> dict[str, Any] | None:
-    address = f"http://{settings.host}:{settings.namenode_port}"
+    address = f"http://{settings.inner_host}:{settings.namenode_port}"
     return jmx_bean(address, "NameNode,name=NameNodeInfo")

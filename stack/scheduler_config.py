@@ -5,14 +5,14 @@ very same settings, and so that no secret shows in a process's environment.
 """
 
 import configparser
+import io
 import json
 import secrets
-from collections.abc import Callable
 from pathlib import Path
-from typing import cast
 
 from pipelines import database
 from pipelines.settings import PROJECT, Settings
+from stack import private
 
 USER = "admin"
 SEEN_SECONDS = 5
@@ -31,8 +31,7 @@ def passwords_file(settings: Settings) -> Path:
 
 def write_configuration(settings: Settings) -> None:
     """Write ``airflow.cfg``; secrets and password are made once and then kept."""
-    airflow_home(settings).mkdir(parents=True, exist_ok=True)
-    _once(passwords_file(settings), lambda: {USER: secrets.token_urlsafe(12)})
+    private.once(passwords_file(settings), lambda: {USER: secrets.token_urlsafe(12)})
     config = configparser.RawConfigParser()
     config.read_dict(
         {
@@ -40,14 +39,13 @@ def write_configuration(settings: Settings) -> None:
             for section, options in _options(settings).items()
         }
     )
-    fresh = _private(airflow_home(settings) / "airflow.cfg.new")
-    with fresh.open("w", encoding="utf-8") as file:
-        config.write(file)
-    fresh.replace(airflow_home(settings) / "airflow.cfg")
+    text = io.StringIO()
+    config.write(text)
+    private.write(airflow_home(settings) / "airflow.cfg", text.getvalue())
 
 
 def _options(settings: Settings) -> dict[str, dict[str, object]]:
-    keys = _once(airflow_home(settings) / "secrets.json", _new_secrets)
+    keys = private.once(airflow_home(settings) / "secrets.json", _new_secrets)
     logs = settings.home / "logs" / "airflow"
     bundle = {
         "name": "dags-folder",
@@ -62,7 +60,7 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "load_examples": False,
             "fernet_key": keys["fernet"],
             "hostname_callable": "socket.gethostname",
-            "execution_api_server_url": f"{_address(settings)}/execution/",
+            "execution_api_server_url": f"{settings.airflow_address}/execution/",
             "simple_auth_manager_users": f"{USER}:admin",
             "simple_auth_manager_passwords_file": passwords_file(settings),
         },
@@ -73,7 +71,7 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
         "api": {
             "host": settings.host,
             "port": settings.airflow_port,
-            "base_url": _address(settings),
+            "base_url": settings.airflow_address,
             "workers": 1,
             "secret_key": keys["session"],
         },
@@ -97,10 +95,6 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
     }
 
 
-def _address(settings: Settings) -> str:
-    return f"http://{settings.host}:{settings.airflow_port}"
-
-
 def _new_secrets() -> dict[str, str]:
     from cryptography.fernet import Fernet
 
@@ -109,19 +103,3 @@ def _new_secrets() -> dict[str, str]:
         "jwt": secrets.token_hex(32),
         "session": secrets.token_hex(32),
     }
-
-
-def _once(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
-    """What a private JSON file holds; made if it is not there."""
-    if not path.is_file():
-        fresh = _private(path.with_name(f"{path.name}.new"))
-        fresh.write_text(json.dumps(make()), encoding="utf-8")
-        fresh.replace(path)
-    return cast("dict[str, str]", json.loads(path.read_text("utf-8")))
-
-
-def _private(path: Path) -> Path:
-    """An empty file that only its owner may read."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    return path

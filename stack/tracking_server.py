@@ -6,39 +6,53 @@ from pathlib import Path
 from pipelines import database
 from pipelines.errors import StackError
 from pipelines.settings import PROJECT, Settings
+from stack import tracking_login
 from stack.ask import http_obstacle
 from stack.environment import command
 from stack.part import Part, Port, Process
 
+DATABASE = "mlflow"
 SERVER_ENV = PROJECT / "mlflow" / "server.env"
 """What the server finds in its environment; the container reads the same file."""
 
 
 def part(settings: Settings) -> Part:
     """The tracking server."""
-    address = f"http://{settings.host}:{settings.mlflow_port}"
-    artifacts = settings.home / "mlflow" / "artifacts"
     return Part(
         name="mlflow",
         needs=["postgres"],
-        prepare=lambda _: artifacts.mkdir(parents=True, exist_ok=True),
-        processes=[
-            Process(
-                name="mlflow",
-                command=[
-                    *(command("mlflow"), "server"),
-                    *("--host", settings.host, "--port", str(settings.mlflow_port)),
-                    *("--backend-store-uri", database.url(settings, "mlflow")),
-                    *("--artifacts-destination", artifacts.as_uri(), "--workers", "1"),
-                ],
-                environment=read_env(SERVER_ENV),
-                ports=[Port(settings.mlflow_port, "MEDLOOP_MLFLOW_PORT")],
-                version=lambda: version("mlflow"),
-                url=address,
-                obstacle=lambda _: http_obstacle(f"{address}/health"),
-            )
-        ],
+        prepare=lambda _: _prepare(settings),
+        processes=[_server(settings)],
     )
+
+
+def _server(settings: Settings) -> Process:
+    guard = tracking_login.guard(settings)
+    return Process(
+        name="mlflow",
+        command=[
+            *(command("mlflow"), *guard.command, "server"),
+            *("--host", settings.host, "--port", str(settings.mlflow_port)),
+            *("--backend-store-uri", database.url(settings, DATABASE)),
+            *("--artifacts-destination", _artifacts(settings).as_uri(), "--workers", "1"),
+            *guard.server,
+        ],
+        environment={**read_env(SERVER_ENV), **guard.environment},
+        ports=[Port(settings.mlflow_port, "MEDLOOP_MLFLOW_PORT")],
+        version=lambda: version("mlflow"),
+        url=settings.mlflow_address,
+        obstacle=lambda _: http_obstacle(f"{settings.mlflow_address}/health"),
+    )
+
+
+def _prepare(settings: Settings) -> None:
+    _artifacts(settings).mkdir(parents=True, exist_ok=True)
+    if tracking_login.is_guarded(settings):
+        tracking_login.prepare(settings, users=database.url(settings, DATABASE))
+
+
+def _artifacts(settings: Settings) -> Path:
+    return settings.home / "mlflow" / "artifacts"
 
 
 def read_env(path: Path) -> dict[str, str]:

@@ -33,8 +33,8 @@ def part(settings: Settings) -> Part:
 def resource_manager_options(settings: Settings) -> dict[str, str]:
     """What a client, too, must know to reach the ResourceManager (Spark: as ``spark.hadoop.…``)."""
     return {
-        "fs.defaultFS": f"hdfs://{settings.host}:{settings.namenode_rpc_port}",
-        "yarn.resourcemanager.hostname": settings.host,
+        "fs.defaultFS": f"hdfs://{settings.inner_host}:{settings.namenode_rpc_port}",
+        "yarn.resourcemanager.hostname": settings.inner_host,
         **_addresses(settings, "yarn.resourcemanager.", MANAGER_PORTS),
     }
 
@@ -63,8 +63,8 @@ def _resource_manager(settings: Settings) -> Process:
 def _node_manager(settings: Settings) -> Process:
     options = {
         **resource_manager_options(settings),
-        "yarn.nodemanager.hostname": settings.host,
-        "yarn.nodemanager.bind-host": settings.host,
+        "yarn.nodemanager.hostname": settings.inner_host,
+        "yarn.nodemanager.bind-host": settings.inner_host,
         **_addresses(settings, "yarn.nodemanager.", NODE_PORTS),
         "yarn.nodemanager.local-dirs": str(_folder(settings) / "local"),
         "yarn.nodemanager.log-dirs": str(settings.home / "logs" / "yarn"),
@@ -74,12 +74,13 @@ def _node_manager(settings: Settings) -> Process:
         # It shares its disk with everything else; how full that is says nothing of its health.
         "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "100",
     }
+    web = settings.resource_manager_port + NODE_PORTS["webapp."]
     return Process(
         name="nodemanager",
         command=_server(settings, NODE_MANAGER, options),
         ports=_ports(settings, NODE_PORTS),
         version=jars.hadoop_release,
-        url=f"http://{settings.host}:{settings.resource_manager_port + NODE_PORTS['webapp.']}/jmx",
+        url=f"http://{settings.inner_host}:{web}/jmx",
         obstacle=lambda _: _node_obstacle(settings),
         stop_seconds=5,
     )
@@ -92,7 +93,7 @@ def _server(settings: Settings, main: str, options: dict[str, str]) -> list[str]
 def _addresses(settings: Settings, prefix: str, ports: dict[str, int]) -> dict[str, str]:
     first = settings.resource_manager_port
     return {
-        f"{prefix}{name}address": f"{settings.host}:{first + offset}"
+        f"{prefix}{name}address": f"{settings.inner_host}:{first + offset}"
         for name, offset in ports.items()
     }
 
@@ -106,7 +107,7 @@ def _folder(settings: Settings) -> Path:
 
 
 def _manager(settings: Settings) -> str:
-    return f"http://{settings.host}:{settings.resource_manager_port}"
+    return f"http://{settings.inner_host}:{settings.resource_manager_port}"
 
 
 def _manager_obstacle(settings: Settings) -> str | None:

@@ -22,10 +22,28 @@ app = typer.Typer(
 
 @app.command()
 def up() -> None:
-    """Start what does not run yet, each part once those it needs are ready."""
+    """Start what does not run yet, each part once those it needs are ready.
+
+    A password that is made for a part's first login is shown once; it stays in a private file.
+    """
+    start()
+
+
+def start() -> None:
+    """Bring the stack up, and tell the logins that this has made."""
     import stack
 
-    stack.up(get_settings())
+    settings = get_settings()
+    known = stack.logins(settings)
+    stack.up(settings)
+    for login in stack.logins(settings):
+        if login not in known:
+            console.print(
+                f"{login.part} at {login.url}: user {login.user}, password {login.password} "
+                f"(told this once; kept in {login.file})",
+                soft_wrap=True,
+                markup=False,
+            )
 
 
 @app.command()

@@ -93,7 +93,7 @@ def _start(settings: Settings, name: str) -> "SparkSession":
     # Only these reach Spark by the environment; whoever set them knows better.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("HADOOP_USER_NAME", settings.hdfs_user)
-    os.environ.setdefault("SPARK_LOCAL_IP", settings.host)
+    os.environ.setdefault("SPARK_LOCAL_IP", settings.inner_host)
     logging.getLogger("py4j").setLevel(logging.WARNING)
     builder = SparkSession.builder.master(settings.spark_master).appName(f"medloop {name}")
     try:
@@ -110,8 +110,10 @@ def _options(settings: Settings) -> dict[str, str]:
     quiet = Path(__file__).with_name("log4j2.properties").as_uri()
     return {
         "spark.driver.memory": settings.spark_driver_memory,
-        "spark.driver.host": settings.spark_driver_host or settings.host,
-        "spark.driver.bindAddress": "0.0.0.0" if settings.spark_driver_host else settings.host,
+        "spark.driver.host": settings.spark_driver_host or settings.inner_host,
+        "spark.driver.bindAddress": "0.0.0.0"
+        if settings.spark_driver_host
+        else settings.inner_host,
         "spark.hadoop.dfs.replication": str(min(settings.datanodes, 3)),
         # C1 alone starts a fifth sooner; the heavy work is in native libraries and in Python.
         "spark.driver.extraJavaOptions": (

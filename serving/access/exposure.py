@@ -1,7 +1,6 @@
 """Whom the service will be reachable for, judged before it listens: tokens, and TLS."""
 
 import logging
-import socket
 import ssl
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,8 +10,8 @@ from typing import Literal
 from pipelines.access.own import is_own, own_token
 from pipelines.access.store import read_tokens, token_file
 from pipelines.errors import SettingsError
+from pipelines.reach import only_this_machine
 from pipelines.settings import Settings
-from serving.access.neighbours import is_loopback
 
 logger = logging.getLogger(__name__)
 
@@ -35,7 +34,7 @@ def auth_for(host: str, settings: Settings) -> Auth:
         SettingsError: they would be, and there is none.
         TokenFileError: the file of tokens cannot be read.
     """
-    alone = _only_this_machine(host)
+    alone = only_this_machine(host)
     if alone and settings.service_auth == "auto":
         return "loopback"
     own_token(settings)
@@ -96,12 +95,3 @@ def _tell_expiry(cert: Path) -> None:
 
 def _no_password() -> str:
     raise ValueError("the key has a password")
-
-
-def _only_this_machine(host: str) -> bool:
-    """Whether only this machine reaches what listens at a host name or address."""
-    try:
-        found = socket.getaddrinfo(host, None)
-    except OSError as error:
-        raise SettingsError(f"--host {host!r} is no address of this machine ({error}).") from error
-    return all(is_loopback(str(address[0])) for *_, address in found)

@@ -1,11 +1,11 @@
 """Without tokens the service answers this machine only; what a browser here might be made to
 send by a page from elsewhere is refused."""
 
-import ipaddress
 import re
 
 from starlette.requests import Request
 
+from pipelines.reach import is_loopback
 from serving.problems import Problem
 
 HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]+)?")
@@ -53,14 +53,6 @@ class Neighbours:
                 "MEDLOOP_SERVICE_CORS_ORIGINS."
             )
             raise Problem(403, "foreign_origin", message)
-
-
-def is_loopback(address: str) -> bool:
-    """Whether an IP address is one of this machine alone."""
-    try:
-        return ipaddress.ip_address(address).is_loopback
-    except ValueError:
-        return False
 
 
 def _name(host: str) -> str:
