@@ -111,7 +111,7 @@ def _tell_wanted(context: Context) -> None:
         kind="approval_wanted",
         severity="info",
         dataset=dataset_of(task.dag_id),
-        subject=task.run_id,
+        subject=task.dag_id,
         title=str(context["task"].subject),
         text="Read the figures and answer in Airflow. Without an answer it is not promoted.",
         link=f"{page}/required_actions",

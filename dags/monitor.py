@@ -7,16 +7,14 @@ the champion, and, once in an episode of confirmed drift, the drift that wakes
 nothing to watch, and the run ends after its first task.
 """
 
-from typing import Any
-
-import pendulum
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, dag
+from airflow.sdk import DAG, dag
 
 from dags import assets
 from dags.callbacks import run_succeeded
+from dags.runs import waking
 from dags.steps import heavy_step, only_if, step
 from pipelines import loop
-from pipelines.spec import DatasetSpec, load_spec, spec_names
+from pipelines.spec import load_spec, spec_names
 
 
 def monitor_dag(name: str) -> DAG:
@@ -27,8 +25,7 @@ def monitor_dag(name: str) -> DAG:
         dag_id=f"monitor_{name}",
         dag_display_name=f"Monitor: {spec.title}",
         doc_md=__doc__,
-        schedule=_schedule(spec),
-        start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+        schedule=waking(spec.monitor.schedule, assets.snapshot(name)),
         catchup=False,
         max_active_runs=1,
         on_success_callback=run_succeeded,
@@ -47,14 +44,6 @@ def monitor_dag(name: str) -> DAG:
         confirmed >> announced
 
     return monitor()
-
-
-def _schedule(spec: DatasetSpec) -> Any:
-    woken = assets.snapshot(spec.name)
-    if spec.monitor.schedule is None:
-        return woken
-    clock = CronTriggerTimetable(spec.monitor.schedule, timezone="UTC")
-    return AssetOrTimeSchedule(timetable=clock, assets=woken)
 
 
 for dataset in spec_names():

@@ -11,16 +11,12 @@ one resumes. The run's state tells whether the loop worked; which of ``promote``
 approval, what a person said.
 """
 
-from typing import Any
-
-import pendulum
-from airflow.sdk import DAG, AssetOrTimeSchedule, CronTriggerTimetable, Param, dag
-from airflow.sdk.definitions.asset import BaseAsset
+from airflow.sdk import DAG, Asset, Param, dag
 
 from dags import assets
 from dags.approval import RESPONSE, approval
 from dags.callbacks import run_succeeded
-from dags.runs import FRESH, WOKEN_BY, deadline, woken_by
+from dags.runs import FRESH, WOKEN_BY, deadline, waking, woken_by
 from dags.steps import branch, heavy_step, step
 from pipelines import loop
 from pipelines.spec import DatasetSpec, load_spec, spec_names
@@ -37,8 +33,7 @@ def retrain_dag(name: str) -> DAG:
         dag_id=f"retrain_{name}",
         dag_display_name=f"Retrain: {spec.title}",
         doc_md=__doc__,
-        schedule=_schedule(spec),
-        start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+        schedule=waking(spec.retrain.schedule, *_wakers(spec)),
         catchup=False,
         max_active_runs=1,
         deadline=deadline(spec, f"retrain_{name}"),
@@ -98,19 +93,11 @@ def retrain_dag(name: str) -> DAG:
     return retrain()
 
 
-def _schedule(spec: DatasetSpec) -> Any:
-    """What wakes the DAG, as Airflow says it: a time, assets, or either."""
-    wakers = [
+def _wakers(spec: DatasetSpec) -> list[Asset]:
+    return [
         *([assets.landing(spec.name)] if spec.retrain.on_landing else []),
         *([assets.drift(spec.name)] if spec.retrain.on_drift else []),
     ]
-    if not wakers:
-        return spec.retrain.schedule
-    woken: BaseAsset = wakers[0] if len(wakers) == 1 else wakers[0] | wakers[1]
-    if spec.retrain.schedule is None:
-        return woken
-    clock = CronTriggerTimetable(spec.retrain.schedule, timezone="UTC")
-    return AssetOrTimeSchedule(timetable=clock, assets=woken)
 
 
 def _params(spec: DatasetSpec) -> dict[str, Param]:

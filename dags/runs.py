@@ -1,9 +1,10 @@
-"""What a run of a DAG knows of itself: who woke it, by when it should have ended."""
+"""When a DAG runs: what wakes it, who woke a run, by when it should have ended."""
 
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
 
+from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 from airflow.sdk.definitions.asset import AssetUniqueKey
 from airflow.sdk.definitions.callback import AsyncCallback
 from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
@@ -17,6 +18,20 @@ WOKEN_BY = "{{ woken_by(dag_run, triggering_asset_events) }}"
 FRESH = "{{ run_id if params.fresh else None }}"
 """Template of what tells a run's results from all that stand: the run's own name, so that a task
 that is tried again goes on with what the run has made; nothing, where what stands may serve."""
+
+
+def waking(cron: str | None, *assets: Asset) -> Any:
+    """A DAG's ``schedule``: a time, any of these assets, or both, as far as there are any.
+
+    The clock first wakes it at the next time, not at once for the one before the stack came up.
+    """
+    clock = (
+        CronTriggerTimetable(cron, timezone="UTC", run_immediately=timedelta()) if cron else None
+    )
+    if not assets:
+        return clock
+    woken = AssetAny(*assets)
+    return AssetOrTimeSchedule(timetable=clock, assets=woken) if clock else woken
 
 
 def woken_by(run: Any, events: Iterable[AssetUniqueKey]) -> Waker:

@@ -4,7 +4,6 @@ Woken by the champion that ``retrain_<dataset>`` has promoted, or by hand (``med
 also for another snapshot or a folder. It makes the scores, which wake nothing.
 """
 
-import pendulum
 from airflow.sdk import DAG, Param, dag
 
 from dags import assets
@@ -22,8 +21,7 @@ def score_dag(name: str) -> DAG:
         dag_id=f"score_{name}",
         dag_display_name=f"Score: {spec.title}",
         doc_md=__doc__,
-        schedule=[assets.champion(name)],
-        start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
+        schedule=assets.champion(name),
         catchup=False,
         max_active_runs=1,
         on_success_callback=run_succeeded,
