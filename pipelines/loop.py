@@ -267,27 +267,16 @@ def score(
     source: str | None = None,
     *,
     overlays: bool = False,
-    fresh: str | None = None,
 ) -> Scores:
-    """Let the champion answer for every image of a snapshot (the newest if none is named), or
-    for every file of a folder.
-
-    Raises:
-        NotFound: there is no champion, or no snapshot.
-    """
+    """Let the champion answer for each image of a snapshot (the newest if neither is named), or
+    for each file of the folder ``source``."""
     from pipelines.release import registry
     from pipelines.scoring import score, subjects
 
-    spec, context = _open(dataset, fresh=fresh)
-    champion = registry.champion(context, dataset)
-    if champion is None:
-        raise NotFound(f"{dataset} has no champion yet: run `medloop retrain {dataset}`.")
-    bundle = registry.fetch(context, dataset, champion.version)
-    if source is not None:
-        subject: subjects.Subject = subjects.of_folder(spec, context, source)
-    else:
-        subject = subjects.of_snapshot(context, snapshot or latest_snapshot(dataset))
-    return score.run(spec, context, bundle, subject=subject, overlays=overlays)
+    spec, context = _open(dataset)
+    bundle = registry.fetch_champion(context, dataset)
+    images = subjects.choose(spec, context, source or snapshot or latest_snapshot(dataset))
+    return score.run(spec, context, bundle, subject=images, overlays=overlays)
 
 
 @validate_call

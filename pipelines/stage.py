@@ -8,15 +8,19 @@ has nothing to do, and any run resumes where the last one stopped.
 import ast
 import hashlib
 import json
+import pkgutil
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from types import ModuleType
 from typing import Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict
 
+from pipelines import layout
 from pipelines.settings import Settings, get_settings
 from pipelines.storage import Store, open_store
+from pipelines.storage.local import LocalStore
 
 MANIFEST = "manifest.json"
 
@@ -53,8 +57,13 @@ OutputT = TypeVar("OutputT", bound=Output)
 
 
 def default_context(*, fresh: str | None = None) -> Context:
-    """The context of this installation."""
+    """The context of this installation.
+
+    Raises:
+        LayoutError: a newer Medloop has written its home.
+    """
     settings = get_settings()
+    layout.HOME.require(LocalStore(settings.home))
     return Context(settings=settings, store=open_store(settings), fresh=fresh)
 
 
@@ -76,6 +85,12 @@ def code_version(*modules: ModuleType) -> str:
     return fingerprint([ast.dump(tree) for tree in trees])
 
 
+def modules_of(package: ModuleType) -> list[ModuleType]:
+    """Every module of a package, by name."""
+    names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
+    return [import_module(f"{package.__name__}.{name}") for name in names]
+
+
 def _drop_docstrings(tree: ast.Module) -> None:
     for node in ast.walk(tree):
         body = getattr(node, "body", None)
@@ -92,7 +107,12 @@ def _is_bare_text(statement: ast.stmt) -> bool:
 
 
 def standing(context: Context, path: str, output: type[OutputT]) -> OutputT | None:
-    """The committed output at ``path``, read from its manifest's ``output``; ``None`` if none."""
+    """The committed output at ``path``, read from its manifest's ``output``; ``None`` if none.
+
+    Raises:
+        LayoutError: a newer Medloop has written the store.
+    """
+    context.store.require_layout()
     manifest = f"{path}/{MANIFEST}"
     if not context.store.exists(manifest):
         return None

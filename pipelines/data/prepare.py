@@ -8,12 +8,8 @@ bit for bit, whatever machines Spark uses.
 
 import io
 import logging
-import pkgutil
-from collections.abc import Iterable
 from functools import partial, reduce
-from importlib import import_module
 from operator import add
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -28,7 +24,7 @@ from pipelines.data.spark import spark_session, told
 from pipelines.errors import BadImage, MedloopError, NotFound
 from pipelines.outputs import SPLITS, Prepared, Snapshot, Split
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
+from pipelines.stage import MANIFEST, Context, code_version, fingerprint, modules_of, standing
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -82,12 +78,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -
 
 def _code() -> str:
     """What decides a pixel's value or place."""
-    parts = [import_module(f"{imaging.__name__}.{m.name}") for m in _modules(imaging)]
-    return code_version(sharding, pixel_stats, shard_writer, *parts)
-
-
-def _modules(package: ModuleType) -> Iterable[pkgutil.ModuleInfo]:
-    return sorted(pkgutil.iter_modules(package.__path__), key=lambda module: module.name)
+    return code_version(sharding, pixel_stats, shard_writer, *modules_of(imaging))
 
 
 def listed_images(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:

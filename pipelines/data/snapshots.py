@@ -22,6 +22,11 @@ def latest(context: Context, dataset: str) -> Snapshot | None:
     return standing(context, f"{folder}/{names[-1]}", Snapshot) if names else None
 
 
+def named(context: Context, dataset: str, identity: str) -> Snapshot | None:
+    """A snapshot by its id; ``None`` if there is none."""
+    return standing(context, f"{dataset}/snapshots/{identity}", Snapshot)
+
+
 def index_of(context: Context, snapshot: Snapshot | None) -> list[Row]:
     """The rows of a snapshot's index; none for no snapshot."""
     return read_rows(context.store, f"{snapshot.path}/{INDEX}") if snapshot else []

@@ -86,6 +86,16 @@ class Predictor:
     def class_names(self) -> tuple[str, ...]:
         return self.bundle.manifest.class_names
 
+    @property
+    def limits(self) -> ImageLimits:
+        """What is refused before it is decoded."""
+        limits = self.bundle.manifest.limits
+        return ImageLimits(
+            max_bytes=int(limits.max_megabytes * 2**20),
+            max_pixels=int(limits.max_megapixels * 1e6),
+            min_side=limits.min_side,
+        )
+
     def read(self, data: bytes) -> Reading:
         """Decode and classify one image.
 
@@ -100,7 +110,7 @@ class Predictor:
         Raises:
             BadImage: the bytes are no picture within the data set's limits.
         """
-        pixels = decode(data, limits=_limits(self.bundle))
+        pixels = decode(data, limits=self.limits)
         fitted = fit(pixels, self.bundle.manifest.image)
         return Picture(pixels, fitted, sha256=hashlib.sha256(data).hexdigest())
 
@@ -256,12 +266,3 @@ def _require_thresholds(bundle: Bundle) -> None:
     for name in bundle.manifest.class_names:
         if not thresholds.get(name, 0) > 0:
             raise BundleError(f"Bundle {bundle.folder}: thresholds need {name!r}, above 0.")
-
-
-def _limits(bundle: Bundle) -> ImageLimits:
-    limits = bundle.manifest.limits
-    return ImageLimits(
-        max_bytes=int(limits.max_megabytes * 2**20),
-        max_pixels=int(limits.max_megapixels * 1e6),
-        min_side=limits.min_side,
-    )

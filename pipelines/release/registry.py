@@ -34,6 +34,18 @@ def champion(context: Context, dataset: str) -> Registered | None:
     return versions.holder(open_tracking(context.settings), dataset, "champion")
 
 
+def fetch_champion(context: Context, dataset: str) -> Path:
+    """The bundle of the version that serves; see `fetch`.
+
+    Raises:
+        NotFound: there is no champion.
+    """
+    serving = champion(context, dataset)
+    if serving is None:
+        raise NotFound(f"{dataset} has no champion yet: run `medloop retrain {dataset}`.")
+    return fetch(context, dataset, serving.version)
+
+
 def promote(context: Context, dataset: str, version: int | None = None) -> Release:
     """Make a version the champion; the one before becomes ``previous``.
 

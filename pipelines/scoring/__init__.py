@@ -1,0 +1,1 @@
+"""The champion's predictions for many images at once, with Spark."""

@@ -1,0 +1,114 @@
+"""Scoring as a Spark job: the bundle out to the executors, the answers into files.
+
+The bundle travels as an archive of the job, which Spark unpacks beside each executor, on
+``local[…]``, a standalone cluster and YARN alike: executors need no MLflow and no shared home.
+"""
+
+import tempfile
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from pipelines.data.spark import told
+from pipelines.errors import Unavailable
+from pipelines.release.bundle import BundleManifest
+from pipelines.scoring.subjects import Subject
+from pipelines.scoring.worker import ScoreJob
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+ROWS_PER_FILE = 500_000
+"""Some 100 MB."""
+OVERLAYS_PER_FILE = 2_000
+"""Some 100 MB."""
+
+
+class Kind(NamedTuple):
+    """What is counted of an answer."""
+
+    predicted: str | None
+    abstained: bool | None
+    review: bool | None
+    reason: str | None
+
+
+Tally = dict[Kind, int]
+
+
+def score(
+    spark: "SparkSession",
+    subject: Subject,
+    *,
+    bundle: Path,
+    manifest: BundleManifest,
+    target: str,
+    cache: Path,
+    overlays: bool,
+) -> Tally:
+    """Write the answers as Parquet files, and count what was written.
+
+    Args:
+        spark: where to run.
+        subject: the images.
+        bundle: folder of the bundle.
+        manifest: what it says.
+        target: URI of the folder to write; it must not stand.
+        cache: where the executors keep compiled models.
+        overlays: whether to draw overlays.
+
+    Raises:
+        Unavailable: Spark gave the job up.
+    """
+    from pyspark.sql import functions as F
+
+    with _sent(spark, bundle) as archive, _giving_up(subject):
+        job = ScoreJob(archive, cache, overlays)
+        rows = (
+            subject.frame(spark, job, manifest.class_names)
+            .withColumn("model_version", F.lit(manifest.model_version).cast("int"))
+            .withColumn("run_id", F.lit(manifest.run_id))
+        )
+        known = ["source_path", "sha256", "label"]
+        others = [name for name in rows.columns if name not in known]
+        files = -(-subject.images // (OVERLAYS_PER_FILE if overlays else ROWS_PER_FILE))
+        sorted_rows = (
+            rows.select(*known, *(f"`{name}`" for name in others))
+            .repartition(files, "sha256")
+            .sortWithinPartitions("source_path", "sha256")
+        )
+        with told(spark, what=f"Scoring {manifest.dataset}", tasks=subject.tasks):
+            sorted_rows.write.parquet(target, compression="zstd")
+        tally = spark.read.parquet(target).groupBy(*Kind._fields).count().collect()
+    return {Kind(*row[:-1]): row[-1] for row in tally}
+
+
+@contextmanager
+def _sent(spark: "SparkSession", bundle: Path) -> Iterator[str]:
+    """Send a bundle to all executors; the name it has there."""
+    with tempfile.TemporaryDirectory(prefix="medloop-bundle-") as folder:
+        archive = Path(folder) / "bundle.zip"
+        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
+            for file in sorted(bundle.rglob("*")):
+                packed.write(file, file.relative_to(bundle))
+        name = Path(folder).name  # another one each time: Spark sends a name once
+        spark.sparkContext.addArchive(f"{archive}#{name}")
+        yield name
+
+
+@contextmanager
+def _giving_up(subject: Subject) -> Iterator[None]:
+    """Say in our words that Spark gave a job up."""
+    from py4j.protocol import Py4JError
+    from pyspark.errors import PySparkException
+
+    try:
+        yield
+    except (PySparkException, Py4JError) as error:
+        first = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
+        raise Unavailable(
+            f"Spark could not score {subject.identity}: {first[:500]} Nothing was written; run "
+            "it again once its executors and the store are well."
+        ) from error

@@ -1,0 +1,225 @@
+"""What is scored: the images of a snapshot, or the files of a folder.
+
+Either is divided into tasks beforehand, so that progress can be told, and a task that is lost
+costs little. The same images give the same tasks.
+"""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property, partial
+from typing import TYPE_CHECKING, Protocol
+
+import pyarrow as pa
+
+from pipelines.data.originals import LandedFiles
+from pipelines.data.pseudonyms import load_pseudonyms
+from pipelines.data.snapshots import index_of
+from pipelines.data.sources import Source, open_source
+from pipelines.errors import LandingError
+from pipelines.outputs import Snapshot
+from pipelines.scoring.answers import Row, columns
+from pipelines.scoring.worker import FILE_KNOWN, PACKED_KNOWN, ScoreJob, score_files, score_packed
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context, fingerprint
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql.types import StructType
+
+IMAGES_PER_TASK = 128
+"""A second or two of work, and a part of the progress that is told."""
+BYTES_PER_TASK = 64 << 20
+
+
+class Subject(Protocol):
+    """Images to be scored."""
+
+    @property
+    def identity(self) -> str:
+        """Stands for what the images are."""
+
+    @property
+    def snapshot_path(self) -> str | None:
+        """Store path of the snapshot they are of."""
+
+    @property
+    def place(self) -> str | None:
+        """The folder they stand in."""
+
+    @property
+    def images(self) -> int:
+        """How many rows there will be."""
+
+    @property
+    def tasks(self) -> int:
+        """How many tasks Spark is given."""
+
+    def frame(self, spark: "SparkSession", job: ScoreJob, classes: tuple[str, ...]) -> "DataFrame":
+        """Their rows: ``source_path``, ``sha256``, ``label`` and `answers.columns`."""
+
+
+@dataclass(frozen=True)
+class SnapshotImages:
+    """Every image of a snapshot, with the label it landed with. Its bytes are read by Spark;
+    those that several images share are scored once."""
+
+    context: Context
+    snapshot: Snapshot
+    rows: list[Row]
+    """``sha256``, ``source_path``, ``label``, ``file`` and ``bytes`` of each image."""
+
+    @property
+    def identity(self) -> str:
+        return self.snapshot.id
+
+    @property
+    def snapshot_path(self) -> str | None:
+        return self.snapshot.path
+
+    @property
+    def place(self) -> str | None:
+        return None
+
+    @property
+    def images(self) -> int:
+        return len(self.rows)
+
+    @property
+    def tasks(self) -> int:
+        return int(self._plan[-1]["task"]) + 1
+
+    @cached_property
+    def _plan(self) -> list[Row]:
+        once = {row["sha256"]: row for row in self.rows}
+        return list(_divided([once[sha256] for sha256 in sorted(once)]))
+
+    def frame(self, spark: "SparkSession", job: ScoreJob, classes: tuple[str, ...]) -> "DataFrame":
+        from pyspark.sql import functions as F
+
+        files = sorted({self.context.store.uri(row["file"]) for row in self.rows})
+        packed = spark.read.schema("sha256 string, content binary").parquet(*files)
+        plan = spark.createDataFrame(_table(self._plan, ["sha256", "task"]))
+        originals = (
+            packed.join(F.broadcast(plan), "sha256")
+            .repartitionById(self.tasks, F.col("task").cast("int"))
+            .select("sha256", "content")
+        )
+        schema = _spark_schema(PACKED_KNOWN, classes)
+        answers = originals.mapInArrow(partial(score_packed, job=job), schema)
+        listed = spark.createDataFrame(_table(self.rows, ["source_path", "sha256", "label"]))
+        return answers.join(F.broadcast(listed), "sha256")
+
+
+@dataclass(frozen=True)
+class FolderFiles:
+    """Every file below a folder, whatever it is; each is read by the worker that scores it."""
+
+    source: Source
+    rows: list[Row]
+    """``path`` (as bytes: it need not be text), ``source_path``, ``pseudonym``, ``bytes`` and
+    ``changed_ns`` of each file."""
+
+    @property
+    def identity(self) -> str:
+        listed = [[repr(row["path"]), row["bytes"], row["changed_ns"]] for row in self.rows]
+        return fingerprint(listed)
+
+    @property
+    def snapshot_path(self) -> str | None:
+        return None
+
+    @property
+    def place(self) -> str | None:
+        return self.source.place
+
+    @property
+    def images(self) -> int:
+        return len(self.rows)
+
+    @property
+    def tasks(self) -> int:
+        return int(self._plan[-1]["task"]) + 1
+
+    @cached_property
+    def _plan(self) -> list[Row]:
+        return list(_divided(self.rows))
+
+    def frame(self, spark: "SparkSession", job: ScoreJob, classes: tuple[str, ...]) -> "DataFrame":
+        from pyspark.sql import functions as F
+
+        table = _table(self._plan, ["path", "source_path", "pseudonym", "task"])
+        files = spark.createDataFrame(table).repartitionById(self.tasks, F.col("task").cast("int"))
+        score = partial(score_files, source=self.source, job=job)
+        answers = files.mapInArrow(score, _spark_schema(FILE_KNOWN, classes))
+        return answers.withColumn("label", F.lit(None).cast("string"))
+
+
+def choose(spec: DatasetSpec, context: Context, what: Snapshot | str) -> Subject:
+    """The images of a snapshot, or the files of a folder.
+
+    Raises:
+        LandingError: the folder is missing, empty or unreadable.
+        StoreUnavailable: HDFS does not answer.
+    """
+    if isinstance(what, Snapshot):
+        return of_snapshot(context, what)
+    return of_folder(spec, context, what)
+
+
+def of_snapshot(context: Context, snapshot: Snapshot) -> SnapshotImages:
+    """The images of a snapshot."""
+    return SnapshotImages(context, snapshot, index_of(context, snapshot))
+
+
+def of_folder(spec: DatasetSpec, context: Context, place: str) -> FolderFiles:
+    """The files of a folder; what the spec says is no image (``landing.ignore``) is left out.
+
+    Args:
+        spec: the data set.
+        context: settings and store.
+        place: a local path, or ``hdfs:///PATH``.
+
+    Raises:
+        LandingError: the folder is missing, empty or unreadable.
+        StoreUnavailable: HDFS does not answer.
+    """
+    source = open_source(context.settings, place)
+    if not source.exists():
+        raise LandingError(f"There is no folder {source.place}. Name a folder of images.")
+    table = (spec.landing.table.file,) if spec.landing.table else ()
+    files = source.files(ignore=(*spec.landing.left_out, *table))
+    if not files:
+        raise LandingError(f"The folder {source.place} holds no files to score.")
+    names = LandedFiles(spec, source, load_pseudonyms(context.settings))
+    rows = [
+        {
+            "path": os.fsencode(file.path),
+            "source_path": names.plain(file.path),
+            "pseudonym": names.pseudonym(file.path),
+            "bytes": file.size,
+            "changed_ns": file.changed_ns,
+        }
+        for file in files
+    ]
+    return FolderFiles(source, rows)
+
+
+def _divided(rows: list[Row]) -> Iterator[Row]:
+    """Rows with their ``task``: as many as make a task by number or by bytes."""
+    task, images, size = 0, 0, 0
+    for row in rows:
+        if images == IMAGES_PER_TASK or (images and size + row["bytes"] > BYTES_PER_TASK):
+            task, images, size = task + 1, 0, 0
+        images, size = images + 1, size + row["bytes"]
+        yield row | {"task": task}
+
+
+def _table(rows: list[Row], names: list[str]) -> pa.Table:
+    return pa.table({name: [row[name] for row in rows] for name in names})
+
+
+def _spark_schema(known: pa.Schema, classes: tuple[str, ...]) -> "StructType":
+    from pyspark.sql.pandas.types import from_arrow_schema
+
+    return from_arrow_schema(pa.schema([*known, *columns(classes)]))
