@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
+from pipelines.scheduler import HEAVY_POOL
 from pipelines.settings import Settings
-from stack.pools import ABOUT, HEAVY_POOL
+from stack.pools import ABOUT
 from tests.containers.compose import COMPOSE, OURS, ROOT, SERVICES, TEXT
 
 SETTINGS = {f"MEDLOOP_{field.upper()}" for field in Settings.model_fields}
