@@ -26,21 +26,23 @@ def gaussian_kernel(points: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def discrepancy(kernel: NDArray[np.float32], members: Members) -> Floats:
-    """Squared discrepancy for each of (choices, rows) memberships; around 0 if there is none.
+    """Squared discrepancy for each of (rows, choices) memberships; around 0 if there is none.
 
     Args:
         kernel: see `gaussian_kernel`.
-        members: 1 inside, 0 outside; at least two rows of each.
+        members: 1 inside, 0 outside.
     """
-    rows = len(kernel)
-    inside = members.sum(axis=1, dtype=np.float64)
-    outside = rows - inside
+    inside = members.sum(axis=0, dtype=np.float64)
+    outside = len(kernel) - inside
     to_all = kernel.sum(axis=1, dtype=np.float64)
-    within = np.einsum("cr,cr->c", members @ kernel, members, dtype=np.float64)
-    between = np.asarray(members, np.float64) @ to_all - within
+    within = np.einsum("rc,rc->c", kernel @ members, members, dtype=np.float64)
+    between = to_all @ members - within
     beyond = to_all.sum() - within - 2 * between
     return np.asarray(
-        within / (inside * (inside - 1))
-        + beyond / (outside * (outside - 1))
-        - 2 * between / (inside * outside)
+        within / _pairs(inside) + beyond / _pairs(outside) - 2 * between / (inside * outside)
     )
+
+
+def _pairs(rows: Floats) -> Floats:
+    """Ordered pairs of different rows; 1 of a single row, which has none."""
+    return np.maximum(rows * (rows - 1), 1)

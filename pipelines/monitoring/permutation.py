@@ -19,7 +19,7 @@ DIGITS = 10
 """Statistics that differ less are equal: the order of a sum must not decide."""
 
 Members = NDArray[np.float32]
-"""(choices, rows): 1 where a row is the window's, 0 where it is the reference's."""
+"""(rows, choices): 1 where a row is the window's, 0 where it is the reference's."""
 Floats = NDArray[np.float64]
 
 
@@ -36,17 +36,17 @@ def memberships(
         seed: of the choices; the same seed gives the same ones.
 
     Yields:
-        memberships; the first row of the first block is ``in_window`` itself.
+        memberships; the first block is ``in_window`` itself.
     """
     named = np.char.add(np.asarray(units, np.str_), np.where(in_window, "/window", "/reference"))
     _, first, unit = np.unique(named, return_index=True, return_inverse=True)
     chosen = in_window[first]
     rng = np.random.default_rng(seed)
-    yield in_window[None].astype(np.float32)
+    yield in_window[:, None].astype(np.float32)
     for start in range(0, choices, BLOCK):
         rows = min(BLOCK, choices - start)
         drawn = rng.permuted(np.broadcast_to(chosen, (rows, len(chosen))), axis=1)
-        yield drawn[:, unit].astype(np.float32)
+        yield np.ascontiguousarray(drawn.T, np.float32)[unit]
 
 
 def p_values(statistics: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """How far a window is from the reference: each a number for every choice of `permutation`.
 
-All take memberships (choices, rows) and give (choices,) distances; 0 is no difference.
+All take memberships (rows, choices) and give (choices,) distances; 0 is no difference.
 """
 
 import numpy as np
@@ -14,9 +14,10 @@ def kolmogorov_smirnov(values: NDArray[np.floating], members: Members) -> Floats
     order = np.argsort(values, kind="stable")
     ordered = values[order]
     last_of_ties = np.append(ordered[1:] != ordered[:-1], True)
-    inside = np.cumsum(members[:, order], axis=1)[:, last_of_ties]
-    outside = np.flatnonzero(last_of_ties) + 1 - inside
-    return np.asarray(np.abs(inside / inside[:, -1:] - outside / outside[:, -1:]).max(axis=1))
+    inside = np.cumsum(members[order], axis=0)[last_of_ties]
+    outside = (np.flatnonzero(last_of_ties) + 1).astype(np.float32)[:, None] - inside
+    gaps = np.abs(inside / inside[-1] - outside / outside[-1])
+    return np.asarray(gaps.max(axis=0), np.float64)
 
 
 def jensen_shannon(kinds: NDArray[np.integer], members: Members) -> Floats:
@@ -31,16 +32,17 @@ def jensen_shannon(kinds: NDArray[np.integer], members: Members) -> Floats:
 def share_difference(flags: NDArray[np.bool_], members: Members) -> Floats:
     """How much more, or less, often (rows,) flags are set inside than outside: 0 to 1."""
     inside, outside = shares(flags[:, None].astype(np.float32), members)
-    return np.asarray(np.abs(inside - outside)[:, 0])
+    return np.asarray(np.abs(inside - outside)[0])
 
 
 def shares(indicator: NDArray[np.float32], members: Members) -> tuple[Floats, Floats]:
-    """Means of (rows, columns) inside and outside, each (choices, columns)."""
-    count = members.sum(axis=1, dtype=np.float64)[:, None]
-    within = np.asarray(members @ indicator, np.float64)
-    return within / count, (indicator.sum(axis=0) - within) / (len(indicator) - count)
+    """Means of (rows, columns) inside and outside, each (columns, choices)."""
+    count = members.sum(axis=0, dtype=np.float64)
+    within = np.asarray(indicator.T @ members, np.float64)
+    beyond = indicator.sum(axis=0)[:, None] - within
+    return within / count, beyond / (len(indicator) - count)
 
 
 def _relative_entropy(share: Floats, of: Floats) -> Floats:
     ratio = np.divide(share, of, out=np.ones_like(share), where=share > 0)
-    return np.asarray((share * np.log2(ratio)).sum(axis=1))
+    return np.asarray((share * np.log2(ratio)).sum(axis=0))
