@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak
+.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak check-compose
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -33,6 +33,9 @@ run: setup ## the whole loop: stack up, retrain, serve, ask (DATASET=…, LANDIN
 
 test: setup chromium ## every test, on real parts, apart from your stack
 	@$(RUN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+check-compose: ## hold docker-compose.yml against Compose itself (built with Go if need be)
+	@./stack/check-compose.sh
 
 lint: setup ## ruff and mypy
 	@$(RUN)/ruff check
