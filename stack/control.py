@@ -8,7 +8,9 @@ from threading import Event
 
 from rich.console import Console
 
+from pipelines import layout
 from pipelines.settings import Settings
+from pipelines.storage.local import LocalStore
 from stack.catalog import all_parts, choose
 from stack.order import each_after
 from stack.part import Part, Process
@@ -31,26 +33,45 @@ def up(
         console: where progress is shown; standard error if ``None``.
 
     Raises:
+        LayoutError: a newer Medloop has written the home.
         StackError: a port is taken, or a part does not become ready; the message says which, why
             as far as its log tells, and what to do.
     """
     every = all_parts(settings)
     chosen = choose(every, parts)
     supervisor = _supervisor(settings, every)
-    interrupted = Event()
     with _one_at_a_time(settings):
+        layout.HOME.require(LocalStore(settings.home))
         if not supervisor.answers():
             supervisor.end_left_behind()
         require_free(settings.host, _processes(chosen), ours=supervisor.listens_on())
         stopped = supervisor.ensure()
         again = [part for part in every if any(p.name in stopped for p in part.processes)]
-        with _progress(console) as progress:
-            each_after(
-                [part for part in every if part in chosen or part in again],
-                lambda part: part.needs,
-                lambda part: _bring_up(part, supervisor, progress, interrupted=interrupted),
-                interrupted=interrupted,
-            )
+        wanted = [part for part in every if part in chosen or part in again]
+        _bring_all_up(wanted, supervisor, console)
+
+
+def revive(settings: Settings, *, console: Console | None = None) -> list[str]:
+    """Start supervisord again after it was killed, and anew what it has left running.
+
+    A process goes on with its work until its successor is about to start, so that what nobody
+    waits for (the service) is away only while it starts itself.
+
+    Returns:
+        The names of the parts that were started anew; none where supervisord runs.
+
+    Raises:
+        StackError: a part does not become ready.
+    """
+    every = all_parts(settings)
+    supervisor = _supervisor(settings, every)
+    with _one_at_a_time(settings):
+        left = [] if supervisor.answers() else supervisor.left_behind()
+        parts = choose(every, [p.name for p in every if any(x.name in left for x in p.processes)])
+        if parts:
+            supervisor.ensure()
+            _bring_all_up(parts, supervisor, console)
+    return [part.name for part in parts]
 
 
 def down(settings: Settings, *, console: Console | None = None) -> None:
@@ -106,6 +127,17 @@ def _one_at_a_time(settings: Settings) -> Iterator[None]:
     with (settings.home / "stack.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
+
+
+def _bring_all_up(parts: Sequence[Part], supervisor: Supervisor, console: Console | None) -> None:
+    interrupted = Event()
+    with _progress(console) as progress:
+        each_after(
+            parts,
+            lambda part: part.needs,
+            lambda part: _bring_up(part, supervisor, progress, interrupted=interrupted),
+            interrupted=interrupted,
+        )
 
 
 def _bring_up(

@@ -17,11 +17,17 @@ from pipelines.access.tokens import Token
 from pipelines.errors import NotFound, SettingsError, TokenFileError
 from pipelines.settings import Settings
 
+FORMAT_VERSION = 1
+
+
+class _Version(BaseModel):
+    format_version: int = FORMAT_VERSION
+
 
 class _File(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    format_version: int = 1
+    format_version: int = FORMAT_VERSION
     tokens: tuple[Token, ...] = ()
 
 
@@ -39,7 +45,9 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
     try:
         if path.stat().st_mode & 0o022:
             raise TokenFileError(f"{path} can be written by others: chmod 600 {path}")
-        file = _File.model_validate_json(path.read_bytes())
+        content = path.read_bytes()
+        _require_known(path, content)
+        file = _File.model_validate_json(content)
     except FileNotFoundError as error:
         raise TokenFileError(
             f"There is no {path}. Make a token (medloop token new NAME), or put the file back."
@@ -53,9 +61,17 @@ def read_tokens(path: Path) -> tuple[Token, ...]:
             f"{path} is no file of tokens ({place}: {first['msg']}). Put a copy of it back, or "
             "move it away and make new tokens."
         ) from error
-    if file.format_version != 1:
-        raise TokenFileError(f"{path} is of format {file.format_version}; this code reads 1.")
     return file.tokens
+
+
+def _require_known(path: Path, content: bytes) -> None:
+    """Told before anything else in a file is looked at: a newer one may hold what we know not."""
+    version = _Version.model_validate_json(content).format_version
+    if version != FORMAT_VERSION:
+        raise TokenFileError(
+            f"{path} is of format {version}; this Medloop reads {FORMAT_VERSION}. Use the release "
+            "that wrote it, or put back a backup from before (medloop restore-backup)."
+        )
 
 
 def add_token(settings: Settings, token: Token) -> None:

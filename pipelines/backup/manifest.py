@@ -3,7 +3,7 @@
     medloop-20261121T162000Z/
         backup.json              what this is, and size and sha256 of every other file
         databases/<name>.dump    each database of PostgreSQL (pg_dump, custom format)
-        home/…                   the installation's home: artifacts, bundles, keys, tokens, audit log
+        home/…                   the installation's home: artifacts, bundles, tokens, audit log
         store/…                  the store, as far as it was asked for
         datasets/*.yaml          the specs
 

@@ -20,7 +20,7 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from pipelines import database
+from pipelines import database, layout
 from pipelines.backup.contents import folder_of, home_folders, is_picture
 from pipelines.backup.copying import Copies
 from pipelines.backup.manifest import (
@@ -38,6 +38,7 @@ from pipelines.progress import track
 from pipelines.provenance import git_commit
 from pipelines.settings import Settings
 from pipelines.storage import Store, open_store
+from pipelines.storage.local import LocalStore
 
 logger = logging.getLogger(__name__)
 
@@ -90,8 +91,10 @@ def _take(settings: Settings, to: Path, *, began: datetime, pictures: bool) -> P
     to.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = to / f"{PREFIX}{began:%Y%m%dT%H%M%SZ}"
     with _alone(to), _beside(folder) as copies:
-        names = _dump(settings, copies)
+        layout.HOME.require(LocalStore(settings.home))
         store = open_store(settings)
+        store.require_layout()
+        names = _dump(settings, copies)
         _copy_home(settings, copies)
         _copy_specs(settings, copies)
         partial = _copy_store(store, copies, pictures=pictures)

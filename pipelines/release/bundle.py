@@ -248,7 +248,13 @@ def read_manifest(folder: Path) -> BundleManifest:
     version = content.get("format_version") if isinstance(content, dict) else None
     if version not in READABLE:
         readable = " and ".join(map(str, READABLE))
-        raise _broken(folder, f"format_version is {version!r}, this code reads {readable}")
+        what = f"format_version is {version!r}, this code reads {readable}"
+        if isinstance(version, int) and version > FORMAT_VERSION:
+            raise BundleError(
+                f"Bundle {folder}: {what}. A newer Medloop made it: upgrade this one, or go back "
+                "to a version that it reads (medloop rollback)."
+            )
+        raise _broken(folder, what)
     try:
         manifest = BundleManifest.model_validate(content)
     except ValidationError as error:

@@ -12,6 +12,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
+from pipelines import layout
+
 STAGING_PREFIX = ".staging-"
 
 
@@ -24,6 +26,7 @@ class Store(ABC):
 
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
+        self._layout_is_known = False
 
     def uri(self, path: str) -> str:
         """Full URI of ``path``, as Spark reads it."""
@@ -104,11 +107,32 @@ class Store(ABC):
 
         What a process leaves that is killed meanwhile is hidden from `names`.
         """
+        self.require_layout()
         parent, _, name = path.rpartition("/")
         staging = f"{parent}/{STAGING_PREFIX}{name}-{secrets.token_hex(4)}"
         self.write(staging, data)
         is_placed = self._rename(staging, path)
         assert is_placed, f"{path} stands already"
+
+    def replace(self, path: str, data: bytes) -> None:
+        """Write a file in the place of another: readers find the old one, the new one or, for a
+        moment in HDFS, none, but never a part of one."""
+        staging = f"{STAGING_PREFIX}{secrets.token_hex(4)}"
+        self.write(staging, data)
+        self.delete(path)
+        if not self._rename(staging, path):
+            self.delete(staging)
+
+    def require_layout(self) -> None:
+        """Make sure that this code knows how the store is laid out; asked once.
+
+        Raises:
+            LayoutError: a newer Medloop has written it.
+            StoreUnavailable: the store does not answer.
+        """
+        if not self._layout_is_known:
+            layout.STORE.require(self)
+            self._layout_is_known = True
 
     @contextmanager
     def commit(self, path: str) -> Iterator[str]:
@@ -120,7 +144,11 @@ class Store(ABC):
 
         What a killed process left in staging is hidden, and deleted by the next commit of
         the same path.
+
+        Raises:
+            LayoutError: a newer Medloop has written the store.
         """
+        self.require_layout()
         parent, _, name = path.rpartition("/")
         prefix = f"{STAGING_PREFIX}{name}-"
         for leftover in self._hidden(parent):

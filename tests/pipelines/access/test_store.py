@@ -69,6 +69,7 @@ def test_an_unknown_name_is_answered_with_those_there_are(settings: Settings) ->
         ("[]", "no file of tokens"),
         ('{"tokens": [{"name": "x"}]}', "tokens.0.role"),
         ('{"format_version": 2, "tokens": []}', "is of format 2"),
+        ('{"format_version": 2, "keys": [1]}', "is of format 2"),
     ],
 )
 def test_a_broken_file_is_told_and_never_written_over(

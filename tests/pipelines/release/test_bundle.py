@@ -29,7 +29,10 @@ SPOILED: dict[str, tuple[Callable[[Path], object], str]] = {
     "no manifest": (lambda f: (f / MANIFEST).unlink(), "no bundle.json"),
     "no JSON": (lambda f: (f / MANIFEST).write_text("{"), "not JSON"),
     "no object": (lambda f: (f / MANIFEST).write_text("[]"), "format_version is None"),
-    "newer format": (lambda f: _edit(f, format_version=99), "format_version is 99"),
+    "newer format": (
+        lambda f: _edit(f, format_version=99),
+        "format_version is 99.*A newer Medloop made it.*rollback",
+    ),
     "unknown field": (lambda f: _edit(f, colour="red"), "colour"),
     "other classes": (lambda f: _edit(f, title="Something else"), "altered"),
     "other weights": (lambda f: (f / "model.bin").write_bytes(b"x"), "model.bin is not the file"),
