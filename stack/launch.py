@@ -28,6 +28,14 @@ def left_behind(home: str, part: str | None = None) -> list[psutil.Process]:
     return found
 
 
+def part_of(process: psutil.Process) -> str | None:
+    """The name of the process of the stack that one belongs to; ``None`` once it is gone."""
+    try:
+        return str(process.environ()[PART])
+    except (psutil.Error, KeyError):
+        return None
+
+
 def end(processes: list[psutil.Process]) -> None:
     """Kill processes and wait until they are gone."""
     for process in processes:

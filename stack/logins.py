@@ -1,4 +1,4 @@
-"""The logins that the stack made for its people: where, as whom, and which file keeps the password."""
+"""The logins that the stack has made: where, as whom, and which file keeps the password."""
 
 import json
 from dataclasses import dataclass, field

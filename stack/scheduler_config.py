@@ -84,7 +84,13 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
         "scheduler": {
             # A task whose process was killed is noticed, and tried again, in a minute.
             "task_instance_heartbeat_timeout": 60,
-            "orphaned_tasks_check_interval": 30,
+            "orphaned_tasks_check_interval": 10,
+        },
+        "workers": {
+            # A task outlives an API server that is killed and comes back; by then it is taken for
+            # lost, and tried again.
+            "max_failed_heartbeats": 10,
+            "execution_api_retries": 8,
         },
         "dag_processor": {
             "dag_bundle_config_list": json.dumps([bundle]),

@@ -157,6 +157,17 @@ class Supervisor:
         launch.end(launch.left_behind(str(self._settings.home)))
         _end_postmaster(self._settings.home / "postgres" / "data" / "postmaster.pid")
 
+    def left_behind(self) -> set[str]:
+        """The names of the processes that run with no supervisord to watch them.
+
+        PostgreSQL, which hides what it belongs to, is ended: its successor could not do that.
+        """
+        left = launch.left_behind(str(self._settings.home))
+        names = {name for process in left if (name := launch.part_of(process))}
+        if names:
+            _end_postmaster(self._settings.home / "postgres" / "data" / "postmaster.pid")
+        return names
+
     def _call(self, method: str, *arguments: Any) -> Any:
         from supervisor.xmlrpc import SupervisorTransport
 
