@@ -58,10 +58,10 @@ def test_a_running_session_is_used_and_left_running(
 def test_a_long_job_says_how_far_it_is(
     spark: "SparkSession", monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr("pipelines.data.spark.SECONDS_BETWEEN_LINES", 0.2)
+    monkeypatch.setattr("pipelines.progress.SECONDS_BETWEEN_LINES", 0.2)
     caplog.set_level(logging.INFO)
     with told(spark, what="Sleeping", tasks=4):
         spark.sparkContext.parallelize(range(4), 4).foreach(lambda _: time.sleep(0.5))
     said = [record.getMessage() for record in caplog.records]
-    assert said[0] == "Sleeping: 0 of 4 parts done"
-    assert said[-1] in [f"Sleeping: {n} of 4 parts done" for n in (1, 2, 3, 4)]
+    assert said[0] == "Sleeping, parts: 0 of 4"
+    assert said[-1] in [f"Sleeping, parts: {n} of 4" for n in (1, 2, 3, 4)]
