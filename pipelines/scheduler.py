@@ -3,6 +3,7 @@
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,16 @@ class RunState:
         return next((t.state for t in self.tasks if t.task == task), None)
 
 
+@dataclass(frozen=True)
+class EndedRun:
+    """How the last run of a DAG that has ended did so."""
+
+    dag: str
+    state: str
+    ended: datetime
+    seconds: float
+
+
 class Scheduler:
     """A client of one Airflow installation.
 
@@ -84,6 +95,21 @@ class Scheduler:
         """The run that was started last, if there was one."""
         runs = self._call("GET", f"dags/{dag}/dagRuns?order_by=-run_after&limit=1")["dag_runs"]
         return self.state(dag, str(runs[0]["dag_run_id"])) if runs else None
+
+    def last_ended(self) -> list[EndedRun]:
+        """The last ended run of every DAG that has one."""
+        query = "state=success&state=failed&order_by=-end_date&limit=1"
+        every = [dag["dag_id"] for dag in self._call("GET", "dags?limit=500")["dags"]]
+        runs = [self._call("GET", f"dags/{dag}/dagRuns?{query}")["dag_runs"] for dag in every]
+        return [
+            EndedRun(
+                dag=str(run["dag_id"]),
+                state=str(run["state"]),
+                ended=datetime.fromisoformat(run["end_date"]),
+                seconds=float(run["duration"] or 0),
+            )
+            for (run,) in filter(None, runs)
+        ]
 
     def finished(self, dag: str) -> list[str]:
         """Ids of the newest runs that ended well, at most 50."""

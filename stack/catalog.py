@@ -6,6 +6,7 @@ from pipelines.errors import StackError
 from pipelines.settings import Settings
 from stack import hdfs, postgres, scheduler, service, tracking_server, yarn
 from stack.part import Part
+from stack.watch import part as watch
 
 
 def all_parts(settings: Settings) -> list[Part]:
@@ -17,6 +18,7 @@ def all_parts(settings: Settings) -> list[Part]:
         tracking_server.part(settings),
         scheduler.part(settings),
         service.part(settings),
+        watch.part(settings),
     ]
 
 

@@ -50,7 +50,7 @@ def status(settings: Settings) -> list[PartStatus]:
 
     def one(process: Process) -> PartStatus:
         info = infos.get(process.name)
-        state, detail = _judge(settings, supervisor, process, info)
+        state, detail = judge(settings, supervisor, process, info)
         runs = info is not None and info.pid is not None
         return PartStatus(
             name=process.name,
@@ -70,9 +70,10 @@ def status(settings: Settings) -> list[PartStatus]:
         return list(threads.map(one, processes))
 
 
-def _judge(
+def judge(
     settings: Settings, supervisor: Supervisor, process: Process, info: ProcessInfo | None
 ) -> tuple[State, str | None]:
+    """How one process stands, and what it waits for or why it is not there; it is asked."""
     if info is None or info.state == "STOPPED":
         taken = [p.number for p in process.ports if not is_free(settings.host, p.number)]
         return "stopped", f"port {taken[0]} is taken by {holder(taken[0])}" if taken else None

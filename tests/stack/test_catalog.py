@@ -21,7 +21,7 @@ def parts(tmp_path: Path) -> list[Part]:
         (["hdfs"], ["hdfs"]),
         (["mlflow"], ["postgres", "mlflow"]),
         (["yarn", "airflow"], ["postgres", "hdfs", "yarn", "airflow"]),
-        (None, ["postgres", "hdfs", "yarn", "mlflow", "airflow", "service"]),
+        (None, ["postgres", "hdfs", "yarn", "mlflow", "airflow", "service", "watch"]),
     ],
 )
 def test_parts_come_with_what_they_need(

@@ -1,0 +1,47 @@
+"""The watch's process: a look every few seconds, and a port for Prometheus."""
+
+import logging
+import os
+import signal
+from threading import Event
+
+from prometheus_client import CollectorRegistry, start_http_server
+
+from pipelines.settings import get_settings
+from stack import revival
+from stack.watch.exposition import Exposition
+from stack.watch.part import HOST
+from stack.watch.rounds import Watch
+
+logger = logging.getLogger("stack.watch")
+
+
+def main() -> None:
+    """Watch until told to stop. A look that fails is told in the log; the next one comes."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    settings = get_settings()
+    stopped = Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stopped.set())
+    exposition = Exposition(settings.metrics)
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(exposition)
+    start_http_server(settings.watch_port, HOST, registry)
+    watch = Watch(settings, exposition)
+    supervisord = os.getppid()
+    while not stopped.is_set():
+        if os.getppid() != supervisord:
+            logger.error("supervisord is gone; starting it again")
+            revival.begin(settings)
+            return
+        try:
+            watch.round()
+        except Exception:
+            logger.exception("This look failed")
+            exposition.miss()
+        stopped.wait(settings.watch_seconds)
+
+
+if __name__ == "__main__":
+    main()
