@@ -3,7 +3,8 @@
 import logging
 import sys
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from threading import Event
 from typing import TypeVar
 
 from rich.console import Console
@@ -19,6 +20,7 @@ from rich.progress import (
 logger = logging.getLogger(__name__)
 
 SECONDS_BETWEEN_LINES = 5.0
+SECONDS_BETWEEN_LOOKS = 0.5
 
 ItemT = TypeVar("ItemT")
 
@@ -38,7 +40,37 @@ def track(items: Iterable[ItemT], *, total: int, what: str) -> Iterator[ItemT]:
     yield from shown(items, total, what)
 
 
+def watch(count: Callable[[], int], *, total: int, what: str, ended: Event) -> None:
+    """Show how far along work is that is done elsewhere, until ``ended`` is set.
+
+    Args:
+        count: tells how much of it is done.
+        total: how much there is to do.
+        what: the work, in a few words.
+        ended: set by whoever does the work.
+    """
+    shown = _watch_by_bar if sys.stderr.isatty() else _watch_by_lines
+    shown(count, total, what, ended)
+
+
+def _watch_by_bar(count: Callable[[], int], total: int, what: str, ended: Event) -> None:
+    with _progress() as progress:
+        task = progress.add_task(what, total=total)
+        while not ended.wait(SECONDS_BETWEEN_LOOKS):
+            progress.update(task, completed=count())
+
+
+def _watch_by_lines(count: Callable[[], int], total: int, what: str, ended: Event) -> None:
+    while not ended.wait(SECONDS_BETWEEN_LINES):
+        logger.info("%s: %s of %s", what, f"{count():,}", f"{total:,}")
+
+
 def _bar(items: Iterable[ItemT], total: int, what: str) -> Iterator[ItemT]:
+    with _progress() as progress:
+        yield from progress.track(items, total=total, description=what)
+
+
+def _progress() -> Progress:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
@@ -46,8 +78,7 @@ def _bar(items: Iterable[ItemT], total: int, what: str) -> Iterator[ItemT]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        yield from progress.track(items, total=total, description=what)
+    return Progress(*columns, console=Console(stderr=True), transient=True)
 
 
 def _lines(items: Iterable[ItemT], total: int, what: str) -> Iterator[ItemT]:

@@ -87,8 +87,9 @@ class Settings(BaseSettings):
     heavy_tasks: int | None = Field(default=None, ge=1)
     """How many heavy steps of DAGs (prepare, train, evaluate, select, score) run at once, whatever
     their data set; one for two cores and 8 GB, two for four cores and 16 GB … if unset."""
-    spark_master: str = "local[*]"
-    """Where Spark's work is done: within the task itself, or by a cluster's master."""
+    spark_master: str = "local[*,4]"
+    """Where Spark's work is done: within the task itself (on all cores, a piece of work that is
+    lost tried up to 4 times), or by a cluster's master."""
     spark_driver_memory: str = "2g"
     """Heap of a task's own Spark."""
     spark_driver_host: str | None = None

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.errors import StackError
+from pipelines.progress import watch
 from pipelines.settings import PROJECT, Settings
 
 if TYPE_CHECKING:
@@ -28,7 +29,6 @@ LEAST_JAVA = 17
 ARROW_BATCH_ROWS = 64
 """Rows that travel between the JVM and Python at a time: originals can be megabytes each."""
 ARROW_BATCH_BYTES = 64 << 20
-SECONDS_BETWEEN_LINES = 3.0
 
 
 @contextmanager
@@ -136,28 +136,39 @@ def _options(settings: Settings) -> dict[str, str]:
 
 @contextmanager
 def told(session: "SparkSession", *, what: str, tasks: int) -> Iterator[None]:
-    """Log, every few seconds, how many tasks of the running job's last stage have finished.
+    """Show how many tasks of the running job have finished: a bar for a person, lines for a log.
 
     Args:
         session: where the job runs.
         what: the work, in a few words: ``"Preparing brain_mri"``.
-        tasks: how many tasks the last stage has.
+        tasks: how many tasks the stage has that does the work.
     """
     ended = threading.Event()
-    thread = threading.Thread(target=_tell, args=(session, what, tasks, ended), daemon=True)
-    thread.start()
+    watching = threading.Thread(
+        target=watch,
+        args=(_Finished(session, tasks),),
+        kwargs={"total": tasks, "what": f"{what}, parts", "ended": ended},
+        daemon=True,
+    )
+    watching.start()
     try:
         yield
     finally:
         ended.set()
-        thread.join()
+        watching.join()
 
 
-def _tell(session: "SparkSession", what: str, tasks: int, ended: threading.Event) -> None:
-    tracker = session.sparkContext.statusTracker()
-    most = 0  # a stage that has just ended is no longer active: progress never goes back
-    while not ended.wait(SECONDS_BETWEEN_LINES):
-        stages = [tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds()]
-        done = [s.numCompletedTasks for s in stages if s is not None and s.numTasks == tasks]
-        most = max(most, *done, 0)
-        logger.info("%s: %d of %d parts done", what, most, tasks)
+class _Finished:
+    """Counts the tasks that are done of the stage with so many. A stage that has just ended is no
+    longer active, so the count never goes back."""
+
+    def __init__(self, session: "SparkSession", tasks: int) -> None:
+        self._tracker = session.sparkContext.statusTracker()
+        self._tasks = tasks
+        self._most = 0
+
+    def __call__(self) -> int:
+        stages = [self._tracker.getStageInfo(stage) for stage in self._tracker.getActiveStageIds()]
+        done = [s.numCompletedTasks for s in stages if s is not None and s.numTasks == self._tasks]
+        self._most = max(self._most, *done, 0)
+        return self._most

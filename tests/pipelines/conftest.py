@@ -16,6 +16,6 @@ if TYPE_CHECKING:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     """One Spark session for all tests: the stages use the one that runs."""
     home = tmp_path_factory.mktemp("spark")
-    settings = Settings(home=home, store=home.as_uri(), spark_master="local[2]")
+    settings = Settings(home=home, store=home.as_uri(), spark_master="local[2,4]")
     with spark_session(settings, name="tests") as session:
         yield session
