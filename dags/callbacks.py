@@ -13,9 +13,9 @@ from typing import Any
 
 from airflow.sdk import BaseNotifier
 
-from pipelines.alerts.alert import Alert, Kind
+from pipelines.alerts.alert import Alert, alert_key
+from pipelines.alerts.failures import failure_alert, failure_keys
 from pipelines.alerts.send import resolve, send
-from pipelines.errors import CheckFailed
 from pipelines.settings import get_settings
 
 logger = logging.getLogger(__name__)
@@ -39,35 +39,23 @@ def _quietly(callback: Callable[[Context], None]) -> Callable[[Context], None]:
 
 @_quietly
 def task_failed(context: Context) -> None:
-    """Tell that a task has failed for good, with the reason and where to read on."""
+    """Tell that a task has failed for good, why, and where to read on."""
     task = context["ti"]
-    reason = str(context.get("exception") or "its process was ended")
-    checked = reason.startswith(f"{CheckFailed.__name__}:")
-    said = "does not pass its checks" if checked else "failed"
-    alert = Alert(
-        kind="check_failed" if checked else "run_failed",
-        severity="critical",
-        dataset=dataset_of(task.dag_id),
-        subject=task.task_id,
-        title=f"{task.dag_id}: {task.task_id} {said}",
-        text=reason,
-        link=link(task.dag_id, task.run_id, task=task.task_id),
-    )
+    page = link(task.dag_id, task.run_id, task=task.task_id)
+    error = context.get("exception")
+    alert = failure_alert(dataset_of(task.dag_id), task.task_id, error=error, link=page)
     send(get_settings(), alert)
 
 
 @_quietly
 def run_succeeded(context: Context) -> None:
-    """Say of all that may have been told of this DAG's tasks that it is over."""
+    """Say of all that may have been told of this DAG's runs that it is over."""
     dag = context["dag"]
-    of = dataset_of(dag.dag_id) or "-"
+    dataset = dataset_of(dag.dag_id)
     for task in dag.task_ids:
-        for kind in _OF_TASKS:
-            resolve(get_settings(), f"{kind}/{of}/{task}")
-    resolve(get_settings(), f"run_late/{of}/{dag.dag_id}")
-
-
-_OF_TASKS: tuple[Kind, ...] = ("check_failed", "run_failed")
+        for key in failure_keys(dataset, task):
+            resolve(get_settings(), key)
+    resolve(get_settings(), alert_key("run_late", dataset, dag.dag_id))
 
 
 async def run_late(dag: str, hours: float, context: Context | None = None) -> None:
@@ -119,9 +107,9 @@ def _tell_wanted(context: Context) -> None:
     send(get_settings(), alert)
 
 
-def dataset_of(dag: str) -> str | None:
-    """The data set of a DAG: ``retrain_brain_mri`` → ``brain_mri``, ``backup`` → ``None``."""
-    return dag.partition("_")[2] or None
+def dataset_of(dag: str) -> str:
+    """The data set in a DAG's name: ``retrain_brain_mri`` → ``brain_mri``, ``backup`` → itself."""
+    return dag.partition("_")[2] or dag
 
 
 def link(dag: str, run: str, *, task: str | None = None) -> str:

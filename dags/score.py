@@ -8,6 +8,7 @@ from airflow.sdk import DAG, Param, dag
 
 from dags import assets
 from dags.callbacks import run_succeeded
+from dags.runs import waking
 from dags.steps import heavy_step
 from pipelines import loop
 from pipelines.spec import load_spec, spec_names
@@ -21,7 +22,7 @@ def score_dag(name: str) -> DAG:
         dag_id=f"score_{name}",
         dag_display_name=f"Score: {spec.title}",
         doc_md=__doc__,
-        schedule=assets.champion(name),
+        schedule=waking(None, assets.champion(name)),
         catchup=False,
         max_active_runs=1,
         on_success_callback=run_succeeded,

@@ -16,7 +16,8 @@ from typing import Any, Literal
 
 from pydantic import validate_call
 
-from pipelines.alerts.send import send
+from pipelines.alerts.alert import alert_key
+from pipelines.alerts.send import resolve, send
 from pipelines.errors import NotFound
 from pipelines.outputs import (
     Answer,
@@ -257,6 +258,7 @@ def settle(dataset: str, question: Question, response: dict[str, Any]) -> Answer
     answer = approval.settle(spec, context, question, approval.Response.model_validate(response))
     if not answer.approved:
         send(context.settings, refusals.by_person(context.settings, answer))
+    resolve(context.settings, alert_key("approval_wanted", dataset, f"retrain_{dataset}"))
     return answer
 
 

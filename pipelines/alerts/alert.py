@@ -7,6 +7,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict
 Kind = Literal[
     "check_failed",
     "gate_refused",
+    "approval_wanted",
     "approval_refused",
     "run_failed",
     "run_late",

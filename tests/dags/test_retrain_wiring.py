@@ -1,16 +1,18 @@
 """The retraining DAG's shape, without running it."""
 
-import subprocess
-import sys
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
 
 from dags import retrain
-from dags.steps import step
-from pipelines.errors import CheckFailed, StoreUnavailable
+from dags.retrain import retrain_dag
+from pipelines.scheduler import HEAVY_POOL
 from pipelines.spec import spec_names
+
+WriteSpec = Callable[..., str]
 
 
 def dag(name: str) -> DAG:
@@ -29,7 +31,10 @@ def test_every_data_set_has_its_dag(name: str) -> None:
     ("earlier", "later"),
     [
         ("check_landing", "ingest"),
-        ("ingest", "split"),
+        ("ingest", "enough"),
+        ("enough", "proceed"),
+        ("proceed", "split"),
+        ("proceed", "too_few"),
         ("check_snapshot", "prepare"),
         ("check_prepared", "train"),
         ("train", "evaluate"),
@@ -52,38 +57,57 @@ def test_only_a_passed_canary_leads_to_promotion() -> None:
     assert dag("phantom").task_dict["promote"].upstream_task_ids == {"canary"}
 
 
-def test_every_task_says_what_it_does() -> None:
-    for task in dag("phantom").tasks:
+def test_nobody_is_asked_where_the_spec_wants_no_approval() -> None:
+    assert not {"ask", "approval", "settle"} & set(dag("phantom").task_ids)
+
+
+def test_a_person_stands_between_canary_and_promotion_where_the_spec_says_so(
+    write_spec: WriteSpec,
+) -> None:
+    approval = {"hours": 2, "users": ["radiologist"]}
+    tasks: dict[str, Any] = dict(retrain_dag(write_spec(approval=approval)).task_dict)
+
+    assert tasks["ask"].upstream_task_ids == {"gate", "canary"}
+    assert tasks["promote"].upstream_task_ids == {"canary", "approval"}
+    assert tasks["approval"].response_timeout == timedelta(hours=2)
+    assert tasks["approval"].defaults == ["Reject"]
+    assert tasks["approval"].assigned_users == [{"id": "radiologist", "name": "radiologist"}]
+
+
+def test_a_rejection_skips_the_promotion_but_not_the_record_of_it(write_spec: WriteSpec) -> None:
+    tasks = retrain_dag(write_spec(approval={})).task_dict
+
+    assert tasks["approval"].downstream_task_ids == {"promote"}
+    assert tasks["settle"].upstream_task_ids == {"ask", "promote"}
+    assert tasks["settle"].trigger_rule == "none_failed_min_one_success"
+
+
+@pytest.mark.parametrize(
+    ("section", "woken"),
+    [
+        ({"on_landing": False}, set()),
+        ({"on_landing": True}, {"scans_landing"}),
+        ({"on_landing": True, "on_drift": True}, {"scans_landing", "scans_drift"}),
+        ({"on_landing": False, "on_drift": True, "schedule": "@daily"}, {"scans_drift"}),
+    ],
+)
+def test_what_the_spec_names_wakes_it(
+    write_spec: WriteSpec, section: dict[str, object], woken: set[str]
+) -> None:
+    made = retrain_dag(write_spec(retrain=section))
+
+    condition = getattr(made.timetable, "asset_condition", None)
+    assert {asset.name for asset in condition.objects} == woken if condition else not woken
+    assert ("schedule" in section) == (getattr(made.timetable, "timetable", None) is not None)
+
+
+def test_heavy_steps_share_a_pool_and_small_ones_do_not_wait_for_it() -> None:
+    heavy = {task.task_id for task in dag("phantom").tasks if task.pool == HEAVY_POOL}
+
+    assert heavy == {"prepare", "train", "evaluate", "select"}
+
+
+def test_every_task_says_what_it_does_and_tells_of_its_failure(write_spec: WriteSpec) -> None:
+    for task in retrain_dag(write_spec(approval={})).tasks:
         assert task.doc_md, task.task_id
-
-
-def test_reading_the_file_imports_nothing_heavy() -> None:
-    heavy = ["tensorflow", "pyspark", "mlflow", "great_expectations", "openvino", "pandas"]
-    code = f"import sys, dags.retrain; print([m for m in {heavy} if m in sys.modules])"
-
-    answer = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
-    )
-
-    assert answer.stdout.strip().splitlines()[-1] == "[]"
-
-
-def failing_check() -> None:
-    """Fails for good."""
-    raise CheckFailed("12 of 100 files quarantined")
-
-
-def absent_store() -> None:
-    """Fails for now."""
-    raise StoreUnavailable("HDFS does not answer")
-
-
-def test_what_trying_again_cannot_heal_fails_at_once() -> None:
-    with pytest.raises(AirflowFailException, match="CheckFailed: 12 of 100"):
-        step(failing_check).function()
-
-
-def test_what_may_heal_is_tried_again() -> None:
-    with pytest.raises(StoreUnavailable):
-        step(absent_store).function()
-    assert dag("phantom").task_dict["train"].retries == 3
+        assert task.on_failure_callback, task.task_id
