@@ -5,10 +5,10 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak check-compose
+.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak check-compose prove-unattended
 
 help: ## list the commands
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
 	@echo "  Settings: DATASET=$(DATASET) LANDING=path/to/images (default: the data set's own folder)"
 
 setup: java .venv/.synced ## install what the project needs into .venv (uv, locked)
@@ -60,6 +60,9 @@ prove-swap: setup ## champions change 20 times under load: no request fails, non
 
 fuzz-service: setup ## 10,000 requests made up from the OpenAPI document: no crash, no 5xx
 	@$(RUN)/python -m benchmarks.fuzz_service
+
+prove-unattended: setup ## nobody at the keyboard: files arrive, a champion answers; traffic drifts, it retrains
+	@$(RUN)/python -m benchmarks.prove_unattended
 
 soak: setup ## 30 minutes at 80 % of capacity: latency and memory stay as they were
 	@$(RUN)/python -m benchmarks.soak
