@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from airflow.sdk import Asset, AssetOrTimeSchedule
@@ -47,7 +48,8 @@ def test_clock_and_assets_both_wake_a_dag() -> None:
     made = waking("@daily", Asset("one"), Asset("two"))
 
     assert isinstance(made, AssetOrTimeSchedule)
-    assert {asset.name for asset in made.asset_condition.objects} == {"one", "two"}
+    condition: Any = made.asset_condition
+    assert {asset.name for asset in condition.objects} == {"one", "two"}
 
 
 def test_the_time_in_which_an_approval_may_come_is_no_lateness(write_spec: WriteSpec) -> None:
