@@ -18,7 +18,6 @@ from pydantic import validate_call
 
 from pipelines.alerts.alert import alert_key
 from pipelines.alerts.send import resolve, send
-from pipelines.errors import NotFound
 from pipelines.outputs import (
     Answer,
     Challenger,
@@ -113,12 +112,9 @@ def latest_snapshot(dataset: str) -> Snapshot:
     Raises:
         NotFound: nothing was ingested yet.
     """
-    from pipelines.data import ingest
+    from pipelines.data import snapshots
 
-    snapshot = ingest.latest(default_context(), dataset)
-    if snapshot is None:
-        raise NotFound(f"{dataset} has no snapshot yet: run `medloop ingest {dataset} FOLDER`.")
-    return snapshot
+    return snapshots.require(default_context(), dataset)
 
 
 @validate_call
@@ -265,19 +261,19 @@ def settle(dataset: str, question: Question, response: dict[str, Any]) -> Answer
 @validate_call
 def score(
     dataset: str,
-    snapshot: Snapshot | None = None,
+    snapshot: str | None = None,
     source: str | None = None,
     *,
     overlays: bool = False,
 ) -> Scores:
-    """Let the champion answer for each image of a snapshot (the newest if neither is named), or
-    for each file of the folder ``source``."""
+    """Let the champion answer for each image of a snapshot (its id; the newest if neither is
+    named), or for each file of the folder ``source``."""
     from pipelines.release import registry
     from pipelines.scoring import score, subjects
 
     spec, context = _open(dataset)
     bundle = registry.fetch_champion(context, dataset)
-    images = subjects.choose(spec, context, source or snapshot or latest_snapshot(dataset))
+    images = subjects.choose(spec, context, snapshot=snapshot, source=source)
     return score.run(spec, context, bundle, subject=images, overlays=overlays)
 
 

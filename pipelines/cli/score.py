@@ -9,10 +9,9 @@ import typer
 
 from pipelines import loop
 from pipelines.cli.console import Dataset, console, done, table
-from pipelines.errors import NotFound
-from pipelines.outputs import Scores, Snapshot
+from pipelines.outputs import Scores
 from pipelines.spec import load_spec
-from pipelines.stage import Context, default_context
+from pipelines.stage import default_context
 
 SNAPSHOT = re.compile(r"[0-9]{4,}-[0-9a-f]{16}")
 
@@ -46,8 +45,8 @@ def score(
     from pipelines.scoring import export
 
     context = default_context()
-    snapshot = _snapshot(context, dataset, what)
-    source = None if snapshot else what
+    is_snapshot = what is not None and SNAPSHOT.fullmatch(what) and not Path(what).exists()
+    snapshot, source = (what, None) if is_snapshot else (None, what)
     scores = loop.score(dataset, snapshot, source, overlays=overlays is not None)
     _show(scores)
     if csv:
@@ -57,18 +56,6 @@ def score(
     if overlays:
         written = export.write_overlays(context, scores, overlays)
         done(f"Overlays: {written:,} pictures below {overlays}")
-
-
-def _snapshot(context: Context, dataset: str, what: str | None) -> Snapshot | None:
-    """The snapshot that is meant, if one is."""
-    from pipelines.data import snapshots
-
-    if what is None or not SNAPSHOT.fullmatch(what) or Path(what).exists():
-        return None
-    found = snapshots.named(context, dataset, what)
-    if found is None:
-        raise NotFound(f"{dataset} has no snapshot {what}, and there is no such folder.")
-    return found
 
 
 def _show(scores: Scores) -> None:

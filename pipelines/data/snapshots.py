@@ -8,6 +8,7 @@ that changes has to be kept.
 from typing import Any
 
 from pipelines.data.tables import read_rows
+from pipelines.errors import NotFound
 from pipelines.outputs import Snapshot
 from pipelines.stage import Context, fingerprint, standing
 
@@ -22,9 +23,22 @@ def latest(context: Context, dataset: str) -> Snapshot | None:
     return standing(context, f"{folder}/{names[-1]}", Snapshot) if names else None
 
 
-def named(context: Context, dataset: str, identity: str) -> Snapshot | None:
-    """A snapshot by its id; ``None`` if there is none."""
-    return standing(context, f"{dataset}/snapshots/{identity}", Snapshot)
+def require(context: Context, dataset: str, identity: str | None = None) -> Snapshot:
+    """A snapshot by its id; the newest if none is named.
+
+    Raises:
+        NotFound: there is no such snapshot, or nothing was ingested yet.
+    """
+    if identity is None:
+        found = latest(context, dataset)
+    else:
+        found = standing(context, f"{dataset}/snapshots/{identity}", Snapshot)
+    if found is not None:
+        return found
+    known = context.store.names(f"{dataset}/snapshots")
+    if not known:
+        raise NotFound(f"{dataset} has no snapshot yet: run `medloop ingest {dataset} FOLDER`.")
+    raise NotFound(f"{dataset} has no snapshot {identity}; the newest are {', '.join(known[-5:])}.")
 
 
 def index_of(context: Context, snapshot: Snapshot | None) -> list[Row]:

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
+from pipelines.data import snapshots
 from pipelines.data.originals import LandedFiles
 from pipelines.data.pseudonyms import load_pseudonyms
-from pipelines.data.snapshots import index_of
 from pipelines.data.sources import Source, open_source
 from pipelines.errors import LandingError
 from pipelines.outputs import Snapshot
@@ -155,21 +155,32 @@ class FolderFiles:
         return answers.withColumn("label", F.lit(None).cast("string"))
 
 
-def choose(spec: DatasetSpec, context: Context, what: Snapshot | str) -> Subject:
-    """The images of a snapshot, or the files of a folder.
+def choose(
+    spec: DatasetSpec, context: Context, *, snapshot: str | None, source: str | None
+) -> Subject:
+    """The files of a folder, or the images of a snapshot: the newest, if neither is named.
+
+    Args:
+        spec: the data set.
+        context: settings and store.
+        snapshot: a snapshot's id.
+        source: a folder; see `of_folder`.
 
     Raises:
-        LandingError: the folder is missing, empty or unreadable.
+        LandingError: both are named, or the folder is missing, empty or unreadable.
+        NotFound: there is no such snapshot, or none yet.
         StoreUnavailable: HDFS does not answer.
     """
-    if isinstance(what, Snapshot):
-        return of_snapshot(context, what)
-    return of_folder(spec, context, what)
+    if source is None:
+        return of_snapshot(context, snapshots.require(context, spec.name, snapshot))
+    if snapshot is not None:
+        raise LandingError(f"Name a folder or a snapshot, not both: {source} and {snapshot}.")
+    return of_folder(spec, context, source)
 
 
 def of_snapshot(context: Context, snapshot: Snapshot) -> SnapshotImages:
     """The images of a snapshot."""
-    return SnapshotImages(context, snapshot, index_of(context, snapshot))
+    return SnapshotImages(context, snapshot, snapshots.index_of(context, snapshot))
 
 
 def of_folder(spec: DatasetSpec, context: Context, place: str) -> FolderFiles:
