@@ -1,5 +1,7 @@
 """``medloop status``: the stack, each data set's champion and last run, and the URLs."""
 
+from datetime import datetime
+
 import typer
 
 from pipelines.cli import stack as stack_commands
@@ -8,7 +10,7 @@ from pipelines.cli.outcome import decision
 from pipelines.errors import MedloopError
 from pipelines.scheduler import open_scheduler
 from pipelines.settings import get_settings
-from pipelines.spec import spec_names
+from pipelines.spec import load_spec, spec_names
 
 app = typer.Typer()
 
@@ -19,9 +21,9 @@ def status() -> None:
     import stack
 
     stack_commands.show(stack.status(get_settings()), stack.rooms(get_settings()))
-    rows = table("\nData sets", "data set", "champion", "last run")
+    rows = table("\nData sets", "data set", "champion", "last run", "waiting in the landing folder")
     for name in spec_names():
-        rows.add_row(name, _champion(name), _last_run(name))
+        rows.add_row(name, _champion(name), _last_run(name), _waiting(name))
     console.print(rows)
 
 
@@ -45,3 +47,17 @@ def _last_run(dataset: str) -> str:
         return "never"
     decided = decision(run)
     return f"{run.state}{f', {decided}' if decided else ''} ({run.run})"
+
+
+def _waiting(dataset: str) -> str:
+    """New files that no snapshot holds yet, and since when the first of them is there."""
+    from pipelines.data.arrivals import waiting
+
+    try:
+        found = waiting(load_spec(dataset))
+    except MedloopError as error:
+        return f"unknown ({type(error).__name__})"
+    if found is None:
+        return "nothing"
+    since = datetime.fromtimestamp(found.since).astimezone()
+    return f"{found.files:,} {'file' if found.files == 1 else 'files'}, since {since:%d %b %H:%M}"

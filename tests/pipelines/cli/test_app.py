@@ -81,3 +81,15 @@ def test_stages_run_by_hand_on_a_local_store(tmp_path: Path) -> None:
         first.stdout.splitlines()[-1].split(":")[0] == again.stdout.splitlines()[-1].split(":")[0]
     )
     assert "exact" in split.stdout
+
+
+def test_status_tells_what_waits_in_the_landing_folders(tmp_path: Path) -> None:
+    folder = tmp_path / "landing" / "phantom" / "no_lesion"
+    folder.mkdir(parents=True)
+    for name in ("1.png", "2.png", "3.png.part"):
+        (folder / name).write_bytes(b"x")
+
+    told = medloop("status", home=tmp_path).stdout
+
+    line = next(line for line in told.splitlines() if line.startswith("phantom"))
+    assert "2 files, since" in line
