@@ -83,5 +83,12 @@ def judge_arrivals(
         added=len(rows),
         asked=len(asked.labels),
         findings=tuple(judge(reference, asked.answers, spec.monitor)),
-        measured=realised(answers, asked.labels[known]),
+        measured=realised(
+            answers.classes,
+            answers.predicted,
+            asked.labels[known],
+            answers.probabilities,
+            groups=answers.groups,
+            seed=spec.split.seed,
+        ),
     )
