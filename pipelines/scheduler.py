@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import httpx
 
@@ -13,6 +13,7 @@ from pipelines.errors import MedloopError, NotFound, SchedulerUnavailable
 from pipelines.settings import Settings
 
 ENDED = frozenset({"success", "failed"})
+Choice = Literal["Approve", "Reject"]
 HEAVY_POOL = "heavy"
 """Airflow's pool of the tasks that keep cores and memory busy: few of them run at once."""
 
@@ -31,6 +32,18 @@ class TaskState:
     def name(self) -> str:
         """The task's id, with its position where it is mapped."""
         return self.task if self.index < 0 else f"{self.task}[{self.index}]"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question to a person that a run waits with."""
+
+    dag: str
+    run: str
+    task: str
+    subject: str
+    body: str
+    """Markdown."""
 
 
 @dataclass(frozen=True)
@@ -152,6 +165,26 @@ class Scheduler:
         tries = self._call("GET", place)["try_number"]
         log = self._call("GET", f"{base}/logs/{tries}?full_content=true&map_index={task.index}")
         return _last_error(log["content"])
+
+    def questions(self, dag: str) -> list[Asked]:
+        """What runs of this DAG ask of a person and nobody has answered, the oldest first."""
+        rows = self._call("GET", f"dags/{dag}/dagRuns/~/hitlDetails?response_received=false")
+        open_ones = [(row, row["task_instance"]) for row in rows["hitl_details"]]
+        asked = [
+            Asked(dag, task["dag_run_id"], task["task_id"], row["subject"], row["body"] or "")
+            for row, task in open_ones
+            if task["state"] == "awaiting_input"
+        ]
+        return sorted(asked, key=lambda one: one.run)
+
+    def answer(self, asked: Asked, choice: Choice, *, note: str = "") -> None:
+        """Answer a question, with the reason why.
+
+        Raises:
+            MedloopError: somebody was quicker, or this user may not.
+        """
+        place = f"dags/{asked.dag}/dagRuns/{asked.run}/taskInstances/{asked.task}/-1/hitlDetails"
+        self._call("PATCH", place, {"chosen_options": [choice], "params_input": {"note": note}})
 
     def wait_for(self, dag: str, *, seconds: float = 60) -> None:
         """Wait until Airflow has read the DAG's file.

@@ -9,6 +9,7 @@ from rich.logging import RichHandler
 
 from pipelines.cli import (
     alerts,
+    approval,
     backup,
     data,
     monitor,
@@ -37,7 +38,7 @@ app = typer.Typer(
     """,
 )
 for part in (
-    *(retrain.app, data.app, release.app, score.app, monitor.app),
+    *(retrain.app, approval.app, data.app, release.app, score.app, monitor.app),
     *(status.app, trace.app, settings.app),
 ):
     app.registered_commands += part.registered_commands
