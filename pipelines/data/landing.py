@@ -26,6 +26,7 @@ from pipelines.data.layout import Entry
 from pipelines.data.ledger import open_ledger
 from pipelines.data.originals import LandedFiles
 from pipelines.data.pseudonyms import Pseudonyms, load_pseudonyms
+from pipelines.data.snapshots import latest
 from pipelines.data.sources import FileState, Source, open_source
 from pipelines.data.tables import LANDED, write_rows
 from pipelines.errors import LandingError
@@ -61,7 +62,8 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
         whenever they land.
 
     Raises:
-        LandingError: the folder is missing, empty or not laid out as the spec says.
+        LandingError: the folder is missing, empty or not laid out as the spec says; it is the
+            first one, and holds nothing of a class.
         StoreUnavailable: the store, or HDFS where the folder stands, does not answer.
     """
     folder = open_source(context.settings, source)
@@ -70,6 +72,8 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
     with ledger.while_landing():
         files = layout.files(spec, folder)
         entries = layout.entries(spec, folder, files)
+        if latest(context, spec.name) is None:
+            layout.require_every_class(spec, folder, entries)
         memory = Examinations(
             context.settings.cache / "examined" / f"{spec.name}.sqlite",
             names,

@@ -59,12 +59,10 @@ def entries(spec: DatasetSpec, source: Source, files: list[FileState]) -> list[E
     A file nobody labelled is among them, with a reason; so is a row of the table without file.
 
     Raises:
-        LandingError: the folder is not laid out as the spec says; a class has no folder (or no
-            row) at all.
+        LandingError: the folder is not laid out as the spec says.
     """
     paths = [file.path for file in files]
     found = _from_table(spec, source, paths) if spec.landing.table else _from_folders(spec, paths)
-    _require_every_class(spec, source.place, found)
     return sorted(found, key=lambda entry: entry.relative)
 
 
@@ -76,14 +74,19 @@ def _expected(spec: DatasetSpec) -> str:
     return f"class folders {folders}" + (f" inside {inside}" if inside else "")
 
 
-def _require_every_class(spec: DatasetSpec, place: str, found: list[Entry]) -> None:
+def require_every_class(spec: DatasetSpec, source: Source, found: list[Entry]) -> None:
+    """See to it that a data set's first landing holds something of every class.
+
+    Raises:
+        LandingError: a class has no folder (or no row) at all.
+    """
     missing = sorted(set(spec.class_names) - {entry.label for entry in found})
     if not missing:
         return
     labels = {c.name: " or ".join(map(repr, c.landing_labels)) for c in spec.classes}
     seen = sorted({entry.landing_label for entry in found if entry.landing_label})
     raise LandingError(
-        f"{place} holds nothing of class {', '.join(missing)} of {spec.name}: expected "
+        f"{source.place} holds nothing of class {', '.join(missing)} of {spec.name}: expected "
         f"{_expected(spec)} (label {', '.join(labels[name] for name in missing)}); "
         f"found the labels {', '.join(map(repr, seen)) or 'none'}. Add the images, or correct "
         "classes.labels in the spec (capital letters count)."

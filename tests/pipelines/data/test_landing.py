@@ -7,7 +7,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.data import landing
+from pipelines.data import ingest, landing
 from pipelines.data.sources import Source
 from pipelines.data.tables import LANDED, read_rows
 from pipelines.errors import LandingError
@@ -142,6 +142,14 @@ def test_the_group_in_a_dicom_files_name_is_a_pseudonym_too(context: Context, fo
     groups = [row["group"] for row in listed.values() if row["format"] == "DICOM"]
     assert groups[0]
     assert groups[0] != "Doe"
+
+
+def test_a_later_landing_may_bring_one_class_only(
+    context: Context, folder: Path, tmp_path: Path
+) -> None:
+    ingest.run(spec(), context, landing.run(spec(), context, str(folder)))
+    write(tmp_path / "drop" / "cat" / "50.png", png(drawing(50)))
+    assert landing.run(spec(), context, str(tmp_path / "drop")).accepted == 1
 
 
 def test_a_folder_that_is_not_as_the_spec_says_leaves_nothing(

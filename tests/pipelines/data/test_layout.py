@@ -3,7 +3,7 @@ from typing import Any
 
 import pytest
 
-from pipelines.data.layout import Entry, entries, files
+from pipelines.data.layout import Entry, entries, files, require_every_class
 from pipelines.data.sources import LocalFolder
 from pipelines.errors import LandingError
 from tests.pipelines.data.landing_folders import spec, write
@@ -22,7 +22,9 @@ TABLE = {
 
 def laid_out(folder: Path, **changes: Any) -> list[Entry]:
     source = LocalFolder(folder)
-    return entries(spec(**changes), source, files(spec(**changes), source))
+    found = entries(spec(**changes), source, files(spec(**changes), source))
+    require_every_class(spec(**changes), source, found)
+    return found
 
 
 def landed(folder: Path, *names: str, **landing: Any) -> dict[str, Entry]:
