@@ -375,7 +375,7 @@ def example(dataset: str, place: str, label: str) -> Path:
 
 
 def backup(to: Path | None = None, *, pictures: bool | None = None, keep: int | None = None) -> str:
-    """Take a backup of this installation; tell people if that fails, and when it works again.
+    """Take a backup of this installation.
 
     Args:
         to: the folder it goes to; the installation's own if ``None``.
@@ -385,14 +385,13 @@ def backup(to: Path | None = None, *, pictures: bool | None = None, keep: int | 
     Returns:
         The backup's folder.
     """
-    from pipelines.backup import take, trouble
+    from pipelines.backup import take
 
     settings = get_settings()
-    with trouble.told(settings):
-        folder = take.run(
-            settings,
-            to=to,
-            pictures=settings.backup_snapshots if pictures is None else pictures,
-            keep=settings.backup_keep if keep is None else keep,
-        )
+    folder = take.run(
+        settings,
+        to=to,
+        pictures=settings.backup_snapshots if pictures is None else pictures,
+        keep=settings.backup_keep if keep is None else keep,
+    )
     return str(folder)

@@ -12,7 +12,7 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from pipelines.database import SUPERUSER, program, sockets
+from pipelines.database import RELEASE, SUPERUSER, program, sockets
 from pipelines.errors import StackError
 from pipelines.settings import Settings
 from pipelines.sockets import make_socket_folder
@@ -99,6 +99,7 @@ def _initialise(settings: Settings, say: Say) -> None:
     _give_to_server_user(sockets(settings))
     data = _data(settings)
     if data.is_dir():
+        _require_release(data)
         return
     say("making the database folder")
     # Made beside and renamed, so that a folder that exists is whole.
@@ -119,6 +120,16 @@ def _initialise(settings: Settings, say: Say) -> None:
             said=f"CREATE DATABASE {database}\n",
         )
     fresh.rename(data)
+
+
+def _require_release(data: Path) -> None:
+    made_by = (data / "PG_VERSION").read_text("utf-8").strip()
+    if made_by != str(RELEASE):
+        raise StackError(
+            f"{data} was made by PostgreSQL {made_by}; this is PostgreSQL {RELEASE}, which cannot "
+            "read it. Take a backup with the release of Medloop that made it, and restore it with "
+            "this one (medloop backup, medloop restore-backup)."
+        )
 
 
 def _run(name: str, *arguments: str, said: str = "") -> None:

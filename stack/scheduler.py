@@ -4,16 +4,13 @@ Each is a process of its own: ``airflow standalone`` leaves children behind when
 three without an address are asked through the API server, which knows their heartbeats.
 """
 
-import subprocess
 from datetime import datetime
 from importlib.metadata import version
 
-from pipelines import database
-from pipelines.errors import StackError
 from pipelines.settings import Settings
-from stack import pools
+from stack import pools, tables
 from stack.ask import http_json, http_obstacle
-from stack.environment import command, inherited_environment, stack_environment
+from stack.environment import command
 from stack.part import Part, Port, Process, Say
 from stack.scheduler_config import airflow_home, write_configuration
 
@@ -83,29 +80,12 @@ def _silence(settings: Settings, name: str, started: int) -> str | None:
 
 def _prepare(settings: Settings, say: Say) -> None:
     write_configuration(settings)
-    _migrate(settings, say)
-    pools.ensure(settings)
-
-
-def _migrate(settings: Settings, say: Say) -> None:
-    release = f"apache-airflow {_release()}"
-    # The database itself remembers for which release its tables were made.
-    if database.query(settings, _DESCRIPTION) == release:
-        return
-    say("making Airflow's tables")
-    ended = subprocess.run(
-        [command("airflow"), "db", "migrate"],
-        env=inherited_environment() | stack_environment(settings) | _environment(settings),
-        capture_output=True,
-        text=True,
-        check=False,
+    tables.bring_up_to_date(
+        settings,
+        DATABASE,
+        release=f"apache-airflow {_release()}",
+        migration=[command("airflow"), "db", "migrate"],
+        environment=_environment(settings),
+        say=say,
     )
-    if ended.returncode:
-        said = "\n".join((ended.stdout + ended.stderr).splitlines()[-10:])
-        raise StackError(f"Airflow could not make its tables:\n{said}")
-    database.query(settings, f"COMMENT ON DATABASE {DATABASE} IS '{release}'")
-
-
-_DESCRIPTION = (
-    f"SELECT shobj_description(oid, 'pg_database') FROM pg_database WHERE datname = '{DATABASE}'"
-)
+    pools.ensure(settings)

@@ -6,10 +6,10 @@ from pathlib import Path
 from pipelines import database
 from pipelines.errors import StackError
 from pipelines.settings import PROJECT, Settings
-from stack import tracking_login
+from stack import tables, tracking_login
 from stack.ask import http_obstacle
 from stack.environment import command
-from stack.part import Part, Port, Process
+from stack.part import Part, Port, Process, Say
 
 DATABASE = "mlflow"
 SERVER_ENV = PROJECT / "mlflow" / "server.env"
@@ -21,7 +21,7 @@ def part(settings: Settings) -> Part:
     return Part(
         name="mlflow",
         needs=["postgres"],
-        prepare=lambda _: _prepare(settings),
+        prepare=lambda say: _prepare(settings, say),
         processes=[_server(settings)],
     )
 
@@ -45,8 +45,20 @@ def _server(settings: Settings) -> Process:
     )
 
 
-def _prepare(settings: Settings) -> None:
+def _prepare(settings: Settings, say: Say) -> None:
     _artifacts(settings).mkdir(parents=True, exist_ok=True)
+    release = f"mlflow {version('mlflow')}"
+    if database.query(settings, "SELECT to_regclass('alembic_version')", database=DATABASE):
+        tables.bring_up_to_date(
+            settings,
+            DATABASE,
+            release=release,
+            migration=[command("mlflow"), "db", "upgrade", database.url(settings, DATABASE)],
+            environment=read_env(SERVER_ENV),
+            say=say,
+        )
+    else:  # the server makes its tables itself, but does not change older ones
+        database.note_release(settings, DATABASE, release)
     if tracking_login.is_guarded(settings):
         tracking_login.prepare(settings, users=database.url(settings, DATABASE))
 

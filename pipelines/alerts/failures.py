@@ -10,7 +10,9 @@ import inspect
 from pipelines.alerts.alert import Alert, Kind, alert_key
 from pipelines.errors import CheckFailed, MedloopError, Unavailable
 
-KINDS: tuple[Kind, ...] = ("check_failed", "run_failed")
+BACKUP = "backup"
+"""The step that is no data set's."""
+KINDS: tuple[Kind, ...] = ("check_failed", "run_failed", "backup_failed")
 """What a step that failed may be told as."""
 
 
@@ -28,9 +30,10 @@ def failure_alert(
     """
     ours = _ours(error)
     checked = isinstance(ours, CheckFailed)
+    failed: Kind = "backup_failed" if step == BACKUP else "run_failed"
     return Alert(
-        kind="check_failed" if checked else "run_failed",
-        severity="warning",
+        kind="check_failed" if checked else failed,
+        severity="critical" if step == BACKUP else "warning",
         dataset=dataset,
         subject=step,
         title=f"{dataset}: {step} {'is not passed' if checked else 'failed'}",

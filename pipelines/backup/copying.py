@@ -2,7 +2,8 @@
 
 import hashlib
 import os
-from contextlib import ExitStack
+import sqlite3
+from contextlib import ExitStack, closing
 from pathlib import Path
 from typing import BinaryIO
 
@@ -11,6 +12,8 @@ from pipelines.errors import Unavailable
 
 BLOCK_BYTES = 1 << 20
 TRIES = 10
+SQLITE = b"SQLite format 3\0"
+"""What a SQLite database begins with."""
 
 
 class Copies:
@@ -66,9 +69,24 @@ class Copies:
             Unavailable: they change faster than they can be opened.
         """
         with ExitStack() as opened:
-            for path, file in _opened(folder, without=without, until=opened).items():
-                size = os.fstat(file.fileno()).st_size
-                self.add(f"{name}/{path}", file, most_bytes=size)
+            files = _opened(folder, without=without, until=opened)
+            databases = {path for path, file in files.items() if _is_sqlite(file)}
+            for path, file in files.items():
+                if path in databases:
+                    self._add_sqlite(f"{name}/{path}", folder / path)
+                elif not _belongs_to(path, databases):
+                    size = os.fstat(file.fileno()).st_size
+                    self.add(f"{name}/{path}", file, most_bytes=size)
+
+    def _add_sqlite(self, name: str, path: Path) -> None:
+        """Copy a SQLite database between two of its transactions."""
+        target = self.place(name)
+        with (
+            closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True)) as database,
+            closing(sqlite3.connect(target)) as copy,
+        ):
+            database.backup(copy)
+        self.note(name)
 
 
 def _opened(folder: Path, *, without: set[Path], until: ExitStack) -> dict[str, BinaryIO]:
@@ -83,6 +101,18 @@ def _opened(folder: Path, *, without: set[Path], until: ExitStack) -> dict[str, 
         except FileNotFoundError:
             continue
     raise Unavailable(f"{folder} changes faster than its files can be opened; try again.")
+
+
+def _is_sqlite(file: BinaryIO) -> bool:
+    """Whether a file is a SQLite database; it is read from its beginning afterwards."""
+    begins = file.read(len(SQLITE))
+    file.seek(0)
+    return begins == SQLITE
+
+
+def _belongs_to(name: str, databases: set[str]) -> bool:
+    """Whether a file is the journal of a SQLite database."""
+    return any(name in (f"{d}-journal", f"{d}-wal", f"{d}-shm") for d in databases)
 
 
 def _leads_to(path: Path, file: BinaryIO) -> bool:

@@ -52,7 +52,8 @@ class BackupManifest(BaseModel):
     """The home it was taken of."""
     store: str
     """The root of the store it was taken of."""
-    databases: tuple[str, ...]
+    databases: dict[str, str]
+    """Each database, and the release that its tables are of."""
     pictures: bool
     """Whether it holds images and shards, or only what is known of them."""
     partial: tuple[str, ...] = ()

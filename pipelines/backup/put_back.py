@@ -26,17 +26,21 @@ def put_back_databases(settings: Settings, backup: Path, manifest: BackupManifes
         StackError: it refuses a dump; the message says why.
     """
     stand = database.names(settings)
-    for name in track(manifest.databases, total=len(manifest.databases), what="Databases"):
+    for name, release in track(
+        manifest.databases.items(), total=len(manifest.databases), what="Filling databases"
+    ):
         if name not in stand:
             database.query(settings, f'CREATE DATABASE "{name}"')
         how = ["--exit-on-error", "--single-transaction", "--no-owner", "-d", name]
         database.ask(settings, "pg_restore", [*how, str(backup / DATABASES / f"{name}.dump")])
+        if release:
+            database.note_release(settings, name, release)
 
 
 def put_back_home(home: Path, backup: Path, manifest: BackupManifest) -> None:
     """Copy the files of a home; all but folders for everybody stay their owner's alone."""
     inside = manifest.below(HOME)
-    for path in track(inside, total=len(inside), what="The home"):
+    for path in track(inside, total=len(inside), what="Copying the home"):
         target = home / path
         target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         shutil.copyfile(backup / HOME / path, target)
@@ -62,7 +66,7 @@ def put_back_store(store: Store, backup: Path, manifest: BackupManifest) -> list
         for folder, paths in groupby(sorted(files, key=folder_of), key=folder_of)
         if folder not in manifest.partial
     }
-    for folder, paths in track(folders.items(), total=len(folders), what="The store"):
+    for folder, paths in track(folders.items(), total=len(folders), what="Filling the store"):
         _upload(store, backup / STORE, folder, paths)
     return [folder for folder in manifest.partial if not store.exists(folder)]
 

@@ -10,6 +10,7 @@ the backup, and what is newer in the files is named by nobody.
 import fcntl
 import logging
 import os
+import resource
 import shutil
 import time
 from collections.abc import Iterator
@@ -90,11 +91,11 @@ def backups_in(folder: Path) -> list[Path]:
 def _take(settings: Settings, to: Path, *, began: datetime, pictures: bool) -> Path:
     to.mkdir(mode=0o700, parents=True, exist_ok=True)
     folder = to / f"{PREFIX}{began:%Y%m%dT%H%M%SZ}"
-    with _alone(to), _beside(folder) as copies:
+    with _alone(to), _many_files(), _beside(folder) as copies:
         layout.HOME.require(LocalStore(settings.home))
         store = open_store(settings)
         store.require_layout()
-        names = _dump(settings, copies)
+        databases = _dump(settings, copies)
         _copy_home(settings, copies)
         _copy_specs(settings, copies)
         partial = _copy_store(store, copies, pictures=pictures)
@@ -104,7 +105,7 @@ def _take(settings: Settings, to: Path, *, began: datetime, pictures: bool) -> P
             created_at=began,
             home=str(settings.home),
             store=store.root,
-            databases=names,
+            databases=databases,
             pictures=pictures,
             partial=partial,
             files=copies.files,
@@ -113,14 +114,15 @@ def _take(settings: Settings, to: Path, *, began: datetime, pictures: bool) -> P
     return folder
 
 
-def _dump(settings: Settings, copies: Copies) -> tuple[str, ...]:
-    names = database.names(settings)
+def _dump(settings: Settings, copies: Copies) -> dict[str, str]:
+    # Airflow before MLflow: see the module.
+    names = sorted(database.names(settings))
     for name in track(names, total=len(names), what="Dumping databases"):
         dump = f"{DATABASES}/{name}.dump"
         path = copies.place(dump)
         database.ask(settings, "pg_dump", ["-Fc", "-d", name, "-f", str(path)])
         copies.note(dump)
-    return tuple(names)
+    return {name: database.release(settings, name) for name in names}
 
 
 def _copy_home(settings: Settings, copies: Copies) -> None:
@@ -172,6 +174,17 @@ def _beside(folder: Path) -> Iterator[Copies]:
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)
+
+
+@contextmanager
+def _many_files() -> Iterator[None]:
+    """Let as many files be open as the system allows: all those of a folder are, at once."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 @contextmanager

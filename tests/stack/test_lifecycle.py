@@ -100,10 +100,18 @@ def test_down_ends_what_a_killed_supervisor_left_behind(settings: Settings) -> N
 def test_a_part_that_cannot_start_is_an_error_with_the_end_of_its_log(settings: Settings) -> None:
     stack.up(settings, PARTS)
     stack.down(settings)
-    (settings.home / "postgres" / "data" / "PG_VERSION").write_text("7\n")
-    with pytest.raises(StackError, match=r"(?s)postgres .*postgres\.log.*version 7"):
+    (settings.home / "postgres" / "data" / "global" / "pg_control").unlink()
+    with pytest.raises(StackError, match=r"(?s)postgres .*postgres\.log.*pg_control"):
         stack.up(settings, PARTS)
     assert {p.name: p.state for p in stack.status(settings)}["postgres"] == "failed"
+
+
+def test_a_database_of_another_release_is_refused_with_what_to_do(settings: Settings) -> None:
+    data = settings.home / "postgres" / "data"
+    data.mkdir(parents=True)
+    (data / "PG_VERSION").write_text("17\n")
+    with pytest.raises(StackError, match=r"made by PostgreSQL 17; this is PostgreSQL 18.*restore"):
+        stack.up(settings, PARTS)
 
 
 def test_a_taken_port_is_an_error_before_anything_has_started(settings: Settings) -> None:

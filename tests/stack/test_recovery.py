@@ -38,7 +38,11 @@ from tests.serving.publishing import crown, publish
 pytestmark = pytest.mark.timeout(400)
 
 PARTS = ["hdfs", "mlflow", "service"]
-FIELDS = {"champion_poll_seconds": 0.5, "service_sample_seconds": 1, "service_sample_share": 1}
+FIELDS: dict[str, Any] = {
+    "champion_poll_seconds": 0.5,
+    "service_sample_seconds": 1,
+    "service_sample_share": 1,
+}
 
 
 @dataclass
@@ -157,7 +161,7 @@ def test_a_backup_is_for_its_owner_only_and_whole(installation: Installation) ->
         p.stat().st_mode & 0o077 == 0 for p in installation.backup.rglob("*") if p.is_file()
     )
     assert installation.backup.stat().st_mode & 0o077 == 0
-    assert manifest.databases == ("airflow", "mlflow")
+    assert list(manifest.databases) == ["airflow", "mlflow"]
     assert manifest.partial == ()
     assert "home/pseudonyms.key" in manifest.files
     assert "home/service/access/tokens.json" in manifest.files

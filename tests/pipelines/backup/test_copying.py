@@ -1,7 +1,9 @@
 """Files are copied as they stood at one moment, whatever happens to them meanwhile."""
 
 import hashlib
+import sqlite3
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -63,3 +65,21 @@ def test_a_log_that_grows_and_is_put_aside_loses_no_line(tmp_path: Path, _: int)
     numbers = sorted(int(line) for line in copied.splitlines())
     assert numbers[:before] == list(range(before))
     assert numbers == list(range(len(numbers)))
+
+
+def test_a_sqlite_database_is_copied_between_two_transactions(tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    source.mkdir()
+    with closing(sqlite3.connect(source / "book.sqlite")) as book:
+        book.execute("CREATE TABLE t (n)")
+        book.execute("INSERT INTO t VALUES (1)")
+        book.commit()
+        book.execute("INSERT INTO t VALUES (2)")
+        assert (source / "book.sqlite-journal").exists()
+        copies = Copies(tmp_path / "copy")
+        copies.add_folder("home", source, without=set())
+
+    assert set(copies.files) == {"home/book.sqlite"}
+    with closing(sqlite3.connect(tmp_path / "copy" / "home" / "book.sqlite")) as copy:
+        assert copy.execute("SELECT n FROM t").fetchall() == [(1,)]
+    assert (tmp_path / "copy" / "home" / "book.sqlite").stat().st_mode & 0o777 == 0o600

@@ -28,7 +28,7 @@ def backup(tmp_path: Path) -> Path:
         created_at=datetime(2026, 11, 21, tzinfo=UTC),
         home="/srv/medloop",
         store="file:///srv/store",
-        databases=("airflow", "mlflow"),
+        databases={"airflow": "", "mlflow": "mlflow 3.17.2"},
         pictures=False,
         files=copies.files,
     )
