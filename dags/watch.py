@@ -77,10 +77,14 @@ class Deliveries(SharedStreamProducer):
             await asyncio.sleep(self._watch.step)
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
-        for delivery, outcome in batch:
-            if outcome.is_clean:
-                await asyncio.to_thread(self._watch.told, delivery)
-        self._resolved.set()
+        try:
+            for delivery, outcome in batch:
+                if outcome.is_clean:
+                    await asyncio.to_thread(self._watch.told, delivery)
+        except Exception:
+            logger.exception("cannot note a delivery; it is told again after a restart")
+        finally:
+            self._resolved.set()
 
     async def _look(self) -> Delivery | None:
         try:
