@@ -79,7 +79,7 @@ def _plain(part: Any) -> Any:
 
 def code_version(*modules: ModuleType) -> str:
     """Fingerprint of what modules do: their code without comments, docstrings and layout."""
-    trees = [ast.parse(Path(str(module.__file__)).read_text("utf-8")) for module in modules]
+    trees = [ast.parse(_source(module)) for module in modules]
     for tree in trees:
         _drop_docstrings(tree)
     return fingerprint([ast.dump(tree) for tree in trees])
@@ -89,6 +89,10 @@ def modules_of(package: ModuleType) -> list[ModuleType]:
     """Every module of a package, by name."""
     names = sorted(module.name for module in pkgutil.iter_modules(package.__path__))
     return [import_module(f"{package.__name__}.{name}") for name in names]
+
+
+def _source(module: ModuleType) -> str:
+    return Path(str(module.__file__)).read_text("utf-8")
 
 
 def _drop_docstrings(tree: ast.Module) -> None:

@@ -6,6 +6,7 @@ checked again; what failed is, since it may have been mended in place.
 """
 
 import logging
+import sys
 from collections.abc import Callable
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -88,9 +89,8 @@ def _check(
     suite: ModuleType,
     table: Callable[[], pd.DataFrame],
 ) -> CheckReport:
-    code = code_version(suite, expectations.images, check_tables)
     limits = (spec.checks, spec.limits, spec.class_names, spec.image.size)
-    identity = context.identity(gate, [output.id for output in inputs], *limits, code)
+    identity = context.identity(gate, [output.id for output in inputs], *limits, _code(suite))
     path = f"{spec.name}/checks/{gate}/{identity}"
     docs = DataDocs(context.settings.home)
     report = standing(context, path, CheckReport)
@@ -128,6 +128,11 @@ def _check(
             {"output": report.model_dump(mode="json"), "inputs": [x.model_dump() for x in inputs]},
         )
     return _accept(report)
+
+
+def _code(suite: ModuleType) -> str:
+    """What decides whether a suite is met."""
+    return code_version(sys.modules[__name__], suite, expectations.images, check_tables)
 
 
 def _sentences(results: list[dict[str, Any]], order: list[str], *, stopping: bool) -> list[str]:

@@ -77,7 +77,7 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
         memory = Examinations(
             context.settings.cache / "examined" / f"{spec.name}.sqlite",
             names,
-            version=fingerprint(spec.limits, _code()),
+            version=context.identity(spec.limits, _code()),
         )
         said = {entry.relative for entry in entries}
         images = [file for file in files if file.path in said]

@@ -8,6 +8,7 @@ bit for bit, whatever machines Spark uses.
 
 import io
 import logging
+import sys
 from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -78,7 +79,8 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -
 
 def _code() -> str:
     """What decides a pixel's value or place."""
-    return code_version(sharding, pixel_stats, shard_writer, *modules_of(imaging))
+    ours = (sys.modules[__name__], sharding, pixel_stats, shard_writer)
+    return code_version(*ours, *modules_of(imaging))
 
 
 def listed_images(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:

@@ -11,6 +11,7 @@ in a split or with the reason why in none:
 """
 
 import logging
+import sys
 
 import numpy as np
 import pandas as pd
@@ -106,7 +107,8 @@ def _duplicates(rows: pd.DataFrame, images: pd.DataFrame, pairs: pd.DataFrame) -
 
 
 def _code() -> str:
-    return code_version(clustering, division, duplicates, leaks)
+    """What decides who stands where."""
+    return code_version(sys.modules[__name__], clustering, division, duplicates, leaks)
 
 
 def _thumbnails(images: pd.DataFrame) -> duplicates.Thumbnails:

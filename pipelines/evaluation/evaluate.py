@@ -7,6 +7,7 @@ answer as ``evaluation/predictions.parquet``, pictures below ``figures/``, and
 
 import hashlib
 import logging
+import sys
 import tempfile
 from pathlib import Path
 
@@ -67,8 +68,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
         StoreUnavailable: the store does not answer.
     """
     tracking = open_tracking(context.settings)
-    code = code_version(metrics, intervals, predictions, calibration, selective)
-    identity = fingerprint(trained.id, prepared.id, code)
+    identity = fingerprint(trained.id, prepared.id, _code())
     standing = read_evaluation(tracking, trained.run_id)
     if standing and standing.id == identity:
         logger.info("%s: %s is evaluated already", spec.name, trained.candidate)
@@ -110,6 +110,12 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
         tracking.upload(trained.run_id, Path(folder), folder="figures")
     _record(tracking, found)
     return found.evaluated(spec.name)
+
+
+def _code() -> str:
+    """What decides a figure."""
+    ours = (sys.modules[__name__], metrics, intervals, predictions, calibration, selective)
+    return code_version(*ours)
 
 
 def judge(rows: pd.DataFrame, classes: tuple[str, ...], *, seed: int) -> SplitFigures:

@@ -6,6 +6,7 @@ nothing from the champion.
 """
 
 import logging
+import sys
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,9 +70,13 @@ def _identity(
     rejected: RuleResult | None,
 ) -> str:
     """Stands for the question: what is judged, by what, beside whom, and what a person said."""
-    code = code_version(rules, comparison, metrics)
     asked = (challenger.id, challenger.version, prepared.id, spec.gate, spec.selection, champion)
-    return fingerprint(*asked, code, *([rejected] if rejected else []))
+    return fingerprint(*asked, _code(), *([rejected] if rejected else []))
+
+
+def _code() -> str:
+    """What decides a verdict."""
+    return code_version(sys.modules[__name__], rules, comparison, metrics)
 
 
 def _refused_by(rule: RuleResult, judgement: Judgement) -> Judgement:

@@ -1,6 +1,7 @@
 """Choose the best candidate on the validation split, and register its bundle as challenger."""
 
 import logging
+import sys
 from functools import partial
 
 import pandas as pd
@@ -40,9 +41,7 @@ def run(
     """
     tracking = open_tracking(context.settings)
     best = winner(evaluated, spec.selection.metric)
-    parts = (bundle, build, export, head, cells, geometry, calibration, novelty, trust)
-    code = code_version(*parts)
-    identity = fingerprint(best.id, _said(spec), code)
+    identity = fingerprint(best.id, _said(spec), _code())
     registered = _standing(tracking, spec.name, identity)
     if registered is None:
         registered = _register(spec, context, prepared, best, identity=identity)
@@ -63,6 +62,12 @@ def run(
         version=registered.version,
         standing=serves,
     )
+
+
+def _code() -> str:
+    """What decides what a bundle holds."""
+    parts = (bundle, build, export, head, cells, geometry, calibration, novelty, trust)
+    return code_version(sys.modules[__name__], *parts)
 
 
 def winner(evaluated: list[Evaluated], metric: Metric) -> Evaluated:
