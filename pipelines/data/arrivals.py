@@ -93,7 +93,7 @@ class Watch:
         if ledger.is_landing():
             self._say(f"files of {source.place} are being landed already")
             return None
-        self._say(f"{len(delivery.files):,} new files are complete in {source.place}")
+        self._say(f"a delivery is complete in {source.place}: {len(delivery.files):,} new")
         return delivery
 
     def told(self, delivery: Delivery) -> None:
