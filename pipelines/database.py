@@ -25,6 +25,11 @@ def sockets(settings: Settings) -> Path:
     return socket_folder(settings, "pg")
 
 
+def stands(settings: Settings) -> bool:
+    """Whether this installation has a server of its own."""
+    return (settings.home / "postgres" / "data").is_dir()
+
+
 def url(settings: Settings, database: str, *, driver: str = "psycopg2") -> str:
     """SQLAlchemy's URL of a database."""
     return f"postgresql+{driver}://{SUPERUSER}@/{database}?host={quote(str(sockets(settings)))}"

@@ -7,17 +7,21 @@ then a failure leaves the old state as it was.
 
 import logging
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
+from pipelines import layout
 from pipelines.backup import put_back
 from pipelines.backup.contents import STAYS, holds_state
 from pipelines.backup.manifest import BackupManifest, verify
 from pipelines.errors import BackupError
 from pipelines.settings import Settings
 from pipelines.storage import open_store
+from pipelines.storage.local import LocalStore
 from stack.control import down, up
 from stack.status import status
 
@@ -63,6 +67,7 @@ def restore(settings: Settings, backup: Path) -> Restored:
 
     Raises:
         BackupError: the backup is damaged or newer, or a part of it did not arrive.
+        LayoutError: the home or the store in it was written by a newer Medloop.
         StackError: a part that is needed for it does not start, or refuses what it is given.
         StoreUnavailable: a store outside of the installation does not answer.
     """
@@ -102,13 +107,28 @@ def _beside(settings: Settings) -> Settings:
 
 def _fill(fresh: Settings, backup: Path, manifest: BackupManifest) -> list[str]:
     put_back.put_back_home(fresh.home, backup, manifest)
-    needed = ["postgres"] + (["hdfs"] if fresh.store is None else [])
-    try:
-        up(fresh, needed)
-        put_back.put_back_databases(fresh, backup, manifest)
+    layout.HOME.require(LocalStore(fresh.home))
+    needed = [
+        *(["postgres"] if manifest.databases else []),
+        *(["hdfs"] if fresh.store is None else []),
+    ]
+    with _running(fresh, needed):
+        if manifest.databases:
+            put_back.put_back_databases(fresh, backup, manifest)
         return put_back.put_back_store(open_store(fresh), backup, manifest)
+
+
+@contextmanager
+def _running(settings: Settings, parts: list[str]) -> Iterator[None]:
+    """The parts that take in what is put back, for as long as the block lasts."""
+    if not parts:
+        yield
+        return
+    try:
+        up(settings, parts)
+        yield
     finally:
-        down(fresh)
+        down(settings)
 
 
 def _exchange(home: Path, fresh: Path) -> Path | None:

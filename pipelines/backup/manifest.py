@@ -1,6 +1,6 @@
 """A backup: one folder, with a manifest that names and hashes every file in it.
 
-    medloop-20261121T162000Z/
+    medloop-20261121T162000.123Z/
         backup.json              what this is, and size and sha256 of every other file
         databases/<name>.dump    each database of PostgreSQL (pg_dump, custom format)
         home/…                   the installation's home: artifacts, bundles, tokens, audit log

@@ -38,7 +38,7 @@ def put_back_databases(settings: Settings, backup: Path, manifest: BackupManifes
 
 
 def put_back_home(home: Path, backup: Path, manifest: BackupManifest) -> None:
-    """Copy the files of a home; all but folders for everybody stay their owner's alone."""
+    """Copy the files of a home; each is for its owner only."""
     inside = manifest.below(HOME)
     for path in track(inside, total=len(inside), what="Copying the home"):
         target = home / path

@@ -64,7 +64,9 @@ def run(settings: Settings, *, to: Path | None = None, pictures: bool, keep: int
 
     Raises:
         Unavailable: PostgreSQL or the store does not answer.
-        BackupError: there is no room, or the folder cannot be written.
+        LayoutError: a newer Medloop has written the home or the store.
+        BackupError: another backup is being written there, there is no room, or the folder cannot
+            be written.
     """
     began, clock = datetime.now(UTC), time.monotonic()
     try:
@@ -90,7 +92,7 @@ def backups_in(folder: Path) -> list[Path]:
 
 def _take(settings: Settings, to: Path, *, began: datetime, pictures: bool) -> Path:
     to.mkdir(mode=0o700, parents=True, exist_ok=True)
-    folder = to / f"{PREFIX}{began:%Y%m%dT%H%M%SZ}"
+    folder = to / f"{PREFIX}{began:%Y%m%dT%H%M%S}.{began.microsecond // 1000:03}Z"
     with _alone(to), _many_files(), _beside(folder) as copies:
         layout.HOME.require(LocalStore(settings.home))
         store = open_store(settings)
@@ -115,8 +117,9 @@ def _take(settings: Settings, to: Path, *, began: datetime, pictures: bool) -> P
 
 
 def _dump(settings: Settings, copies: Copies) -> dict[str, str]:
-    # Airflow before MLflow: see the module.
-    names = sorted(database.names(settings))
+    # Those of an installation whose databases are elsewhere are backed up there.
+    stand = database.names(settings) if database.stands(settings) else []
+    names = sorted(stand)  # Airflow before MLflow: see the module
     for name in track(names, total=len(names), what="Dumping databases"):
         dump = f"{DATABASES}/{name}.dump"
         path = copies.place(dump)
