@@ -6,7 +6,6 @@ trouble as told, and leaves it once its channel has taken it. Who delivers one h
 while; if they die, somebody else delivers it, perhaps a second time.
 """
 
-import os
 import socket
 import sqlite3
 from collections.abc import Iterator, Sequence
@@ -29,16 +28,15 @@ DAYS_KEPT = 7
 """How long delivery of a notice is tried."""
 WEIGHTS: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 
-TABLES = """
-CREATE TABLE IF NOT EXISTS troubles (
-    key TEXT PRIMARY KEY, alert TEXT NOT NULL, since REAL NOT NULL, told REAL NOT NULL,
-    seen INTEGER NOT NULL
-);
-CREATE TABLE IF NOT EXISTS outbox (
-    id INTEGER PRIMARY KEY, channel TEXT NOT NULL, key TEXT NOT NULL, notice TEXT NOT NULL,
-    made REAL NOT NULL, due REAL NOT NULL, tries INTEGER NOT NULL DEFAULT 0, error TEXT
-);
-"""
+VERSION = 1
+"""Of the tables."""
+TABLES = (
+    "CREATE TABLE troubles (key TEXT PRIMARY KEY, alert TEXT NOT NULL, since REAL NOT NULL,"
+    " told REAL NOT NULL, seen INTEGER NOT NULL)",
+    "CREATE TABLE outbox (id INTEGER PRIMARY KEY, channel TEXT NOT NULL, key TEXT NOT NULL,"
+    " notice TEXT NOT NULL, made REAL NOT NULL, due REAL NOT NULL,"
+    " tries INTEGER NOT NULL DEFAULT 0, error TEXT)",
+)
 
 
 @dataclass(frozen=True)
@@ -67,12 +65,13 @@ class Book:
     def __init__(self, settings: Settings, *, now: float | None = None) -> None:
         folder = settings.home / "alerts"
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Private by its folder. Nothing but SQLite may open the file: to close it anywhere in a
+        # process gives up all locks that the process has on it.
         path = folder / "alerts.sqlite"
-        os.close(os.open(path, os.O_CREAT, 0o600))
         self._now = now if now is not None else datetime.now(UTC).timestamp()
         self._repeat = settings.alert_repeat_hours * 3600
         self._file = sqlite3.connect(path, timeout=SECONDS_BUSY, isolation_level=None)
-        self._file.executescript(TABLES)
+        self._make_tables()
 
     def __enter__(self) -> Self:
         return self
@@ -178,6 +177,20 @@ class Book:
             [self._now - DAYS_KEPT * 86400],
         ).fetchall()
         return [_waiting(row) for row in rows]
+
+    def _make_tables(self) -> None:
+        if self._version() == VERSION:
+            return
+        with self._transaction():
+            if self._version() == 0:
+                for table in TABLES:
+                    self._file.execute(table)
+                self._file.execute(f"PRAGMA user_version = {VERSION}")
+        if self._version() != VERSION:
+            raise sqlite3.DatabaseError(f"it is of version {self._version()}, not {VERSION}")
+
+    def _version(self) -> int:
+        return int(self._file.execute("PRAGMA user_version").fetchone()[0])
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
