@@ -62,9 +62,10 @@ class Settings(BaseSettings):
     datanodes: int = Field(default=1, ge=1, le=8)
     """How many DataNodes the embedded HDFS has; blocks have as many copies, at most 3."""
     resource_manager_port: int = Field(default=8088, ge=1, le=65000)
-    """YARN's ResourceManager (web); its other ports follow. Used with ``yarn`` only."""
-    yarn: bool = False
-    """Whether the embedded stack also runs YARN."""
+    """YARN's ResourceManager (web); its other ports follow. Used with ``spark=yarn`` only."""
+    spark_port: int = Field(default=7077, ge=1, le=65000)
+    """Spark's own Master; its page and the Worker's ports follow. Used with ``spark=standalone``
+    only."""
 
     store: str | None = None
     """Root of the store, ``hdfs://HOST:PORT/PATH`` or ``file:///PATH``; embedded HDFS if unset."""
@@ -87,9 +88,11 @@ class Settings(BaseSettings):
     heavy_tasks: int | None = Field(default=None, ge=1)
     """How many heavy steps of DAGs (prepare, train, evaluate, select, score) run at once, whatever
     their data set; one for two cores and 8 GB, two for four cores and 16 GB … if unset."""
-    spark_master: str = "local[*,4]"
-    """Where Spark's work is done: within the task itself (on all cores, a piece of work that is
-    lost tried up to 4 times), or by a cluster's master."""
+    spark: Literal["local", "standalone", "yarn"] = "local"
+    """Where Spark's work is done: within the task itself, or by a cluster that the embedded stack
+    then runs too: Spark's own (a Master and a Worker), or Hadoop's (YARN)."""
+    spark_master: str | None = None
+    """A Spark master elsewhere (``spark://HOST:PORT``), which goes before ``spark``."""
     spark_driver_memory: str = "2g"
     """Heap of a task's own Spark."""
     spark_driver_host: str | None = None
@@ -254,6 +257,16 @@ class Settings(BaseSettings):
         return (self.store or f"hdfs://{self.inner_host}:{self.namenode_rpc_port}/medloop").rstrip(
             "/"
         )
+
+    @property
+    def spark_url(self) -> str:
+        """What Spark calls its master."""
+        if self.spark_master is not None:
+            return self.spark_master
+        if self.spark == "standalone":
+            return f"spark://{self.inner_host}:{self.spark_port}"
+        # On all cores; a piece of work that is lost is tried up to 4 times.
+        return "yarn" if self.spark == "yarn" else "local[*,4]"
 
     @property
     def webhdfs(self) -> str:

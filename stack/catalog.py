@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from pipelines.errors import StackError
 from pipelines.settings import Settings
-from stack import hdfs, postgres, scheduler, service, tracking_server, yarn
+from stack import hdfs, postgres, scheduler, service, spark, tracking_server, yarn
 from stack.part import Part
 from stack.watch import part as watch
 
@@ -14,12 +14,19 @@ def all_parts(settings: Settings) -> list[Part]:
     return [
         postgres.part(settings),
         hdfs.part(settings),
-        *([yarn.part(settings)] if settings.yarn else []),
+        *_cluster(settings),
         tracking_server.part(settings),
         scheduler.part(settings),
         service.part(settings),
         watch.part(settings),
     ]
+
+
+def _cluster(settings: Settings) -> list[Part]:
+    """The embedded cluster that Spark works on, where one is wanted."""
+    if settings.spark_master is not None or settings.spark == "local":
+        return []
+    return [spark.part(settings) if settings.spark == "standalone" else yarn.part(settings)]
 
 
 def choose(parts: Sequence[Part], names: Iterable[str] | None) -> list[Part]:

@@ -49,5 +49,6 @@ class Part:
     where it is done already."""
     needs: Sequence[str] = ()
     """The parts that must be ready before this one is prepared."""
-    patience: float = 240
-    """Seconds it may take from start to ready; far more than it does on a machine at rest."""
+    patience: float = 600
+    """Seconds it may take from start to ready; far more than it does on a machine at rest, as it
+    may be started again on one that is busy with training."""

@@ -38,6 +38,7 @@ _SINGLE_PORTS = (
     "namenode_port",
     "namenode_rpc_port",
     "resource_manager_port",
+    "spark_port",
     "watch_port",
 )
 

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from pipelines.data.cluster import MANAGER_PORTS, resource_manager_options
 from pipelines.settings import Settings
 from stack import jars
 from stack.ask import jmx_bean
@@ -16,7 +17,6 @@ MEMORY_MB = 4096
 """What all containers together may take."""
 
 # Each port, counted from the ResourceManager's first.
-MANAGER_PORTS = {"webapp.": 0, "scheduler.": 1, "resource-tracker.": 2, "": 3, "admin.": 4}
 NODE_PORTS = {"webapp.": 5, "": 6, "localizer.": 7}
 
 
@@ -28,15 +28,6 @@ def part(settings: Settings) -> Part:
         processes=[_resource_manager(settings), _node_manager(settings)],
         prepare=lambda say: jars.fetch(settings, jars.YARN, say),
     )
-
-
-def resource_manager_options(settings: Settings) -> dict[str, str]:
-    """What a client, too, must know to reach the ResourceManager (Spark: as ``spark.hadoop.…``)."""
-    return {
-        "fs.defaultFS": f"hdfs://{settings.inner_host}:{settings.namenode_rpc_port}",
-        "yarn.resourcemanager.hostname": settings.inner_host,
-        **_addresses(settings, "yarn.resourcemanager.", MANAGER_PORTS),
-    }
 
 
 def _resource_manager(settings: Settings) -> Process:

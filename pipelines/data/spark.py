@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.data.cluster import cluster_options
 from pipelines.errors import StackError
 from pipelines.progress import watch
 from pipelines.settings import PROJECT, Settings
@@ -95,12 +96,13 @@ def _start(settings: Settings, name: str) -> "SparkSession":
     os.environ.setdefault("HADOOP_USER_NAME", settings.hdfs_user)
     os.environ.setdefault("SPARK_LOCAL_IP", settings.inner_host)
     logging.getLogger("py4j").setLevel(logging.WARNING)
-    builder = SparkSession.builder.master(settings.spark_master).appName(f"medloop {name}")
+    builder = SparkSession.builder.master(settings.spark_url).appName(f"medloop {name}")
     try:
         return builder.config(map=_options(settings)).getOrCreate()
     except (PySparkException, OSError) as error:
         raise StackError(
-            f"Spark does not start on MEDLOOP_SPARK_MASTER={settings.spark_master}: {error}"
+            f"Spark does not start on {settings.spark_url} (MEDLOOP_SPARK, MEDLOOP_SPARK_MASTER): "
+            f"{error}"
         ) from error
 
 
@@ -108,7 +110,7 @@ def _options(settings: Settings) -> dict[str, str]:
     scratch = settings.work / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
     quiet = Path(__file__).with_name("log4j2.properties").as_uri()
-    return {
+    return cluster_options(settings) | {
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.host": settings.spark_driver_host or settings.inner_host,
         "spark.driver.bindAddress": "0.0.0.0"

@@ -12,7 +12,7 @@ from stack.part import Part
 
 @pytest.fixture
 def parts(tmp_path: Path) -> list[Part]:
-    return all_parts(Settings(home=tmp_path, yarn=True))
+    return all_parts(Settings(home=tmp_path, spark="yarn"))
 
 
 @pytest.mark.parametrize(
@@ -35,8 +35,20 @@ def test_an_unknown_part_is_an_error_that_lists_the_known_ones(parts: list[Part]
         choose(parts, ["spark"])
 
 
-def test_yarn_is_there_only_where_it_is_wanted(tmp_path: Path) -> None:
-    assert "yarn" not in [part.name for part in all_parts(Settings(home=tmp_path))]
+@pytest.mark.parametrize(
+    ("setting", "cluster"),
+    [
+        ({}, set()),
+        ({"spark": "yarn"}, {"yarn"}),
+        ({"spark": "standalone"}, {"spark"}),
+        ({"spark": "standalone", "spark_master": "spark://elsewhere:7077"}, set()),
+    ],
+)
+def test_a_cluster_for_spark_is_there_only_where_it_is_wanted(
+    tmp_path: Path, setting: dict[str, str], cluster: set[str]
+) -> None:
+    settings = Settings.model_validate({"home": tmp_path, **setting})
+    assert {part.name for part in all_parts(settings)} & {"yarn", "spark"} == cluster
 
 
 def test_every_process_and_every_port_is_one_parts_alone(parts: list[Part]) -> None:
@@ -47,14 +59,14 @@ def test_every_process_and_every_port_is_one_parts_alone(parts: list[Part]) -> N
     assert len(set(ports)) == len(ports)
 
 
-def test_every_port_is_moved_by_the_setting_it_names(tmp_path: Path) -> None:
-    for part in all_parts(Settings(home=tmp_path, yarn=True)):
+@pytest.mark.parametrize("cluster", ["yarn", "standalone"])
+def test_every_port_is_moved_by_the_setting_it_names(tmp_path: Path, cluster: str) -> None:
+    fields = {"home": tmp_path, "spark": cluster}
+    for part in all_parts(Settings.model_validate(fields)):
         for process in part.processes:
             for port in process.ports:
                 field = port.setting.removeprefix("MEDLOOP_").lower()
-                before = getattr(Settings(home=tmp_path, yarn=True), field)
-                moved = Settings.model_validate(
-                    {"home": tmp_path, "yarn": True, field: before + 1000}
-                )
+                before = getattr(Settings.model_validate(fields), field)
+                moved = Settings.model_validate(fields | {field: before + 1000})
                 numbers = [p.number for q in all_parts(moved) for r in q.processes for p in r.ports]
                 assert port.number + 1000 in numbers

@@ -41,7 +41,7 @@ def test_loopback_is_reached_without_a_proxy_and_other_exceptions_stay(
 def test_another_process_reads_the_very_same_settings(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings = Settings(home=tmp_path, yarn=True, mlflow_port=5151, champion_poll_seconds=0.5)
+    settings = Settings(home=tmp_path, spark="yarn", mlflow_port=5151, champion_poll_seconds=0.5)
     for name, value in settings_environment(settings).items():
         monkeypatch.setenv(name, value)
     assert Settings() == settings
