@@ -3,6 +3,7 @@
 import hashlib
 import sqlite3
 import threading
+import time
 from contextlib import closing
 from pathlib import Path
 
@@ -41,7 +42,7 @@ def test_folders_inside_and_what_is_left_out_are_not_copied(tmp_path: Path) -> N
 @pytest.mark.parametrize("_", range(5))
 def test_a_log_that_grows_and_is_put_aside_loses_no_line(tmp_path: Path, _: int) -> None:
     folder = tmp_path / "audit"
-    log = Appended(folder / "answers.jsonl", most_bytes=2_000, files=400)
+    log = Appended(folder / "answers.jsonl", most_bytes=20_000, files=400)
     written, stopped = [0], threading.Event()
 
     def write() -> None:
@@ -52,8 +53,8 @@ def test_a_log_that_grows_and_is_put_aside_loses_no_line(tmp_path: Path, _: int)
     thread = threading.Thread(target=write)
     thread.start()
     try:
-        while written[0] < 5_000:
-            pass
+        while written[0] < 20_000:
+            time.sleep(0.001)
         before = written[0]
         copies = Copies(tmp_path / "copy")
         copies.add_folder("audit", folder, without=set())
