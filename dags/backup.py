@@ -34,4 +34,4 @@ def backup_dag() -> DAG:
     return backup()
 
 
-globals()["backup"] = backup_dag()
+backup = backup_dag()
