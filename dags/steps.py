@@ -1,7 +1,9 @@
 """A step of `pipelines.loop` as an Airflow task."""
 
 import inspect
+import logging
 import os
+import time
 from collections.abc import Callable
 from datetime import timedelta
 from functools import wraps
@@ -13,7 +15,11 @@ from pydantic import BaseModel
 
 from dags.callbacks import task_failed
 from pipelines.errors import MedloopError, Unavailable
+from pipelines.memory import bounded_memory
 from pipelines.scheduler import HEAVY_POOL
+from pipelines.settings import get_settings
+
+logger = logging.getLogger(__name__)
 
 EVERY: dict[str, Any] = {
     "retries": 3,
@@ -47,12 +53,16 @@ def step(function: Callable[..., Any], **options: Any) -> Any:
 
 
 def heavy_step(function: Callable[..., Any], **options: Any) -> Any:
-    """A `step` that keeps cores busy for minutes: few run at once, and the service goes first."""
+    """A `step` that keeps cores and memory busy for minutes.
+
+    Few run at once, the service goes first, and none takes more memory than it may.
+    """
 
     @wraps(function)
     def standing_back(*args: Any, **inputs: Any) -> Any:
         os.nice(NICENESS)
-        return function(*args, **inputs)
+        with bounded_memory(get_settings().heavy_gigabytes, what=function.__name__):
+            return function(*args, **inputs)
 
     return step(standing_back, pool=HEAVY_POOL, **options)
 
@@ -83,10 +93,13 @@ def _options(function: Callable[..., Any], options: dict[str, Any]) -> dict[str,
 
 
 def _heal_or_fail(function: Callable[..., Any], *args: Any, **inputs: Any) -> Any:
+    began = time.monotonic()
     try:
-        return function(*args, **inputs)
+        output = function(*args, **inputs)
     except Unavailable:
         raise
     except MedloopError as error:
         # Trying again cannot help: the message says what a person has to mend.
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
+    logger.info("%s took %.2f s", function.__name__, time.monotonic() - began)
+    return output

@@ -21,6 +21,7 @@ traceback; the DAG marks the task failed and retries only what can heal.
     ├── NotFound              a snapshot, version or image that was named does not exist
     ├── BackupError           a backup is incomplete, altered, or cannot be put back here
     ├── LayoutError           a newer Medloop wrote what is to be read
+    ├── MemoryExceeded        a step takes more memory than it may
     ├── StackError            a part of the stack does not start, or its port is taken
     └── Unavailable           a part that should answer does not (now); worth a retry
         ├── StoreUnavailable      HDFS or the local store
@@ -106,6 +107,10 @@ class BackupError(MedloopError):
 
 class LayoutError(MedloopError):
     """A home, a store or a file was written by a newer Medloop than this one."""
+
+
+class MemoryExceeded(MedloopError):
+    """A step takes more memory than it may."""
 
 
 class StackError(MedloopError):

@@ -87,7 +87,9 @@ class Settings(BaseSettings):
     """Airflow API server; the embedded one if unset."""
     heavy_tasks: int | None = Field(default=None, ge=1)
     """How many heavy steps of DAGs (prepare, train, evaluate, select, score) run at once, whatever
-    their data set; one for two cores and 8 GB, two for four cores and 16 GB … if unset."""
+    their data set; if unset, one for every two cores, as far as there is memory for them."""
+    heavy_gigabytes: float = Field(default=6.0, gt=0)
+    """Memory that a heavy step may take with all the processes it starts; above it, it fails."""
     spark: Literal["local", "standalone", "yarn"] = "local"
     """Where Spark's work is done: within the task itself, or by a cluster that the embedded stack
     then runs too: Spark's own (a Master and a Worker), or Hadoop's (YARN)."""

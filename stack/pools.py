@@ -12,8 +12,6 @@ from pipelines.scheduler import HEAVY_POOL
 from pipelines.settings import Settings
 
 CORES_EACH = 2
-GIGABYTES_EACH = 6
-"""What a heavy step is given: training takes about half of it (docs/dags.md)."""
 ABOUT = "Steps that keep cores and memory busy; MEDLOOP_HEAVY_TASKS"
 
 
@@ -21,8 +19,9 @@ def heavy_tasks(settings: Settings) -> int:
     """How many heavy steps run at once: as set, or as cores and memory allow; at least one."""
     if settings.heavy_tasks is not None:
         return settings.heavy_tasks
-    memory = psutil.virtual_memory().total / 2**30
-    return max(1, min(len(os.sched_getaffinity(0)) // CORES_EACH, int(memory / GIGABYTES_EACH)))
+    by_cores = len(os.sched_getaffinity(0)) // CORES_EACH
+    by_memory = psutil.virtual_memory().total / 2**30 / settings.heavy_gigabytes
+    return max(1, min(by_cores, int(by_memory)))
 
 
 def ensure(settings: Settings) -> None:
