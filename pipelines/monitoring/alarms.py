@@ -64,7 +64,8 @@ def below_gate(gate: GateSpec, state: State) -> Iterator[str]:
     """Each measured figure whose whole interval lies below the gate's minimum, in words."""
     if state.measured is None:
         return
-    least = {**gate.minimum, **{f"sensitivity.{c}": v for c, v in gate.minimum_sensitivity.items()}}
+    least: dict[str, float] = dict(gate.minimum.items())
+    least |= {f"sensitivity.{name}": value for name, value in gate.minimum_sensitivity.items()}
     for name, minimum in least.items():
         interval = state.measured.intervals.get(name)
         if interval is not None and interval.high < minimum:

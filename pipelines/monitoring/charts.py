@@ -68,11 +68,11 @@ def accuracy_by_window(windows: Sequence[JudgedWindow], *, minimum: float | None
     axes.plot(at, values, color=OLD, marker="o", markersize=4, label="estimated, without labels")
     known = [(i, w.measured) for i, w in enumerate(shown) if w.measured]
     if known:
+        at_known = [i for i, _ in known]
+        values = [m.accuracy for _, m in known]
+        bounds = np.array([[m.accuracy - m.low, m.high - m.accuracy] for _, m in known]).T
         axes.errorbar(
-            [i for i, _ in known],
-            [m.accuracy for _, m in known],
-            yerr=np.array([[m.accuracy - m.low, m.high - m.accuracy] for _, m in known]).T,
-            **{"color": NEW, "fmt": "D", "markersize": 4, "capsize": 3, "label": "measured"},
+            at_known, values, bounds, color=NEW, fmt="D", markersize=4, capsize=3, label="measured"
         )
     axes.axhline(estimates[-1].reference, color="0.5", linestyle=":", label="on the reference")
     if minimum is not None:
@@ -111,7 +111,7 @@ def _histograms(
     axes: Axes, before: NDArray[np.floating], now: NDArray[np.floating], label: str
 ) -> None:
     both = np.concatenate([before, now])
-    edges = np.linspace(both.min(), max(both.max(), both.min() + 1e-6), 25)
+    edges = np.linspace(both.min(), max(both.max(), both.min() + 1e-6), 25).tolist()
     for values, colour, name in ((before, OLD, "reference"), (now, NEW, "latest window")):
         weights = np.full(len(values), 1 / len(values))
         axes.hist(values, edges, weights=weights, color=colour, alpha=0.55, label=name)

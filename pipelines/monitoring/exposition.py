@@ -50,7 +50,7 @@ def write(settings: Settings, spec: DatasetSpec, state: State) -> None:
     model = {"dataset": spec.name, "model_version": str(state.version)}
     gauges["last_run_timestamp_seconds"].labels(spec.name).set(time.time())
     gauges["windows"].labels(spec.name).set(state.number)
-    figures = {
+    figures: dict[str, float] = {
         "waiting_answers": state.waiting,
         "drift_confirmed": state.episode is not None,
         "labelled_answers": state.measured.images if state.measured else 0,

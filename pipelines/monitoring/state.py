@@ -7,6 +7,7 @@ A window counts once the state that names it stands: a run that is killed before
 """
 
 import io
+import json
 from datetime import datetime
 
 import pyarrow as pa
@@ -132,7 +133,8 @@ def keep(store: Store, dataset: str, state: State) -> State:
     """
     written = state.model_copy(update={"sequence": state.sequence + 1})
     folder = _folder(dataset)
-    text = written.model_dump_json(indent=1) + "\n"
+    # not pydantic's own JSON: it writes a figure that is no number as null, and refuses it again
+    text = json.dumps(written.model_dump(mode="json"), ensure_ascii=False, indent=1) + "\n"
     store.place(f"{folder}/{written.sequence:08d}.json", text.encode())
     for name in store.names(folder)[:-2]:
         store.delete(f"{folder}/{name}")
