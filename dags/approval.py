@@ -1,7 +1,6 @@
 """The task that waits for a person: Airflow's own ``ApprovalOperator``, on our question."""
 
 from datetime import timedelta
-from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Param
@@ -10,20 +9,21 @@ from airflow.sdk.execution_time.hitl import HITLUser
 from dags.callbacks import ApprovalWanted, task_failed
 from pipelines.spec.operations import ApprovalSpec
 
+ASKED = "{{ ti.xcom_pull(task_ids='ask')['%s'] }}"
 RESPONSE = "{{ ti.xcom_pull(task_ids='approval') }}"
 """Template of what was answered. Not the operator's output itself: a rejection skips whatever
 comes directly after the operator, and the answer is recorded in either case."""
 
 
-def approval(spec: ApprovalSpec, question: Any) -> ApprovalOperator:
-    """Ask ``question`` (the output of `pipelines.loop.ask`); no answer in time is a no.
+def approval(spec: ApprovalSpec) -> ApprovalOperator:
+    """Ask what the task ``ask`` has worded; no answer in time is a no.
 
     It holds no worker and no memory while it waits.
     """
     return ApprovalOperator(
         task_id="approval",
-        subject=question["subject"],
-        body=question["body"],
+        subject=ASKED % "subject",
+        body=ASKED % "body",
         defaults=ApprovalOperator.REJECT,
         response_timeout=timedelta(hours=spec.hours),
         assigned_users=[HITLUser(id=user, name=user) for user in spec.users] or None,

@@ -88,7 +88,7 @@ def retrain_dag(name: str) -> DAG:
             settled = step(loop.settle, trigger_rule="none_failed_min_one_success")(
                 name, question, RESPONSE
             )
-            approval(spec.approval, question) >> promoted >> settled
+            question >> approval(spec.approval) >> promoted >> settled
 
     return retrain()
 

@@ -48,12 +48,12 @@ def question(spec: DatasetSpec, context: Context, verdict: Verdict) -> Question:
     tracking = open_tracking(context.settings)
     asked = versions.named(tracking, spec.name, verdict.version)
     content = tracking.read_json(asked.run_id, place(asked.version, "verdict.json"))
-    against = f"version {verdict.champion}" if verdict.champion else "no champion yet"
+    wish = f"replace version {verdict.champion}" if verdict.champion else "serve, as the first"
     return Question(
         dataset=spec.name,
         id=fingerprint("question", verdict.id),
         version=verdict.version,
-        subject=f"{spec.title}: may version {verdict.version} replace {against}?",
+        subject=f"{spec.title}: may version {verdict.version} {wish}?",
         body=_body(spec, tracking, asked, Judgement.model_validate(content)),
     )
 
