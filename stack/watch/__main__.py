@@ -7,11 +7,13 @@ from threading import Event
 
 from prometheus_client import CollectorRegistry, start_http_server
 
+from pipelines.alerts.send import send
 from pipelines.settings import get_settings
 from stack import revival
 from stack.watch.exposition import Exposition
 from stack.watch.part import HOST
 from stack.watch.rounds import Watch
+from stack.watch.troubles import SUPERVISOR, down_alert
 
 logger = logging.getLogger("stack.watch")
 
@@ -34,6 +36,8 @@ def main() -> None:
         if os.getppid() != supervisord:
             logger.error("supervisord is gone; starting it again")
             revival.begin(settings)
+            # Who is revived looks whether it is over.
+            send(settings, down_alert(SUPERVISOR, ()))
             return
         try:
             watch.round()

@@ -75,7 +75,7 @@ class Troubles:
         self._asks = Counter({part: self._asks[part] + 1 for part in wanting})
         down = {part for part, asks in self._asks.items() if asks >= ASKS}
         return [
-            _down(part, standings)
+            down_alert(part, standings)
             for part, standings in wanting.items()
             if part in down and not down.intersection(self._needs.get(part, ()))
         ]
@@ -122,14 +122,18 @@ def _kind(part: str) -> Kind:
     return "service_down" if part == "service" else "part_down"
 
 
-def _down(part: str, standings: Sequence[Standing]) -> Alert:
+def down_alert(part: str, standings: Sequence[Standing]) -> Alert:
+    """What is told of a part of which these processes should be ready and are not."""
     if part == SUPERVISOR:
         return Alert(
             kind="part_down",
             severity="critical",
             subject=part,
             title="supervisord is gone: what ends now stays away",
-            text="Nothing starts parts again any more. Bring it back: medloop stack up",
+            text=(
+                "Something killed it. The watch tries once to start it again, and every part with "
+                "it; if this is not over in a minute: medloop stack up"
+            ),
         )
     lines = [f"{s.process} ({s.state}): {s.detail or 'no reason given'}" for s in standings]
     service = part == "service"
