@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines.evaluation.abstention import Code
 from pipelines.evaluation.attention import Where
+from pipelines.evaluation.overlay import OPACITY
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -34,7 +35,7 @@ class OverlayFields(PredictFields):
 
     target: str | None = None
     """The class to explain; the predicted one if left out."""
-    opacity: Probability = 0.45
+    opacity: Probability = OPACITY
     """How strongly the colours cover the image."""
 
 

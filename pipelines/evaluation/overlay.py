@@ -12,6 +12,8 @@ from pipelines.spec import ImageSpec
 
 PixelT = TypeVar("PixelT", np.uint8, np.float32)
 
+OPACITY = 0.45
+"""Where nobody asks for another."""
 LONGEST_SIDE = 1024
 """Larger pictures are drawn at this size, so that an answer stays small."""
 PNG_OPTIONS = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]

@@ -8,6 +8,7 @@ import pyarrow as pa
 
 from pipelines.errors import BadImage
 from pipelines.evaluation.abstention import Reason
+from pipelines.evaluation.overlay import OPACITY
 from pipelines.monitoring.served import PROBABILITY
 from pipelines.release.predictor import Picture, Predictor, Reading
 
@@ -15,8 +16,6 @@ IMAGES_AT_ONCE = 8
 """Given to the model together: a fifth faster than one by one, and more gains nothing."""
 PIXEL_BYTES_AT_ONCE = 64 << 20
 """Of decoded pictures that wait for the model; a larger one goes alone."""
-OPACITY = 0.5
-"""Of overlays, as the service draws them if nobody says otherwise."""
 
 Row = dict[str, Any]
 REASONS = pa.list_(pa.struct([("code", pa.string()), ("message", pa.string())]))

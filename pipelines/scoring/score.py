@@ -40,7 +40,7 @@ def run(
         overlays: whether to keep a Grad-CAM overlay of each image, too.
 
     Raises:
-        BundleError: the bundle is altered.
+        BundleError: the bundle is altered, or does not answer as it says.
         NotFound: the snapshot lacks images that its index lists.
         StackError: Java is missing, or Spark does not start.
         Unavailable: Spark gave the job up (executors lost again and again, the store away).

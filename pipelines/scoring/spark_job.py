@@ -4,6 +4,7 @@ The bundle travels as an archive of the job, which Spark unpacks beside each exe
 ``local[…]``, a standalone cluster and YARN alike: executors need no MLflow and no shared home.
 """
 
+import re
 import tempfile
 import zipfile
 from collections.abc import Iterator
@@ -11,8 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from pipelines import errors
 from pipelines.data.spark import told
-from pipelines.errors import Unavailable
+from pipelines.errors import MedloopError, Unavailable
 from pipelines.release.bundle import BundleManifest
 from pipelines.scoring.subjects import Subject
 from pipelines.scoring.worker import ScoreJob
@@ -60,6 +62,7 @@ def score(
         overlays: whether to draw overlays.
 
     Raises:
+        MedloopError: a worker's own, such as a BundleError.
         Unavailable: Spark gave the job up.
     """
     from pyspark.sql import functions as F
@@ -107,8 +110,18 @@ def _giving_up(subject: Subject) -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
-        first = next((line for line in str(error).splitlines() if line.strip()), "no reason given")
-        raise Unavailable(
-            f"Spark could not score {subject.identity}: {first[:500]} Nothing was written; run "
-            "it again once its executors and the store are well."
+        raise _of_worker(str(error)) or Unavailable(
+            f"Spark could not score {subject.identity}: {_first_line(str(error))} Nothing was "
+            "written; run it again once its executors and the store are well."
         ) from error
+
+
+def _of_worker(told: str) -> MedloopError | None:
+    """The error of ours that a worker raised again and again, if that was it."""
+    found = re.search(r"^pipelines\.errors\.(\w+): (.*)$", told, re.MULTILINE)
+    kind = getattr(errors, found[1], None) if found else None
+    return kind(found[2]) if found and isinstance(kind, type) else None
+
+
+def _first_line(told: str) -> str:
+    return next((line for line in told.splitlines() if line.strip()), "it does not say why.")[:500]
