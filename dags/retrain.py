@@ -16,7 +16,8 @@ from airflow.sdk import DAG, Asset, Param, dag
 from dags import assets
 from dags.approval import RESPONSE, approval
 from dags.callbacks import run_succeeded
-from dags.runs import FRESH, WOKEN_BY, deadline, waking, woken_by
+from dags.lateness import deadline
+from dags.runs import FRESH, WOKEN_BY, waking, woken_by
 from dags.steps import branch, heavy_step, step
 from pipelines import loop
 from pipelines.spec import DatasetSpec, load_spec, spec_names

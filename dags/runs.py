@@ -1,4 +1,4 @@
-"""When a DAG runs: what wakes it, who woke a run, by when it should have ended."""
+"""When a DAG runs: what wakes it, and who woke a run."""
 
 from collections.abc import Iterable
 from datetime import timedelta
@@ -6,12 +6,9 @@ from typing import Any
 
 from airflow.sdk import Asset, AssetAny, AssetOrTimeSchedule, CronTriggerTimetable
 from airflow.sdk.definitions.asset import AssetUniqueKey
-from airflow.sdk.definitions.callback import AsyncCallback
-from airflow.sdk.definitions.deadline import DeadlineAlert, DeadlineReference
 
-from dags.callbacks import dataset_of, run_late
+from dags.callbacks import dataset_of
 from pipelines.outputs import Waker
-from pipelines.spec import DatasetSpec
 
 WOKEN_BY = "{{ woken_by(dag_run, triggering_asset_events) }}"
 """Template of the argument that tells a step who woke its run."""
@@ -47,16 +44,3 @@ def woken_by(run: Any, events: Iterable[AssetUniqueKey]) -> Waker:
     if run.run_type != "asset_triggered" or not woke:
         return "hand"
     return "landing" if woke == {f"{dataset_of(run.dag_id)}_landing"} else "drift"
-
-
-def deadline(spec: DatasetSpec, dag: str) -> DeadlineAlert | None:
-    """The alert for a run that has not ended in time; ``None`` if the spec wants none."""
-    hours = spec.retrain.deadline_hours
-    if hours is None:
-        return None
-    hours += spec.approval.hours if spec.approval else 0
-    return DeadlineAlert(
-        reference=DeadlineReference.DAGRUN_QUEUED_AT,
-        interval=timedelta(hours=hours),
-        callback=AsyncCallback(run_late, kwargs={"dag": dag, "hours": hours}),
-    )

@@ -1,18 +1,13 @@
-"""Who woke a run, and when it is late."""
+"""What wakes a DAG, and who woke a run."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import pytest
 from airflow.sdk import Asset, AssetOrTimeSchedule
 from airflow.sdk.definitions.asset import AssetUniqueKey
 
-from dags.runs import deadline, waking, woken_by
-from pipelines.spec import load_spec
-
-WriteSpec = Callable[..., str]
+from dags.runs import waking, woken_by
 
 
 @dataclass(frozen=True)
@@ -50,18 +45,3 @@ def test_clock_and_assets_both_wake_a_dag() -> None:
     assert isinstance(made, AssetOrTimeSchedule)
     condition: Any = made.asset_condition
     assert {asset.name for asset in condition.objects} == {"one", "two"}
-
-
-def test_the_time_in_which_an_approval_may_come_is_no_lateness(write_spec: WriteSpec) -> None:
-    name = write_spec(retrain={"deadline_hours": 3}, approval={"hours": 24})
-    made = deadline(load_spec(name), "retrain_scans")
-
-    assert made is not None
-    assert made.interval == timedelta(hours=27)
-    assert made.callback.kwargs == {"dag": "retrain_scans", "hours": 27}
-
-
-def test_a_spec_may_want_no_deadline(write_spec: WriteSpec) -> None:
-    name = write_spec(retrain={"deadline_hours": None})
-
-    assert deadline(load_spec(name), "retrain_scans") is None
