@@ -121,7 +121,7 @@ def _pack_new(
             new.setdefault(row["sha256"], row)
     places: dict[str, tuple[str, int]] = {}
     packs = []
-    originals = (_original(row, files) for row in new.values())
+    originals = (_original(row, content) for row, content in files.read_each(new.values()))
     for done in pack(track(originals, total=len(new), what="Packing"), work, name="images"):
         name = done.local.name
         deliver(context.store, done, f"{staging}/{name}")
@@ -133,13 +133,13 @@ def _pack_new(
     return packs
 
 
-def _original(row: Row, files: LandedFiles) -> Original:
+def _original(row: Row, content: bytes) -> Original:
     return Original(
         sha256=row["sha256"],
         source_path=row["source_path"],
         label=row["label"],
         format=row["format"],
-        content=files.read(row),
+        content=content,
     )
 
 

@@ -7,6 +7,9 @@ folder it stands in below its class folder, may name the patient; a pseudonym st
 
 import hashlib
 import os
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
@@ -16,6 +19,10 @@ from pipelines.data.pseudonyms import Pseudonyms
 from pipelines.data.sources import Source
 from pipelines.errors import LandingError
 from pipelines.spec import DatasetSpec
+
+AHEAD = 4
+"""Originals that are read in advance."""
+Row = dict[str, Any]
 
 
 def original_of(path: str, data: bytes, names: Pseudonyms) -> bytes:
@@ -65,7 +72,7 @@ class LandedFiles:
             kept.append(folder)
         return "/".join([*kept, f"{self._names.of('file', relative)}.dcm"])
 
-    def read(self, row: dict[str, Any]) -> bytes:
+    def read(self, row: Row) -> bytes:
         """The original that a row of ``files.parquet`` lists.
 
         Raises:
@@ -81,6 +88,21 @@ class LandedFiles:
                 "one write there while it is ingested, and run the landing again."
             )
         return content
+
+    def read_each(self, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes]]:
+        """Each row with its original, in order; raises as `read` does.
+
+        The next few are read while one is used: HDFS takes its time for each.
+        """
+        with ThreadPoolExecutor(AHEAD) as pool:
+            reading: deque[tuple[Row, Future[bytes]]] = deque()
+            for row in rows:
+                reading.append((row, pool.submit(self.read, row)))
+                if len(reading) > AHEAD:
+                    first, content = reading.popleft()
+                    yield first, content.result()
+            for row, content in reading:
+                yield row, content.result()
 
     def relative(self, source_path: str) -> str:
         """The path below the landing folder of what is known by ``source_path``.

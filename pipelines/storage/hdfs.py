@@ -94,8 +94,12 @@ class HdfsStore(Store):
         return status
 
     def open(self, path: str) -> BinaryIO:
-        self._found(path)
-        return cast(BinaryIO, _Reader(self, path))
+        try:
+            return cast(BinaryIO, _Reader(self, path))
+        except HdfsError as error:
+            if error.exception == "FileNotFoundException":
+                raise NotFound(f"There is no file {self.uri(path)}.") from error
+            raise
 
     def upload(self, local: Path, path: str) -> None:
         with self._reaching(), local.open("rb") as source:
