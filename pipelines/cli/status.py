@@ -1,4 +1,4 @@
-"""``medloop status``: the stack, each data set's champion and last run, and the URLs."""
+"""``medloop status``: the stack, each data set's champion, last run and traffic, and the URLs."""
 
 from datetime import datetime
 
@@ -17,13 +17,14 @@ app = typer.Typer()
 
 @app.command()
 def status() -> None:
-    """What runs, which champions serve, how the last runs ended, and where to look."""
+    """What runs, which champions serve and are asked what, how the last runs ended."""
     import stack
 
     stack_commands.show(stack.status(get_settings()), stack.rooms(get_settings()))
-    rows = table("\nData sets", "data set", "champion", "last run", "waiting in the landing folder")
+    columns = ("data set", "champion", "last run", "waiting in the landing folder", "traffic")
+    rows = table("\nData sets", *columns)
     for name in spec_names():
-        rows.add_row(name, _champion(name), _last_run(name), _waiting(name))
+        rows.add_row(name, _champion(name), _last_run(name), _waiting(name), _traffic(name))
     console.print(rows)
 
 
@@ -36,6 +37,23 @@ def _champion(dataset: str) -> str:
     except MedloopError as error:
         return f"unknown ({type(error).__name__})"
     return f"version {champion.version}" if champion else "none"
+
+
+def _traffic(dataset: str) -> str:
+    """What the monitor has seen of what the champion is asked."""
+    from pipelines.monitoring.state import state_of
+    from pipelines.stage import default_context
+
+    try:
+        state = state_of(default_context().store, dataset)
+    except MedloopError as error:
+        return f"unknown ({type(error).__name__})"
+    if state is None:
+        return "not watched yet"
+    seen = f"{len(state.windows)} windows of version {state.version}"
+    report = get_settings().home / "reports" / f"{dataset}-monitoring.html"
+    word = f"DRIFT since window {state.episode.window}" if state.episode else "no drift"
+    return f"{word}, {seen}: {report}" if report.exists() else f"{word}, {seen}"
 
 
 def _last_run(dataset: str) -> str:
