@@ -67,27 +67,34 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
         StoreUnavailable: the store, or HDFS where the folder stands, does not answer.
     """
     folder = open_source(context.settings, source)
-    names = load_pseudonyms(context.settings)
     ledger = open_ledger(context.settings, spec.name)
     with ledger.while_landing():
         files = layout.files(spec, folder)
-        entries = layout.entries(spec, folder, files)
-        if latest(context, spec.name) is None:
-            layout.require_every_class(spec, folder, entries)
-        memory = Examinations(
-            context.settings.cache / "examined" / f"{spec.name}.sqlite",
-            names,
-            version=context.identity(spec.limits, _code()),
-        )
-        said = {entry.relative for entry in entries}
-        images = [file for file in files if file.path in said]
-        examined = _examine_all(folder, images, names, limits=limits_of(spec.limits), memory=memory)
-        paths = LandedFiles(spec, folder, names)
-        rows = [_row(e, examined.get(e.relative, Examined()), paths, names) for e in entries]
-        rows.sort(key=lambda row: row["source_path"])
+        rows = _judged(spec, context, folder, files)
         landing = _commit(context, _summary(spec, folder.place, rows), rows)
         ledger.landed(folder.place, files, landing.id)
     return landing
+
+
+def _judged(
+    spec: DatasetSpec, context: Context, source: Source, files: list[FileState]
+) -> list[dict[str, Any]]:
+    """A row for every file, sorted by source path; see `pipelines.outputs.Landing`."""
+    names = load_pseudonyms(context.settings)
+    entries = layout.entries(spec, source, files)
+    if latest(context, spec.name) is None:
+        layout.require_every_class(spec, source, entries)
+    memory = Examinations(
+        context.settings.cache / "examined" / f"{spec.name}.sqlite",
+        names,
+        version=context.identity(spec.limits, _code()),
+    )
+    listed = {entry.relative for entry in entries}
+    images = [file for file in files if file.path in listed]
+    examined = _examine_all(source, images, names, limits=limits_of(spec.limits), memory=memory)
+    paths = LandedFiles(spec, source, names)
+    rows = [_row(e, examined.get(e.relative, Examined()), paths, names) for e in entries]
+    return sorted(rows, key=lambda row: str(row["source_path"]))
 
 
 def _code() -> str:

@@ -71,6 +71,9 @@ def test_labels_map_to_classes_in_the_order_of_the_file(tmp_path: Path) -> None:
         ({"split": {"test": 0.9}}, ["split.test", "0.9", "less than 0.5"]),
         ({"landing": {"group_pattern": "(a"}}, ["landing.group_pattern", "not a regular"]),
         ({"landing": {"group_pattern": "a"}}, ["landing.group_pattern", "(?P<group>"]),
+        ({"landing": {"marker": "done/_SUCCESS"}}, ["landing.marker", "a file's name"]),
+        ({"landing": {"marker": "*"}}, ["landing.marker", "without folder and wildcards"]),
+        ({"landing": {"quiet_seconds": 0}}, ["landing.quiet_seconds", "greater than 0"]),
         (
             {"candidates": [{"name": "c", "model": "m", "recipe": "frozen", "weights": None}]},
             ["candidates.0", "needs pretrained weights", "scratch"],
