@@ -43,16 +43,16 @@ def report(
         for size in sizes
     }
     print(f"## {title}: windows with drift, and images until the alarm (median, 90 %)\n")
-    _print_row("stream", *(f"window {size}" for size in sizes), f"seen by (at {sizes[-2]})")
+    _print_row("stream", *(f"window {size}" for size in sizes), f"seen by (at {sizes[-1]})")
     _print_row(*["---"] * (len(sizes) + 2))
     for kind in kinds:
         told = [_caught(cells[kind, size], size, rules) for size in sizes]
-        _print_row(kind, *told, _seen_by(cells[kind, sizes[-2]]))
-    print(f"\n## {title}: accuracy, and its estimate, in windows of {sizes[-2]}\n")
+        _print_row(kind, *told, _seen_by(cells[kind, sizes[-1]]))
+    print(f"\n## {title}: accuracy, and its estimate, in windows of {sizes[-1]}\n")
     _print_row("stream", "accuracy", "estimate", "mean absolute error", "inside the interval")
     _print_row(*["---"] * 5)
     for kind in kinds:
-        _print_row(kind, *_estimated(cells[kind, sizes[-2]]))
+        _print_row(kind, *_estimated(cells[kind, sizes[-1]]))
     if plot is not None:
         _draw(cells, kinds, sizes, title=title, file=plot)
 

@@ -22,7 +22,9 @@ from pipelines.imaging import decode
 from pipelines.monitoring.answers import Answers, of_samples, to_table
 from pipelines.monitoring.ask import collected, noted
 from pipelines.progress import track
+from pipelines.release.bundle import BundleManifest
 from pipelines.release.predictor import Predictor
+from pipelines.settings import get_settings
 
 Picture = NDArray[np.uint8]
 NOISE = 10.0
@@ -129,6 +131,12 @@ def _png(picture: Picture) -> bytes:
     file = io.BytesIO()
     Image.fromarray(picture).save(file, "PNG", compress_level=1)
     return file.getvalue()
+
+
+def kept_in(manifest: BundleManifest) -> Path:
+    """Where the answers of a bundle are kept."""
+    folder = f"drift-{manifest.dataset}-{manifest.digest[:8]}"
+    return get_settings().cache / "benchmarks" / folder
 
 
 def pools(

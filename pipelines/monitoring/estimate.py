@@ -13,7 +13,7 @@ confidences stay as they were.
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from sklearn.isotonic import IsotonicRegression
+from sklearn.isotonic import isotonic_regression
 
 from pipelines.errors import WindowError
 from pipelines.monitoring.answers import Answers
@@ -55,35 +55,46 @@ def estimate(reference: Reference, window: Answers, *, seed: int = 0) -> Estimat
     """
     if not len(window):
         raise WindowError("The window has no answers, so nothing can be estimated of it.")
-    sure, right = reference.answers.confidence, reference.right.astype(np.float64)
+    curve = _Curve(reference.answers.confidence, reference.right)
     members = _members(reference.answers)
     groups = int(members.max()) + 1
     rng = np.random.default_rng(seed)
     draws = []
     for _ in range(RESAMPLES):
         times = rng.multinomial(groups, np.full(groups, 1 / groups))[members]
-        chances = _calibrated(sure, right, window.confidence, weights=times.astype(np.float64))
+        chances = curve.at(window.confidence, weights=times)
         draws.append((rng.random(len(window)) < chances).mean())
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(draws, [tail, 100 - tail])
-    promised = _calibrated(sure, right, window.confidence, weights=np.ones(len(right)))
+    promised = curve.at(window.confidence, weights=np.ones(len(members)))
     return Estimate(
         images=len(window),
         accuracy=float(promised.mean()),
         low=float(low),
         high=float(high),
-        reference=float(right.mean()),
+        reference=float(reference.right.mean()),
     )
 
 
-def _calibrated(
-    sure: NDArray[np.floating], right: Floats, asked: NDArray[np.floating], *, weights: Floats
-) -> Floats:
-    """(m,) chance of being right at (m,) confidences, learnt from (n,) that are known."""
-    drawn = weights > 0
-    curve = IsotonicRegression(y_min=0, y_max=1, out_of_bounds="clip")
-    curve.fit(sure[drawn], right[drawn], sample_weight=weights[drawn])
-    return np.asarray(curve.predict(asked), np.float64)
+class _Curve:
+    """Confidence → chance of being right, as it was on answers that are known.
+
+    Args:
+        sure: (n,) their confidences.
+        right: (n,) whether they were.
+    """
+
+    def __init__(self, sure: NDArray[np.floating], right: NDArray[np.bool_]) -> None:
+        self._sure, self._place = np.unique(sure, return_inverse=True)
+        self._right = right
+
+    def at(self, asked: NDArray[np.floating], *, weights: NDArray[np.number]) -> Floats:
+        """(m,) chances at (m,) confidences, if each known answer has its (n,) weight."""
+        images = np.bincount(self._place, weights)
+        drawn = images > 0
+        hits = np.bincount(self._place, weights * self._right)[drawn]
+        rising = isotonic_regression(hits / images[drawn], sample_weight=images[drawn])
+        return np.asarray(np.interp(asked, self._sure[drawn], rising), np.float64)
 
 
 def _members(answers: Answers) -> NDArray[np.int64]:

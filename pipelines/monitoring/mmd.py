@@ -18,7 +18,8 @@ def gaussian_kernel(points: NDArray[np.float32]) -> NDArray[np.float32]:
     """(rows, rows) similarities of (rows, channels) points: 0 to 1, and 0 of a row to itself."""
     lengths = (points**2).sum(axis=1)
     squared = np.maximum(lengths[:, None] + lengths - 2 * points @ points.T, 0)
-    pairs = squared[np.triu_indices(len(points), 1)]
+    rows = len(points)
+    pairs = squared.ravel()[1:].reshape(rows - 1, rows + 1)[:, :-1]  # without the diagonal
     width = max(float(np.median(pairs)), LEAST_WIDTH)
     kernel = np.exp(-squared / width)
     np.fill_diagonal(kernel, 0)

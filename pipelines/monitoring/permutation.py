@@ -13,8 +13,8 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 1000
-"""Choices that are held in memory at a time."""
+BLOCK = 250
+"""Choices that are made, and held in memory, at a time."""
 DIGITS = 10
 """Statistics that differ less are equal: the order of a sum must not decide."""
 
@@ -55,7 +55,7 @@ def p_values(statistics: Floats) -> Floats:
     ordered = np.sort(rounded, axis=1)
     count = rounded.shape[1]
     smaller = [np.searchsorted(line, values) for line, values in zip(ordered, rounded, strict=True)]
-    return np.asarray(1 - np.stack(smaller) / count, np.float64)
+    return np.asarray((count - np.stack(smaller)) / count, np.float64)
 
 
 def adjusted(statistics: Floats) -> Floats:
