@@ -26,13 +26,16 @@ DELAYS = (1, 30, 120, 600)
 """Seconds after a failed delivery, after the next one, and so on; the last for all others."""
 DAYS_KEPT = 7
 """How long delivery of a notice is tried."""
+DAYS_OPEN = 7
+"""How long a trouble that nobody has seen again, or said to be over, counts as open: a version
+that was refused stays refused, but is no news."""
 WEIGHTS: dict[Severity, int] = {"info": 0, "warning": 1, "critical": 2}
 
 VERSION = 1
 """Of the tables."""
 TABLES = (
     "CREATE TABLE troubles (key TEXT PRIMARY KEY, alert TEXT NOT NULL, since REAL NOT NULL,"
-    " told REAL NOT NULL, seen INTEGER NOT NULL)",
+    " told REAL NOT NULL, seen INTEGER NOT NULL, last REAL NOT NULL)",
     "CREATE TABLE outbox (id INTEGER PRIMARY KEY, channel TEXT NOT NULL, key TEXT NOT NULL,"
     " notice TEXT NOT NULL, made REAL NOT NULL, due REAL NOT NULL,"
     " tries INTEGER NOT NULL DEFAULT 0, error TEXT)",
@@ -85,24 +88,28 @@ class Book:
         It is told when it is new, has become worse, or was told long ago.
         """
         with self._transaction():
+            self._forget()
             known = self._file.execute(
                 "SELECT alert, since, told, seen FROM troubles WHERE key = ?", [alert.key]
             ).fetchone()
             if known is None:
                 self._file.execute(
-                    "INSERT INTO troubles VALUES (?, ?, ?, ?, 0)",
-                    [alert.key, alert.model_dump_json(), self._now, self._now],
+                    "INSERT INTO troubles VALUES (?, ?, ?, ?, 0, ?)",
+                    [alert.key, alert.model_dump_json(), self._now, self._now, self._now],
                 )
                 self._post(self._notice(alert, "begun", since=self._now), channels)
                 return True
             before, since, told, seen = known
             worse = _weight(alert) > _weight(Alert.model_validate_json(before))
             if not worse and self._now - told < self._repeat:
-                self._file.execute("UPDATE troubles SET seen = seen + 1 WHERE key = ?", [alert.key])
+                self._file.execute(
+                    "UPDATE troubles SET seen = seen + 1, last = ? WHERE key = ?",
+                    [self._now, alert.key],
+                )
                 return False
             self._file.execute(
-                "UPDATE troubles SET alert = ?, told = ?, seen = 0 WHERE key = ?",
-                [alert.model_dump_json(), self._now, alert.key],
+                "UPDATE troubles SET alert = ?, told = ?, seen = 0, last = ? WHERE key = ?",
+                [alert.model_dump_json(), self._now, self._now, alert.key],
             )
             notice = self._notice(alert, "goes on", since=since, seen=seen + 1)
             self._post(notice, channels)
@@ -124,7 +131,10 @@ class Book:
 
     def open_troubles(self) -> list[Notice]:
         """What was told and is not over, the oldest first."""
-        rows = self._file.execute("SELECT alert, since, seen FROM troubles ORDER BY since")
+        rows = self._file.execute(
+            "SELECT alert, since, seen FROM troubles WHERE last >= ? ORDER BY since",
+            [self._now - DAYS_OPEN * 86400],
+        )
         return [
             self._notice(Alert.model_validate_json(alert), "goes on", since=since, seen=seen)
             for alert, since, seen in rows
@@ -177,6 +187,10 @@ class Book:
             [self._now - DAYS_KEPT * 86400],
         ).fetchall()
         return [_waiting(row) for row in rows]
+
+    def _forget(self) -> None:
+        oldest = self._now - DAYS_OPEN * 86400
+        self._file.execute("DELETE FROM troubles WHERE last < ?", [oldest])
 
     def _make_tables(self) -> None:
         if self._version() == VERSION:

@@ -3,7 +3,7 @@
 import pytest
 
 from pipelines.alerts.failures import failure_alert, failure_keys
-from pipelines.errors import CheckFailed, LandingError, MedloopError, StoreUnavailable
+from pipelines.errors import BackupError, CheckFailed, LandingError, MedloopError, StoreUnavailable
 
 CHECK = CheckFailed(
     "phantom: the landing suite is not met (1 of 12 expectations):\n"
@@ -54,6 +54,13 @@ def test_other_errors_tell_their_kind_alone(error: BaseException | str | None, t
     assert alert.kind == "run_failed"
     assert told in alert.text
     assert "Smith" not in alert.text
+
+
+def test_a_failed_backup_is_a_kind_of_its_own() -> None:
+    alert = failure_alert("backup", "backup", error=BackupError("x"))
+
+    assert alert.kind == "backup_failed"
+    assert alert.key in failure_keys("backup", "backup")
 
 
 def test_the_keys_are_those_of_every_alert_the_step_may_have_made() -> None:

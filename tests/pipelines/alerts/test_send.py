@@ -13,7 +13,7 @@ import pytest
 
 from pipelines.alerts import send as sending
 from pipelines.alerts.alert import Alert
-from pipelines.alerts.book import DAYS_KEPT, DELAYS, SECONDS_HELD, Book
+from pipelines.alerts.book import DAYS_KEPT, DAYS_OPEN, DELAYS, SECONDS_HELD, Book
 from pipelines.alerts.channel import open_channels
 from pipelines.alerts.delivery import deliver, give_up_on_old
 from pipelines.alerts.log import alert_log, latest
@@ -75,6 +75,19 @@ def test_it_is_told_at_once_when_it_becomes_worse_but_not_when_it_becomes_better
         send(settings, alert)
 
     assert [post.json["severity"] for post in hook.posts] == ["warning", "critical"]
+
+
+def test_what_nobody_sees_any_more_is_forgotten_and_news_when_it_comes_back(
+    settings: Settings, drift: Alert
+) -> None:
+    now, day = time.time(), 24 * 3600
+    with Book(settings, now=now - (DAYS_OPEN + 1) * day) as book:
+        book.report(drift, ["webhook"])
+        assert len(book.open_troubles()) == 1
+    with Book(settings, now=now) as book:
+        assert book.open_troubles() == []
+        book.report(drift, ["webhook"])
+        assert [waiting.notice.state for waiting in book.waiting()] == ["begun", "begun"]
 
 
 def test_that_it_is_over_is_told_once_and_only_if_it_was_told(
