@@ -69,6 +69,7 @@ def revive(settings: Settings, *, console: Console | None = None) -> list[str]:
         left = [] if supervisor.answers() else supervisor.left_behind()
         parts = choose(every, [p.name for p in every if any(x.name in left for x in p.processes)])
         if parts:
+            supervisor.end_database()
             supervisor.ensure()
             _bring_all_up(parts, supervisor, console)
     return [part.name for part in parts]

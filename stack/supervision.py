@@ -155,18 +155,17 @@ class Supervisor:
         """
         launch.end([process for process in family if process.is_running()])
         launch.end(launch.left_behind(str(self._settings.home)))
-        _end_postmaster(self._settings.home / "postgres" / "data" / "postmaster.pid")
+        self.end_database()
 
     def left_behind(self) -> set[str]:
-        """The names of the processes that run with no supervisord to watch them.
-
-        PostgreSQL, which hides what it belongs to, is ended: its successor could not do that.
-        """
+        """The names of the processes that run with no supervisord to watch them."""
         left = launch.left_behind(str(self._settings.home))
-        names = {name for process in left if (name := launch.part_of(process))}
-        if names:
-            _end_postmaster(self._settings.home / "postgres" / "data" / "postmaster.pid")
-        return names
+        return {name for process in left if (name := launch.part_of(process))}
+
+    def end_database(self) -> None:
+        """End a PostgreSQL that was left behind: it hides what it belongs to, so its successor
+        cannot."""
+        _end_postmaster(self._settings.home / "postgres" / "data" / "postmaster.pid")
 
     def _call(self, method: str, *arguments: Any) -> Any:
         from supervisor.xmlrpc import SupervisorTransport
