@@ -133,7 +133,8 @@ def _running(settings: Settings, parts: list[str]) -> Iterator[None]:
 
 def _exchange(home: Path, fresh: Path) -> Path | None:
     """Put the fresh home in the old one's place, and what `STAYS` into it."""
-    (fresh / "stack.lock").unlink(missing_ok=True)
+    for name in ("run", "supervisor"):  # they name the place it was filled at
+        shutil.rmtree(fresh / name, ignore_errors=True)
     if not home.exists():
         fresh.rename(home)
         return None

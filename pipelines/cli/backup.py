@@ -41,10 +41,13 @@ def take(
     folder = Path(loop.backup(to=to, pictures=with_snapshots, keep=keep))
     manifest = read_manifest(folder)
     done(f"{folder}: {len(manifest.files):,} files, {_size(manifest.bytes)}")
+    if not manifest.databases:
+        errors.print("! No database is in it: this installation's are elsewhere. Dump them there.")
     if manifest.partial:
         console.print(
-            f"  {len(manifest.partial)} folders of the store are in it without their pictures "
-            "(--with-snapshots takes them along)."
+            f"  Without their pictures: {len(manifest.partial)} of the store's folders "
+            "(--with-snapshots takes them along).",
+            soft_wrap=True,
         )
 
 
@@ -63,13 +66,14 @@ def show() -> None:
     from pipelines.backup.manifest import read_manifest
     from pipelines.backup.take import backups_in
 
-    rows = table("Backups", "taken", "size", "pictures", "release", "folder")
-    for folder in backups_in(get_settings().backups):
+    place = get_settings().backups
+    rows = table(f"Backups in {place}", "name", "taken", "size", "pictures", "release")
+    for folder in backups_in(place):
         found = read_manifest(folder)
         pictures = "yes" if found.pictures else "no"
         taken = f"{found.created_at:%Y-%m-%d %H:%M} UTC"
-        rows.add_row(taken, _size(found.bytes), pictures, found.medloop, str(folder))
-    console.print(rows if rows.row_count else "No backups yet: medloop backup")
+        rows.add_row(folder.name, taken, _size(found.bytes), pictures, found.medloop)
+    console.print(rows if rows.row_count else f"No backups yet in {place}: medloop backup")
 
 
 @restore_app.command("restore-backup")
@@ -88,11 +92,12 @@ def restore_backup(
     restored = recovery.restore(settings, backup.absolute())
     done(f"{settings.home} is as it was on {restored.manifest.created_at:%Y-%m-%d %H:%M} UTC")
     if restored.aside:
-        console.print(f"  What stood there before: {restored.aside}")
+        console.print(f"  What stood there before: {restored.aside}", soft_wrap=True)
     if restored.lacking:
         console.print(
-            f"  {len(restored.lacking)} folders of the store were backed up without their images: "
-            "land the same images again, in the same order, to have them back under their names."
+            f"  Without images, so not there: {len(restored.lacking)} of the store's folders. Land "
+            "the same images again, in the same order: they get the same names.",
+            soft_wrap=True,
         )
     for name in restored.differing:
         errors.print(f"! {settings.datasets / name} differs from the backup's, and was left alone")
