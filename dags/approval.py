@@ -1,18 +1,28 @@
 """The task that waits for a person: Airflow's own ``ApprovalOperator``, on our question."""
 
 from datetime import timedelta
+from typing import Any
 
 from airflow.providers.standard.operators.hitl import ApprovalOperator
-from airflow.sdk import Param
+from airflow.sdk import Context, Param
 from airflow.sdk.execution_time.hitl import HITLUser
 
 from dags.callbacks import ApprovalWanted, task_failed
 from pipelines.spec.operations import ApprovalSpec
 
 ASKED = "{{ ti.xcom_pull(task_ids='ask')['%s'] }}"
-RESPONSE = "{{ ti.xcom_pull(task_ids='approval') }}"
-"""Template of what was answered. Not the operator's output itself: a rejection skips whatever
-comes directly after the operator, and the answer is recorded in either case."""
+RESPONSE = "{{ ti.xcom_pull(task_ids='approval', key='answer') }}"
+"""Template of what was answered. Not the operator's output itself: a rejection has none, and skips
+whatever comes directly after the operator; the answer is recorded in either case."""
+
+
+class Approval(ApprovalOperator):
+    """An ``ApprovalOperator`` whose answer can be read whatever it is."""
+
+    def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        """Keep the answer, and go on as ever: a rejection ends here, with no output."""
+        context["ti"].xcom_push(key="answer", value=event)
+        return super().execute_complete(context=context, event=event)
 
 
 def approval(spec: ApprovalSpec) -> ApprovalOperator:
@@ -20,7 +30,7 @@ def approval(spec: ApprovalSpec) -> ApprovalOperator:
 
     It holds no worker and no memory while it waits.
     """
-    return ApprovalOperator(
+    return Approval(
         task_id="approval",
         subject=ASKED % "subject",
         body=ASKED % "body",

@@ -34,5 +34,5 @@ def _answer(dataset: str, choice: Choice, note: str) -> None:
     asked = scheduler.questions(f"retrain_{dataset}")
     if not asked:
         raise NotFound(f"No run of {dataset} waits for an approval.")
-    console.print(f"[bold]{asked[0].subject}[/bold]", Markdown(asked[0].body))
+    console.print(f"[bold]{asked[0].subject}[/bold]", Markdown(asked[0].body, hyperlinks=False))
     scheduler.answer(asked[0], choice, note=note)
