@@ -19,6 +19,7 @@ from pipelines.settings import Settings
 
 TABLE = """CREATE TABLE IF NOT EXISTS files
     (key TEXT PRIMARY KEY, landing TEXT, ingested REAL) WITHOUT ROWID"""
+KEYS_PER_QUERY = 500
 INGESTED = "UPDATE files SET ingested = ? WHERE landing = ? AND ingested IS NULL"
 
 
@@ -44,11 +45,11 @@ class Ledger:
             place: the landing folder.
             files: as they stand in it.
         """
-        return self._without(place, files, "SELECT key FROM files")
+        return self._without(place, files, "TRUE")
 
     def waiting(self, place: str, files: Iterable[FileState]) -> list[FileState]:
         """Those of ``files`` that were not ingested yet; arguments as of `unknown`."""
-        return self._without(place, files, "SELECT key FROM files WHERE ingested IS NOT NULL")
+        return self._without(place, files, "ingested IS NOT NULL")
 
     def announce(self, place: str, files: Iterable[FileState]) -> None:
         """Note that the loop was woken for these files; arguments as of `unknown`."""
@@ -92,10 +93,18 @@ class Ledger:
     def _lock(self) -> Path:
         return self._path.with_suffix(".lock")
 
-    def _without(self, place: str, files: Iterable[FileState], known: str) -> list[FileState]:
+    def _without(self, place: str, files: Iterable[FileState], state: str) -> list[FileState]:
+        """Those of ``files`` that no row in this state (a condition of SQL) stands for."""
+        remaining = {self._key(place, file): file for file in files}
+        keys = list(remaining)
         with self._connected() as ledger:
-            keys = {key for (key,) in ledger.execute(known)}
-        return [file for file in files if self._key(place, file) not in keys]
+            for start in range(0, len(keys), KEYS_PER_QUERY):
+                part = keys[start : start + KEYS_PER_QUERY]
+                marks = ",".join("?" * len(part))
+                query = f"SELECT key FROM files WHERE key IN ({marks}) AND {state}"
+                for (key,) in ledger.execute(query, part):
+                    del remaining[key]
+        return list(remaining.values())
 
     def _key(self, place: str, file: FileState) -> str:
         return self._names.of("landed", f"{place}/{file.path}\0{file.size}\0{file.changed_ns}")

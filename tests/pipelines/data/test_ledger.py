@@ -51,6 +51,12 @@ def test_a_file_waits_until_its_landing_is_ingested(ledger: Ledger) -> None:
     assert ledger.waiting("/landing", [ONE, TWO]) == [TWO], "one stays in its snapshot"
 
 
+def test_many_files_are_told_apart(ledger: Ledger) -> None:
+    files = [FileState(f"cat/{n}.png", n, 1_000, 1.0) for n in range(1201)]
+    ledger.announce("/landing", files[::2])
+    assert ledger.unknown("/landing", files) == files[1::2]
+
+
 def test_no_file_name_stands_in_the_ledger(ledger: Ledger, path: Path) -> None:
     ledger.landed("/landing", [TWO], "ab12")
     assert b"Doe" not in path.read_bytes()
