@@ -82,6 +82,9 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "colored_console_log": False,
         },
         "scheduler": {
+            # The next task of a run begins half a second sooner; an idle scheduler takes 5 % of a
+            # core for it.
+            "scheduler_idle_sleep_time": 0.5,
             # A task whose process was killed is noticed, and tried again, in a minute.
             "task_instance_heartbeat_timeout": 60,
             "orphaned_tasks_check_interval": 10,
