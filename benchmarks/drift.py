@@ -61,7 +61,7 @@ def main() -> None:
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     workers = get_reusable_executor(max_workers=os.cpu_count())
     work = partial(outcome, pools=found, novelty=bundle.novelty, rules=rules)
-    results = workers.map(work, tasks, chunksize=8)
+    results = workers.map(work, tasks, chunksize=16)
     outcomes = list(track(results, total=len(tasks), what="Judging windows"))
     report(outcomes, rules, title=manifest.title, plot=asked.plot)
 

@@ -163,7 +163,7 @@ def _tests(reference: Reference, before: Answers, now: Answers) -> Iterator[_Tes
     for name, title, values in zip(names, titles, pictures.T, strict=True):
         yield _values(name, title, values)
     features = np.concatenate([before.features, now.features])
-    yield _features(features)
+    yield _features(features, np.repeat([False, True], [len(before), len(now)]))
     yield _classes(before.classes, np.concatenate([before.predicted, now.predicted]))
     yield _values("confidence", "confidence", np.concatenate([before.confidence, now.confidence]))
     yield _abstention(np.concatenate([before.abstained, now.abstained]))
@@ -180,12 +180,14 @@ def _values(name: Kind, title: str, values: NDArray[np.floating]) -> _Test:
     )
 
 
-def _features(features: NDArray[np.float32]) -> _Test:
-    kernel = gaussian_kernel(unit(features))
+def _features(features: NDArray[np.float32], in_window: NDArray[np.bool_]) -> _Test:
+    points = unit(features)
+    kernel = gaussian_kernel(points)
+    likeness = points @ points[~in_window].mean(axis=0)
     return _Test(
         "features",
         lambda members: discrepancy(kernel, members),
-        lambda rows: f"{rows.sum():,} places in the model's feature space",
+        lambda rows: f"median likeness {np.median(likeness[rows]):.3f} to the reference's mean",
     )
 
 

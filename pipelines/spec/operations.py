@@ -40,8 +40,8 @@ class MonitorSpec(Section):
     """Cron expression or preset (UTC) of the monitoring DAG; by hand only if null."""
     window: int = Field(default=200, ge=50, le=100_000)
     """Answers that are judged together."""
-    false_alarms: float = Field(default=0.01, gt=0, lt=0.5)
-    """Share of windows of clean traffic in which any one kind of drift may be seen."""
+    false_alarms: float = Field(default=0.01, ge=0.001, lt=0.5)
+    """Share of windows of clean traffic in which drift may be seen, of any of its kinds."""
     troubled: int = Field(default=2, ge=1)
     """Windows with trouble, among the last ``of`` and with the latest one, that make an alarm."""
     of: int = Field(default=5, ge=1, le=100)
