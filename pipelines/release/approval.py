@@ -68,7 +68,9 @@ def settle(spec: DatasetSpec, context: Context, asked: Question, response: Respo
     answer = _answer(spec, asked, response)
     tracking = open_tracking(context.settings)
     tags = {versions.APPROVAL_TAG: answer.told}
-    if not answer.approved:
+    if answer.approved:
+        _take_back(tracking, spec.name, answer.version)
+    else:
         tags |= {versions.REFUSED_TAG: answer.told}
         if answer.by is not None:
             tags |= {versions.REJECTED_TAG: answer.told}
@@ -79,6 +81,13 @@ def settle(spec: DatasetSpec, context: Context, asked: Question, response: Respo
     _publish(tracking, spec.name, answer.version)
     logger.warning("%s: version %d was %s", spec.name, answer.version, answer.told)
     return answer
+
+
+def _take_back(tracking: Tracking, dataset: str, version: int) -> None:
+    """Forget an earlier no: whoever cleared the question has been asked again."""
+    tags = versions.named(tracking, dataset, version).tags
+    said = [name for name in (versions.REFUSED_TAG, versions.REJECTED_TAG) if name in tags]
+    versions.untag(tracking, dataset, version, names=said)
 
 
 def rejection(registered: Registered) -> RuleResult | None:
