@@ -10,7 +10,7 @@ from stack.supervision import ProcessInfo, Supervisor
 
 POLL_SECONDS = 0.2
 LOG_LINES = 15
-MOST_STARTS = 5
+MOST_STARTS = 3
 """How often a process may be started while it is waited for."""
 
 

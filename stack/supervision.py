@@ -255,7 +255,9 @@ class Supervisor:
             "autostart": "false",
             "autorestart": "true",
             "startsecs": "10",
-            "startretries": "3",
+            # Half an hour, ever more slowly: what a part needs may be away for longer than that
+            # part takes to fail.
+            "startretries": "60",
             "stopsignal": process.stop_signal,
             "stopwaitsecs": str(process.stop_seconds),
             "stopasgroup": "false",

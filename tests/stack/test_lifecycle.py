@@ -3,6 +3,7 @@
 import os
 import signal
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -103,7 +104,9 @@ def test_a_part_that_cannot_start_is_an_error_with_the_end_of_its_log(settings: 
     (settings.home / "postgres" / "data" / "global" / "pg_control").unlink()
     with pytest.raises(StackError, match=r"(?s)postgres .*postgres\.log.*pg_control"):
         stack.up(settings, PARTS)
-    assert {p.name: p.state for p in stack.status(settings)}["postgres"] == "failed"
+    deadline = time.monotonic() + 30
+    while {p.name: p.state for p in stack.status(settings)}["postgres"] != "failed":
+        assert time.monotonic() < deadline, "it is tried again and again, and fails in between"
 
 
 def test_a_database_of_another_release_is_refused_with_what_to_do(settings: Settings) -> None:

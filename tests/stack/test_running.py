@@ -1,58 +1,72 @@
-"""The whole stack, for real: ready, reached on loopback only, and back after its parts are killed.
+"""The whole stack, for real: ready, reached on loopback only, and not stopped by any kill.
 
-Started once for this file; a test that kills a part waits until it has returned.
+Started once for this file. Its last test kills every process, one after another and then all at
+once, while the loop makes a champion and the service is asked.
 """
 
 import json
-import signal
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import httpx
 import psutil
 import pytest
+import yaml
 
 import stack
+from pipelines.data.phantom import generate
 from pipelines.errors import StackError
-from pipelines.scheduler import open_scheduler
+from pipelines.release import registry
+from pipelines.scheduler import RunState, open_scheduler
+from pipelines.service_client import ServiceClient
 from pipelines.settings import Settings
+from pipelines.stage import Context
 from pipelines.storage import open_store
-from stack import PartStatus
 from stack.testing import running_stack
+from tests.end_to_end.conftest import SPEC
+from tests.serving.publishing import crown, publish
+from tests.stack.killing import (
+    RETURN_SECONDS,
+    Asking,
+    await_return,
+    kill,
+    kill_part,
+    power_cut,
+    statuses,
+    supervisord,
+)
 
-RETURN_SECONDS = 120
+IMAGES = 60
+ANSWERS_WITHIN = 10.0
+"""Seconds without an answer while others than the service are killed, on a busy machine."""
+SERVICE_BACK_WITHIN = 60.0
+"""Seconds without an answer when the service is killed itself, on a busy machine."""
+VICTIMS = (
+    ("namenode",),
+    ("datanode-0", "mlflow"),
+    ("airflow-scheduler",),
+    ("postgres",),
+    ("airflow-api-server",),
+    ("airflow-dag-processor", "airflow-triggerer", "watch"),
+)
+"""What is killed, and has to be back before the next is; then the service and supervisord are."""
 
 
 @pytest.fixture(scope="module")
 def settings(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
-    """Every part, with two DataNodes."""
-    with running_stack(None, home=tmp_path_factory.mktemp("stack"), datanodes=2) as settings:
+    """Every part, with two DataNodes, and two data sets: one to retrain, one to be asked about."""
+    home = tmp_path_factory.mktemp("stack")
+    datasets = home / "datasets"
+    datasets.mkdir()
+    scratch = [c for c in SPEC["candidates"] if c["name"] == "scratch"]
+    for name in ("tiny", "asked"):
+        spec = SPEC | {"name": name, "candidates": scratch}
+        (datasets / f"{name}.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
+    generate(home / "landing" / "tiny", seed=5, images=IMAGES, size=64)
+    fields = {"datasets": datasets, "champion_poll_seconds": 0.5, "spark_driver_memory": "1g"}
+    with running_stack(None, home=home, datanodes=2, **fields) as settings:
         yield settings
-
-
-def statuses(settings: Settings) -> dict[str, PartStatus]:
-    return {part.name: part for part in stack.status(settings)}
-
-
-def kill(settings: Settings, name: str) -> int:
-    """Kill a process without mercy; its pid."""
-    pid = statuses(settings)[name].pid
-    assert pid is not None
-    process = psutil.Process(pid)
-    process.send_signal(signal.SIGKILL)
-    process.wait(10)
-    return pid
-
-
-def await_return(settings: Settings, name: str, *, killed: int) -> None:
-    """Wait until a process is ready again, as another process than the one that was killed."""
-    deadline = time.monotonic() + RETURN_SECONDS
-    while True:
-        part = statuses(settings)[name]
-        if part.state == "ready" and part.pid != killed:
-            return
-        assert time.monotonic() < deadline, part
-        time.sleep(0.05)
 
 
 def test_every_part_is_ready_and_its_address_answers(settings: Settings) -> None:
@@ -84,8 +98,8 @@ def test_up_again_starts_nothing_anew(settings: Settings) -> None:
 
 def test_airflow_lets_its_user_in_and_reads_the_projects_dags(settings: Settings) -> None:
     scheduler = open_scheduler(settings)
-    scheduler.wait_for("retrain_phantom", seconds=RETURN_SECONDS)
-    assert scheduler.latest("retrain_phantom") is None
+    scheduler.wait_for("retrain_asked", seconds=RETURN_SECONDS)
+    assert scheduler.latest("retrain_asked") is None
 
 
 def test_no_secret_shows_in_any_processs_command_or_environment(settings: Settings) -> None:
@@ -104,63 +118,6 @@ def test_no_secret_shows_in_any_processs_command_or_environment(settings: Settin
     ]
 
 
-def test_a_killed_datanode_returns_with_its_blocks(settings: Settings) -> None:
-    store = open_store(settings)
-    content = bytes(range(256)) * 4096
-    store.write("kept/blocks.bin", content)
-    # Both DataNodes hold the block; with one of them away its copy must do, and then both again.
-    for name in ("datanode-0", "datanode-1"):
-        killed = kill(settings, name)
-        await_return(settings, name, killed=killed)
-        assert store.read("kept/blocks.bin") == content
-
-
-def test_a_killed_namenode_returns_with_every_file(settings: Settings) -> None:
-    store = open_store(settings)
-    store.write("kept/file.txt", b"still here")
-    killed = kill(settings, "namenode")
-    await_return(settings, "namenode", killed=killed)
-    for name in ("datanode-0", "datanode-1"):
-        await_return(settings, name, killed=0)
-    assert store.read("kept/file.txt") == b"still here"
-
-
-def test_a_killed_mlflow_returns_with_its_runs_and_its_port(settings: Settings) -> None:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(settings.tracking_uri)
-    run = client.create_run(client.create_experiment("kept")).info.run_id
-    client.log_metric(run, "accuracy", 0.75)
-    client.log_text(run, "an artifact", "note.txt")
-
-    killed = kill(settings, "mlflow")
-    await_return(settings, "mlflow", killed=killed)
-    assert client.get_run(run).data.metrics == {"accuracy": 0.75}
-    assert [file.path for file in client.list_artifacts(run)] == ["note.txt"]
-
-
-def test_a_killed_database_returns_and_those_who_use_it_go_on(settings: Settings) -> None:
-    from mlflow import MlflowClient
-
-    client = MlflowClient(settings.tracking_uri)
-    experiment = client.create_experiment("before the database was killed")
-    killed = kill(settings, "postgres")
-    await_return(settings, "postgres", killed=killed)
-    assert client.get_experiment(experiment).name == "before the database was killed"
-    for name in ("airflow-scheduler", "airflow-dag-processor", "airflow-triggerer"):
-        await_return(settings, name, killed=0)
-
-
-@pytest.mark.parametrize("name", ["airflow-api-server", "airflow-scheduler", "service"])
-def test_a_killed_server_returns_and_its_helpers_do_not_outlive_it(
-    settings: Settings, name: str
-) -> None:
-    helpers = psutil.Process(statuses(settings)[name].pid).children(recursive=True)
-    killed = kill(settings, name)
-    await_return(settings, name, killed=killed)
-    assert not [helper for helper in helpers if helper.is_running()]
-
-
 def test_restart_ends_one_part_and_leaves_the_others(settings: Settings) -> None:
     before = {name: part.pid for name, part in statuses(settings).items()}
     stack.restart(settings, "service")
@@ -175,3 +132,81 @@ def test_a_second_installation_on_the_same_ports_is_told_who_holds_them(
     holder = statuses(settings)["namenode"].pid
     with pytest.raises(StackError, match=rf"java \(pid {holder}\).*MEDLOOP_NAMENODE_PORT"):
         stack.up(second, ["hdfs"])
+
+
+@pytest.mark.timeout(1800)
+def test_whatever_is_killed_the_run_ends_well_and_the_service_answers(
+    settings: Settings, tmp_path: Path
+) -> None:
+    crown(settings, "asked", publish(settings, tmp_path / "b", dataset="asked", seed=1))
+    image = next((settings.home / "landing" / "tiny" / "round_lesion").glob("*.png"))
+    kept = bytes(range(256)) * 4096
+    open_store(settings).write("kept/blocks.bin", kept)
+    scheduler = open_scheduler(settings)
+    scheduler.wait_for("retrain_tiny", seconds=RETURN_SECONDS)
+    _await_first_answer(settings, image)
+
+    with Asking(settings, image, dataset="asked") as asking:
+        began = time.monotonic()
+        run = scheduler.start("retrain_tiny", {})
+        for names in VICTIMS:
+            killed = {name: kill_part(settings, name) for name in names}
+            for name, pid in killed.items():
+                await_return(settings, name, killed=pid)
+        seen = statuses(settings)
+        assert all(seen[name].restarts for names in VICTIMS for name in names)
+        others_killed = time.monotonic()
+        await_return(settings, "service", killed=kill_part(settings, "service"))
+        _kill_supervisord(settings)
+        revived = time.monotonic()
+    assert asking.longest_silence(since=began, until=others_killed) < ANSWERS_WITHIN
+    assert asking.longest_silence(since=others_killed, until=revived) < SERVICE_BACK_WITHIN
+
+    if scheduler.state("retrain_tiny", run).ended:
+        run = scheduler.start("retrain_tiny", {})
+    power_cut(settings)
+    stack.up(settings)
+    state = _ended(settings, run)
+
+    assert state.state == "success"
+    context = Context(settings=settings, store=open_store(settings))
+    champion = registry.champion(context, "tiny")
+    assert champion is not None
+    assert _served(settings)["tiny"] == champion.version
+    assert _served(settings)["asked"] == 1
+    assert context.store.read("kept/blocks.bin") == kept
+    (snapshot,) = context.store.names("tiny/snapshots")
+    manifest = context.store.read_json(f"tiny/snapshots/{snapshot}/manifest.json")
+    assert manifest["output"]["images"] == IMAGES
+    assert not context.store._hidden("tiny/snapshots")
+    assert not context.store._hidden("tiny/prepared")
+
+
+def _await_first_answer(settings: Settings, image: Path) -> None:
+    with Asking(settings, image, dataset="asked") as asking:
+        deadline = time.monotonic() + RETURN_SECONDS
+        while not asking.answers:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
+
+def _kill_supervisord(settings: Settings) -> None:
+    """Kill it, and wait until the watch has brought it back with every part."""
+    killed = supervisord(settings)
+    before = statuses(settings)
+    kill(killed)
+    deadline = time.monotonic() + 2 * RETURN_SECONDS
+    while supervisord(settings).pid == killed.pid:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    for name, part in before.items():
+        await_return(settings, name, killed=part.pid or 0)
+
+
+def _ended(settings: Settings, run: str) -> RunState:
+    *_, last = open_scheduler(settings).follow("retrain_tiny", run)
+    return last
+
+
+def _served(settings: Settings) -> dict[str, int]:
+    return ServiceClient(settings).versions()
