@@ -15,7 +15,10 @@ from pipelines.errors import NotFound, StoreUnavailable
 from pipelines.storage.base import Store, is_hidden
 
 CHUNK_BYTES = 1 << 22
-NOT_READY = ("standbyexception", "safe mode", "eofexception", "connection refused")
+NOT_READY = (
+    *("standbyexception", "safe mode", "startup mode", "eofexception", "connection refused"),
+    *("failed to find datanode", "could not obtain block"),
+)
 """What HDFS says while a NameNode starts or a DataNode has lost its connection to it."""
 
 
@@ -139,7 +142,8 @@ class HdfsStore(Store):
                 "Is the stack up (medloop stack status)?"
             ) from error
         except HdfsError as error:
-            if any(sign in str(error).lower() for sign in NOT_READY):
+            said = f"{error.exception}: {error}".lower()
+            if any(sign in said for sign in NOT_READY):
                 raise StoreUnavailable(f"HDFS at {self.webhdfs} is not ready: {error}") from error
             raise
 

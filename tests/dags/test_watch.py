@@ -97,6 +97,20 @@ def test_each_delivery_comes_once_and_is_noted_when_its_event_is_stored(folder: 
     asyncio.run(watched())
 
 
+def test_nothing_else_is_told_until_airflow_has_said_what_became_of_it(folder: Path) -> None:
+    async def watched() -> None:
+        driven = Driven()
+        first = await driven.next(20)
+        assert first
+        assert await driven.next(1.5) is None
+        await driven.resolve(first[1], LOST)
+        assert await driven.next(20) == first
+        await driven.end()
+
+    asyncio.run(watched())
+    assert folder.exists()
+
+
 def test_an_event_that_was_not_stored_is_told_again_even_after_a_restart(folder: Path) -> None:
     async def watched() -> None:
         driven = Driven()
