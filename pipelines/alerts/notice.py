@@ -44,7 +44,8 @@ class Notice(BaseModel):
             "Read on": self.alert.link,
         }
         told = "\n".join(f"{name + ':':10}{fact}" for name, fact in facts.items() if fact)
-        return f"{self.alert.text.strip()}\n\n{told}\n"
+        before = "This is over. What was told of it:\n\n" if self.state == "over" else ""
+        return f"{before}{self.alert.text.strip()}\n\n{told}\n"
 
     @property
     def id(self) -> str:

@@ -65,7 +65,8 @@ class Webhook:
 def payload(notice: Notice) -> dict[str, str | int | None]:
     """What is posted."""
     alert = notice.alert
-    lines = [f"*{_escaped(notice.headline)}*", _escaped(alert.text.strip()), alert.link or ""]
+    detail = "" if notice.state == "over" else _escaped(alert.text.strip())
+    lines = [f"*{_escaped(notice.headline)}*", detail, _escaped(alert.link or "")]
     return {
         "text": "\n".join(line for line in lines if line),
         "state": notice.state,

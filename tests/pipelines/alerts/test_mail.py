@@ -86,6 +86,7 @@ def test_all_messages_about_one_trouble_stand_together(
     assert ids[0] == ids[1] != ids[2]
     assert len({message["References"] for message in box.messages}) == 1
     assert box.messages[2]["Subject"] == "[Medloop] over: phantom: answers drift"
+    assert box.messages[2].get_content().startswith("This is over.")
 
 
 def test_a_title_with_line_breaks_makes_no_headers(

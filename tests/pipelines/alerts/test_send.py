@@ -153,6 +153,25 @@ def test_what_is_not_taken_is_kept_and_delivered_in_order_once_the_server_is_bac
         assert book.waiting() == []
 
 
+def test_that_it_is_over_waits_for_that_it_has_begun(settings: Settings, drift: Alert) -> None:
+    now = time.time()
+    with Book(settings, now=now) as book:
+        book.report(drift, ["webhook"])
+        begun = book.take("webhook")
+        assert begun is not None
+        book.failed(begun, "503")
+        book.close(drift.key, ["webhook"])
+        assert book.take("webhook") is None
+    with Book(settings, now=now + DELAYS[0] + 1) as book:
+        again = book.take("webhook")
+        assert again is not None
+        assert again.notice.state == "begun"
+        book.delivered(again)
+        over = book.take("webhook")
+        assert over is not None
+        assert over.notice.state == "over"
+
+
 def test_a_server_that_is_not_there_is_asked_again_when_it_is(
     settings: Settings, drift: Alert, monkeypatch: pytest.MonkeyPatch
 ) -> None:
