@@ -22,7 +22,8 @@ from pipelines.settings import get_settings
 logger = logging.getLogger(__name__)
 
 EVERY: dict[str, Any] = {
-    "retries": 3,
+    # 2½ minutes in all: longer than any part takes to return, also after a power cut.
+    "retries": 5,
     "retry_delay": timedelta(seconds=5),
     "retry_exponential_backoff": 2.0,
     "max_retry_delay": timedelta(minutes=5),

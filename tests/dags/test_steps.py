@@ -48,7 +48,7 @@ def test_retries_wait_longer_each_time() -> None:
     with DAG("retries"):
         task = step(absent_store)().operator
 
-    assert task.retries == 3
+    assert task.retries == 5
     assert task.retry_exponential_backoff > 1
 
 
