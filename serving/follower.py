@@ -146,18 +146,21 @@ class Follower:
 
 
 def remember(settings: Settings, dataset: str, folder: Path) -> None:
-    """Note the bundle that serves, for the next start."""
+    """Note the bundle that serves, for the next start: by its path in the home, which may move."""
+    home = settings.home
+    place = folder.relative_to(home) if folder.is_relative_to(home) else folder
     note = _note(settings, dataset)
     note.parent.mkdir(parents=True, exist_ok=True)
     part = note.with_name(f".{note.name}.{threading.get_native_id()}")
-    part.write_text(json.dumps({"bundle": str(folder)}) + "\n", encoding="utf-8")
+    part.write_text(json.dumps({"bundle": str(place)}) + "\n", encoding="utf-8")
     part.replace(note)
 
 
 def recall(settings: Settings, dataset: str) -> Path | None:
     """The bundle that served last, if it was noted."""
     try:
-        return Path(json.loads(_note(settings, dataset).read_text("utf-8"))["bundle"])
+        place = json.loads(_note(settings, dataset).read_text("utf-8"))["bundle"]
+        return settings.home / Path(place)
     except FileNotFoundError:
         return None
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -134,10 +134,14 @@ def test_a_restart_without_mlflow_serves_the_last_good_bundles(
     assert "serving the last good bundle" in log
 
 
-def test_an_altered_last_good_bundle_is_refused_by_name(home: Path) -> None:
-    note = json.loads((home / "service" / "phantom.json").read_text("utf-8"))
-    flip_a_bit(Path(note["bundle"]) / IR_WEIGHTS)
-    with running_service(home, mlflow_uri=NOBODY) as again:
+def test_an_altered_last_good_bundle_of_a_moved_home_is_refused_by_name(
+    home: Path, tmp_path: Path
+) -> None:
+    moved = tmp_path / "moved"
+    shutil.copytree(home, moved)
+    note = json.loads((moved / "service" / "phantom.json").read_text("utf-8"))
+    flip_a_bit(moved / note["bundle"] / IR_WEIGHTS)
+    with running_service(moved, mlflow_uri=NOBODY) as again:
         reply = again.post("/predict", files={"image": png()}, data={"dataset": "phantom"})
         assert reply.status_code == 404
         (refusal,) = again.get("/model").json()["refused"]
