@@ -37,7 +37,7 @@ from stack.testing import running_stack
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
 NAME = "phantom"
-WINDOW = 200
+WINDOW = 100
 CHROMIUM = ["--no-sandbox", "--disable-gpu"]
 
 
@@ -48,15 +48,17 @@ def main() -> None:
     bundle = parser.parse_args().bundle
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         home = Path(folder)
-        fields = {"store": (home / "store").as_uri(), "service_sample_share": 1}
-        with running_stack(["mlflow"], home=home, service_sample_seconds=2, **fields) as settings:
+        fields = {"store": (home / "store").as_uri(), "datasets": _datasets(home / "datasets")}
+        service = {"service_sample_share": 1, "service_sample_seconds": 2}
+        patient = {"service_wait_seconds": 60}
+        with running_stack(["mlflow"], home=home, **fields, **service, **patient) as settings:
             _apply(settings)
             _champion(home, bundle)
             traffic = _strangers(home / "traffic")
             with _service(settings):
                 labels = _ask(settings, traffic[: 3 * WINDOW])
                 _say("medloop", "monitor", NAME)
-                (home / "labels.csv").write_text("request_id,label\n" + "\n".join(labels[:120]))
+                (home / "labels.csv").write_text("request_id,label\n" + "\n".join(labels[:60]))
                 _say("medloop", "label", NAME, str(home / "labels.csv"))
                 _ask(settings, traffic[3 * WINDOW :], radius=1.2)
                 _say("medloop", "monitor", NAME)
@@ -69,6 +71,14 @@ def _apply(settings: Settings) -> None:
     for name, value in settings.model_dump(mode="json", exclude_none=True).items():
         os.environ[f"MEDLOOP_{name.upper()}"] = str(value)
     get_settings.cache_clear()
+
+
+def _datasets(folder: Path) -> Path:
+    """The phantoms alone, watched in smaller windows."""
+    folder.mkdir()
+    spec = (get_settings().datasets / f"{NAME}.yaml").read_text("utf-8")
+    (folder / f"{NAME}.yaml").write_text(f"{spec}\nmonitor: {{window: {WINDOW}}}\n")
+    return folder
 
 
 def _champion(home: Path, bundle: Path) -> None:
@@ -90,7 +100,7 @@ def _champion(home: Path, bundle: Path) -> None:
 
 def _strangers(folder: Path) -> list[Path]:
     """Images of other subjects, one each, so that they are independent."""
-    generate(folder, seed=2026, images=2400)
+    generate(folder, seed=2026, images=1200)
     by_subject = defaultdict(list)
     for path in sorted(folder.glob("*/subject2026*_slice*")):
         if "subject20269" not in path.name and path.parent.name != "masks":

@@ -244,11 +244,11 @@ def test_without_a_champion_there_is_nothing_to_watch(
         monitor.run(spec_of("unwatched"), tracked_context(mlflow_server, tmp_path))
 
 
-def test_parts_that_are_away_are_told_as_such(here: Watched) -> None:
+def test_parts_that_are_away_are_told_as_such(installation: Settings, context: Context) -> None:
     url = f"http://127.0.0.1:{find_free('127.0.0.1')}"
+    settings = installation.model_copy(update={"mlflow_uri": url})
+    with pytest.raises(TrackingUnavailable):
+        monitor.run(spec_of("away"), Context(settings=settings, store=context.store))
     away = HdfsStore("hdfs://127.0.0.1:1/x", webhdfs=url, user="x")
     with pytest.raises(StoreUnavailable):
-        monitor.run(here.spec, Context(settings=here.context.settings, store=away))
-    settings = here.context.settings.model_copy(update={"mlflow_uri": url})
-    with pytest.raises(TrackingUnavailable):
-        monitor.run(here.spec, Context(settings=settings, store=here.context.store))
+        monitor.run(spec_of("away"), Context(settings=settings, store=away))

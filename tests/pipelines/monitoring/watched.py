@@ -32,7 +32,7 @@ from tests.serving.bundles import CLASSES, encoded, make_bundle
 
 DAY = date(2026, 3, 1)
 WINDOW = 50
-HELD_OUT = 150
+HELD_OUT = 100
 
 
 def picture(number: int, *, shade: float = 1.0) -> bytes:
