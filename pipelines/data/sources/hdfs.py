@@ -9,10 +9,8 @@ from typing import Any, BinaryIO
 from hdfs.util import HdfsError
 
 from pipelines.data.sources.base import FileState, Source
-from pipelines.errors import BadImage, LandingError, NotFound, StoreUnavailable
+from pipelines.errors import BadImage, LandingError, MedloopError, NotFound, StoreUnavailable
 from pipelines.storage.hdfs import HdfsStore
-
-UNREADABLE = ("FileNotFoundException", "AccessControlException")
 
 
 class HdfsFolder(Source):
@@ -34,12 +32,27 @@ class HdfsFolder(Source):
         return _client(self.place, self._webhdfs, self._user)
 
     def exists(self) -> bool:
-        status = self._store.status("")
+        status = self._status("")
         return status is not None and status["type"] == "DIRECTORY"
 
     def state(self, path: str) -> FileState | None:
-        status = self._store.status(path)
+        status = self._status(path)
         return _state(path, status) if status and status["type"] == "FILE" else None
+
+    def _status(self, path: str) -> dict[str, Any] | None:
+        try:
+            return self._store.status(path)
+        except HdfsError as error:
+            raise self._refusal(path, error) from error
+
+    def _refusal(self, path: str, error: HdfsError) -> MedloopError:
+        if error.exception == "AccessControlException":
+            return LandingError(
+                f"{self.place}/{path} cannot be read ({error.message}). Correct its permissions: "
+                f"{self._user} must be able to read it, and every folder above it."
+            )
+        # A block that no DataNode has (now), for one: not the folder's fault.
+        return StoreUnavailable(f"HDFS does not give {self.place}/{path}: {error}")
 
     def everything(self) -> list[FileState]:
         return sorted(self._below(""), key=lambda state: state.path)
@@ -50,10 +63,7 @@ class HdfsFolder(Source):
         except HdfsError as error:
             if prefix and error.exception == "FileNotFoundException":
                 return  # it went while its parent was listed
-            raise LandingError(
-                f"The folder {self.place}/{prefix} cannot be read ({error.message}). Correct its "
-                f"permissions: {self._user} must be able to list it."
-            ) from error
+            raise self._refusal(prefix, error) from error
         for name, status in found.items():
             if name.startswith("."):
                 continue
@@ -70,10 +80,9 @@ class HdfsFolder(Source):
         except NotFound as error:
             raise BadImage("unreadable", "The file is gone from HDFS.") from error
         except HdfsError as error:
-            if error.exception in UNREADABLE:
+            if error.exception == "AccessControlException":
                 raise BadImage("unreadable", f"HDFS refuses the file ({error.message}).") from error
-            # A block that no DataNode has (now), for one: not the file's fault.
-            raise StoreUnavailable(f"HDFS does not give {self.place}/{path}: {error}") from error
+            raise self._refusal(path, error) from error
 
     def local(self, path: str, scratch: Path) -> Path:
         copy = scratch / path

@@ -18,6 +18,7 @@ from pipelines.stage import Context
 from pipelines.storage import open_store
 from pipelines.storage.hdfs import HdfsStore
 from tests.pipelines.data.landing_folders import class_folders, dicom, drawing, png, spec, write
+from tests.pipelines.storage.refusing_namenode import refusing_namenode
 
 NAMES = ["cat/1.png", "cat/ü ö/日本 50%.png", "dog/a#b?.png", "top.png"]
 
@@ -155,6 +156,18 @@ def test_a_missing_folder_in_hdfs_is_an_error(hdfs: Settings) -> None:
     context = Context(hdfs, open_store(hdfs))
     with pytest.raises(LandingError, match="no landing folder hdfs:///nowhere"):
         landing.run(spec(), context, "hdfs:///nowhere")
+
+
+def test_what_hdfs_refuses_is_told_with_who_asked() -> None:
+    with refusing_namenode() as namenode:
+        namenode.exception = "AccessControlException"
+        namenode.message = "Permission denied: user=bob, access=READ_EXECUTE"
+        source = open_source(Settings(webhdfs_url=namenode.url, hdfs_user="bob"), "hdfs:///in")
+        for ask in (source.exists, source.everything):
+            with pytest.raises(LandingError, match=r"hdfs:///in/ cannot be read .*bob must be"):
+                ask()
+        with pytest.raises(BadImage, match="HDFS refuses the file"):
+            source.read("cat/1.png")
 
 
 def test_hdfs_being_away_is_told_as_what_can_heal(context: Context) -> None:
