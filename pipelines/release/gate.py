@@ -6,6 +6,7 @@ nothing from the champion.
 """
 
 import logging
+import re
 import sys
 
 import numpy as np
@@ -32,6 +33,7 @@ logger = logging.getLogger(__name__)
 
 RULE = "gate: "
 """What the tag of a rule begins with."""
+LONGEST_TAG = 250
 
 
 def run(spec: DatasetSpec, context: Context, prepared: Prepared, challenger: Challenger) -> Verdict:
@@ -164,7 +166,7 @@ def _standing(tracking: Tracking, challenger: Challenger, identity: str) -> Verd
 
 def _record(tracking: Tracking, challenger: Challenger, judgement: Judgement) -> None:
     verdict = judgement.verdict
-    tags = {f"{RULE}{rule.rule}": _told(rule) for rule in verdict.rules} | {
+    tags = {_tag_of(rule): _told(rule) for rule in verdict.rules} | {
         versions.VERDICT_TAG: "passed" if verdict.passed else "refused",
         "medloop.compared_with": str(verdict.champion or "no champion"),
         "medloop.compared_images": str(judgement.compared_images),
@@ -178,6 +180,11 @@ def _record(tracking: Tracking, challenger: Challenger, judgement: Judgement) ->
     versions.tag(tracking, verdict.dataset, verdict.version, tags=tags)
     file = place(verdict.version, "verdict.json")
     tracking.upload_json(challenger.run_id, file, judgement.model_dump(mode="json"))
+
+
+def _tag_of(rule: RuleResult) -> str:
+    """The tag of a rule; a person's words in it may hold what MLflow takes in no tag's name."""
+    return re.sub(r"[^\w\-. :/]", "", RULE + rule.rule)[:LONGEST_TAG]
 
 
 def _told(rule: RuleResult) -> str:

@@ -1,12 +1,16 @@
-"""One whole stack and one tiny data set, shared by the tests that run the loop for real."""
+"""One whole stack and two tiny data sets, shared by the tests that run the loop for real.
+
+``tiny`` is retrained by hand; ``asked`` is woken by its landing folder, and asks a person.
+"""
 
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pytest
 import yaml
@@ -18,6 +22,9 @@ from pipelines.settings import Settings
 from stack.environment import settings_environment
 from stack.testing import running_stack
 
+T = TypeVar("T")
+
+SCRATCH = {"model": "small_cnn", "recipe": "scratch", "weights": None, "epochs": 2}
 SPEC: dict[str, Any] = {
     "name": "tiny",
     "title": "Tiny phantoms",
@@ -33,30 +40,31 @@ SPEC: dict[str, Any] = {
     "split": {"validation": 0.2, "test": 0.2, "seed": 3},
     "checks": {"max_quarantined": 0.1, "min_per_class": 10},
     "candidates": [
-        {
-            "name": "frozen",
-            "model": "efficientnet_lite0",
-            "recipe": "frozen",
-            "epochs": 6,
-        },
-        {
-            "name": "scratch",
-            "model": "small_cnn",
-            "recipe": "scratch",
-            "weights": None,
-            "epochs": 2,
-        },
+        SCRATCH | {"name": "scratch"},
+        SCRATCH | {"name": "longer", "epochs": 3},
     ],
     "gate": {"minimum": {"accuracy": 0.05}},
+    # Once a year: a clock is what Airflow's backfill asks for.
+    "retrain": {"schedule": "@yearly", "on_landing": False},
+    "monitor": {"schedule": None},
+}
+ASKED = SPEC | {
+    "name": "asked",
+    "title": "Phantoms that a person is asked about",
+    "landing": SPEC["landing"] | {"quiet_seconds": 2},
+    "candidates": [SCRATCH | {"name": "scratch"}],
+    "retrain": {"on_landing": True, "on_drift": True, "min_new_images": 10},
+    "approval": {"hours": 1},
 }
 
 
 @dataclass(frozen=True)
 class Loop:
-    """A running installation with the data set ``tiny``."""
+    """A running installation with the data sets ``tiny`` and ``asked``."""
 
     settings: Settings
     landing: Path
+    """Where the images of ``tiny`` are; the folder of ``asked`` is beside it."""
 
     def medloop(self, *arguments: str, status: int = 0) -> str:
         """Run a command as a user would; its whole output."""
@@ -85,15 +93,36 @@ class Loop:
     def service(self) -> ServiceClient:
         return ServiceClient(self.settings)
 
-    def last_run(self) -> RunState:
-        """The run of the DAG that was started last."""
-        run = self.scheduler.latest("retrain_tiny")
+    def last_run(self, dag: str = "retrain_tiny") -> RunState:
+        """The run of a DAG that was started last."""
+        run = self.scheduler.latest(dag)
         assert run is not None
         return run
+
+    def runs(self, dag: str) -> list[dict[str, Any]]:
+        """All runs of a DAG as Airflow tells of them, the oldest first."""
+        answer = self.scheduler._call("GET", f"dags/{dag}/dagRuns?order_by=run_after")
+        return list(answer["dag_runs"])
+
+    def tasks(self, run: RunState) -> list[dict[str, Any]]:
+        """The tasks of a run as Airflow tells of them."""
+        answer = self.scheduler._call("GET", f"dags/{run.dag}/dagRuns/{run.run}/taskInstances")
+        return list(answer["task_instances"])
 
     def an_image(self, label: str) -> Path:
         """A good picture of one class."""
         return sorted((self.landing / label).glob("subject*_slice1.png"))[0]
+
+
+def wait_until(condition: Callable[[], T | None], *, seconds: float, what: str) -> T:
+    """What ``condition`` gives, once it gives something."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        found = condition()
+        if found:
+            return found
+        time.sleep(0.5)
+    raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
 
 
 @pytest.fixture(scope="session")
@@ -103,7 +132,8 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     datasets.mkdir()
     landing = home / "landing" / "tiny"
     generate(landing, seed=5, images=90, size=64)
-    (datasets / "tiny.yaml").write_text(yaml.safe_dump(SPEC, sort_keys=False))
+    for spec in (SPEC, ASKED):
+        (datasets / f"{spec['name']}.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
     fields = {"datasets": datasets, "champion_poll_seconds": 0.5, "spark_driver_memory": "1g"}
     with running_stack(None, home=home, **fields) as settings:
         yield Loop(settings, landing)

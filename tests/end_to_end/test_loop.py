@@ -6,22 +6,33 @@ import shutil
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
 import stack
+from pipelines.alerts.log import latest
 from pipelines.data.phantom import generate
 from pipelines.errors import MedloopError
-from pipelines.storage import open_store
+from pipelines.scheduler import RunState
+from pipelines.storage import Store, open_store
 
-from .conftest import SPEC, Loop
+from .conftest import SPEC, Loop, wait_until
 
 pytestmark = pytest.mark.timeout(900)
+WAIT = 600
+"""Seconds after which a run is taken to hang; on a machine at rest each takes a tenth of it."""
 
 
-def test_one_command_leads_from_a_folder_to_an_explained_answer(loop: Loop) -> None:
+def test_one_command_leads_from_a_folder_to_an_explained_answer(loop: Loop, tmp_path: Path) -> None:
+    generate(tmp_path / "delivered", seed=6, images=75, size=64)
+    # Wakes the other data set's run, beside this one.
+    shutil.move(tmp_path / "delivered", loop.landing.with_name("asked"))
+
     told = loop.medloop("run", "tiny")
 
     assert "version 1 is the champion" in told
@@ -42,6 +53,88 @@ def test_one_command_leads_from_a_folder_to_an_explained_answer(loop: Loop) -> N
     assert run.state_of("refuse") == "skipped"
 
 
+def test_delivered_files_wake_one_run_that_takes_turns_and_then_asks_a_person(loop: Loop) -> None:
+    asked = wait_until(
+        lambda: loop.scheduler.questions("retrain_asked"), seconds=WAIT, what="a question"
+    )
+
+    (run,) = loop.runs("retrain_asked")
+    assert run["run_type"] == "asset_triggered"
+    assert [question.subject for question in asked] == [
+        "Phantoms that a person is asked about: may version 1 serve, as the first?"
+    ]
+    assert "| macro f1 |" in asked[0].body
+    both = [loop.last_run("retrain_tiny"), loop.last_run("retrain_asked")]
+    assert _at_once([task for run in both for task in loop.tasks(run)], pool="heavy") == 1
+
+
+def test_what_a_person_rejects_is_not_promoted_and_the_run_says_by_whom_and_why(
+    loop: Loop,
+) -> None:
+    loop.medloop("reject", "asked", "--note", "too few of them")
+
+    run = wait_until(lambda: _ended(loop, "retrain_asked"), seconds=WAIT, what="the run's end")
+    assert run.state == "success"
+    assert run.state_of("promote") == "skipped"
+    answer = loop.scheduler.result(run.dag, run.run, "settle")
+    assert (answer["approved"], answer["by"], answer["note"]) == (False, "admin", "too few of them")
+    assert "not approved" in loop.medloop("status")
+    told = [(notice.alert.kind, notice.state) for notice in latest(loop.settings, 20)]
+    assert ("approval_refused", "begun") in told
+    assert ("approval_wanted", "over") in told
+
+
+def test_drift_wakes_a_run_and_nobody_is_asked_the_same_twice(loop: Loop) -> None:
+    _happen(loop, "asked_drift")
+
+    run = wait_until(lambda: _ended(loop, "retrain_asked", 2), seconds=WAIT, what="a second run")
+    assert loop.runs("retrain_asked")[1]["run_type"] == "asset_triggered"
+    assert run.state_of("refuse") == "success"
+    assert run.state_of("ask") == "skipped"
+    verdict = loop.scheduler.result(run.dag, run.run, "gate")
+    assert "rejected by admin" in verdict["rules"][-1]["rule"]
+
+
+def test_a_fresh_run_makes_the_same_anew_and_what_is_approved_is_promoted_and_scores(
+    loop: Loop,
+) -> None:
+    with ThreadPoolExecutor(1) as threads:
+        retrained = threads.submit(loop.medloop, "retrain", "asked", "--fresh")
+        wait_until(
+            lambda: loop.scheduler.questions("retrain_asked"), seconds=WAIT, what="a question"
+        )
+        loop.medloop("approve", "asked", "--note", "fine")
+        told = retrained.result()
+
+    assert "approved by admin" in told
+    assert "version 2 is the champion" in told
+    store = open_store(loop.settings)
+    assert len(store.names("asked/snapshots")) == 1
+    first, second = (store.read_json(f"{path}/manifest.json") for path in _all(store, "prepared"))
+    assert first["output"]["id"] != second["output"]["id"]
+    assert first["splits"] == second["splits"]
+    scored = wait_until(lambda: _ended(loop, "score_asked"), seconds=WAIT, what="the scores")
+    assert scored.state == "success"
+    assert len(store.names("asked/scores")) == 1
+    assert _ended(loop, "monitor_asked") is not None
+
+
+def test_too_few_new_images_are_taken_in_and_nothing_is_trained(loop: Loop, tmp_path: Path) -> None:
+    count = len(loop.runs("retrain_asked"))
+    generate(tmp_path / "more", seed=12, images=6, size=64)
+    one = min((tmp_path / "more" / "no_lesion").glob("subject*_slice1.png"))
+    shutil.copy(one, loop.landing.with_name("asked") / "no_lesion" / "subject99_slice1.png")
+
+    run = wait_until(
+        lambda: _ended(loop, "retrain_asked", count + 1), seconds=WAIT, what="the next run"
+    )
+    assert loop.runs("retrain_asked")[-1]["run_type"] == "asset_triggered"
+    assert run.state_of("too_few") == "success"
+    assert run.state_of("prepare") == "skipped"
+    assert len(open_store(loop.settings).names("asked/snapshots")) == 2
+    assert "too few new images" in loop.medloop("status")
+
+
 def test_a_rerun_with_nothing_new_ends_within_a_minute_and_trains_nothing(loop: Loop) -> None:
     began = time.monotonic()
     told = loop.medloop("retrain", "tiny")
@@ -49,6 +142,41 @@ def test_a_rerun_with_nothing_new_ends_within_a_minute_and_trains_nothing(loop: 
     assert time.monotonic() - began < 60
     assert "version 1 is the best and serves already" in told
     assert loop.last_run().state_of("unchanged") == "success"
+    assert len(open_store(loop.settings).names("tiny/snapshots")) == 1
+
+
+def test_a_cleared_task_and_those_after_it_run_again_and_change_nothing(loop: Loop) -> None:
+    run = loop.last_run()
+    wanted = {"dag_run_id": run.run, "task_ids": ["check_prepared"], "include_downstream": True}
+    loop.scheduler._call(
+        "POST",
+        "dags/retrain_tiny/clearTaskInstances",
+        wanted | {"dry_run": False, "only_failed": False},
+    )
+
+    again = wait_until(lambda: _ended(loop, "retrain_tiny"), seconds=WAIT, what="the run's end")
+    assert again.run == run.run
+    assert again.state == "success"
+    assert again.state_of("unchanged") == "success"
+    assert {t["try_number"] for t in loop.tasks(again) if t["task_id"] in ("land", "gate")} == {
+        1,
+        2,
+    }
+    assert "version 1" in loop.medloop("status")
+
+
+def test_airflows_own_backfill_makes_nothing_twice(loop: Loop) -> None:
+    count = len(loop.runs("retrain_tiny"))
+    year = {"from_date": "2026-01-01T00:00:00Z", "to_date": "2026-01-02T00:00:00Z"}
+    loop.scheduler._call(
+        "POST", "backfills", {"dag_id": "retrain_tiny", "max_active_runs": 1} | year
+    )
+
+    wait_until(lambda: _ended(loop, "retrain_tiny", count + 1), seconds=WAIT, what="the backfill")
+    (run,) = [run for run in loop.runs("retrain_tiny") if run["run_type"] == "backfill"]
+    state = loop.scheduler.state("retrain_tiny", run["dag_run_id"])
+    assert state.state == "success"
+    assert state.state_of("unchanged") == "success"
     assert len(open_store(loop.settings).names("tiny/snapshots")) == 1
 
 
@@ -122,6 +250,32 @@ def test_status_for_programs_is_json(loop: Loop) -> None:
     told = json.loads(loop.medloop("stack", "status", "--json"))
 
     assert {part["state"] for part in told["parts"]} == {"ready"}
+
+
+def _ended(loop: Loop, dag: str, count: int = 1) -> RunState | None:
+    """The last run of a DAG once there are so many and all have ended."""
+    runs = loop.runs(dag)
+    if len(runs) < count or any(run["state"] in ("queued", "running") for run in runs):
+        return None
+    return loop.last_run(dag)
+
+
+def _at_once(tasks: list[dict[str, Any]], *, pool: str) -> int:
+    """How many tasks of a pool ran at the same time, at most."""
+    timed = [t for t in tasks if t["pool"] == pool and t["end_date"]]
+    begins = [(t["start_date"], 1) for t in timed]
+    ends = [(t["end_date"], -1) for t in timed]
+    return max(accumulate(step for _, step in sorted(begins + ends)))
+
+
+def _happen(loop: Loop, asset: str) -> None:
+    """Let an asset be updated, as a task with it as outlet does."""
+    found = loop.scheduler._call("GET", f"assets?name_pattern={asset}")["assets"]
+    loop.scheduler._call("POST", "assets/events", {"asset_id": found[0]["id"], "extra": {}})
+
+
+def _all(store: Store, what: str) -> list[str]:
+    return [f"asked/{what}/{name}" for name in store.names(f"asked/{what}")]
 
 
 class _killing:
