@@ -4,6 +4,7 @@ import secrets
 from datetime import datetime
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
 from pipelines.settings import Settings
@@ -37,7 +38,7 @@ def read_state(settings: Settings) -> BackupState:
 
 
 def write_state(settings: Settings, state: BackupState) -> None:
-    """Note how a backup went, whole or not at all."""
+    """Note how a backup went, whole or not at all, for programs and for Prometheus."""
     path = _path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
@@ -46,6 +47,26 @@ def write_state(settings: Settings, state: BackupState) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+    _show(settings, state)
+
+
+def _show(settings: Settings, state: BackupState) -> None:
+    """Leave the figures for Prometheus; the stack's watchdog answers with them."""
+    registry = CollectorRegistry()
+    figures = {
+        "last_success_timestamp_seconds": (
+            "When the last good backup was begun; 0 if there is none.",
+            state.succeeded_at.timestamp() if state.succeeded_at else 0,
+        ),
+        "bytes": ("Its size.", state.bytes),
+        "seconds": ("How long it took.", state.seconds),
+        "failed": ("1 if one has failed since then.", float(state.failed_at is not None)),
+    }
+    for name, (about, value) in figures.items():
+        Gauge(f"medloop_backup_{name}", about, registry=registry).set(value)
+    path = settings.home / "metrics" / "backup.prom"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_to_textfile(str(path), registry)
 
 
 def _path(settings: Settings) -> Path:

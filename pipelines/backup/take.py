@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 from pipelines import database, layout
 from pipelines.backup.contents import folder_of, home_folders, is_picture
-from pipelines.backup.copying import Copies
+from pipelines.backup.copying import TRIES, Copies
 from pipelines.backup.manifest import (
     DATABASES,
     DATASETS,
@@ -34,7 +34,7 @@ from pipelines.backup.manifest import (
     write_manifest,
 )
 from pipelines.backup.state import BackupState, read_state, write_state
-from pipelines.errors import BackupError, MedloopError
+from pipelines.errors import BackupError, MedloopError, NotFound, Unavailable
 from pipelines.progress import track
 from pipelines.provenance import git_commit
 from pipelines.settings import Settings
@@ -44,6 +44,8 @@ from pipelines.storage.local import LocalStore
 logger = logging.getLogger(__name__)
 
 PREFIX = "medloop-"
+PAUSE = 0.5
+"""Seconds after which a store that has changed is looked at again."""
 AT_ONCE = 8
 """Files that are fetched from the store at the same time: each costs HDFS some 50 ms."""
 
@@ -151,18 +153,38 @@ def _copy_specs(settings: Settings, copies: Copies) -> None:
 
 
 def _copy_store(store: Store, copies: Copies, *, pictures: bool) -> tuple[str, ...]:
-    """Copy what stands in the store; the folders of which pictures were left out."""
-    found = list(store.walk())
-    wanted = [path for path in found if pictures or not is_picture(path)]
+    """Copy what stands in the store; the folders of which pictures were left out.
 
-    def fetch(path: str) -> None:
-        with store.open(path) as file:
-            copies.add(f"{STORE}/{path}", file)
+    What was merged into another file, or removed, between the look and the copy is looked for
+    again, so that what took its place is in the backup.
 
+    Raises:
+        Unavailable: files come and go faster than they can be copied.
+    """
+    for _ in range(TRIES):
+        found = list(store.walk())
+        wanted = [path for path in found if pictures or not is_picture(path)]
+        if _fetch(store, copies, wanted):
+            return tuple(sorted({folder_of(path) for path in set(found) - set(wanted)}))
+        time.sleep(PAUSE)
+    raise Unavailable(f"{store.root} changes faster than it can be copied; try again.")
+
+
+def _fetch(store: Store, copies: Copies, wanted: list[str]) -> bool:
+    """Copy files that were not copied yet; whether all of them were there."""
+
+    def fetch(path: str) -> bool:
+        try:
+            with store.open(path) as file:
+                copies.add(f"{STORE}/{path}", file)
+        except NotFound:
+            return False
+        return True
+
+    lacking = [path for path in wanted if f"{STORE}/{path}" not in copies.files]
     with ThreadPoolExecutor(AT_ONCE) as threads:
-        for _ in track(threads.map(fetch, wanted), total=len(wanted), what="Copying the store"):
-            pass
-    return tuple(sorted({folder_of(path) for path in set(found) - set(wanted)}))
+        done = threads.map(fetch, lacking)
+        return all(list(track(done, total=len(lacking), what="Copying the store")))
 
 
 @contextmanager

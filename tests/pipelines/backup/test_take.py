@@ -3,11 +3,13 @@
 import multiprocessing
 import os
 import signal
+import threading
 import time
 from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.backup import take
 from pipelines.backup.manifest import read_manifest, verify
@@ -40,6 +42,15 @@ def used(installation: Settings) -> Settings:
 
 def backup(settings: Settings, *, pictures: bool = True, keep: int = 7) -> Path:
     return take.run(settings, pictures=pictures, keep=keep)
+
+
+def shown(settings: Settings) -> dict[str, float]:
+    """What Prometheus is told."""
+    text = (settings.home / "metrics" / "backup.prom").read_text()
+    samples = [
+        sample for family in text_string_to_metric_families(text) for sample in family.samples
+    ]
+    return {sample.name.removeprefix("medloop_backup_"): sample.value for sample in samples}
 
 
 def test_with_pictures_all_that_stands_is_in_it(used: Settings) -> None:
@@ -79,6 +90,9 @@ def test_how_the_last_one_went_is_known(used: Settings) -> None:
     assert state.bytes == read_manifest(folder).bytes
     assert 0 <= (state.age_seconds(datetime.now(UTC)) or -1) < 60
     assert state.failed_at is None
+    assert state.succeeded_at is not None
+    assert shown(used)["last_success_timestamp_seconds"] == state.succeeded_at.timestamp()
+    assert shown(used)["failed"] == 0
 
 
 def test_one_that_fails_leaves_nothing_but_its_reason(used: Settings) -> None:
@@ -92,6 +106,7 @@ def test_one_that_fails_leaves_nothing_but_its_reason(used: Settings) -> None:
     assert state.path == good
     assert state.failed_at is not None
     assert "LayoutError" in str(state.error)
+    assert shown(used)["failed"] == 1
     assert [p.name for p in used.backups.iterdir() if p.is_dir()] == [good.name]
 
 
@@ -127,3 +142,26 @@ def test_what_a_killed_one_leaves_is_no_backup_and_is_swept(used: Settings) -> N
 
     assert take.backups_in(used.backups) == [folder]
     assert list(used.backups.glob(".medloop-*")) == []
+
+
+def test_files_that_are_merged_meanwhile_are_in_it_one_way_or_the_other(used: Settings) -> None:
+    store = open_store(used)
+    day = "d/served/2026-11-21"
+    store.write(f"{day}/merged-0", b"0,")
+    merging = threading.Event()
+
+    def merge() -> None:
+        for number in range(1, 300):
+            before = store.read(f"{day}/merged-{number - 1}")
+            store.write(f"{day}/merged-{number}", before + b"%d," % number)
+            store.delete(f"{day}/merged-{number - 1}")
+            merging.set()
+
+    thread = threading.Thread(target=merge)
+    thread.start()
+    merging.wait()
+    folder = backup(used)
+    thread.join()
+
+    assert list((folder / "store" / day).iterdir())
+    verify(folder)

@@ -156,6 +156,7 @@ def test_a_placed_file_is_there_whole_and_nothing_else(store: Store) -> None:
 def test_what_is_not_yet_placed_is_not_to_be_seen(
     store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    store.require_layout()
     seen: list[list[str]] = []
     rename = store._rename
 
