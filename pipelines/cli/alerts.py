@@ -1,5 +1,6 @@
 """``medloop alerts``: what was told, what is still to be delivered, and whether it would arrive."""
 
+import sqlite3
 import time
 from typing import Annotated
 
@@ -13,7 +14,7 @@ from pipelines.alerts.channel import open_channels
 from pipelines.alerts.log import alert_log, latest
 from pipelines.alerts.notice import Notice
 from pipelines.cli.console import console, done, fail, table
-from pipelines.errors import DeliveryFailed
+from pipelines.errors import DeliveryFailed, MedloopError
 from pipelines.settings import Settings, get_settings
 
 app = typer.Typer(invoke_without_command=True, help="What went wrong, and who was told.")
@@ -30,8 +31,7 @@ def show(
     if context.invoked_subcommand:
         return
     settings = get_settings()
-    with Book(settings) as book:
-        troubles, waiting = book.open_troubles(), book.waiting()
+    troubles, waiting = _read(settings)
     console.print(_open(troubles) if troubles else "Nothing is wrong that was told of.")
     told = latest(settings, last)
     if told:
@@ -39,6 +39,17 @@ def show(
     if waiting:
         console.print(_outbox(waiting))
     console.print(f"\nEach notice, as JSON: {alert_log(settings)}", soft_wrap=True)
+
+
+def summary(settings: Settings) -> str | None:
+    """One line on what is open or not delivered; ``None`` where nothing is."""
+    try:
+        troubles, waiting = _read(settings)
+    except MedloopError as error:
+        return str(error)
+    told = [f"{len(troubles)} open alerts"] if troubles else []
+    kept = [f"{len(waiting)} not delivered yet"] if waiting else []
+    return f"{', '.join(told + kept)}: medloop alerts" if troubles or waiting else None
 
 
 @app.command()
@@ -59,6 +70,17 @@ def test() -> None:
         console.print(f"  {name}: not set up ({variables}; see docs/alerts.md)", soft_wrap=True)
     if failed:
         raise typer.Exit(1)
+
+
+def _read(settings: Settings) -> tuple[list[Notice], list[Waiting]]:
+    try:
+        with Book(settings) as book:
+            return book.open_troubles(), book.waiting()
+    except (sqlite3.Error, OSError) as error:
+        raise MedloopError(
+            f"{settings.home}/alerts/alerts.sqlite cannot be read: {error}. If the disk is well, "
+            "move the file away: a new one is begun, and what was told stands in alerts.jsonl."
+        ) from error
 
 
 def _trial() -> Notice:

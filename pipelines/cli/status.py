@@ -4,6 +4,7 @@ from datetime import datetime
 
 import typer
 
+from pipelines.cli import alerts
 from pipelines.cli import stack as stack_commands
 from pipelines.cli.console import console, table
 from pipelines.cli.outcome import decision
@@ -26,6 +27,8 @@ def status() -> None:
     for name in spec_names():
         rows.add_row(name, _champion(name), _last_run(name), _waiting(name), _traffic(name))
     console.print(rows)
+    if told := alerts.summary(get_settings()):
+        console.print(f"\n{told}", style="yellow")
 
 
 def _champion(dataset: str) -> str:

@@ -1,6 +1,7 @@
 """What the watch does, again and again."""
 
 import logging
+import sqlite3
 import time
 
 from pipelines.alerts.alert import Alert
@@ -36,9 +37,7 @@ class Watch:
         self._settings = settings
         self._exposition = exposition
         needs = {part.name: part.needs for part in all_parts(settings)}
-        with Book(settings) as book:
-            known = [notice.alert.key for notice in book.open_troubles()]
-        self._troubles = Troubles(settings, needs, known)
+        self._troubles = Troubles(settings, needs, self._known())
         self._sent: dict[str, tuple[Alert, float]] = {}
         self._runs: list[EndedRun] = []
         self._runs_asked = -SECONDS_BETWEEN_RUNS
@@ -55,6 +54,15 @@ class Watch:
         troubles, waiting = self._look_after_the_book()
         self._exposition.show(seen, runs=self._last_runs(), troubles=troubles, waiting=waiting)
 
+    def _known(self) -> list[str]:
+        """Keys of what was told of before this process began."""
+        try:
+            with Book(self._settings) as book:
+                return [notice.alert.key for notice in book.open_troubles()]
+        except (sqlite3.Error, OSError) as error:
+            logger.error("The book of alerts cannot be read: %s", error)
+            return []
+
     def _tell(self, alert: Alert) -> None:
         before, at = self._sent.get(alert.key, (None, 0.0))
         worse = before is None or before.severity != alert.severity
@@ -63,14 +71,19 @@ class Watch:
             send(self._settings, alert)
 
     def _look_after_the_book(self) -> tuple[list[Notice], list[str]]:
-        """Deliver what anybody has left to be delivered."""
-        with Book(self._settings) as book:
-            some = bool(book.waiting())
-        if some:
-            deliver(self._settings, seconds=self._settings.watch_seconds)
-            give_up_on_old(self._settings)
-        with Book(self._settings) as book:
-            return book.open_troubles(), [waiting.channel for waiting in book.waiting()]
+        """Deliver what anybody has left to be delivered; what is open and what still waits."""
+        try:
+            with Book(self._settings) as book:
+                some = bool(book.waiting())
+            if some:
+                deliver(self._settings, seconds=self._settings.watch_seconds)
+                give_up_on_old(self._settings)
+            with Book(self._settings) as book:
+                return book.open_troubles(), [waiting.channel for waiting in book.waiting()]
+        except (sqlite3.Error, OSError) as error:
+            # The parts are to be looked after all the same.
+            logger.error("The book of alerts cannot be read: %s", error)
+            return [], []
 
     def _last_runs(self) -> list[EndedRun]:
         """As Airflow told it lately; what it told before, while it does not answer."""

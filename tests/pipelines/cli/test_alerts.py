@@ -9,6 +9,7 @@ from pipelines.alerts.alert import Alert
 from pipelines.alerts.book import Book
 from pipelines.alerts.send import resolve, send
 from pipelines.cli import main
+from pipelines.cli.alerts import summary
 from pipelines.settings import Settings, get_settings
 from tests.pipelines.alerts.receivers import HOST, Hook, hook_server
 
@@ -49,6 +50,7 @@ def test_a_new_installation_has_nothing_to_tell(
 ) -> None:
     assert medloop(monkeypatch, "alerts") == 0
     assert "Nothing is wrong" in capsys.readouterr().out
+    assert summary(installation) is None
     assert installation.home.exists()
 
 
@@ -66,6 +68,18 @@ def test_it_lists_what_is_open_what_was_told_and_what_waits(
     assert ("kept back" in open_, "gone by" in open_) == (True, False)
     assert ("kept back" in told, told.count("gone by")) == (False, 2)
     assert ("kept back" in waits, "gone by" in waits) == (True, False)
+    assert summary(settings) == "1 open alerts, 1 not delivered yet: medloop alerts"
+
+
+def test_a_book_that_is_damaged_is_told_of_in_one_line(
+    installation: Settings, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (installation.home / "alerts").mkdir(parents=True)
+    (installation.home / "alerts" / "alerts.sqlite").write_bytes(b"no database" * 1000)
+
+    assert medloop(monkeypatch, "alerts") == 1
+    assert "move the file away" in " ".join(capsys.readouterr().err.split())
+    assert "move the file away" in (summary(installation) or "")
 
 
 def test_a_trial_tells_what_each_channel_made_of_it(
