@@ -19,7 +19,7 @@ traceback; the DAG marks the task failed and retries only what can heal.
     ├── WindowError           answers that cannot be judged beside the reference profile
     ├── LabelError            a file of true classes cannot be read or used
     ├── NotFound              a snapshot, version or image that was named does not exist
-    ├── BackupError           a backup is incomplete, altered, or cannot be put back here
+    ├── BackupError           a backup cannot be written, is not whole, or cannot be put back here
     ├── LayoutError           a newer Medloop wrote what is to be read
     ├── MemoryExceeded        a step takes more memory than it may
     ├── StackError            a part of the stack does not start, or its port is taken
@@ -102,7 +102,7 @@ class NotFound(MedloopError):
 
 
 class BackupError(MedloopError):
-    """A backup is incomplete, altered, or cannot be put back where it is wanted."""
+    """A backup cannot be written, is not whole, or cannot be put back where it is wanted."""
 
 
 class LayoutError(MedloopError):
