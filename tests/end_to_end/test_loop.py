@@ -16,6 +16,7 @@ import pytest
 
 import stack
 from pipelines.alerts.log import latest
+from pipelines.backup.manifest import verify
 from pipelines.data.phantom import generate
 from pipelines.errors import MedloopError
 from pipelines.scheduler import RunState
@@ -244,6 +245,17 @@ def test_stages_run_by_hand_as_the_dag_runs_them(loop: Loop, tmp_path: Path) -> 
 
 def test_rollback_needs_a_previous_champion_and_promotion_a_version(loop: Loop) -> None:
     assert "99" in loop.medloop("promote", "tiny", "99", status=1)
+
+
+def test_the_scheduler_takes_a_backup_that_is_whole(loop: Loop) -> None:
+    run = loop.scheduler.start("backup", {})
+    *_, ended = loop.scheduler.follow("backup", run)
+
+    assert ended.state == "success"
+    manifest = verify(Path(loop.scheduler.result("backup", run, "backup")))
+    assert list(manifest.databases) == ["airflow", "mlflow"]
+    assert {"home/airflow/secrets.json", "datasets/tiny.yaml"} <= set(manifest.files)
+    assert any(folder.startswith("tiny/snapshots/") for folder in manifest.partial)
 
 
 def test_status_for_programs_is_json(loop: Loop) -> None:
