@@ -1,11 +1,14 @@
 """The command line teaches, and tells a mistake without a traceback."""
 
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from pipelines.settings import PROJECT
 
 COMMANDS = (  # noqa: SIM905
     "run retrain phantom ingest check split prepare restore train evaluate select promote "
@@ -83,7 +86,13 @@ def test_stages_run_by_hand_on_a_local_store(tmp_path: Path) -> None:
     assert "exact" in split.stdout
 
 
-def test_status_tells_what_waits_in_the_landing_folders(tmp_path: Path) -> None:
+def test_status_tells_what_waits_in_the_landing_folders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    datasets = tmp_path / "datasets"
+    datasets.mkdir()
+    shutil.copy(PROJECT / "datasets" / "phantom.yaml", datasets)
+    monkeypatch.setenv("MEDLOOP_DATASETS", str(datasets))
     folder = tmp_path / "landing" / "phantom" / "no_lesion"
     folder.mkdir(parents=True)
     for name in ("1.png", "2.png", "3.png.part"):
