@@ -82,7 +82,7 @@ def test_the_alerts_name_reasons_and_outcomes_that_there_are() -> None:
 
 def test_the_scrape_example_asks_where_the_service_answers() -> None:
     config = yaml.safe_load((GRAFANA / "prometheus.yml").read_text("utf-8"))
-    (job,) = config["scrape_configs"]
+    job = next(job for job in config["scrape_configs"] if job["job_name"] == "medloop")
     assert job["metrics_path"] == "/metrics"
     assert job["authorization"]["type"] == "Bearer"
     assert "credentials_file" in job["authorization"]

@@ -12,8 +12,9 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest, write_t
 
 from pipelines.alerts.alert import Alert
 from pipelines.alerts.book import make_notice
+from pipelines.backup.state import BackupState, write_state
 from pipelines.scheduler import EndedRun
-from pipelines.settings import PROJECT
+from pipelines.settings import PROJECT, Settings
 from stack.room import Room
 from stack.watch.exposition import Exposition
 from stack.watch.observation import Observation, Standing
@@ -22,9 +23,6 @@ GRAFANA = PROJECT / "docs" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "medloop-operations.json").read_text("utf-8"))
 GROUPS = yaml.safe_load((GRAFANA / "medloop-alerts.yml").read_text("utf-8"))["groups"]
 RULES = next(group["rules"] for group in GROUPS if group["name"] == "medloop-operations")
-LEFT_BY_TASKS = "medloop_backup_last_success_timestamp_seconds"
-"""Written by ``medloop backup``."""
-
 SEEN = Observation(
     at=1_800_000_000.0,
     supervised=True,
@@ -109,8 +107,9 @@ def queries() -> dict[str, str]:
 
 @pytest.mark.parametrize("name", queries())
 def test_every_query_asks_for_metrics_and_labels_that_there_are(tmp_path: Path, name: str) -> None:
-    leave(tmp_path, "backup.prom", LEFT_BY_TASKS)
-    samples = [sample for family in told(tmp_path).collect() for sample in family.samples]
+    settings = Settings(home=tmp_path)
+    write_state(settings, BackupState(succeeded_at=RUN.ended, bytes=1, seconds=1))
+    samples = [sample for family in told(settings.metrics).collect() for sample in family.samples]
     query = queries()[name]
     asked = set(re.findall(r"medloop_\w+", query))
 
