@@ -70,6 +70,7 @@ def test_a_sample_holds_the_model_s_view_and_no_pixels_or_names(predictor: Predi
     assert kept.request_id == seen.request_id
     assert kept.features == pytest.approx(seen.reading.features.mean(axis=(0, 1)))
     assert kept.predicted == seen.prediction.class_name
+    assert kept.sha256 == seen.reading.sha256
     assert (kept.width, kept.height) == (60, 40)
     grey = seen.reading.picture @ np.array([0.299, 0.587, 0.114])
     assert kept.mean == pytest.approx(grey.mean(), abs=1)
