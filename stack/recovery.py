@@ -72,19 +72,18 @@ def restore(settings: Settings, backup: Path) -> Restored:
         StoreUnavailable: a store outside of the installation does not answer.
     """
     manifest = verify(backup)
-    if settings.home.is_mount():
-        raise BackupError(
-            f"{settings.home} is a mount point, which cannot be moved aside. Set MEDLOOP_HOME to a "
-            "folder below it, and restore into that."
-        )
+    home = settings.home.resolve()
+    _require_movable(home, backup.resolve())
     ran = any(part.state in ("ready", "starting") for part in status(settings))
     down(settings)
     try:
-        fresh = _beside(settings)
-        shutil.rmtree(fresh.home, ignore_errors=True)
+        fresh = _beside(settings, home)
+        if fresh.home.exists():  # of a restore that was killed; its servers may run still
+            down(fresh)
+            shutil.rmtree(fresh.home)
         try:
             lacking = _fill(fresh, backup, manifest)
-            aside = _exchange(settings.home, fresh.home)
+            aside = _exchange(home, fresh.home)
         finally:
             shutil.rmtree(fresh.home, ignore_errors=True)
         differing = put_back.put_back_specs(settings.datasets, backup, manifest)
@@ -94,14 +93,28 @@ def restore(settings: Settings, backup: Path) -> Restored:
     return Restored(manifest, aside=aside, lacking=lacking, differing=differing, running=ran)
 
 
-def _beside(settings: Settings) -> Settings:
+def _require_movable(home: Path, backup: Path) -> None:
+    if home.is_mount():
+        raise BackupError(
+            f"{home} is a mount point, which cannot be moved aside. Set MEDLOOP_HOME to a folder "
+            "below it, and restore into that."
+        )
+    stays = any(backup.is_relative_to(home / name) for name in STAYS)
+    if backup.is_relative_to(home) and not stays:
+        raise BackupError(
+            f"{backup} lies in the home that is to be replaced. Move it elsewhere, and name it "
+            "there."
+        )
+
+
+def _beside(settings: Settings, home: Path) -> Settings:
     """The settings of the home that is being filled; a store that lies in the home moves along."""
-    home = settings.home.with_name(f".{settings.home.name}.restoring")
-    fields: dict[str, object] = {"home": home}
+    beside = home.with_name(f".{home.name}.restoring")
+    fields: dict[str, object] = {"home": beside}
     root = urlsplit(settings.store_root)
     if root.scheme == "file" and Path(unquote(root.path)).is_relative_to(settings.home):
         inside = Path(unquote(root.path)).relative_to(settings.home)
-        fields["store"] = f"file://{quote(str(home / inside))}"
+        fields["store"] = f"file://{quote(str(beside / inside))}"
     return settings.model_copy(update=fields)
 
 
@@ -110,12 +123,18 @@ def _fill(fresh: Settings, backup: Path, manifest: BackupManifest) -> list[str]:
     layout.HOME.require(LocalStore(fresh.home))
     needed = [
         *(["postgres"] if manifest.databases else []),
-        *(["hdfs"] if fresh.store is None else []),
+        *(["hdfs"] if _keeps_store(fresh) else []),
     ]
     with _running(fresh, needed):
         if manifest.databases:
             put_back.put_back_databases(fresh, backup, manifest)
         return put_back.put_back_store(open_store(fresh), backup, manifest)
+
+
+def _keeps_store(settings: Settings) -> bool:
+    """Whether the store is in the stack's own HDFS."""
+    root = urlsplit(settings.store_root)
+    return root.scheme == "hdfs" and root.netloc == f"{settings.host}:{settings.namenode_rpc_port}"
 
 
 @contextmanager

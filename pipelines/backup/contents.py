@@ -30,12 +30,15 @@ def home_folders(home: Path, *, without: set[Path]) -> Iterator[Path]:
         without: folders below it that are taken otherwise.
     """
     left_out = {home / name for name in MADE_AGAIN | TAKEN_OTHERWISE | STAYS} | without
-    pending = [home]
+    pending, seen = [home], set()
     while pending:
         folder = pending.pop()
+        if folder.resolve() in seen:  # links may lead to another disk, or in a circle
+            continue
+        seen.add(folder.resolve())
         yield folder
-        inside = (p for p in folder.iterdir() if p.is_dir() and not p.is_symlink())
-        pending.extend(sorted(set(inside) - left_out, reverse=True))
+        inside = {path for path in folder.iterdir() if path.is_dir()}
+        pending.extend(sorted(inside - left_out, reverse=True))
 
 
 def is_picture(path: str) -> bool:

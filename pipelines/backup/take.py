@@ -131,7 +131,8 @@ def _dump(settings: Settings, copies: Copies) -> dict[str, str]:
 
 
 def _copy_home(settings: Settings, copies: Copies) -> None:
-    folders = list(home_folders(settings.home, without=_taken_otherwise(settings)))
+    without = _taken_otherwise(settings) | {copies.folder.parent}
+    folders = list(home_folders(settings.home, without=without))
     for folder in track(folders, total=len(folders), what="Copying the home"):
         inside = folder.relative_to(settings.home)
         copies.add_folder(

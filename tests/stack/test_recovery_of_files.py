@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
+import psutil
 import pytest
 
+import stack
 from pipelines import layout
 from pipelines.backup import take
 from pipelines.backup.manifest import MANIFEST, read_manifest, write_manifest
@@ -124,6 +126,43 @@ def test_a_store_elsewhere_gets_what_it_lacks_and_keeps_what_it_has(
 
     assert len(images(elsewhere)) == 8
     assert store.read("other/splits/1/split.parquet") == b"theirs"
+
+
+def test_a_home_behind_a_link_is_replaced_where_it_is(settings: Settings, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "disk" / "medloop"
+    elsewhere.parent.mkdir()
+    settings.home.rename(elsewhere)
+    settings.home.symlink_to(elsewhere)
+    backup = take.run(settings, pictures=True, keep=1)
+    before = images(settings)
+
+    restored = recovery.restore(settings, backup)
+
+    assert settings.home.is_symlink()
+    assert restored.aside is not None
+    assert restored.aside.parent == elsewhere.parent
+    assert images(settings) == before
+
+
+def test_a_backup_in_the_home_that_would_be_moved_with_it_is_refused(settings: Settings) -> None:
+    backup = take.run(settings, to=settings.home / "mine", pictures=True, keep=1)
+
+    with pytest.raises(BackupError, match="Move it elsewhere"):
+        recovery.restore(settings, backup)
+    assert images(settings)
+
+
+def test_what_a_killed_restore_left_is_ended_and_removed(settings: Settings) -> None:
+    backup = take.run(settings, pictures=True, keep=1)
+    left = settings.home.with_name(".home.restoring")
+    stack.up(settings.model_copy(update={"home": left}), ["postgres"])
+    (postmaster, *_) = (left / "postgres" / "data" / "postmaster.pid").read_text().splitlines()
+
+    recovery.restore(settings, backup)
+
+    assert not psutil.pid_exists(int(postmaster))
+    assert not left.exists()
+    assert images(settings)
 
 
 def test_an_unfinished_backup_is_none(settings: Settings, tmp_path: Path) -> None:

@@ -52,6 +52,18 @@ def test_what_can_be_made_again_or_is_dumped_is_left_out_and_the_unknown_is_not(
     }
 
 
+def test_links_to_folders_are_followed_once(tmp_path: Path) -> None:
+    home, disk = tmp_path / "home", tmp_path / "disk"
+    (disk / "artifacts").mkdir(parents=True)
+    home.mkdir()
+    (home / "mlflow").symlink_to(disk)
+    (disk / "artifacts" / "circle").symlink_to(disk)
+
+    found = list(home_folders(home, without=set()))
+
+    assert found == [home, home / "mlflow", home / "mlflow" / "artifacts"]
+
+
 def test_a_store_in_the_home_is_left_to_the_store(tmp_path: Path) -> None:
     (tmp_path / "store" / "d").mkdir(parents=True)
 

@@ -118,6 +118,13 @@ def test_a_folder_that_cannot_be_written_is_an_error_of_ours(used: Settings) -> 
         take.run(used, to=used.home / "file" / "backups", pictures=True, keep=1)
 
 
+def test_backups_that_go_into_the_home_are_not_in_one_another(used: Settings) -> None:
+    for _ in range(2):
+        folder = take.run(used, to=used.home / "mine", pictures=True, keep=7)
+
+    assert not any("mine" in name for name in read_manifest(folder).files)
+
+
 def test_two_at_once_are_refused(used: Settings) -> None:
     used.backups.mkdir(parents=True)
     with take._alone(used.backups), pytest.raises(BackupError, match="Another backup"):
