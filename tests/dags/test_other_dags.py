@@ -76,6 +76,14 @@ def test_a_dag_says_what_it_is_and_runs_one_at_a_time(dag: DAG) -> None:
         assert task.on_failure_callback, task.task_id
 
 
+def test_airflow_reads_the_dag_files_and_none_of_those_beside_them() -> None:
+    from airflow.utils.file import list_py_file_paths
+
+    read = {Path(path).name for path in list_py_file_paths(Path(str(retrain.__file__)).parent)}
+
+    assert read == {"backup.py", "monitor.py", "retrain.py", "score.py"}
+
+
 def test_reading_the_files_imports_nothing_heavy() -> None:
     heavy = ["tensorflow", "pyspark", "mlflow", "great_expectations", "openvino", "pandas"]
     files = sorted(path.stem for path in Path(str(retrain.__file__)).parent.glob("[!_]*.py"))

@@ -29,7 +29,11 @@ def here(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
 
 @pytest.fixture
 def challenger(here: Installation) -> Challenger:
-    return here.select(here.candidate("worse", brightness_model(threshold=300)))
+    """A version that nobody has answered for."""
+    made = here.select(here.candidate("worse", brightness_model(threshold=300)))
+    answers = {"medloop.approval", "medloop.refused", "medloop.rejected"} & set(tags(here, 2))
+    versions.untag(here.tracking, here.name, made.version, names=sorted(answers))
+    return made
 
 
 @pytest.fixture
