@@ -66,7 +66,7 @@ def write_overlays(context: Context, scores: Scores, folder: Path) -> int:
     for row in rows(context, scores):
         if row[DRAWN_FOR_PROGRAMS] is None:
             continue
-        path = folder / _inside(row["source_path"])
+        path = folder / inside(row["source_path"])
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(row[DRAWN_FOR_PROGRAMS])
         count += 1
@@ -94,7 +94,7 @@ def _flat(row: Row) -> Row:
     return row | codes
 
 
-def _inside(source_path: str) -> str:
+def inside(source_path: str) -> str:
     """The name of an image's overlay: below the folder, whatever the image is called."""
     parts = [part for part in PurePosixPath(source_path).parts if part not in ("/", "..")]
     return "/".join(parts) + ".png"

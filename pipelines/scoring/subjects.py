@@ -87,10 +87,10 @@ class SnapshotImages:
 
     @property
     def tasks(self) -> int:
-        return int(self._plan[-1]["task"]) + 1
+        return int(self.plan[-1]["task"]) + 1
 
     @cached_property
-    def _plan(self) -> list[Row]:
+    def plan(self) -> list[Row]:
         once = {row["sha256"]: row for row in self.rows}
         return list(_divided([once[sha256] for sha256 in sorted(once)]))
 
@@ -99,7 +99,7 @@ class SnapshotImages:
 
         files = sorted({self.context.store.uri(row["file"]) for row in self.rows})
         packed = spark.read.schema("sha256 string, content binary").parquet(*files)
-        plan = spark.createDataFrame(_table(self._plan, ["sha256", "task"]))
+        plan = spark.createDataFrame(_table(self.plan, ["sha256", "task"]))
         originals = (
             packed.join(F.broadcast(plan), "sha256")
             .repartitionById(self.tasks, F.col("task").cast("int"))
@@ -139,16 +139,16 @@ class FolderFiles:
 
     @property
     def tasks(self) -> int:
-        return int(self._plan[-1]["task"]) + 1
+        return int(self.plan[-1]["task"]) + 1
 
     @cached_property
-    def _plan(self) -> list[Row]:
+    def plan(self) -> list[Row]:
         return list(_divided(self.rows))
 
     def frame(self, spark: "SparkSession", job: ScoreJob, classes: tuple[str, ...]) -> "DataFrame":
         from pyspark.sql import functions as F
 
-        table = _table(self._plan, ["path", "source_path", "pseudonym", "task"])
+        table = _table(self.plan, ["path", "source_path", "pseudonym", "task"])
         files = spark.createDataFrame(table).repartitionById(self.tasks, F.col("task").cast("int"))
         score = partial(score_files, source=self.source, job=job)
         answers = files.mapInArrow(score, _spark_schema(FILE_KNOWN, classes))
