@@ -17,6 +17,12 @@ from stack.watch.troubles import SUPERVISOR, down_alert
 
 logger = logging.getLogger("stack.watch")
 
+REVIVAL_SECONDS = 120.0
+"""After how long supervisord is started again once more, if it could not be."""
+
+REVIVAL_SECONDS = 120.0
+"""After how long supervisord is started again once more, if it could not be."""
+
 
 def main() -> None:
     """Watch until told to stop. A look that fails is told in the log; the next one comes."""
@@ -38,7 +44,9 @@ def main() -> None:
             revival.begin(settings)
             # Who is revived looks whether it is over.
             send(settings, down_alert(SUPERVISOR, ()))
-            return
+            # What is brought back is what still runs, the watch included; its successor ends it.
+            stopped.wait(REVIVAL_SECONDS)
+            continue
         try:
             watch.round()
         except Exception:
