@@ -78,5 +78,5 @@ def _told(scores: Scores) -> Iterator[str]:
     )
     yield (
         f"Scores {scores.id}: {scores.path} in the store; made in {scores.seconds:,.0f} s "
-        f"({scores.images / scores.seconds:,.0f} images/s, Spark's start included)"
+        f"({scores.images / max(scores.seconds, 0.1):,.0f} images/s, Spark's start included)"
     )
