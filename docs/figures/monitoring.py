@@ -27,8 +27,10 @@ from playwright.sync_api import sync_playwright
 
 from pipelines import loop
 from pipelines.data.phantom import generate
+from pipelines.errors import Unavailable
 from pipelines.monitoring.served import days, read_samples
 from pipelines.release.bundle import read_manifest, write_manifest
+from pipelines.service_client import ServiceClient
 from pipelines.settings import Settings, get_settings
 from pipelines.stage import default_context
 from pipelines.tracking import versions
@@ -128,8 +130,8 @@ def _service(settings: Settings) -> Iterator[None]:
 
 def _is_ready(settings: Settings) -> bool:
     try:
-        return httpx.get(f"{settings.service}/readyz").status_code == 200
-    except httpx.TransportError:
+        return NAME in ServiceClient(settings).versions()
+    except Unavailable:
         return False
 
 

@@ -8,28 +8,20 @@ Each window is judged once: the state that names it is written before the next i
 is killed goes on where it stopped, whatever it was at; two runs at once work one after the other.
 """
 
-import fcntl
 import logging
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from functools import cached_property
-from pathlib import Path
 
 import pyarrow as pa
 
-from pipelines.data.snapshots import Row
-from pipelines.errors import NotFound
 from pipelines.monitoring import alarms, exposition, report
 from pipelines.monitoring.answers import of_samples
-from pipelines.monitoring.arrivals import judge_arrivals, landed_labels, new_images
+from pipelines.monitoring.arrivals import judge_arrivals, landed_labels
 from pipelines.monitoring.compact import compact
 from pipelines.monitoring.estimate import estimate
 from pipelines.monitoring.judge import judge
 from pipelines.monitoring.labels import label_files, read_truth
 from pipelines.monitoring.measure import measured
-from pipelines.monitoring.reference import Reference, build, load
+from pipelines.monitoring.reference import build
 from pipelines.monitoring.rule import is_alarm, is_over
 from pipelines.monitoring.state import (
     KEPT,
@@ -40,40 +32,14 @@ from pipelines.monitoring.state import (
     keep_answers,
     state_of,
 )
+from pipelines.monitoring.watch import Watch, alone, champion_and_answers, champion_of, open_watch
 from pipelines.monitoring.windows import Cutter, Ledger
 from pipelines.outputs import Monitored, Profile
 from pipelines.release import registry
-from pipelines.release.bundle import Bundle, load_bundle
-from pipelines.release.predictor import Predictor, open_predictor
-from pipelines.release.runtime import Tuning
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint
-from pipelines.tracking.versions import Registered
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Watch:
-    """The champion that is watched, and what it is held against."""
-
-    spec: DatasetSpec
-    context: Context
-    champion: Registered
-    bundle: Bundle
-    reference: Reference
-
-    @cached_property
-    def predictor(self) -> Predictor:
-        """The champion, ready to answer."""
-        cache = self.context.settings.cache
-        threads = Tuning().threads
-        return open_predictor(self.bundle.folder, "openvino", cache=cache, threads=threads)
-
-    @cached_property
-    def arrived(self) -> dict[str, list[Row]]:
-        """Images that landed since it learnt; see `arrivals.new_images`."""
-        return new_images(self.context, self.bundle.manifest)
 
 
 def profile(context: Context, dataset: str) -> Profile:
@@ -83,7 +49,7 @@ def profile(context: Context, dataset: str) -> Profile:
         NotFound: there is no champion, or what it was made from is gone.
         Unavailable: MLflow or the store does not answer.
     """
-    champion = _champion(context, dataset)
+    champion = champion_of(context, dataset)
     return build(context, registry.fetch(context, dataset, champion.version))
 
 
@@ -101,10 +67,11 @@ def run(spec: DatasetSpec, context: Context, *, today: date | None = None) -> Mo
         Unavailable: MLflow or the store does not answer; what was judged by then stands.
     """
     today = today or datetime.now(UTC).date()
-    with _alone(context.settings.work / "monitor" / f"{spec.name}.lock"):
+    with alone(context, spec.name):
         before = state_of(context.store, spec.name)
-        champion, cutter = _cutter(context, spec.name, before, today)
-        watch = _watch(spec, context, champion)
+        ledger = before.ledger if before else Ledger()
+        champion, cutter = champion_and_answers(context, spec.name, ledger=ledger, today=today)
+        watch = open_watch(spec, context, champion)
         state = _taken_up(before, watch)
         state = _judge_windows(watch, state, cutter)
         state = _judge_arrivals(watch, state)
@@ -118,40 +85,11 @@ def run(spec: DatasetSpec, context: Context, *, today: date | None = None) -> Mo
 
 def woken(context: Context, dataset: str) -> None:
     """Note that whoever waits for confirmed drift was woken for this time that it came."""
-    with _alone(context.settings.work / "monitor" / f"{dataset}.lock"):
+    with alone(context, dataset):
         state = state_of(context.store, dataset)
         if state and state.episode and not state.episode.woken:
             episode = state.episode.model_copy(update={"woken": True})
             keep(context.store, dataset, state.model_copy(update={"episode": episode}))
-
-
-def _champion(context: Context, dataset: str) -> Registered:
-    champion = registry.champion(context, dataset)
-    if champion is None:
-        raise NotFound(
-            f"{dataset} has no champion to watch yet: run `medloop retrain {dataset}` first."
-        )
-    return champion
-
-
-def _cutter(
-    context: Context, dataset: str, before: State | None, today: date
-) -> tuple[Registered, Cutter]:
-    """The champion and its answers. It is asked for again once the files are listed: answers of
-    a model that was promoted meanwhile are not another model's."""
-    ledger = before.ledger if before else Ledger()
-    while True:
-        champion = _champion(context, dataset)
-        model = (champion.version, champion.run_id)
-        cutter = Cutter(context.store, dataset, model=model, ledger=ledger, today=today)
-        if _champion(context, dataset).version == champion.version:
-            return champion, cutter
-
-
-def _watch(spec: DatasetSpec, context: Context, champion: Registered) -> Watch:
-    folder = registry.fetch(context, spec.name, champion.version)
-    reference = load(context, build(context, folder))
-    return Watch(spec, context, champion, load_bundle(folder), reference)
 
 
 def _taken_up(before: State | None, watch: Watch) -> State:
@@ -276,12 +214,3 @@ def _output(watch: Watch, before: State | None, state: State) -> Monitored:
         measured_accuracy=state.measured.accuracy if state.measured else None,
         report=str(report.place(watch.context.settings, watch.spec)),
     )
-
-
-@contextmanager
-def _alone(lock: Path) -> Iterator[None]:
-    """Let one process of this machine at a time watch a data set; a killed one holds nothing."""
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    with lock.open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
