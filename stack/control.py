@@ -1,7 +1,7 @@
 """Up, down, restart: each part once those it needs are ready, each stopped before them."""
 
 import fcntl
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Event
@@ -71,7 +71,7 @@ def revive(settings: Settings, *, console: Console | None = None) -> list[str]:
         if parts:
             supervisor.end_database()
             supervisor.ensure()
-            _bring_all_up(parts, supervisor, console)
+            _bring_all_up(parts, supervisor, console, before=_the_service_first)
     return [part.name for part in parts]
 
 
@@ -130,12 +130,23 @@ def _one_at_a_time(settings: Settings) -> Iterator[None]:
         yield
 
 
-def _bring_all_up(parts: Sequence[Part], supervisor: Supervisor, console: Console | None) -> None:
+def _the_service_first(part: Part) -> list[str]:
+    """What is waited for by people comes back before what only programs wait for."""
+    return [*part.needs, *({"service"} - {part.name})]
+
+
+def _bring_all_up(
+    parts: Sequence[Part],
+    supervisor: Supervisor,
+    console: Console | None,
+    *,
+    before: Callable[[Part], Iterable[str]] = lambda part: part.needs,
+) -> None:
     interrupted = Event()
     with _progress(console) as progress:
         each_after(
             parts,
-            lambda part: part.needs,
+            before,
             lambda part: _bring_up(part, supervisor, progress, interrupted=interrupted),
             interrupted=interrupted,
         )

@@ -15,7 +15,9 @@ from pipelines import database
 from pipelines.errors import StackError
 from pipelines.settings import Settings
 from stack import launch
+from stack.control import revive
 from stack.testing import isolated_settings
+from tests.stack.killing import await_return, kill, supervisord
 
 PARTS = ["postgres"]
 
@@ -85,6 +87,31 @@ def test_up_recovers_from_a_killed_supervisor(settings: Settings) -> None:
     stack.up(settings, PARTS)
     assert not orphan.is_running()
     assert database.query(settings, "SELECT answer FROM kept") == "42"
+
+
+def test_the_watch_brings_a_killed_supervisor_back_and_all_it_kept_alive(
+    settings: Settings,
+) -> None:
+    stack.up(settings, [*PARTS, "watch"])
+    database.query(settings, "CREATE TABLE kept AS SELECT 42 AS answer")
+    before = {name: pid_of(settings, name) for name in (*PARTS, "watch")}
+    killed = supervisord(settings)
+    kill(killed)
+
+    for name, pid in before.items():
+        await_return(settings, name, killed=pid or 0)
+    assert supervisord(settings).pid != killed.pid
+    assert database.query(settings, "SELECT answer FROM kept") == "42"
+    kept_alive = {p.pid for p in supervisord(settings).children(recursive=True)}
+    assert {p.pid for p in launch.left_behind(str(settings.home))} <= kept_alive
+
+
+def test_a_supervisor_that_runs_is_not_brought_back(settings: Settings) -> None:
+    assert revive(settings) == []
+    stack.up(settings, PARTS)
+    before = pid_of(settings, "postgres")
+    assert revive(settings) == []
+    assert pid_of(settings, "postgres") == before
 
 
 def test_down_ends_what_a_killed_supervisor_left_behind(settings: Settings) -> None:

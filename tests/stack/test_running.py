@@ -40,7 +40,7 @@ from tests.stack.killing import (
 IMAGES = 60
 ANSWERS_WITHIN = 10.0
 """Seconds without an answer while others than the service are killed, on a busy machine."""
-SERVICE_BACK_WITHIN = 60.0
+SERVICE_BACK_WITHIN = 120.0
 """Seconds without an answer when the service is killed itself, on a busy machine."""
 VICTIMS = (
     ("namenode",),
