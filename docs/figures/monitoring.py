@@ -179,10 +179,12 @@ def _picture(report: Path) -> None:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=CHROMIUM
         )
-        page = browser.new_page(viewport={"width": 1100, "height": 900})
+        page = browser.new_page(viewport={"width": 1100, "height": 2420})
         page.goto(report.as_uri())
-        page.screenshot(path=IMAGES / "monitoring.png", full_page=True)
+        shot = page.screenshot()
         browser.close()
+    with Image.open(io.BytesIO(shot)) as image:
+        image.convert("RGB").quantize(128).save(IMAGES / "monitoring.png", optimize=True)
     print(IMAGES / "monitoring.png")
 
 

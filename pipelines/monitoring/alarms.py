@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from pipelines.alerts.alert import Alert, Kind, Severity
 from pipelines.alerts.send import resolve, send
 from pipelines.monitoring.judge import Finding
+from pipelines.monitoring.measure import least_figures
 from pipelines.monitoring.report import place
 from pipelines.monitoring.state import Episode, JudgedSnapshot, State
 from pipelines.settings import Settings
@@ -64,9 +65,7 @@ def below_gate(gate: GateSpec, state: State) -> Iterator[str]:
     """Each measured figure whose whole interval lies below the gate's minimum, in words."""
     if state.measured is None:
         return
-    least: dict[str, float] = dict(gate.minimum.items())
-    least |= {f"sensitivity.{name}": value for name, value in gate.minimum_sensitivity.items()}
-    for name, minimum in least.items():
+    for name, minimum in least_figures(gate).items():
         interval = state.measured.intervals.get(name)
         if interval is not None and interval.high < minimum:
             value = state.measured.figures[name]

@@ -7,7 +7,7 @@ from pipelines.monitoring.labels import Truth
 from pipelines.monitoring.realised import Realised, realised
 from pipelines.monitoring.served import PROBABILITY
 from pipelines.monitoring.state import State, answers_of
-from pipelines.spec import DatasetSpec
+from pipelines.spec import DatasetSpec, GateSpec
 from pipelines.storage import Store
 
 LEAST_LABELLED = 30
@@ -36,6 +36,12 @@ def measured(store: Store, spec: DatasetSpec, state: State, truth: Truth) -> Sta
     )
     together = _figures(spec, pa.concat_tables(tables.values())) if tables else None
     return state.model_copy(update={"windows": windows, "measured": together})
+
+
+def least_figures(gate: GateSpec) -> dict[str, float]:
+    """Each figure that the gate asks a least value of, and that value."""
+    by_class = gate.minimum_sensitivity.items()
+    return dict(gate.minimum.items()) | {f"sensitivity.{name}": least for name, least in by_class}
 
 
 def _labelled(table: pa.Table, truth: Truth) -> pa.Table:

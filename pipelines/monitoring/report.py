@@ -11,8 +11,10 @@ from datetime import datetime
 from html import escape
 from pathlib import Path
 
+from pipelines.evaluation.metrics import OVERALL
 from pipelines.monitoring import charts, journal
 from pipelines.monitoring.judge import Finding
+from pipelines.monitoring.measure import least_figures
 from pipelines.monitoring.realised import Realised
 from pipelines.monitoring.reference import Reference
 from pipelines.monitoring.state import JudgedSnapshot, State, answers_of
@@ -26,7 +28,7 @@ body { font: 16px/1.5 system-ui, sans-serif; max-width: 62rem; margin: 2rem auto
 h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
 table { border-collapse: collapse; font-size: .9rem }
 th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #dde2e8 }
-td.n, th.n { text-align: right } img { max-width: 100%; height: auto }
+td:nth-child(-n+4) { white-space: nowrap } img { max-width: 100%; height: auto }
 .lead { font-size: 1.1rem } .bad { color: #b00020; font-weight: 600 } .good { color: #006d3c }
 @media (prefers-color-scheme: dark) {
   body { color: #dfe5ec; background: #12161c } th, td { border-color: #2c3440 }
@@ -175,9 +177,11 @@ def _measured(spec: DatasetSpec, measured: Realised | None) -> str:
             f"{spec.name} FILE.csv</code>, or let the images land with their labels.</p>"
         )
     lines = []
+    asked = least_figures(spec.gate)
     for name, value in measured.figures.items():
-        bounds = measured.intervals.get(name)
-        minimum = spec.gate.minimum.get(name)  # type: ignore[call-overload]
+        if name not in OVERALL and name not in asked and not name.startswith("sensitivity."):
+            continue
+        bounds, minimum = measured.intervals.get(name), asked.get(name)
         told = f"{bounds.low:.3f} to {bounds.high:.3f}" if bounds else ""
         lines.append([name, f"{value:.3f}", told, f"{minimum:g}" if minimum is not None else ""])
     return f"<p>Of {measured.images:,} answers the true class is known by now.</p>" + _table(
