@@ -11,7 +11,9 @@ one resumes. The run's state tells whether the loop worked; which of ``promote``
 approval, what a person said.
 """
 
-from airflow.sdk import DAG, Asset, Param, dag
+from typing import Any
+
+from airflow.sdk import DAG, Asset, Param, dag, task_group
 
 from dags import assets
 from dags.approval import RESPONSE, approval
@@ -59,16 +61,19 @@ def retrain_dag(name: str) -> DAG:
         prepared_checked = step(loop.check_prepared)(name, prepared)
 
         wanted = step(loop.candidates)(name, wanted="{{ params.candidates }}")
-        trained = (
-            heavy_step(loop.train, **ONE_AT_A_TIME)
-            .partial(dataset=name, prepared=prepared)
-            .expand(candidate=wanted)
-        )
-        evaluated = (
-            heavy_step(loop.evaluate, **ONE_AT_A_TIME)
-            .partial(dataset=name, prepared=prepared)
-            .expand(trained=trained)
-        )
+
+        @task_group(prefix_group_id=False)
+        def measured(candidate: str) -> Any:
+            """Train and evaluate one candidate.
+
+            A group, so that how often both run hangs on the candidates alone: mapped over the
+            trained ones, evaluations would be taken for removed once their training is cleared.
+            """
+            trained = heavy_step(loop.train, **ONE_AT_A_TIME)(name, prepared, candidate)
+            prepared_checked >> trained
+            return heavy_step(loop.evaluate, **ONE_AT_A_TIME)(name, prepared, trained)
+
+        evaluated = measured.expand(candidate=wanted)
         challenger = heavy_step(loop.select, outlets=[assets.challenger(name)])(
             name, prepared, evaluated
         )
@@ -82,7 +87,6 @@ def retrain_dag(name: str) -> DAG:
         landing_checked >> snapshot
         branch(loop.proceed)(enough) >> [split, too_few]
         snapshot_checked >> prepared
-        prepared_checked >> trained
         branch(loop.decide)(challenger, verdict) >> [passed, refused, unchanged]
         if spec.approval:
             question = step(loop.ask)(name, verdict, passed)

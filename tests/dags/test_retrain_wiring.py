@@ -57,6 +57,16 @@ def test_only_a_passed_canary_leads_to_promotion() -> None:
     assert dag("phantom").task_dict["promote"].upstream_task_ids == {"canary"}
 
 
+def test_how_often_a_candidates_tasks_run_hangs_on_the_list_of_candidates_alone() -> None:
+    # Mapped over each other's results, they would be taken for removed once those are cleared,
+    # and what comes after them would begin without them.
+    tasks: dict[str, Any] = dict(dag("phantom").task_dict)
+    groups = [tasks[name].get_closest_mapped_task_group() for name in ("train", "evaluate")]
+
+    assert groups[0] is groups[1] is not None
+    assert {task.task_id for task in groups[0].iter_mapped_dependencies()} == {"candidates"}
+
+
 def test_nobody_is_asked_where_the_spec_wants_no_approval() -> None:
     assert not {"ask", "approval", "settle"} & set(dag("phantom").task_ids)
 

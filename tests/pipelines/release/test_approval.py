@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.outputs import Answer, Challenger, Question, Verdict
+from pipelines.outputs import Answer, Challenger, Evaluated, Question, Verdict
 from pipelines.release import approval, refusals, registry
 from pipelines.release.approval import Response
 from pipelines.release.report import place
@@ -27,10 +27,15 @@ def here(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> I
     return here
 
 
+@pytest.fixture(scope="module")
+def worse(here: Installation) -> Evaluated:
+    return here.candidate("worse", brightness_model(threshold=300))
+
+
 @pytest.fixture
-def challenger(here: Installation) -> Challenger:
+def challenger(here: Installation, worse: Evaluated) -> Challenger:
     """A version that nobody has answered for."""
-    made = here.select(here.candidate("worse", brightness_model(threshold=300)))
+    made = here.select(worse)
     answers = {"medloop.approval", "medloop.refused", "medloop.rejected"} & set(tags(here, 2))
     versions.untag(here.tracking, here.name, made.version, names=sorted(answers))
     return made
