@@ -162,10 +162,17 @@ def _bring_up(
     infos = supervisor.infos()
     if not all(infos[process.name].alive for process in part.processes):
         part.prepare(say)
-    for process in part.processes:
+
+    def wait(process: Process) -> None:
+        await_ready(process, supervisor, say, seconds=part.patience, interrupted=interrupted)
+
+    by_name = {process.name: process for process in part.processes}
+    for process in sorted(part.processes, key=lambda process: process.after is not None):
+        if process.after is not None:
+            wait(by_name[process.after])
         supervisor.start(process.name)
     for process in part.processes:
-        await_ready(process, supervisor, say, seconds=part.patience, interrupted=interrupted)
+        wait(process)
     progress.done(part.name, f"ready {next((p.url for p in part.processes if p.url), '')}".strip())
 
 

@@ -27,6 +27,8 @@ class Process:
     waits for; ``None`` once it is ready. Asks the process itself; returns within a few seconds."""
     version: Callable[[], str] = lambda: ""
     """The release that it runs."""
+    after: str | None = None
+    """The process of the same part, named before it, that must be ready before it is started."""
     ports: Sequence[Port] = ()
     url: str | None = None
     """Where a person or a client reaches it."""

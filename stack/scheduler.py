@@ -4,6 +4,7 @@ Each is a process of its own: ``airflow standalone`` leaves children behind when
 three without an address are asked through the API server, which knows their heartbeats.
 """
 
+from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
 
@@ -15,6 +16,7 @@ from stack.part import Part, Port, Process, Say
 from stack.scheduler_config import airflow_home, write_configuration
 
 DATABASE = "airflow"
+API_SERVER = "airflow-api-server"
 
 
 def part(settings: Settings) -> Part:
@@ -25,7 +27,8 @@ def part(settings: Settings) -> Part:
         processes=[
             _api_server(settings),
             # Logs are read from the shared folder: no log servers, which listen everywhere.
-            _behind(settings, "scheduler", "--skip-serve-logs"),
+            # A task asks the API server before all else, and counts as tried where none answers.
+            replace(_behind(settings, "scheduler", "--skip-serve-logs"), after=API_SERVER),
             _behind(settings, "dag-processor"),
             _behind(settings, "triggerer", "--skip-serve-logs"),
         ],
@@ -36,7 +39,7 @@ def part(settings: Settings) -> Part:
 def _api_server(settings: Settings) -> Process:
     address = settings.airflow_address
     return Process(
-        name="airflow-api-server",
+        name=API_SERVER,
         command=[command("airflow"), "api-server"],
         environment=_environment(settings),
         ports=[Port(settings.airflow_port, "MEDLOOP_AIRFLOW_PORT")],

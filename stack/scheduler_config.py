@@ -93,7 +93,7 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             # A task outlives an API server that is killed and comes back; by then it is taken for
             # lost, and tried again.
             "max_failed_heartbeats": 10,
-            "execution_api_retries": 8,
+            "execution_api_retries": 12,
         },
         "dag_processor": {
             "dag_bundle_config_list": json.dumps([bundle]),
