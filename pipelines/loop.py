@@ -190,12 +190,14 @@ def evaluate(dataset: str, prepared: Prepared, trained: Trained) -> Evaluated:
 
 
 @validate_call
-def select(dataset: str, prepared: Prepared, evaluated: list[Evaluated]) -> Challenger:
+def select(dataset: str, prepared: Prepared, evaluated: list[Evaluated] | Evaluated) -> Challenger:
     """Register the best candidate's inference bundle as ``challenger``."""
     from pipelines.release import select
 
     spec, context = _open(dataset)
-    return select.run(spec, context, prepared, evaluated)
+    # Airflow hands over the output of a group that was mapped over one candidate without its list.
+    every = evaluated if isinstance(evaluated, list) else [evaluated]
+    return select.run(spec, context, prepared, every)
 
 
 @validate_call
