@@ -90,7 +90,7 @@ def _pick(spec: DatasetSpec, context: Context, source: Path, target: Path, most:
     """A folder of links to the images that a snapshot keeps, each picture once."""
     listed = landing.run(spec, context, str(source))
     kept = _accepted(context, listed.path)
-    for path in kept[:: max(1, -(-len(kept) // most))]:
+    for path in kept[:most]:
         link = target / path
         link.parent.mkdir(parents=True, exist_ok=True)
         link.symlink_to(source.absolute() / path)
@@ -136,19 +136,22 @@ def _score(spec: DatasetSpec, context: Context, bundle: Path, subject: Subject) 
 
 @contextmanager
 def _spent(rounds: list[Spent]) -> Iterator[None]:
-    processor, began = _processor_seconds(), time.perf_counter()
+    before, began = _processor_seconds(), time.perf_counter()
     yield
-    rounds.append(Spent(time.perf_counter() - began, _processor_seconds() - processor))
+    seconds, after = time.perf_counter() - began, _processor_seconds()
+    # an idle worker that Spark ended meanwhile has done nothing here
+    processor = sum(spent - before.get(pid, 0) for pid, spent in after.items())
+    rounds.append(Spent(seconds, processor))
 
 
-def _processor_seconds() -> float:
-    """Of this process and all below it, those that have ended included."""
-    total = 0.0
+def _processor_seconds() -> dict[int, float]:
+    """Of this process and each below it, by their numbers."""
+    found: dict[int, float] = {}
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         with suppress(psutil.NoSuchProcess):
             times = process.cpu_times()
-            total += sum((times.user, times.system, times.children_user, times.children_system))
-    return total
+            found[process.pid] = times.user + times.system
+    return found
 
 
 @contextmanager
