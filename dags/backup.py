@@ -8,6 +8,7 @@ from datetime import timedelta
 import pendulum
 from airflow.sdk import DAG, dag
 
+from dags.callbacks import run_succeeded
 from dags.steps import step
 from pipelines import loop
 from pipelines.settings import get_settings
@@ -25,6 +26,7 @@ def backup_dag() -> DAG:
         start_date=pendulum.datetime(2026, 1, 1, tz="UTC"),
         catchup=False,
         max_active_runs=1,
+        on_success_callback=run_succeeded,
         is_paused_upon_creation=False,
         tags=["operations"],
     )

@@ -56,6 +56,8 @@ def _options(
     level = logging.INFO if verbose else logging.WARNING
     handler = RichHandler(console=console, show_path=False, rich_tracebacks=False)
     logging.basicConfig(level=logging.WARNING, format="%(message)s", handlers=[handler])
+    # Its retries are not news: an error of ours tells once what does not answer.
+    logging.getLogger("urllib3").setLevel(logging.ERROR)
     for name in ("pipelines", "stack"):
         logging.getLogger(name).setLevel(level)
 

@@ -1,5 +1,7 @@
 """``medloop status``: the stack, each data set's champion, last run and traffic, and the URLs."""
 
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import typer
@@ -8,7 +10,7 @@ from pipelines.cli import alerts
 from pipelines.cli import stack as stack_commands
 from pipelines.cli.console import console, table
 from pipelines.cli.outcome import decision
-from pipelines.errors import MedloopError
+from pipelines.errors import MedloopError, Unavailable
 from pipelines.scheduler import open_scheduler
 from pipelines.settings import get_settings
 from pipelines.spec import load_spec, spec_names
@@ -22,23 +24,41 @@ def status() -> None:
     import stack
 
     stack_commands.show(stack.status(get_settings()), stack.rooms(get_settings()))
-    columns = ("data set", "champion", "last run", "waiting in the landing folder", "traffic")
-    rows = table("\nData sets", *columns)
-    for name in spec_names():
-        rows.add_row(name, _champion(name), _last_run(name), _waiting(name), _traffic(name))
+    names = spec_names()
+    columns = {
+        "champion": _champion,
+        "last run": _last_run,
+        "waiting in the landing folder": _waiting,
+        "traffic": _traffic,
+    }
+    with ThreadPoolExecutor(max_workers=len(columns)) as threads:
+        cells = list(threads.map(lambda look: _column(look, names), columns.values()))
+    rows = table("\nData sets", "data set", *columns)
+    for row in zip(names, *cells, strict=True):
+        rows.add_row(*row)
     console.print(rows)
     if told := alerts.summary(get_settings()):
         console.print(f"\n{told}", style="yellow")
+
+
+def _column(look: Callable[[str], str], names: list[str]) -> list[str]:
+    """What one part knows of each data set; a part that is away is waited for once."""
+    told: list[str] = []
+    for name in names:
+        try:
+            told.append(look(name))
+        except Unavailable as error:
+            return told + [f"unknown ({type(error).__name__})"] * (len(names) - len(told))
+        except MedloopError as error:
+            told.append(f"unknown ({type(error).__name__})")
+    return told
 
 
 def _champion(dataset: str) -> str:
     from pipelines.release import registry
     from pipelines.stage import default_context
 
-    try:
-        champion = registry.champion(default_context(), dataset)
-    except MedloopError as error:
-        return f"unknown ({type(error).__name__})"
+    champion = registry.champion(default_context(), dataset)
     return f"version {champion.version}" if champion else "none"
 
 
@@ -47,10 +67,7 @@ def _traffic(dataset: str) -> str:
     from pipelines.monitoring.state import state_of
     from pipelines.stage import default_context
 
-    try:
-        state = state_of(default_context().store, dataset)
-    except MedloopError as error:
-        return f"unknown ({type(error).__name__})"
+    state = state_of(default_context().store, dataset)
     if state is None:
         return "not watched yet"
     seen = f"{len(state.windows)} windows of version {state.version}"
@@ -60,10 +77,7 @@ def _traffic(dataset: str) -> str:
 
 
 def _last_run(dataset: str) -> str:
-    try:
-        run = open_scheduler(get_settings()).latest(f"retrain_{dataset}")
-    except MedloopError as error:
-        return f"unknown ({type(error).__name__})"
+    run = open_scheduler(get_settings()).latest(f"retrain_{dataset}")
     if run is None:
         return "never"
     decided = decision(run)
@@ -74,10 +88,7 @@ def _waiting(dataset: str) -> str:
     """New files that no snapshot holds yet, and since when the first of them is there."""
     from pipelines.data.arrivals import waiting
 
-    try:
-        found = waiting(load_spec(dataset))
-    except MedloopError as error:
-        return f"unknown ({type(error).__name__})"
+    found = waiting(load_spec(dataset))
     if found is None:
         return "nothing"
     since = datetime.fromtimestamp(found.since).astimezone()
