@@ -68,7 +68,7 @@ def test_a_bundle_without_novelty_is_judged_by_the_rest(reference: Reference) ->
         ({"abstained": 0.4}, {"abstention"}),
         ({"shift": 0.7}, {"features", "novelty"}),
     ],
-    ids=str,
+    ids=["brighter", "wider", "another mix", "less sure", "abstained", "shifted"],
 )
 def test_what_has_drifted_is_named_and_nothing_else(
     reference: Reference, change: dict[str, Any], kinds: set[str]
