@@ -55,7 +55,8 @@ def bounded_memory(gigabytes: float, *, what: str) -> Iterator[None]:
     finally:
         ended.set()
         watch.join()
-        signal.signal(SIGNAL, before)
+        # Ignored where nothing else was wanted: one that is still on its way must end nobody.
+        signal.signal(SIGNAL, before if callable(before) else signal.SIG_IGN)
 
 
 def taken() -> float:

@@ -70,7 +70,7 @@ class Loop:
         """Run a command as a user would; its whole output."""
         result = subprocess.run(
             [sys.executable, "-m", "pipelines.cli", *arguments],
-            env=os.environ | settings_environment(self.settings),
+            env=os.environ | settings_environment(self.settings) | {"COLUMNS": "300"},
             capture_output=True,
             text=True,
             timeout=600,
