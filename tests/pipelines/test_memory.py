@@ -24,6 +24,7 @@ def test_what_stays_below_its_bound_is_not_disturbed(caplog: pytest.LogCaptureFi
 WITH_A_LARGE_CHILD = f"""
 import subprocess, sys, time
 from pipelines import memory
+from pipelines.errors import MemoryExceeded
 memory.EVERY_SECONDS = 0.1
 try:
     with memory.bounded_memory(memory.taken() + 0.2, what="the test"):
