@@ -183,7 +183,11 @@ def test_airflows_own_backfill_makes_nothing_twice(loop: Loop) -> None:
 
 
 def test_a_refused_challenger_leaves_the_champion_and_the_run_says_so(loop: Loop) -> None:
-    loop.write_spec(gate={"minimum": {"accuracy": 1.0, "macro_auroc": 1.0}})
+    # With another rate it is another model, whichever of the two serves already.
+    slower, longer = SPEC["candidates"][0] | {"learning_rate": 5e-4}, SPEC["candidates"][1]
+    loop.write_spec(
+        candidates=[slower, longer], gate={"minimum": {"accuracy": 1.0, "macro_auroc": 1.0}}
+    )
 
     told = loop.medloop("retrain", "tiny", "--candidate", "scratch")
 
