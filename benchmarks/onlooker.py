@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
+from pipelines.cli.outcome import decision
 from pipelines.errors import MedloopError
 from pipelines.scheduler import RunState, open_scheduler
 from pipelines.service_client import ServiceClient
@@ -61,8 +62,8 @@ class Onlooker:
 
         run = _waited_for(ended, f"a run of {kind}_{self.dataset}")
         woken = run.run.partition("__")[0].replace("_", " ")
-        last = [task.name for task in run.tasks if task.state == "success"][-1]
-        self.tell(f"{run.dag} ended: {run.state}; it was {woken}; the last step was {last}")
+        decided = decision(run)
+        self.tell(f"{run.dag} ended ({woken}): {run.state}{f', {decided}' if decided else ''}")
         return run
 
     def await_version(self) -> int:
