@@ -123,8 +123,9 @@ def test_a_fresh_run_makes_the_same_anew_and_what_is_approved_is_promoted_and_sc
 def test_too_few_new_images_are_taken_in_and_nothing_is_trained(loop: Loop, tmp_path: Path) -> None:
     count = len(loop.runs("retrain_asked"))
     generate(tmp_path / "more", seed=12, images=6, size=64)
-    one = min((tmp_path / "more" / "no_lesion").glob("subject*_slice1.png"))
-    shutil.copy(one, loop.landing.with_name("asked") / "no_lesion" / "subject99_slice1.png")
+    one = min((tmp_path / "more" / "round_lesion").glob("subject120*_slice1.*"))
+    folder = loop.landing.with_name("asked") / "round_lesion"
+    shutil.copy(one, folder / f"subject99_slice1{one.suffix}")
 
     run = wait_until(
         lambda: _ended(loop, "retrain_asked", count + 1), seconds=WAIT, what="the next run"
