@@ -36,7 +36,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, *, woken_by: Wa
         enough=not asked or new >= wanted,
         new_images=new,
         wanted=wanted,
-        said=f"{new:,} new images, {wanted:,} wanted",
+        said=f"{new:,} new {'image' if new == 1 else 'images'}, {wanted:,} wanted",
     )
     logger.info("%s, woken by %s: %s", spec.name, woken_by, answer.said)
     return answer
