@@ -201,16 +201,10 @@ class Settings(BaseSettings):
     @field_validator(
         *("home", "datasets", "jars", "backup_folder", "mlflow_login_file"),
         *("service_tls_cert", "service_tls_key", "service_ca"),
+        *("alert_smtp_password_file", "alert_webhook_url_file", "alert_webhook_secret_file"),
     )
     @classmethod
     def _absolute(cls, path: Path | None) -> Path | None:
-        return path.expanduser().absolute() if path else None
-
-    @field_validator(
-        *("alert_smtp_password_file", "alert_webhook_url_file", "alert_webhook_secret_file")
-    )
-    @classmethod
-    def _file(cls, path: Path | None) -> Path | None:
         return path.expanduser().absolute() if path else None
 
     @field_validator("alert_smtp_password_file")

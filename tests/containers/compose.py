@@ -29,3 +29,12 @@ def interpolated() -> dict[str, Any]:
 COMPOSE = interpolated()
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: part for name, part in SERVICES.items() if part["image"].startswith("medloop")}
+
+
+def dockerfile(name: str) -> str:
+    """The text of the Dockerfile that a service is built by; empty for official images."""
+    build = SERVICES[name].get("build")
+    if build is None:
+        return ""
+    file = build["dockerfile"] if isinstance(build, dict) else "Dockerfile"
+    return (ROOT / file).read_text("utf-8")

@@ -17,7 +17,8 @@ from pipelines import database
 from pipelines.settings import Settings
 from stack.environment import inherited_environment
 from stack.ports import find_free
-from tests.containers.compose import ROOT, SECRETS, SERVICES
+from stack.tracking_server import read_env
+from tests.containers.compose import ROOT, SECRETS, SERVICES, dockerfile
 
 READY_SECONDS = 240
 OWN_PORTS = {
@@ -154,7 +155,7 @@ class Machine:
         part = SERVICES[name]
         given: Mapping[str, Any] = {
             **_image_environment(name),
-            **_env_file(part.get("env_file")),
+            **(read_env(ROOT / part["env_file"]) if "env_file" in part else {}),
             **part.get("environment", {}),
             **BESIDE.get(name, {}),
         }
@@ -172,7 +173,7 @@ def _health_check(name: str) -> list[str]:
 
 def _instruction(name: str, instruction: str) -> list[str]:
     """The words of a CMD, or of a HEALTHCHECK's CMD, of a service's own Dockerfile."""
-    text = _dockerfile(name)
+    text = dockerfile(name)
     begin = r"^CMD" if instruction == "CMD" else r"^HEALTHCHECK[\s\S]*?CMD"
     found = re.search(begin + r" (\[.*\])$", text, re.MULTILINE)
     assert found, f"{name}: no {instruction}"
@@ -181,20 +182,7 @@ def _instruction(name: str, instruction: str) -> list[str]:
 
 def _image_environment(name: str) -> dict[str, str]:
     """ENV of the image, but for its PATH: this environment's programs stand for the image's."""
-    found = re.search(r"^ENV ((?:.*\\\n)*.*)$", _dockerfile(name), re.MULTILINE)
+    found = re.search(r"^ENV ((?:.*\\\n)*.*)$", dockerfile(name), re.MULTILINE)
     words = shlex.split(found[1].replace("\\\n", " ")) if found else []
     pairs = dict(word.split("=", 1) for word in words)
     return {key: value for key, value in pairs.items() if key != "PATH"}
-
-
-def _dockerfile(name: str) -> str:
-    build = SERVICES[name].get("build")
-    if build is None:
-        return ""
-    file = build["dockerfile"] if isinstance(build, dict) else "Dockerfile"
-    return (ROOT / file).read_text("utf-8")
-
-
-def _env_file(name: str | None) -> dict[str, str]:
-    lines = (ROOT / name).read_text("utf-8").splitlines() if name else []
-    return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))

@@ -3,14 +3,13 @@
 import re
 import shutil
 import tomllib
-from typing import Any
 
 import pytest
 
 from pipelines.scheduler import HEAVY_POOL
 from pipelines.settings import Settings
 from stack.pools import ABOUT
-from tests.containers.compose import COMPOSE, OURS, ROOT, SERVICES, TEXT
+from tests.containers.compose import COMPOSE, OURS, ROOT, SERVICES, TEXT, dockerfile
 
 SETTINGS = {f"MEDLOOP_{field.upper()}" for field in Settings.model_fields}
 OF_THE_NATIVE_STACK = re.compile(
@@ -67,14 +66,14 @@ def test_what_a_part_waits_for_exists_and_can_be_seen_to_be_ready(name: str) -> 
     for other, wait in SERVICES[name].get("depends_on", {}).items():
         assert other in SERVICES
         if wait["condition"] == "service_healthy":
-            assert "healthcheck" in SERVICES[other] or "HEALTHCHECK" in _dockerfile(other)
+            assert "healthcheck" in SERVICES[other] or "HEALTHCHECK" in dockerfile(other)
 
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_a_part_that_stays_up_can_be_seen_to_be_well(name: str) -> None:
     ends = SERVICES[name]["restart"] == "no"
 
-    assert ends or "healthcheck" in SERVICES[name] or "HEALTHCHECK" in _dockerfile(name)
+    assert ends or "healthcheck" in SERVICES[name] or "HEALTHCHECK" in dockerfile(name)
 
 
 @pytest.mark.parametrize("name", SERVICES)
@@ -107,13 +106,6 @@ def test_what_is_kept_is_kept_in_a_volume_with_a_name(name: str) -> None:
     for volume in SERVICES[name].get("volumes", []):
         source = volume.partition(":")[0]
         assert source in COMPOSE["volumes"] or source == "./landing"
-
-
-def _dockerfile(name: str) -> str:
-    build: Any = SERVICES[name].get("build", {})
-    return (
-        (ROOT / build["dockerfile"]).read_text("utf-8") if isinstance(build, dict) and build else ""
-    )
 
 
 def test_no_secret_has_a_value_or_a_default() -> None:
