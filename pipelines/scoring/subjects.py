@@ -59,8 +59,31 @@ class Subject(Protocol):
         """Their rows: ``source_path``, ``sha256``, ``label`` and `answers.columns`."""
 
 
+class InTasks:
+    """What both kinds of images share: rows, and the tasks they are divided into."""
+
+    rows: list[Row]
+
+    @cached_property
+    def plan(self) -> list[Row]:
+        """The rows that are scored, each with its ``task``."""
+        return list(_divided(self.scored()))
+
+    def scored(self) -> list[Row]:
+        """The rows that are scored."""
+        return self.rows
+
+    @property
+    def images(self) -> int:
+        return len(self.rows)
+
+    @property
+    def tasks(self) -> int:
+        return int(self.plan[-1]["task"]) + 1
+
+
 @dataclass(frozen=True)
-class SnapshotImages:
+class SnapshotImages(InTasks):
     """Every image of a snapshot, with the label it landed with. Its bytes are read by Spark;
     those that several images share are scored once."""
 
@@ -81,18 +104,9 @@ class SnapshotImages:
     def place(self) -> str | None:
         return None
 
-    @property
-    def images(self) -> int:
-        return len(self.rows)
-
-    @property
-    def tasks(self) -> int:
-        return int(self.plan[-1]["task"]) + 1
-
-    @cached_property
-    def plan(self) -> list[Row]:
+    def scored(self) -> list[Row]:
         once = {row["sha256"]: row for row in self.rows}
-        return list(_divided([once[sha256] for sha256 in sorted(once)]))
+        return [once[sha256] for sha256 in sorted(once)]
 
     def frame(self, spark: "SparkSession", job: ScoreJob, classes: tuple[str, ...]) -> "DataFrame":
         from pyspark.sql import functions as F
@@ -112,7 +126,7 @@ class SnapshotImages:
 
 
 @dataclass(frozen=True)
-class FolderFiles:
+class FolderFiles(InTasks):
     """Every file below a folder, whatever it is; each is read by the worker that scores it."""
 
     source: Source
@@ -132,18 +146,6 @@ class FolderFiles:
     @property
     def place(self) -> str | None:
         return self.source.place
-
-    @property
-    def images(self) -> int:
-        return len(self.rows)
-
-    @property
-    def tasks(self) -> int:
-        return int(self.plan[-1]["task"]) + 1
-
-    @cached_property
-    def plan(self) -> list[Row]:
-        return list(_divided(self.rows))
 
     def frame(self, spark: "SparkSession", job: ScoreJob, classes: tuple[str, ...]) -> "DataFrame":
         from pyspark.sql import functions as F
