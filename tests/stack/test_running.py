@@ -16,6 +16,7 @@ import yaml
 
 import stack
 from pipelines.data.phantom import generate
+from pipelines.data.phantom.landing import COPIES
 from pipelines.errors import StackError
 from pipelines.release import registry
 from pipelines.scheduler import RunState, open_scheduler
@@ -38,6 +39,7 @@ from tests.stack.killing import (
 )
 
 IMAGES = 60
+"""Distinct pictures that land; `COPIES` exact and as many near copies come with them."""
 ANSWERS_WITHIN = 10.0
 """Seconds without an answer while others than the service are killed, on a busy machine."""
 SERVICE_BACK_WITHIN = 120.0
@@ -177,7 +179,7 @@ def test_whatever_is_killed_the_run_ends_well_and_the_service_answers(
     assert context.store.read("kept/blocks.bin") == kept
     (snapshot,) = context.store.names("tiny/snapshots")
     manifest = context.store.read_json(f"tiny/snapshots/{snapshot}/manifest.json")
-    assert manifest["output"]["images"] == IMAGES
+    assert manifest["output"]["images"] == IMAGES + 2 * COPIES
     assert not context.store._hidden("tiny/snapshots")
     assert not context.store._hidden("tiny/prepared")
 
