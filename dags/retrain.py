@@ -115,7 +115,10 @@ def _params(spec: DatasetSpec) -> dict[str, Param]:
             description="The spec's own if empty.",
         ),
         "candidates": Param(
-            every, type="array", items={"enum": every}, title="Candidates to train and compare"
+            spec.usual_candidates,
+            type="array",
+            items={"enum": every},
+            title="Candidates to train and compare",
         ),
         "fresh": Param(
             False,

@@ -162,13 +162,13 @@ def check_prepared(dataset: str, prepared: Prepared) -> CheckReport:
 
 
 def candidates(dataset: str, wanted: list[str] | None = None) -> list[str]:
-    """Names of the candidates to train: those wanted, or all the spec names.
+    """Names of the candidates to train: those wanted, or all that are not optional.
 
     Raises:
         SpecError: a wanted candidate is not in the spec.
     """
     spec = load_spec(dataset)
-    return [spec.candidate(name).name for name in wanted or [c.name for c in spec.candidates]]
+    return [spec.candidate(name).name for name in wanted or spec.usual_candidates]
 
 
 @validate_call

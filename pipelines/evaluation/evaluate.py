@@ -46,6 +46,8 @@ from pipelines.evaluation.record import (
     SplitFigures,
     read_evaluation,
 )
+from pipelines.evidence import gather
+from pipelines.evidence.subject import Subject
 from pipelines.outputs import Evaluated, Prepared, SplitName, Trained
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, code_version, fingerprint
@@ -82,17 +84,33 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
         logits_of(validation, data.classes), labels_of(validation, data.classes)
     )
     rows = with_probabilities(rows, data.classes, temperature=temperature)
-    test = rows[rows["split"] == "test"].reset_index(drop=True)
+    subject = Subject(spec, context, prepared, trained.candidate, data, model_file, rows)
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+        found = _find(subject, trained, identity, temperature=temperature, drawn=Path(folder))
+        tracking.upload(trained.run_id, Path(folder), folder="figures")
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+        rows.to_parquet(Path(folder) / Path(PREDICTIONS).name, index=False)
+        tracking.upload(trained.run_id, Path(folder), folder=FOLDER)
+    _record(tracking, found)
+    return found.evaluated(spec.name)
+
+
+def _find(
+    subject: Subject, trained: Trained, identity: str, *, temperature: float, drawn: Path
+) -> Evaluation:
+    """Judge a candidate, and draw what is to be seen into ``drawn``."""
+    rows, data = subject.rows, subject.data
+    test = subject.of("test")
     found = Evaluation(
         id=identity,
         candidate=trained.candidate,
         run_id=trained.run_id,
         classes=data.classes,
-        prepared=prepared.path,
-        model_sha256=hashlib.sha256(model_file.read_bytes()).hexdigest(),
+        prepared=subject.prepared.path,
+        model_sha256=hashlib.sha256(subject.model_file.read_bytes()).hexdigest(),
         resamples=intervals.RESAMPLES,
         splits={
-            split: judge(rows[rows["split"] == split], data.classes, seed=spec.split.seed)
+            split: judge(rows[rows["split"] == split], data.classes, seed=subject.seed)
             for split in SPLITS
         },
         temperature=temperature,
@@ -100,22 +118,17 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
             split: _calibration(rows[rows["split"] == split], data.classes) for split in SPLITS
         },
         answered=_answered(test, data.classes),
+        evidence=gather.gather(subject, drawn),
     )
-    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
-        rows.to_parquet(Path(folder) / Path(PREDICTIONS).name, index=False)
-        tracking.upload(trained.run_id, Path(folder), folder=FOLDER)
-    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
-        title = f"{spec.title}: {trained.candidate} on {len(test):,} test images"
-        _draw(Path(folder), found, test, data=data, model_file=model_file, title=title)
-        tracking.upload(trained.run_id, Path(folder), folder="figures")
-    _record(tracking, found)
-    return found.evaluated(spec.name)
+    title = f"{subject.title} on {len(test):,} test images"
+    _draw(drawn, found, test, data=data, model_file=subject.model_file, title=title)
+    return found
 
 
 def _code() -> str:
     """What decides a figure."""
     ours = (sys.modules[__name__], metrics, intervals, predictions, calibration, selective)
-    return code_version(*ours)
+    return fingerprint(code_version(*ours), gather.code())
 
 
 def judge(rows: pd.DataFrame, classes: tuple[str, ...], *, seed: int) -> SplitFigures:
@@ -185,6 +198,9 @@ def _record(tracking: Tracking, found: Evaluation) -> None:
     for split, part in found.splits.items():
         named = {f"{split}.{name}": value for name, value in part.figures.items()}
         runs.log_metrics(tracking, run_id, named | found.calibration[split].named(split))
+    for kind, finding in found.evidence.items():
+        named = {f"{kind}.{name}": value for name, value in finding.figures.items()}
+        runs.log_metrics(tracking, run_id, named)
     runs.log_metrics(tracking, run_id, {"temperature": found.temperature})
     runs.set_tags(tracking, run_id, {"mlflow.note.content": found.note()})
     tracking.upload_json(run_id, REPORT, found.model_dump(mode="json"))

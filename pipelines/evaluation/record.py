@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from pipelines.evaluation.calibration import CalibrationFigures
 from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.metrics import OVERALL
+from pipelines.evidence.finding import Finding
 from pipelines.outputs import Evaluated, SplitName
 from pipelines.tracking.client import Tracking
 
@@ -70,6 +71,8 @@ class Evaluation(BaseModel):
     """Empty in evaluations of older code, as `answered` is."""
     answered: dict[str, float] = {}
     """Accuracy on the surest part of the test set; its share of the whole → accuracy."""
+    evidence: dict[str, Finding] = {}
+    """Kind → what it came to; see `pipelines.evidence`."""
 
     def evaluated(self, dataset: str) -> Evaluated:
         """The figures that selection and tables need."""

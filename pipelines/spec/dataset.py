@@ -63,6 +63,8 @@ class DatasetSpec(Section):
         _require_unique("classes.name", [c.name for c in self.classes])
         _require_unique("classes.labels", [x for c in self.classes for x in c.landing_labels])
         _require_unique("candidates.name", [c.name for c in self.candidates])
+        if not self.usual_candidates:
+            raise ValueError("candidates are all optional; one at least must be trained as a rule")
         unknown = sorted(set(self.gate.minimum_sensitivity) - set(self.class_names))
         if unknown:
             raise ValueError(
@@ -80,6 +82,11 @@ class DatasetSpec(Section):
     def class_of_label(self) -> dict[str, str]:
         """Landing label → class."""
         return {label: c.name for c in self.classes for label in c.landing_labels}
+
+    @cached_property
+    def usual_candidates(self) -> list[str]:
+        """Names of the candidates that are trained unless others are asked for."""
+        return [c.name for c in self.candidates if not c.optional]
 
     def candidate(self, name: str) -> CandidateSpec:
         """The candidate called ``name``.

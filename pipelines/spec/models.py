@@ -16,6 +16,8 @@ class CandidateSpec(Section):
     model: str
     """Family in the model zoo (``efficientnet_lite0``, ``small_cnn`` …)."""
     recipe: Literal["frozen", "finetune", "scratch"]
+    optional: bool = False
+    """Trained only when it is asked for by name (``medloop retrain DATASET --candidate NAME``)."""
     weights: str | None = "imagenet"
     """``imagenet``, a path to weights, or null for random ones."""
     epochs: int = Field(default=40, ge=1, le=1000)

@@ -1,0 +1,104 @@
+"""A trained candidate and the images it is judged on, as every kind of evidence sees them."""
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipelines.data.shards import Shards
+from pipelines.data.snapshots import index_of, require
+from pipelines.evaluation.predictions import labels_of, probabilities_of
+from pipelines.outputs import Prepared, SplitName
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context
+
+if TYPE_CHECKING:
+    import keras
+
+METADATA = "metadata."
+"""What the names of the columns begin with that the collection itself has of an image."""
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is judged.
+
+    Args:
+        spec: of the data set.
+        context: settings and store.
+        prepared: the shards it was trained on.
+        candidate: its name.
+        data: the same shards, on this machine.
+        model_file: the ``.keras`` file.
+        rows: what it said about the validation and test images, in file order of each split: the
+            columns of `pipelines.evaluation.predictions.predict` with calibrated probabilities.
+    """
+
+    spec: DatasetSpec
+    context: Context
+    prepared: Prepared
+    candidate: str
+    data: Shards
+    model_file: Path
+    rows: pd.DataFrame
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """In the order of the model's outputs."""
+        return self.data.classes
+
+    @property
+    def seed(self) -> int:
+        """Of everything that is drawn by chance."""
+        return self.spec.split.seed
+
+    @property
+    def title(self) -> str:
+        """What pictures are headed with."""
+        return f"{self.spec.title}: {self.candidate}"
+
+    def of(self, split: SplitName) -> pd.DataFrame:
+        """What was said about a split, in file order, numbered from 0."""
+        return self.rows[self.rows["split"] == split].reset_index(drop=True)
+
+    def labels(self, split: SplitName) -> NDArray[np.int64]:
+        """(n,) index of the true class of each image of a split."""
+        return labels_of(self.of(split), self.classes)
+
+    def probabilities(self, split: SplitName) -> NDArray[np.float64]:
+        """(n, classes) calibrated answers on a split."""
+        return probabilities_of(self.of(split), self.classes)
+
+    @cached_property
+    def model(self) -> "keras.Model":
+        """The Keras model, loaded once."""
+        import keras
+
+        return keras.saving.load_model(self.model_file, compile=False)
+
+    @cached_property
+    def facts(self) -> pd.DataFrame:
+        """What is known of every image of the snapshot besides its pixels.
+
+        Indexed by (``sha256``, ``source_path``): the columns of `pipelines.outputs.Landing`, with
+        ``metadata.<field>`` (strings) for each field the collection's table has.
+        """
+        identity = self.prepared.snapshot.rpartition("/")[2]
+        snapshot = require(self.context, self.spec.name, identity)
+        rows = pd.DataFrame(index_of(self.context, snapshot))
+        told = pd.DataFrame([json.loads(text or "{}") for text in rows["metadata"]])
+        described = rows.drop(columns="metadata").join(told.add_prefix(METADATA))
+        return described.drop_duplicates(["sha256", "source_path"]).set_index(
+            ["sha256", "source_path"]
+        )
+
+    def facts_of(self, split: SplitName) -> pd.DataFrame:
+        """The facts of a split's images, in file order, numbered from 0."""
+        rows = self.of(split)
+        keys = pd.MultiIndex.from_frame(rows[["sha256", "source_path"]])
+        return self.facts.reindex(keys).reset_index(drop=True)
