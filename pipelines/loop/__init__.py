@@ -1,0 +1,92 @@
+"""The retraining loop, one function a step: what a DAG's task and a shell command both call.
+
+Each function takes the data set's name and what earlier steps returned (as objects, or as the
+plain JSON that Airflow passes on) and returns its own small output. Everything heavy is imported
+inside, so that this page costs nothing to import. ``fresh``, where a function takes it, is the
+name of a run that uses nothing that stands, but for the snapshot of originals.
+
+    land → check_landing → ingest → split → check_snapshot → prepare → check_prepared
+         → train, evaluate (each candidate) → select → gate → canary → promote | refuse
+
+    data.py          from a landing folder to shards
+    models.py        from shards to the best candidate
+    release.py       from the best candidate to the champion, or to a refusal
+    operations.py    what goes on beside: scoring, watching, backups
+"""
+
+from pipelines.loop.data import (
+    check_landing,
+    check_prepared,
+    check_snapshot,
+    enough,
+    example,
+    ingest,
+    land,
+    landing_folder,
+    latest_snapshot,
+    leak_report,
+    prepare,
+    proceed,
+    split,
+    too_few,
+)
+from pipelines.loop.models import candidates, evaluate, select, train
+from pipelines.loop.operations import (
+    backup,
+    confirm_drift,
+    drift_confirmed,
+    label,
+    monitor,
+    profile,
+    score,
+    watched,
+)
+from pipelines.loop.release import (
+    ask,
+    canary,
+    decide,
+    gate,
+    promote,
+    refuse,
+    rollback,
+    settle,
+    unchanged,
+)
+
+__all__ = [
+    "ask",
+    "backup",
+    "canary",
+    "candidates",
+    "check_landing",
+    "check_prepared",
+    "check_snapshot",
+    "confirm_drift",
+    "decide",
+    "drift_confirmed",
+    "enough",
+    "evaluate",
+    "example",
+    "gate",
+    "ingest",
+    "label",
+    "land",
+    "landing_folder",
+    "latest_snapshot",
+    "leak_report",
+    "monitor",
+    "prepare",
+    "proceed",
+    "profile",
+    "promote",
+    "refuse",
+    "rollback",
+    "score",
+    "select",
+    "settle",
+    "split",
+    "too_few",
+    "train",
+    "unchanged",
+    "watched",
+]

@@ -1,0 +1,147 @@
+"""From a landing folder to shards that are ready to train on."""
+
+import io
+import logging
+from pathlib import Path
+from typing import Literal
+
+from pydantic import validate_call
+
+from pipelines.loop.opening import opened
+from pipelines.outputs import CheckReport, Enough, Landing, Prepared, Snapshot, Split, Waker
+from pipelines.settings import get_settings
+from pipelines.spec import load_spec
+from pipelines.stage import default_context
+
+logger = logging.getLogger(__name__)
+
+
+def landing_folder(dataset: str, named: str | None = None) -> str:
+    """Where the images of a run are: the named folder, or the data set's own; a path or URI."""
+    from pipelines.data.sources import landing_place, place_of
+
+    return place_of(named) if named else landing_place(load_spec(dataset), get_settings())
+
+
+@validate_call
+def land(dataset: str, source: str | None = None, fresh: str | None = None) -> Landing:
+    """Open and judge every file of a landing folder (the data set's own if none is named)."""
+    from pipelines.data import landing
+
+    spec, context = opened(dataset, fresh=fresh)
+    return landing.run(spec, context, source or landing_folder(dataset))
+
+
+@validate_call
+def check_landing(dataset: str, landing: Landing, fresh: str | None = None) -> CheckReport:
+    """Hold the landed files against ``expectations/landing.py``."""
+    from pipelines.data import checks
+
+    spec, context = opened(dataset, fresh=fresh)
+    return checks.check_landing(spec, context, landing)
+
+
+@validate_call
+def ingest(dataset: str, landing: Landing) -> Snapshot:
+    """Pack what was accepted into an immutable snapshot, and the rest into quarantine."""
+    from pipelines.data import ingest
+
+    spec, context = opened(dataset)
+    return ingest.run(spec, context, landing)
+
+
+@validate_call
+def enough(dataset: str, snapshot: Snapshot, woken_by: Waker) -> Enough:
+    """Count the images that the champion has not seen; are they enough to train anew?
+
+    Only asked of runs that the landing folder woke: all others go on whatever the answer.
+    """
+    from pipelines.data import enough
+
+    spec, context = opened(dataset)
+    return enough.run(spec, context, snapshot, woken_by=woken_by)
+
+
+@validate_call
+def proceed(enough: Enough) -> Literal["split", "too_few"]:
+    """Which way a run goes after its images are in the snapshot."""
+    return "split" if enough.enough else "too_few"
+
+
+@validate_call
+def too_few(dataset: str, enough: Enough) -> None:
+    """Say that the new images are kept, but too few to train for."""
+    logger.info("%s: %s; they are in the snapshot, nothing is trained", dataset, enough.said)
+
+
+def latest_snapshot(dataset: str) -> Snapshot:
+    """The newest snapshot.
+
+    Raises:
+        NotFound: nothing was ingested yet.
+    """
+    from pipelines.data import snapshots
+
+    return snapshots.require(default_context(), dataset)
+
+
+@validate_call
+def split(dataset: str, snapshot: Snapshot, fresh: str | None = None) -> Split:
+    """Find duplicates and divide groups into training, validation and test."""
+    from pipelines.data import split
+
+    spec, context = opened(dataset, fresh=fresh)
+    return split.run(spec, context, snapshot)
+
+
+def leak_report(dataset: str) -> Path:
+    """A local copy of the newest split's report: what was copied, what leaked, in pictures."""
+    _, context = opened(dataset)
+    report = context.settings.home / "reports" / f"{dataset}-leaks.html"
+    context.store.download(f"{split(dataset, latest_snapshot(dataset)).path}/report.html", report)
+    return report
+
+
+@validate_call
+def check_snapshot(dataset: str, snapshot: Snapshot, split: Split) -> CheckReport:
+    """Hold a snapshot and its split against ``expectations/snapshot.py``."""
+    from pipelines.data import checks
+
+    spec, context = opened(dataset)
+    return checks.check_snapshot(spec, context, snapshot, split)
+
+
+@validate_call
+def prepare(dataset: str, snapshot: Snapshot, split: Split) -> Prepared:
+    """Turn originals into model-ready shards with Spark."""
+    from pipelines.data import prepare
+
+    spec, context = opened(dataset)
+    return prepare.run(spec, context, snapshot, split)
+
+
+@validate_call
+def check_prepared(dataset: str, prepared: Prepared) -> CheckReport:
+    """Hold the shards against ``expectations/prepared.py``."""
+    from pipelines.data import checks
+
+    spec, context = opened(dataset)
+    return checks.check_prepared(spec, context, prepared)
+
+
+def example(dataset: str, place: str, label: str) -> Path:
+    """A local file of the first accepted image, by path, of one class of a landing folder."""
+    import pandas as pd
+
+    from pipelines.data.originals import LandedFiles
+    from pipelines.data.pseudonyms import load_pseudonyms
+    from pipelines.data.sources import open_source
+
+    spec, context = opened(dataset)
+    landing = land(spec.name, place)
+    with context.store.open(f"{landing.path}/files.parquet") as file:
+        files = pd.read_parquet(io.BytesIO(file.read()), columns=["source_path", "label", "reason"])
+    accepted = files.loc[(files["label"] == label) & files["reason"].isna(), "source_path"]
+    source = open_source(context.settings, place)
+    landed = LandedFiles(spec, source, load_pseudonyms(context.settings))
+    return source.local(landed.relative(min(accepted)), context.settings.cache / "examples")

@@ -1,0 +1,46 @@
+"""From shards to the best candidate."""
+
+from pydantic import validate_call
+
+from pipelines.loop.opening import opened
+from pipelines.outputs import Challenger, Evaluated, Prepared, Trained
+from pipelines.spec import load_spec
+
+
+def candidates(dataset: str, wanted: list[str] | None = None) -> list[str]:
+    """Names of the candidates to train: those wanted, or all that are not optional.
+
+    Raises:
+        SpecError: a wanted candidate is not in the spec.
+    """
+    spec = load_spec(dataset)
+    return [spec.candidate(name).name for name in wanted or spec.usual_candidates]
+
+
+@validate_call
+def train(dataset: str, prepared: Prepared, candidate: str) -> Trained:
+    """Train one candidate, as a run in MLflow."""
+    from pipelines.training import candidate as training
+
+    spec, context = opened(dataset)
+    return training.run(spec, context, prepared, candidate)
+
+
+@validate_call
+def evaluate(dataset: str, prepared: Prepared, trained: Trained) -> Evaluated:
+    """Measure one candidate on the validation and the leak-free test split."""
+    from pipelines.evaluation import evaluate
+
+    spec, context = opened(dataset)
+    return evaluate.run(spec, context, prepared, trained)
+
+
+@validate_call
+def select(dataset: str, prepared: Prepared, evaluated: list[Evaluated] | Evaluated) -> Challenger:
+    """Register the best candidate's inference bundle as ``challenger``."""
+    from pipelines.release import select
+
+    spec, context = opened(dataset)
+    # Airflow hands over the output of a group that was mapped over one candidate without its list.
+    every = evaluated if isinstance(evaluated, list) else [evaluated]
+    return select.run(spec, context, prepared, every)

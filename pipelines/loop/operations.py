@@ -1,0 +1,104 @@
+"""What goes on beside retraining: scoring, watching the champion, keeping backups."""
+
+import logging
+from pathlib import Path
+
+from pydantic import validate_call
+
+from pipelines.loop.opening import opened
+from pipelines.outputs import Monitored, Profile, Scores
+from pipelines.settings import get_settings
+
+logger = logging.getLogger(__name__)
+
+
+@validate_call
+def score(
+    dataset: str,
+    snapshot: str | None = None,
+    source: str | None = None,
+    *,
+    overlays: bool = False,
+) -> Scores:
+    """Let the champion answer for each image of a snapshot (its id; the newest if neither is
+    named), or for each file of the folder ``source``."""
+    from pipelines.release import registry
+    from pipelines.scoring import score, subjects
+
+    spec, context = opened(dataset)
+    bundle = registry.fetch_champion(context, dataset)
+    images = subjects.choose(spec, context, snapshot=snapshot, source=source)
+    return score.run(spec, context, bundle, subject=images, overlays=overlays)
+
+
+def watched(dataset: str) -> bool:
+    """Whether there is a champion to watch."""
+    from pipelines.release import registry
+
+    _, context = opened(dataset)
+    return registry.champion(context, dataset) is not None
+
+
+@validate_call
+def profile(dataset: str) -> Profile:
+    """Make the reference profile of the champion: what its answers look like while all is well."""
+    from pipelines.monitoring import monitor
+
+    _, context = opened(dataset)
+    return monitor.profile(context, dataset)
+
+
+@validate_call
+def monitor(dataset: str) -> Monitored:
+    """Judge what the champion was asked, and what has landed, since the last time; tell of it."""
+    from pipelines.monitoring import monitor
+
+    spec, context = opened(dataset)
+    return monitor.run(spec, context)
+
+
+@validate_call
+def drift_confirmed(monitored: Monitored) -> bool:
+    """Whether drift is confirmed and nobody was woken for it yet."""
+    return monitored.confirmed
+
+
+@validate_call
+def confirm_drift(dataset: str, monitored: Monitored) -> None:
+    """Note that confirmed drift has woken who waits for it: once for each time that it comes."""
+    from pipelines.monitoring import monitor
+
+    _, context = opened(dataset)
+    monitor.woken(context, dataset)
+    logger.warning("%s: drift is confirmed; see %s", dataset, monitored.report)
+
+
+def label(dataset: str, file: Path) -> int:
+    """Keep the true classes of answers, from a CSV file; how many there were."""
+    from pipelines.monitoring import labels
+
+    spec, context = opened(dataset)
+    return labels.note_labels(context.store, spec, file)
+
+
+def backup(to: Path | None = None, *, pictures: bool | None = None, keep: int | None = None) -> str:
+    """Take a backup of this installation.
+
+    Args:
+        to: the folder it goes to; the installation's own if ``None``.
+        pictures: whether images and shards go along; as the settings say if ``None``.
+        keep: how many backups stay there; as the settings say if ``None``.
+
+    Returns:
+        The backup's folder.
+    """
+    from pipelines.backup import take
+
+    settings = get_settings()
+    folder = take.run(
+        settings,
+        to=to,
+        pictures=settings.backup_snapshots if pictures is None else pictures,
+        keep=settings.backup_keep if keep is None else keep,
+    )
+    return str(folder)

@@ -1,0 +1,102 @@
+"""From the best candidate to the champion in service, or to a refusal with its reasons."""
+
+import logging
+from typing import Any, Literal
+
+from pydantic import validate_call
+
+from pipelines.alerts.alert import alert_key
+from pipelines.alerts.send import resolve, send
+from pipelines.loop.opening import opened
+from pipelines.outputs import Answer, Challenger, Prepared, Question, Release, Verdict
+
+logger = logging.getLogger(__name__)
+
+
+@validate_call
+def gate(dataset: str, prepared: Prepared, challenger: Challenger) -> Verdict:
+    """Judge the challenger by the spec's rules, beside the champion."""
+    from pipelines.release import gate
+
+    spec, context = opened(dataset)
+    return gate.run(spec, context, prepared, challenger)
+
+
+@validate_call
+def decide(challenger: Challenger, verdict: Verdict) -> Literal["canary", "refuse", "unchanged"]:
+    """Which way a run goes after the gate."""
+    if challenger.standing:
+        return "unchanged"
+    return "canary" if verdict.passed else "refuse"
+
+
+@validate_call
+def canary(dataset: str, challenger: Challenger) -> int:
+    """Ask the real service, with the challenger's bundle, before anything moves.
+
+    Returns:
+        The version that answered well.
+    """
+    from pipelines.release import canary
+
+    spec, context = opened(dataset)
+    canary.run(spec, context, challenger)
+    return challenger.version
+
+
+@validate_call
+def unchanged(dataset: str, challenger: Challenger) -> None:
+    """Say that the best candidate serves already."""
+    logger.info("%s: version %d is the best and serves already", dataset, challenger.version)
+
+
+@validate_call
+def ask(dataset: str, verdict: Verdict, version: int) -> Question:
+    """Word the question to a person: may the version that the canary answered with serve?"""
+    from pipelines.release import approval
+
+    assert version == verdict.version, "the canary tries the version that was judged"
+    spec, context = opened(dataset)
+    return approval.question(spec, context, verdict)
+
+
+@validate_call
+def settle(dataset: str, question: Question, response: dict[str, Any]) -> Answer:
+    """Record what was answered, by whom and why; tell it where it was no."""
+    from pipelines.release import approval, refusals
+
+    spec, context = opened(dataset)
+    answer = approval.settle(spec, context, question, approval.Response.model_validate(response))
+    if not answer.approved:
+        send(context.settings, refusals.by_person(context.settings, answer))
+    resolve(context.settings, alert_key("approval_wanted", dataset, f"retrain_{dataset}"))
+    return answer
+
+
+@validate_call
+def promote(dataset: str, version: int | None = None) -> Release:
+    """Make a version (the challenger if none is named) the champion."""
+    from pipelines.release import registry
+
+    _, context = opened(dataset)
+    return registry.promote(context, dataset, version)
+
+
+@validate_call
+def rollback(dataset: str, version: int | None = None) -> Release:
+    """Make the previous champion (or a named version) the champion again."""
+    from pipelines.release import registry
+
+    _, context = opened(dataset)
+    return registry.rollback(context, dataset, version)
+
+
+@validate_call
+def refuse(dataset: str, verdict: Verdict) -> Verdict:
+    """Mark the challenger as refused, with the gate's reasons; the champion stays."""
+    from pipelines.release import refusals, registry
+
+    spec, context = opened(dataset)
+    registry.refuse(spec, context, verdict)
+    send(context.settings, refusals.by_gate(context.settings, verdict))
+    return verdict
