@@ -7,7 +7,7 @@ in seconds where a loop over scikit-learn takes minutes. The figures are those o
 `pipelines.evaluation.metrics` with ``sample_weight``.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -54,16 +54,10 @@ def bootstrap(
         name → interval, named as by `metrics.measure`. A resample in which a figure is
         undefined (no image of the class was drawn) does not count for it.
     """
-    _, members = np.unique(np.asarray(groups), return_inverse=True)
-    rng = np.random.default_rng(seed)
-    count = int(members.max()) + 1
-    block = max(1, BLOCK_VALUES // len(labels))
-    drawn: list[dict[str, NDArray[np.float64]]] = []
-    for start in range(0, resamples, block):
-        rows = min(block, resamples - start)
-        times = rng.multinomial(count, np.full(count, 1 / count), size=rows)
-        weights = times[:, members].astype(np.float64)
-        drawn.append(weighted(labels, probabilities, classes, weights=weights))
+    drawn = [
+        weighted(labels, probabilities, classes, weights=weights)
+        for weights in draws(groups, seed=seed, resamples=resamples)
+    ]
     tail = 50 * (1 - confidence)
     bounds = {}
     for name in drawn[0]:
@@ -71,6 +65,27 @@ def bootstrap(
         low, high = np.nanpercentile(values, [tail, 100 - tail])
         bounds[name] = Interval(float(low), float(high))
     return bounds
+
+
+def draws(groups: Sequence[str], *, seed: int, resamples: int = RESAMPLES) -> Iterator[Weights]:
+    """How often each image was drawn, in each resample of whole groups.
+
+    Args:
+        groups: (n,) what each image belongs to.
+        seed: of the resampling.
+        resamples: how many, in all.
+
+    Yields:
+        (some of the resamples, n) weights, as many at once as `BLOCK_VALUES` allows.
+    """
+    _, members = np.unique(np.asarray(groups), return_inverse=True)
+    rng = np.random.default_rng(seed)
+    count = int(members.max()) + 1
+    block = max(1, BLOCK_VALUES // len(members))
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        times = rng.multinomial(count, np.full(count, 1 / count), size=rows)
+        yield times[:, members].astype(np.float64)
 
 
 def weighted(

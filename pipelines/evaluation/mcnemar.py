@@ -1,0 +1,79 @@
+"""McNemar's test: which of two models is right more often on the same images?
+
+Only images on which exactly one of the two is right tell anything. For independent images the
+test is exact (McNemar 1947) or, as the exact test asks too much of small samples, by mid-p
+(Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13:91, 2013). Images of one
+patient are not independent: there Obuchowski's test for clustered pairs holds (Statistics in
+Medicine 17:1495, 1998).
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.stats import binom, norm
+
+from pipelines.evaluation.paired import Difference
+
+Right = NDArray[np.bool_]
+
+
+class Discordant(NamedTuple):
+    """How often exactly one of two models is right."""
+
+    ours: int
+    theirs: int
+
+
+def discordant(ours: Right, theirs: Right) -> Discordant:
+    """Count the images on which the models part; both are (n,) whether a model is right."""
+    return Discordant(int((ours & ~theirs).sum()), int((theirs & ~ours).sum()))
+
+
+def exact(pairs: Discordant) -> float:
+    """The two-sided p of the exact test; 1 where the models never part."""
+    total, fewer = sum(pairs), min(pairs)
+    return min(1.0, 2 * float(binom.cdf(fewer, total, 0.5)))
+
+
+def mid_p(pairs: Discordant) -> float:
+    """The two-sided mid-p: nearer to the nominal level than `exact`, which stays below it."""
+    total, fewer = sum(pairs), min(pairs)
+    if total == 0:
+        return 1.0
+    return min(1.0, 2 * float(binom.cdf(fewer, total, 0.5)) - float(binom.pmf(fewer, total, 0.5)))
+
+
+def clustered(
+    ours: Right, theirs: Right, *, groups: Sequence[str], confidence: float = 0.95
+) -> Difference:
+    """The difference of two shares of right answers on images that come in groups.
+
+    Args:
+        ours: (n,) whether one model is right; of the images of one class, this compares
+            sensitivities.
+        theirs: (n,) whether the other is.
+        groups: (n,) what each image belongs to; two groups at least.
+        confidence: of the interval (Wald's, with the variance between groups).
+
+    Returns:
+        The difference with Obuchowski's p. Where the models never part, the interval is a point
+        and p is 1.
+
+    Raises:
+        ValueError: all images are of one group, so that nothing is known of chance.
+    """
+    _, members = np.unique(np.asarray(groups), return_inverse=True)
+    images = np.bincount(members)
+    count = len(images)
+    if count < 2:
+        raise ValueError("all images are of one group; the comparison needs two groups at least")
+    gains = np.bincount(members, weights=ours.astype(float) - theirs.astype(float))
+    value = float(gains.sum() / images.sum())
+    scale = np.sqrt(count / (count - 1)) / images.sum()
+    apart = float(scale * np.sqrt(((gains - value * images) ** 2).sum()))
+    apart_by_chance = float(scale * np.sqrt((gains**2).sum()))
+    reach = float(norm.ppf(0.5 + confidence / 2)) * apart
+    p = 2 * float(norm.sf(abs(value) / apart_by_chance)) if apart_by_chance > 0 else 1.0
+    return Difference(value, value - reach, value + reach, p)

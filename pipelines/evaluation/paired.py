@@ -1,0 +1,94 @@
+"""Two models on the same images: by how much one is better, and how sure that is.
+
+The paired cluster bootstrap: each resample draws whole groups (patients, lesions), asks both
+models about the same draw, and takes the difference. It holds for every figure and for images that
+are not independent of one another (Field and Welsh 2007), where McNemar's and DeLong's tests, in
+their plain form, hold for one figure each and for independent images. Those stand in `mcnemar` and
+`delong`, for the readers who expect them.
+"""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.evaluation.intervals import RESAMPLES, draws, weighted
+from pipelines.evaluation.metrics import Labels, Probabilities
+
+
+class Difference(NamedTuple):
+    """By how much a figure of one model exceeds the other's."""
+
+    value: float
+    """Ours less theirs."""
+    low: float
+    high: float
+    """The 95 % interval, unless another confidence was asked for."""
+    p: float
+    """Two-sided: how often chance alone makes a difference as large where there is none."""
+
+
+def paired_bootstrap(
+    labels: Labels,
+    ours: Probabilities,
+    theirs: Probabilities,
+    *,
+    classes: Sequence[str],
+    groups: Sequence[str],
+    seed: int,
+    resamples: int = RESAMPLES,
+    confidence: float = 0.95,
+) -> dict[str, Difference]:
+    """The difference of every figure between two models that answered the same images.
+
+    Args:
+        labels: (n,) index of the true class.
+        ours: (n, classes) what one model said.
+        theirs: (n, classes) what the other said.
+        classes: their names.
+        groups: (n,) what each image belongs to.
+        seed: of the resampling; the same seed gives the same differences.
+        resamples: how many.
+        confidence: share of resamples between the bounds.
+
+    Returns:
+        name → difference, named as by `metrics.measure`. Figures that are undefined on these
+        images (those of a class without any) are left out.
+    """
+    plain = np.ones((1, len(labels)))
+    seen = _apart(labels, ours, theirs, classes=classes, weights=plain)
+    drawn = [
+        _apart(labels, ours, theirs, classes=classes, weights=weights)
+        for weights in draws(groups, seed=seed, resamples=resamples)
+    ]
+    return {
+        name: _difference(
+            float(value[0]), np.concatenate([part[name] for part in drawn]), confidence=confidence
+        )
+        for name, value in seen.items()
+        if np.isfinite(value[0])
+    }
+
+
+def _apart(
+    labels: Labels,
+    ours: Probabilities,
+    theirs: Probabilities,
+    *,
+    classes: Sequence[str],
+    weights: NDArray[np.float64],
+) -> dict[str, NDArray[np.float64]]:
+    """name → (resamples,) ours less theirs under each weighting of the images."""
+    one = weighted(labels, ours, classes, weights=weights)
+    other = weighted(labels, theirs, classes, weights=weights)
+    return {name: one[name] - other[name] for name in one}
+
+
+def _difference(value: float, drawn: NDArray[np.float64], *, confidence: float) -> Difference:
+    defined = drawn[np.isfinite(drawn)]
+    tail = 50 * (1 - confidence)
+    low, high = np.percentile(defined, [tail, 100 - tail])
+    beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum())) + 1
+    p = min(1.0, 2 * beyond / (len(defined) + 1))
+    return Difference(value, float(low), float(high), p)
