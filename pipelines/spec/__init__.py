@@ -6,12 +6,17 @@ ignored.
 
     section.py      what every block is made of
     data.py         where images come from, what they are called, how they are divided
-    models.py       which models are trained, which may serve, what they may say
+    recipe.py       how a candidate is trained
+    models.py       which models are trained, and what they may say
+    gate.py         which may serve
+    card.py         what a model card says that no program can find out
+    tuning.py       which settings of a model are tried
     operations.py   when it is trained anew, who is asked, what is watched
     dataset.py      all of it together: `DatasetSpec`
     load.py         files to specs, and slips to clear errors
 """
 
+from pipelines.spec.card import CardSpec
 from pipelines.spec.data import (
     ChecksSpec,
     ClassSpec,
@@ -25,25 +30,28 @@ from pipelines.spec.data import (
     TableSpec,
 )
 from pipelines.spec.dataset import DatasetSpec
+from pipelines.spec.gate import GateSpec
 from pipelines.spec.load import load_spec, read_spec, spec_names
 from pipelines.spec.models import (
     AbstentionSpec,
     BundleSpec,
     CandidateSpec,
-    GateSpec,
     Metric,
     Precision,
     ReviewSpec,
     SelectionSpec,
 )
 from pipelines.spec.operations import ApprovalSpec, MonitorSpec, RetrainSpec
+from pipelines.spec.tuning import Choices, Range, TuneSpec
 
 __all__ = [
     "AbstentionSpec",
     "ApprovalSpec",
     "BundleSpec",
     "CandidateSpec",
+    "CardSpec",
     "ChecksSpec",
+    "Choices",
     "ClassSpec",
     "DatasetSpec",
     "DuplicatesSpec",
@@ -54,6 +62,7 @@ __all__ = [
     "Metric",
     "MonitorSpec",
     "Precision",
+    "Range",
     "ReferenceSpec",
     "RetrainSpec",
     "ReviewSpec",
@@ -61,6 +70,7 @@ __all__ = [
     "SourceSpec",
     "SplitSpec",
     "TableSpec",
+    "TuneSpec",
     "load_spec",
     "read_spec",
     "spec_names",

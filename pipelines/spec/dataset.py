@@ -6,6 +6,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from pipelines.errors import SpecError
+from pipelines.spec.card import CardSpec
 from pipelines.spec.data import (
     ChecksSpec,
     ClassSpec,
@@ -16,11 +17,11 @@ from pipelines.spec.data import (
     SourceSpec,
     SplitSpec,
 )
+from pipelines.spec.gate import GateSpec
 from pipelines.spec.models import (
     AbstentionSpec,
     BundleSpec,
     CandidateSpec,
-    GateSpec,
     ReviewSpec,
     SelectionSpec,
 )
@@ -53,6 +54,7 @@ class DatasetSpec(Section):
     approval: ApprovalSpec | None = None
     """Ask a person between the gate and the promotion; nobody is asked if null."""
     monitor: MonitorSpec = MonitorSpec()
+    card: CardSpec = CardSpec()
     disclaimer: str = (
         "For research and education. Not a medical device; not for diagnosis. "
         "A qualified person must read every image."

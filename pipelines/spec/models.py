@@ -1,37 +1,25 @@
-"""Which models are trained, which may serve, and what they may say."""
+"""Which models are trained, and what they may say."""
 
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pipelines.spec.recipe import TrainingSpec
 from pipelines.spec.section import Section, Share
 
 CandidateName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)]
 
 
-class CandidateSpec(Section):
+class CandidateSpec(TrainingSpec):
     """One model to train and compare."""
 
     name: CandidateName
     model: str
     """Family in the model zoo (``efficientnet_lite0``, ``small_cnn`` …)."""
-    recipe: Literal["frozen", "finetune", "scratch"]
     optional: bool = False
     """Trained only when it is asked for by name (``medloop retrain DATASET --candidate NAME``)."""
     weights: str | None = "imagenet"
     """``imagenet``, a path to weights, or null for random ones."""
-    epochs: int = Field(default=40, ge=1, le=1000)
-    batch_size: int = Field(default=32, ge=1, le=1024)
-    learning_rate: float = Field(default=1e-3, gt=0, le=1)
-    finetune_epochs: int = Field(default=8, ge=1, le=1000)
-    finetune_learning_rate: float = Field(default=1e-4, gt=0, le=1)
-    finetune_layers: int | None = Field(default=None, ge=1)
-    """How many of the backbone's last blocks learn in fine-tuning; all if null."""
-    dropout: float = Field(default=0.5, ge=0, lt=1)
-    patience: int = Field(default=6, ge=1)
-    """Epochs without a better validation loss after which training stops."""
-    augment: Literal["none", "light", "strong"] = "none"
-    class_weights: bool = True
 
     @model_validator(mode="after")
     def _weights_fit_recipe(self) -> "CandidateSpec":
@@ -40,35 +28,12 @@ class CandidateSpec(Section):
                 f"recipe '{self.recipe}' needs pretrained weights ('imagenet' or a path); "
                 "use recipe 'scratch' to train from random ones"
             )
-        if self.recipe == "frozen" and self.augment != "none":
-            raise ValueError(
-                "recipe 'frozen' computes features once, so it cannot augment; "
-                "leave augment out, or use recipe 'finetune'"
-            )
         return self
 
 
 Metric = Literal[
     "accuracy", "macro_f1", "macro_sensitivity", "macro_specificity", "macro_auroc", "macro_auprc"
 ]
-
-
-class GateSpec(Section):
-    """The rules a challenger must pass on the leak-free test set before it may serve."""
-
-    minimum: dict[Metric, Share] = Field(default={})
-    """Least value of each named figure."""
-    minimum_sensitivity: dict[str, Share] = Field(default={})
-    """Least sensitivity of each named class."""
-    max_sensitivity_drop: Share = 0.05
-    """No class may lose more sensitivity than this against the champion on the same images."""
-    max_metric_drop: Share = 0.01
-    """Nor may the selection metric."""
-    bundle_tolerance: float = Field(default=1e-3, gt=0)
-    """Largest difference of a probability between bundle and Keras model, for ``f32``."""
-    max_bundle_loss: Share = 0.005
-    """Most accuracy that a bundle of less precision may lose against its Keras model: on
-    validation images when it is built, and on the test set."""
 
 
 class AbstentionSpec(Section):
