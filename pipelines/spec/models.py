@@ -1,13 +1,20 @@
 """Which models are trained, and what they may say."""
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
 from pipelines.spec.recipe import TrainingSpec
 from pipelines.spec.section import Section, Share
+from pipelines.spec.tuning import Setting, TuneSpec
 
 CandidateName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_length=60)]
+
+OPTION = "options."
+"""What the names of settings begin with that are the model family's own."""
+FIXED = ("name", "model", "recipe", "optional", "weights", "tune", "options")
+"""Fields that say which candidate it is, and are no settings."""
 
 
 class CandidateSpec(TrainingSpec):
@@ -15,11 +22,13 @@ class CandidateSpec(TrainingSpec):
 
     name: CandidateName
     model: str
-    """Family in the model zoo (``efficientnet_lite0``, ``small_cnn`` …)."""
+    """Family in the model zoo (``efficientnet_lite0``, ``strided_cnn`` …)."""
     optional: bool = False
     """Trained only when it is asked for by name (``medloop retrain DATASET --candidate NAME``)."""
     weights: str | None = "imagenet"
     """``imagenet``, a path to weights, or null for random ones."""
+    tune: TuneSpec | None = None
+    """Search for the best settings first, on the validation split; none if null."""
 
     @model_validator(mode="after")
     def _weights_fit_recipe(self) -> "CandidateSpec":
@@ -29,6 +38,36 @@ class CandidateSpec(TrainingSpec):
                 "use recipe 'scratch' to train from random ones"
             )
         return self
+
+    @model_validator(mode="after")
+    def _can_be_tuned(self) -> "CandidateSpec":
+        if self.tune is None or self.tune.space is None:
+            return self
+        for name, values in self.tune.space.items():
+            if not name.startswith(OPTION) and (
+                name not in type(self).model_fields or name in FIXED
+            ):
+                raise ValueError(f"tune.space: {name!r} is no setting that can be tuned")
+            for value in values.ends:
+                self.with_settings({name: value})
+        return self
+
+    def with_settings(self, settings: Mapping[str, Setting]) -> "CandidateSpec":
+        """The candidate with other settings, not to be tuned any more.
+
+        Args:
+            settings: field, or ``options.<name>`` → value.
+
+        Raises:
+            ValueError: they cannot go together.
+        """
+        told = self.model_dump(exclude={"tune"})
+        for name, value in settings.items():
+            if name.startswith(OPTION):
+                told["options"] = {**told.get("options", {}), name.removeprefix(OPTION): value}
+            else:
+                told[name] = value
+        return CandidateSpec.model_validate(told)
 
 
 Metric = Literal[
