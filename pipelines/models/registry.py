@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 IMAGENET = "imagenet"
 FAMILIES = {
     "efficientnet_lite0": "pipelines.models.efficientnet_lite0",
-    "small_cnn": "pipelines.models.small_cnn",
+    "strided_cnn": "pipelines.models.strided_cnn",
 }
 """Model → its module, which has ``build(size=, classes=, dropout=)`` and, where there are
 ImageNet weights for it, ``load_imagenet(model)``."""

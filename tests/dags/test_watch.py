@@ -24,7 +24,7 @@ SPEC: dict[str, Any] = {
     "source": {"origin": "drawn by a test", "licence": "CC0-1.0", "consent": "not needed"},
     "landing": {"quiet_seconds": 0.2},
     "classes": [{"name": "cat", "title": "Cat"}, {"name": "dog", "title": "Dog"}],
-    "candidates": [{"name": "a", "model": "small_cnn", "recipe": "scratch", "weights": None}],
+    "candidates": [{"name": "a", "model": "strided_cnn", "recipe": "scratch", "weights": None}],
 }
 STORED, LOST = AdvanceOutcome(acked=1, failed=0), AdvanceOutcome(acked=0, failed=1)
 

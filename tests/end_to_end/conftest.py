@@ -24,7 +24,7 @@ from stack.testing import running_stack
 
 T = TypeVar("T")
 
-SCRATCH = {"model": "small_cnn", "recipe": "scratch", "weights": None, "epochs": 2}
+SCRATCH = {"model": "strided_cnn", "recipe": "scratch", "weights": None, "epochs": 2}
 SPEC: dict[str, Any] = {
     "name": "tiny",
     "title": "Tiny phantoms",

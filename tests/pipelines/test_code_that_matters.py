@@ -37,7 +37,7 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
         (
             *("training.train", "training.frozen", "training.finetune", "training.scratch"),
             *("training.augment", "training.features", "training.fit", "training.pixels"),
-            *("models.small_cnn", "models.efficientnet_lite0", "models.head", "models.registry"),
+            *("models.strided_cnn", "models.efficientnet_lite0", "models.head", "models.registry"),
         ),
     ),
     "evaluate": (

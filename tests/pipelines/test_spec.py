@@ -14,7 +14,7 @@ MINIMAL: dict[str, Any] = {
     "title": "Tiny",
     "source": {"origin": "nobody", "licence": "CC0-1.0", "consent": "none"},
     "classes": [{"name": "a", "title": "A"}, {"name": "b", "title": "B", "labels": ["x", "y"]}],
-    "candidates": [{"name": "c", "model": "small_cnn", "recipe": "scratch", "weights": None}],
+    "candidates": [{"name": "c", "model": "strided_cnn", "recipe": "scratch", "weights": None}],
 }
 
 

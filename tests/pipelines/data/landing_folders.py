@@ -28,7 +28,7 @@ def spec(**changes: Any) -> DatasetSpec:
             "classes": [{"name": name, "title": name.title()} for name in CLASSES],
             "duplicates": {"hash_distance": 12, "correlation": 0.94},
             "candidates": [
-                {"name": "a", "model": "small_cnn", "recipe": "scratch", "weights": None}
+                {"name": "a", "model": "strided_cnn", "recipe": "scratch", "weights": None}
             ],
         }
         | changes

@@ -33,7 +33,7 @@ def small_spec(**changes: Any) -> DatasetSpec:
             "image": {"size": SIZE},
             "checks": {"min_per_class": 5, "max_imbalance": 3, "max_quarantined": 0.1},
             "candidates": [
-                {"name": "a", "model": "small_cnn", "recipe": "scratch", "weights": None}
+                {"name": "a", "model": "strided_cnn", "recipe": "scratch", "weights": None}
             ],
         }
         | changes

@@ -14,7 +14,7 @@ from pipelines.models.registry import FAMILIES, build
 
 EXPECTED = {
     "efficientnet_lite0": Cells(first=0, stride=32),
-    "small_cnn": Cells(first=15, stride=16),
+    "strided_cnn": Cells(first=15, stride=16),
 }
 
 

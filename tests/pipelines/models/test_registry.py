@@ -49,19 +49,19 @@ def test_its_backbone_can_begin_another_model(model: keras.Model, tmp_path: Path
 
 
 def test_an_unknown_model_lists_the_known_ones() -> None:
-    with pytest.raises(SpecError, match=r"'resnet9'.*efficientnet_lite0, small_cnn"):
+    with pytest.raises(SpecError, match=r"'resnet9'.*efficientnet_lite0, strided_cnn"):
         build("resnet9", size=64, classes=2, weights=None)
 
 
 def test_weights_that_do_not_exist_are_said_plainly() -> None:
-    with pytest.raises(WeightsError, match="no ImageNet weights for 'small_cnn'"):
-        build("small_cnn", size=64, classes=2, weights="imagenet")
+    with pytest.raises(WeightsError, match="no ImageNet weights for 'strided_cnn'"):
+        build("strided_cnn", size=64, classes=2, weights="imagenet")
     with pytest.raises(WeightsError, match=r"no weights file nowhere\.keras"):
-        build("small_cnn", size=64, classes=2, weights="nowhere.keras")
+        build("strided_cnn", size=64, classes=2, weights="nowhere.keras")
 
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
-    other = build("small_cnn", size=64, classes=2, weights=None)
+    other = build("strided_cnn", size=64, classes=2, weights=None)
     save_backbone(other, tmp_path / "b.weights.h5")
 
     with pytest.raises(WeightsError, match="does not fit efficientnet_lite0"):

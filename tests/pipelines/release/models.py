@@ -36,8 +36,8 @@ def tiny_spec(**fields: object) -> DatasetSpec:
         "classes": [{"name": n, "title": n.title(), "finding": n != "clear"} for n in CLASSES],
         "image": {"size": SIZE},
         "candidates": [
-            {"name": "one", "model": "small_cnn", "recipe": "scratch", "weights": None},
-            {"name": "two", "model": "small_cnn", "recipe": "scratch", "weights": None},
+            {"name": "one", "model": "strided_cnn", "recipe": "scratch", "weights": None},
+            {"name": "two", "model": "strided_cnn", "recipe": "scratch", "weights": None},
         ],
     }
     return DatasetSpec.model_validate(content | fields)

@@ -39,7 +39,7 @@ def small_shards(folder: Path, counts: Mapping[str, tuple[int, ...]] = COUNTS) -
 
 def candidate(**fields: object) -> CandidateSpec:
     """A candidate that trains in seconds."""
-    quick = {"name": "quick", "model": "small_cnn", "recipe": "scratch", "weights": None}
+    quick = {"name": "quick", "model": "strided_cnn", "recipe": "scratch", "weights": None}
     return CandidateSpec.model_validate(quick | {"epochs": 4, "batch_size": 8} | fields)
 
 

@@ -20,7 +20,7 @@ from stack.ports import find_free
 from tests.pipelines.tracked import prepare_small, spec_of, tracked_context
 
 EPOCHS = 3
-QUICK = {"name": "quick", "model": "small_cnn", "recipe": "scratch", "weights": None}
+QUICK = {"name": "quick", "model": "strided_cnn", "recipe": "scratch", "weights": None}
 
 
 def small(name: str, *, epochs: int = EPOCHS) -> DatasetSpec:
@@ -58,7 +58,7 @@ def test_a_run_tells_all_that_went_in_and_came_out(
     assert trained.epochs == EPOCHS
     assert run.info.status == "FINISHED"
     assert run.info.run_name == "quick · snap 0002-one"
-    expected = {"model": "small_cnn", "epochs": "3", "image.size": "32", "images.train": "24"}
+    expected = {"model": "strided_cnn", "epochs": "3", "image.size": "32", "images.train": "24"}
     assert expected.items() <= run.data.params.items()
     assert {entry.dataset.digest for entry in run.inputs.dataset_inputs} == {prepared.id}
     losses = tracking.client.get_metric_history(trained.run_id, "epoch.val_loss")

@@ -35,7 +35,7 @@ def test_features_and_head_predict_as_the_whole_model(shards: Shards) -> None:
 
 
 def test_features_are_made_once_for_the_same_weights(shards: Shards) -> None:
-    one, other = (build("small_cnn", size=SIZE, classes=2, weights=None) for _ in range(2))
+    one, other = (build("strided_cnn", size=SIZE, classes=2, weights=None) for _ in range(2))
     first = feature_stream(shards, "train", one)
     before = [file.stat().st_mtime_ns for file in first.files]
     assert feature_stream(shards, "train", one) == first
@@ -46,7 +46,7 @@ def test_features_are_made_once_for_the_same_weights(shards: Shards) -> None:
 def test_a_killed_extraction_goes_on_with_the_next_shard(
     shards: Shards, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    model = build("small_cnn", size=SIZE, classes=2, weights=None)
+    model = build("strided_cnn", size=SIZE, classes=2, weights=None)
     monkeypatch.setattr(features, "BATCH", 4)
     whole = feature_stream(shards, "train", model)
     kept, cut = whole.files
@@ -59,7 +59,7 @@ def test_a_killed_extraction_goes_on_with_the_next_shard(
 
 
 def test_candidates_side_by_side_make_features_one_after_the_other(shards: Shards) -> None:
-    model = build("small_cnn", size=SIZE, classes=2, weights=None)
+    model = build("strided_cnn", size=SIZE, classes=2, weights=None)
     made: list[object] = []
     folder = feature_stream(shards, "validation", model).files[0].parent
     waiting = threading.Thread(

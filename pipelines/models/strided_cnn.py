@@ -28,4 +28,4 @@ def build(*, size: int, classes: int, dropout: float) -> keras.Model:
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{block}_conv")(x)
         x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{block}_bn")(x)
         x = layers.ReLU(name=FEATURES if last else f"{block}_relu")(x)
-    return with_head(image, x, classes=classes, dropout=dropout, name="small_cnn")
+    return with_head(image, x, classes=classes, dropout=dropout, name="strided_cnn")
