@@ -5,30 +5,25 @@ A finished one is not trained again; one that was cut off is taken up: the same 
 the same folder of checkpoints on this machine.
 """
 
-import fcntl
-import hashlib
 import logging
 import shutil
 import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
-from importlib import import_module
-from importlib.util import find_spec, module_from_spec
 from pathlib import Path
-from pkgutil import iter_modules
-from types import ModuleType
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipelines.data.shards import Shards, fetch
+from pipelines.models.identity import weights_identity
 from pipelines.outputs import Prepared, Trained
 from pipelines.spec import CandidateSpec, DatasetSpec
-from pipelines.stage import Context, code_version, fingerprint
+from pipelines.stage import Context, fingerprint
 from pipelines.tracking import environment, runs
 from pipelines.tracking.client import Tracking, open_tracking
 from pipelines.tracking.inputs import log_inputs
 from pipelines.tracking.keras_models import log_model
+from pipelines.training.alone import alone
+from pipelines.training.code import training_code
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -36,9 +31,6 @@ if TYPE_CHECKING:
     from pipelines.training.train import TrainedModel
 
 logger = logging.getLogger(__name__)
-
-CODE = ("pipelines.training", "pipelines.models")
-"""Packages that decide what a training results in."""
 
 
 def run(spec: DatasetSpec, context: Context, prepared: Prepared, candidate: str) -> Trained:
@@ -52,11 +44,12 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, candidate: str)
         StoreUnavailable: the store does not answer.
     """
     chosen = spec.candidate(candidate)
-    identity = fingerprint(prepared.id, chosen, _weights(chosen), spec.split.seed, _code())
+    weights = weights_identity(chosen.weights)
+    identity = fingerprint(prepared.id, chosen, weights, spec.split.seed, training_code())
     tracking = open_tracking(context.settings)
     experiment = tracking.experiment(spec.name, title=spec.title)
     workdir = context.settings.work / "training" / identity
-    with _alone(workdir):
+    with alone(workdir):
         found = runs.find(tracking, experiment, fingerprint=identity)
         if found is None or runs.TRAINED not in found.data.tags:
             _train(spec, context, prepared, chosen, identity=identity, workdir=workdir)
@@ -174,41 +167,3 @@ def _trained(found: "Run", dataset: str, *, identity: str, candidate: str) -> Tr
         epochs=int(found.data.metrics["training.epochs"]),
         seconds=found.data.metrics["training.seconds"],
     )
-
-
-def _weights(chosen: CandidateSpec) -> str | None:
-    """What the pretrained weights are: a file is known by its content, not by its path."""
-    path = Path(chosen.weights).expanduser() if chosen.weights else None
-    if path is None or not path.is_file():
-        return chosen.weights
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _code() -> str:
-    """Version of the code that trains. Its modules are found, not run: Keras takes seconds."""
-    names = [f"{p}.{m.name}" for p in CODE for m in iter_modules(import_module(p).__path__)]
-    return code_version(*(_unexecuted(name) for name in sorted(names) if name != __name__))
-
-
-def _unexecuted(name: str) -> ModuleType:
-    found = find_spec(name)
-    assert found is not None
-    return module_from_spec(found)
-
-
-@contextmanager
-def _alone(workdir: Path) -> Iterator[None]:
-    """Let one process at a time train in a folder; another waits.
-
-    A scheduler that lost sight of a task starts it again while the first may still run.
-    """
-    workdir.parent.mkdir(parents=True, exist_ok=True)
-    with workdir.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.info("another process trains this candidate; waiting for it")
-            fcntl.flock(lock, fcntl.LOCK_EX)
-        workdir.mkdir(exist_ok=True)
-        yield
