@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pipelines.evidence
+from pipelines.evidence import leaks
 from pipelines.evidence.finding import Finding
 from pipelines.evidence.subject import Subject
 from pipelines.stage import code_version, modules_of
@@ -16,7 +17,9 @@ Kind = Callable[[Subject, Path], Finding | None]
 """Takes what is judged, and a folder to draw into (``<picture>.png``); ``None`` where it does not
 apply, as where no masks came with the images."""
 
-KINDS: dict[str, Kind] = {}
+KINDS: dict[str, Kind] = {
+    "leaks": leaks.look,
+}
 """In the order of the report."""
 
 

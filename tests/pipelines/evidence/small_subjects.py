@@ -1,0 +1,42 @@
+"""A candidate on the small collection, without MLflow, for the tests of each kind of evidence."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from pipelines.data.shards import fetch
+from pipelines.evaluation.predictions import predict, with_probabilities
+from pipelines.evidence.subject import Subject
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context
+from tests.pipelines.data.small_collection import Row, small_spec
+from tests.pipelines.tracked import brightness_model, prepare_small
+
+if TYPE_CHECKING:
+    import keras
+
+
+def small_subject(
+    context: Context,
+    folder: Path,
+    *,
+    spec: DatasetSpec | None = None,
+    rows: list[Row] | None = None,
+    model: "keras.Model | None" = None,
+) -> Subject:
+    """A candidate that was asked about the validation and test images of ``rows``.
+
+    Args:
+        context: settings and store.
+        folder: where the model's file goes.
+        spec: of the data set; the small collection's if ``None``.
+        rows: its images; 20 of each class if ``None``.
+        model: the candidate; one that is always right if ``None``.
+    """
+    chosen = spec or small_spec()
+    prepared = prepare_small(context, chosen, rows=rows)
+    data = fetch(context.store, prepared.path, context.settings.cache)
+    file = folder / "model.keras"
+    (model or brightness_model(size=chosen.image.size)).save(file)
+    answers = predict(file, data, ("validation", "test"))
+    answers = with_probabilities(answers, data.classes, temperature=1)
+    return Subject(chosen, context, prepared, "one", data, file, answers)
