@@ -2,7 +2,7 @@
 
 A prepared folder holds ``{train,validation,test}-*.parquet`` with one row an image (``pixels``:
 size * size * 3 bytes, uint8 RGB, row by row; ``label``: index into the classes; ``sha256``;
-``group``; ``source_path``) and a ``manifest.json`` that lists each file with rows, bytes and
+``group``; ``source_path``; ``source``) and a ``manifest.json`` that lists each file with rows, bytes and
 sha256. `fetch` copies one from the store, `read_shards` opens a local copy, `Split.batches`
 iterates it in file order. For shuffled training input see `pipelines.data.streams`.
 """
@@ -97,6 +97,13 @@ class Split:
             for shard in self.shards
         ]
         return np.concatenate([np.empty(0, np.int32), *columns]).astype(np.int32)
+
+    def column(self, name: str) -> NDArray[Any] | None:
+        """(rows,) a column of numbers or texts, in file order; ``None`` if the files have none."""
+        files = [self.folder / shard.name for shard in self.shards]
+        if any(name not in pq.read_schema(file).names for file in files):
+            return None
+        return np.concatenate([pq.read_table(f, columns=[name])[name].to_numpy() for f in files])
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
         """Every image once, in file order; a file's last batch may be smaller."""

@@ -24,6 +24,9 @@ READ_BYTES = 4 << 20
 SHUFFLE_BYTES = 192 << 20
 """Most memory the shuffle buffer takes."""
 
+_Part = tuple[Path, NDArray[np.int64] | None]
+"""A file, and how often each of its rows comes."""
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -48,36 +51,59 @@ class Stream:
         """Bytes of one row's array."""
         return int(np.dtype(self.dtype).itemsize * np.prod(self.shape))
 
-    def shuffled(self, batch_size: int, *, seed: int, epoch: int) -> "tf.data.Dataset":
-        """Every row once, in the order of (seed, epoch); float32 batches with int32 labels."""
+    def shuffled(
+        self, batch_size: int, *, seed: int, epoch: int, shown: NDArray[np.int64] | None = None
+    ) -> "tf.data.Dataset":
+        """Rows in the order of (seed, epoch); float32 batches with int32 labels.
+
+        Args:
+            batch_size: rows of a batch; the last may have fewer.
+            seed: the run's.
+            epoch: from 0.
+            shown: (rows,) how often each row comes, in file order; once if ``None``.
+        """
         drawn = np.random.default_rng((seed, epoch))
-        files = tuple(self.files[i] for i in drawn.permutation(len(self.files)))
-        buffer = max(1, min(self.rows, SHUFFLE_BYTES // self.row_bytes))
-        blocks = self._blocks(files).unbatch()
+        order = drawn.permutation(len(self.files))
+        total = self.rows if shown is None else int(shown.sum())
+        buffer = max(1, min(total, SHUFFLE_BYTES // self.row_bytes))
+        blocks = self._blocks(self._parts(order, shown)).unbatch()
         rows = blocks.shuffle(buffer, seed=int(drawn.integers(1 << 31)))
-        return _finish(rows.batch(batch_size), rows=self.rows, batch_size=batch_size)
+        return _finish(rows.batch(batch_size), rows=total, batch_size=batch_size)
 
     def in_order(self, batch_size: int) -> "tf.data.Dataset":
         """Every row once, in file order; float32 batches with int32 labels."""
-        rows = self._blocks(self.files).rebatch(batch_size)
+        parts = self._parts(np.arange(len(self.files)), None)
+        rows = self._blocks(parts).rebatch(batch_size)
         return _finish(rows, rows=self.rows, batch_size=batch_size)
 
-    def _blocks(self, files: tuple[Path, ...]) -> "tf.data.Dataset":
+    def _parts(self, order: NDArray[np.int64], shown: NDArray[np.int64] | None) -> list[_Part]:
+        """The files in an order, each with how often its rows come."""
+        if shown is None:
+            return [(self.files[i], None) for i in order]
+        ends = np.cumsum([pq.read_metadata(file).num_rows for file in self.files])
+        pieces = np.split(shown, ends[:-1])
+        return [(self.files[i], pieces[i]) for i in order]
+
+    def _blocks(self, parts: list[_Part]) -> "tf.data.Dataset":
         import tensorflow as tf
 
         signature = (
             tf.TensorSpec((None, *self.shape), self.dtype),
             tf.TensorSpec((None,), "int32"),
         )
-        return tf.data.Dataset.from_generator(lambda: self._read(files), output_signature=signature)
+        return tf.data.Dataset.from_generator(lambda: self._read(parts), output_signature=signature)
 
-    def _read(self, files: tuple[Path, ...]) -> Iterator[tuple[NDArray[Any], NDArray[np.int32]]]:
+    def _read(self, parts: list[_Part]) -> Iterator[tuple[NDArray[Any], NDArray[np.int32]]]:
         rows = max(1, READ_BYTES // self.row_bytes)
-        for file in files:
+        for file, shown in parts:
+            begin = 0
             with pq.ParquetFile(file, memory_map=True) as parquet:
                 for batch in parquet.iter_batches(batch_size=rows, columns=[self.column, "label"]):
                     values = decode_column(batch.column(self.column), self.dtype, self.shape)
-                    yield values, batch.column("label").to_numpy().astype(np.int32)
+                    labels = batch.column("label").to_numpy().astype(np.int32)
+                    times = 1 if shown is None else shown[begin : begin + len(labels)]
+                    begin += len(labels)
+                    yield values.repeat(times, axis=0), labels.repeat(times)
 
 
 def pixels(split: Split) -> Stream:

@@ -12,9 +12,10 @@ from pipelines.data.shards import Shards
 from pipelines.models.head import blocks
 from pipelines.spec import CandidateSpec
 from pipelines.training.checkpoint import Progress
-from pipelines.training.fit import OnEpoch, Schedule
+from pipelines.training.fit import OnEpoch
 from pipelines.training.frozen import train_head
 from pipelines.training.pixels import train_on_pixels
+from pipelines.training.schedule import schedule_of
 
 
 def finetune(
@@ -24,7 +25,6 @@ def finetune(
     *,
     seed: int,
     folder: Path,
-    class_weight: dict[int, float] | None,
     on_epoch: OnEpoch,
 ) -> Progress:
     """Train the head, thaw, train on; epochs are counted through both phases."""
@@ -34,7 +34,6 @@ def finetune(
         candidate,
         seed=seed,
         folder=folder / "frozen",
-        class_weight=class_weight,
         on_epoch=on_epoch,
     )
     thaw(model, candidate.finetune_layers)
@@ -42,12 +41,13 @@ def finetune(
         model,
         data,
         candidate,
-        schedule=Schedule(
-            candidate.finetune_epochs, candidate.finetune_learning_rate, candidate.patience
+        schedule=schedule_of(
+            candidate,
+            epochs=candidate.finetune_epochs,
+            learning_rate=candidate.finetune_learning_rate,
         ),
         seed=seed,
         folder=folder / "finetune",
-        class_weight=class_weight,
         on_epoch=lambda epoch, metrics: on_epoch(first.epochs + epoch, metrics),
     )
     return second.model_copy(

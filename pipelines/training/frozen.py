@@ -8,9 +8,12 @@ import keras
 from pipelines.data.shards import Shards
 from pipelines.models.head import blocks, head_on_features
 from pipelines.spec import CandidateSpec
+from pipelines.training.batches import training_batches, validation_batches
 from pipelines.training.checkpoint import Progress
 from pipelines.training.features import feature_stream
-from pipelines.training.fit import OnEpoch, Schedule, fit
+from pipelines.training.fit import OnEpoch, fit
+from pipelines.training.objective import compile_for
+from pipelines.training.schedule import schedule_of
 
 
 def train_head(
@@ -20,7 +23,6 @@ def train_head(
     *,
     seed: int,
     folder: Path,
-    class_weight: dict[int, float] | None,
     on_epoch: OnEpoch,
 ) -> Progress:
     """Train the model's head on features computed once; the head's layers are the model's own."""
@@ -29,18 +31,15 @@ def train_head(
     train = feature_stream(data, "train", model)
     validation = feature_stream(data, "validation", model)
     head = head_on_features(model)
-    head.compile(
-        keras.optimizers.Adam(candidate.learning_rate),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
+    compile_for(head, candidate, learning_rate=candidate.learning_rate)
     return fit(
         head,
-        lambda epoch: train.shuffled(candidate.batch_size, seed=seed, epoch=epoch),
-        validation.in_order(candidate.batch_size),
-        schedule=Schedule(candidate.epochs, candidate.learning_rate, candidate.patience),
+        training_batches(train, data, candidate, strength="none", seed=seed),
+        validation_batches(validation, data, batch_size=candidate.batch_size),
+        schedule=schedule_of(
+            candidate, epochs=candidate.epochs, learning_rate=candidate.learning_rate
+        ),
         seed=seed,
         folder=folder,
-        class_weight=class_weight,
         on_epoch=on_epoch,
     )

@@ -1,19 +1,17 @@
 """Training on pictures: what recipes ``scratch`` and ``finetune`` share."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import keras
 
 from pipelines.data.shards import Shards
 from pipelines.data.streams import pixels
 from pipelines.spec import CandidateSpec
-from pipelines.training.augment import augment
+from pipelines.training.batches import training_batches, validation_batches
 from pipelines.training.checkpoint import Progress
-from pipelines.training.fit import OnEpoch, Schedule, fit
-
-if TYPE_CHECKING:
-    import tensorflow as tf
+from pipelines.training.fit import OnEpoch, fit
+from pipelines.training.objective import compile_for
+from pipelines.training.schedule import Schedule
 
 
 def train_on_pixels(
@@ -24,29 +22,18 @@ def train_on_pixels(
     schedule: Schedule,
     seed: int,
     folder: Path,
-    class_weight: dict[int, float] | None,
     on_epoch: OnEpoch,
 ) -> Progress:
     """Train every layer that is trainable, on augmented pictures."""
     train, validation = pixels(data.split("train")), pixels(data.split("validation"))
     logits = keras.Model(model.input, model.get_layer("logits").output)
-    logits.compile(
-        keras.optimizers.Adam(schedule.learning_rate),
-        keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=["accuracy"],
-    )
-
-    def epoch_data(epoch: int) -> "tf.data.Dataset":
-        batches = train.shuffled(candidate.batch_size, seed=seed, epoch=epoch)
-        return augment(batches, candidate.augment, seed=(seed, epoch))
-
+    compile_for(logits, candidate, learning_rate=schedule.learning_rate)
     return fit(
         logits,
-        epoch_data,
-        validation.in_order(candidate.batch_size),
+        training_batches(train, data, candidate, strength=candidate.augment, seed=seed),
+        validation_batches(validation, data, batch_size=candidate.batch_size),
         schedule=schedule,
         seed=seed,
         folder=folder,
-        class_weight=class_weight,
         on_epoch=on_epoch,
     )

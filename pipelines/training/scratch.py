@@ -7,8 +7,9 @@ import keras
 from pipelines.data.shards import Shards
 from pipelines.spec import CandidateSpec
 from pipelines.training.checkpoint import Progress
-from pipelines.training.fit import OnEpoch, Schedule
+from pipelines.training.fit import OnEpoch
 from pipelines.training.pixels import train_on_pixels
+from pipelines.training.schedule import schedule_of
 
 
 def train_from_scratch(
@@ -18,7 +19,6 @@ def train_from_scratch(
     *,
     seed: int,
     folder: Path,
-    class_weight: dict[int, float] | None,
     on_epoch: OnEpoch,
 ) -> Progress:
     """Train the whole model."""
@@ -26,9 +26,10 @@ def train_from_scratch(
         model,
         data,
         candidate,
-        schedule=Schedule(candidate.epochs, candidate.learning_rate, candidate.patience),
+        schedule=schedule_of(
+            candidate, epochs=candidate.epochs, learning_rate=candidate.learning_rate
+        ),
         seed=seed,
         folder=folder,
-        class_weight=class_weight,
         on_epoch=on_epoch,
     )

@@ -5,13 +5,13 @@ import shutil
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pipelines.data.shards import Shards
 from pipelines.errors import TrainingError
 from pipelines.spec import CandidateSpec
 from pipelines.stage import fingerprint
+from pipelines.training.balance import require_every_class
 from pipelines.training.fit import OnEpoch
 
 logger = logging.getLogger(__name__)
@@ -72,7 +72,7 @@ def train(
     from pipelines.training.scratch import train_from_scratch
 
     labels = data.split("train").labels()
-    weights = class_weights(labels, data.classes)
+    require_every_class(labels, data.classes)
     keras.utils.set_random_seed(seed)
     model = build(
         candidate.model,
@@ -96,7 +96,6 @@ def train(
         candidate,
         seed=seed,
         folder=epochs,
-        class_weight=weights if candidate.class_weights else None,
         on_epoch=on_epoch,
     )
     part = workdir / f"part-{MODEL}"
@@ -131,19 +130,3 @@ def _claim(workdir: Path, identity: str) -> None:
             f"{workdir} holds another training (other candidate, data or seed); give this one a "
             "folder of its own, or delete that folder."
         )
-
-
-def class_weights(labels: NDArray[np.int32], classes: tuple[str, ...]) -> dict[int, float]:
-    """Weights that give each class the same share of the loss: n / (classes * n_class).
-
-    Raises:
-        TrainingError: a class has no image.
-    """
-    counts = np.bincount(labels, minlength=len(classes))
-    for name, count in zip(classes, counts, strict=True):
-        if count == 0:
-            raise TrainingError(
-                f"No training image shows {name!r}; land more images of it, or take the class "
-                "out of the spec."
-            )
-    return {i: float(len(labels) / (len(classes) * count)) for i, count in enumerate(counts)}

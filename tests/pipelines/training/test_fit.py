@@ -1,4 +1,4 @@
-"""The schedule by the numbers, and a fit that stops where it should."""
+"""A fit goes on where it was cut off, stops where it should, and keeps its best epoch."""
 
 from pathlib import Path
 
@@ -9,43 +9,10 @@ import tensorflow as tf
 
 from pipelines.errors import TrainingError
 from pipelines.training.checkpoint import Progress
-from pipelines.training.fit import LEAST_RATE, SLOWER, Schedule, advance, fit
+from pipelines.training.fit import fit
+from pipelines.training.schedule import Schedule
 
-SCHEDULE = Schedule(epochs=6, learning_rate=0.01, patience=4)
-
-
-def after(losses: list[float], schedule: Schedule = SCHEDULE) -> Progress:
-    """The state after epochs of these validation losses."""
-    progress = Progress(learning_rate=schedule.learning_rate)
-    for loss in losses:
-        progress = advance(progress, {"val_loss": loss}, schedule, seconds=2)
-    return progress
-
-
-@pytest.mark.parametrize(
-    ("losses", "best_epoch", "since_best", "slowed"),
-    [
-        ([3, 2, 1], 3, 0, 0),
-        ([3, 1, 2], 2, 1, 0),
-        ([3, 1, 2, 2], 2, 2, 1),
-        ([3, 1, 2, 2, 2], 2, 3, 1),
-        ([3, 1, 2, 2, 2, 2], 2, 4, 2),
-        ([3, 1, 2, 2, 0.5, 2], 5, 1, 1),
-        ([1, 1, 1], 1, 2, 1),
-    ],
-)
-def test_what_the_losses_lead_to(
-    losses: list[float], best_epoch: int, since_best: int, slowed: int
-) -> None:
-    progress = after(losses)
-    assert (progress.best_epoch, progress.since_best) == (best_epoch, since_best)
-    assert progress.best_loss == min(losses)
-    assert progress.learning_rate == pytest.approx(0.01 * SLOWER**slowed)
-    assert (progress.epochs, progress.seconds) == (len(losses), 2 * len(losses))
-
-
-def test_the_learning_rate_has_a_floor() -> None:
-    assert after([1.0] * 60).learning_rate == LEAST_RATE
+SCHEDULE = Schedule(epochs=6, learning_rate=0.01, patience=4, plateau_patience=2)
 
 
 def rows(scale: float = 1.0) -> tf.data.Dataset:
@@ -82,14 +49,13 @@ def fitted(
         schedule=schedule,
         seed=1,
         folder=folder,
-        class_weight=None,
         on_epoch=lambda epoch, _: told.append(epoch),
     )
     return progress, told
 
 
 def test_a_fit_goes_on_after_the_last_saved_epoch(tmp_path: Path) -> None:
-    fitted(tmp_path / "a", schedule=Schedule(2, 0.01, 4))
+    fitted(tmp_path / "a", schedule=Schedule(2, 0.01, 4, 2))
     resumed, told = fitted(tmp_path / "a")
     unbroken, every = fitted(tmp_path / "b")
     assert (told, every) == ([3, 4, 5, 6], [1, 2, 3, 4, 5, 6])
@@ -109,7 +75,7 @@ def test_a_fit_that_is_done_trains_no_more(tmp_path: Path) -> None:
 def test_the_model_gets_its_best_epoch_back(tmp_path: Path) -> None:
     """Labels turned round: every epoch of training makes validation worse."""
     model = line()
-    progress, told = fitted(tmp_path, model=model, scale=-1.0, schedule=Schedule(20, 0.05, 3))
+    progress, told = fitted(tmp_path, model=model, scale=-1.0, schedule=Schedule(20, 0.05, 3, 2))
     losses = [metrics["val_loss"] for metrics in progress.history]
     assert len(told) == progress.best_epoch + 3 < 20
     assert model.evaluate(rows(), verbose=0)[0] == pytest.approx(min(losses), rel=1e-5)

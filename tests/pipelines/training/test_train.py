@@ -16,7 +16,7 @@ from pipelines.data.shards import read_shards
 from pipelines.errors import TrainingError
 from pipelines.models.registry import build
 from pipelines.spec import CandidateSpec
-from pipelines.training.train import TrainedModel, class_weights, train
+from pipelines.training.train import TrainedModel, train
 from tests.pipelines.training.small_shards import CLASSES, SIZE, candidate, small_shards
 
 CHILD = Path(__file__).with_name("run_until_killed.py")
@@ -26,7 +26,9 @@ RECIPES = {
     "finetune": candidate(
         recipe="finetune", epochs=1, finetune_epochs=2, finetune_layers=2, **PRETRAINED
     ),
-    "scratch": candidate(recipe="scratch", epochs=3, augment="strong"),
+    "scratch": candidate(
+        recipe="scratch", epochs=3, augment="strong", mixup=0.3, balance="class_sampling"
+    ),
 }
 KILLED_AFTER = 2
 
@@ -157,12 +159,8 @@ def test_the_folder_of_another_training_is_refused(unbroken: Unbroken) -> None:
         finish(candidate(epochs=2), folder)
 
 
-def test_rare_classes_weigh_more() -> None:
-    labels = np.repeat(np.arange(3, dtype=np.int32), (60, 30, 10))
-    weights = class_weights(labels, ("a", "b", "c"))
-    assert [weights[i] * n for i, n in enumerate((60, 30, 10))] == pytest.approx([100 / 3] * 3)
-
-
-def test_a_class_without_images_is_named() -> None:
-    with pytest.raises(TrainingError, match="'b'"):
-        class_weights(np.zeros(4, np.int32), ("a", "b"))
+def test_a_class_without_images_is_named(tmp_path: Path) -> None:
+    counts = {"train": (8, 0), "validation": (4, 4), "test": (2, 2)}
+    shards = small_shards(tmp_path / "shards", counts)
+    with pytest.raises(TrainingError, match="'bright'"):
+        train(candidate(), shards, seed=1, workdir=tmp_path / "work", on_epoch=lambda *_: None)

@@ -1,0 +1,88 @@
+"""What a training is shown: each epoch's batches of inputs, soft labels and weights."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.data.shards import Shards
+from pipelines.data.streams import Stream
+from pipelines.errors import TrainingError
+from pipelines.spec import CandidateSpec
+from pipelines.training.augment import Strength, augment
+from pipelines.training.balance import class_weights, times_shown
+from pipelines.training.mixup import mixup
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+def training_batches(
+    stream: Stream, data: Shards, candidate: CandidateSpec, *, strength: Strength, seed: int
+) -> Callable[[int], "tf.data.Dataset"]:
+    """Epoch (from 0) → shuffled batches, the same for the same seed and epoch.
+
+    Args:
+        stream: the training split, as pictures or as features.
+        data: the shards it was made from.
+        candidate: says how it is balanced and mixed.
+        strength: of the augmentation, for pictures.
+        seed: of order, augmentation and mixing.
+
+    Returns:
+        float32 batches: input (n, …), targets (n, classes) that sum to 1, weights (n,).
+
+    Raises:
+        TrainingError: balancing by source is asked for, and the shards name none.
+    """
+    labels, classes = data.split("train").labels(), len(data.classes)
+    sources = _sources(data) if candidate.balance == "source_sampling" else None
+    weights = (
+        class_weights(labels, classes)
+        if candidate.balance == "class_weights"
+        else np.ones(classes, np.float32)
+    )
+
+    def epoch_data(epoch: int) -> "tf.data.Dataset":
+        shown = None
+        if candidate.balance in ("class_sampling", "source_sampling"):
+            shown = times_shown(labels, sources, seed=seed, epoch=epoch)
+        batches = stream.shuffled(candidate.batch_size, seed=seed, epoch=epoch, shown=shown)
+        changed = augment(batches, strength, seed=(seed, epoch))
+        return mixup(with_targets(changed, weights), candidate.mixup, seed=(seed, epoch))
+
+    return epoch_data
+
+
+def validation_batches(stream: Stream, data: Shards, *, batch_size: int) -> "tf.data.Dataset":
+    """Every image once, in order, each with the weight 1."""
+    ones = np.ones(len(data.classes), np.float32)
+    return with_targets(stream.in_order(batch_size), ones)
+
+
+def with_targets(batches: "tf.data.Dataset", weights: NDArray[np.float32]) -> "tf.data.Dataset":
+    """(input, label) batches → (input, one-hot targets, weight of the label's class)."""
+    import tensorflow as tf
+
+    of_class = tf.constant(weights)
+
+    def convert(x: Any, y: Any) -> Any:
+        return x, tf.one_hot(y, len(weights)), tf.gather(of_class, y)
+
+    return batches.map(convert)
+
+
+def _sources(data: Shards) -> NDArray[np.int64]:
+    """(n,) a number for each training image's source.
+
+    Raises:
+        TrainingError: the shards name no sources.
+    """
+    named = data.split("train").column("source")
+    if named is None:
+        raise TrainingError(
+            f"{data.folder} says nothing of the images' sources, so training cannot be balanced "
+            "by them (balance: source_sampling); prepare the data anew, or use class_sampling."
+        )
+    return np.unique(named, return_inverse=True)[1]
