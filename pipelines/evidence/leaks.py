@@ -34,7 +34,7 @@ WAYS = {
 }
 
 
-def look(subject: Subject, folder: Path) -> Finding:
+def look(subject: Subject, _: Path) -> Finding:
     """Look for test images among the training images; draws nothing."""
     learnt, asked = described(subject.data, "train"), subject.of("test")
     shown = {
@@ -140,8 +140,8 @@ def _suspected(gap: tuple[float, Interval]) -> tuple[str, ...]:
 
 def _tables(asked: pd.DataFrame, leaked: pd.DataFrame) -> tuple[Table, ...]:
     rows = [
-        (asked["source_path"][index], row[way], words)
-        for index, row in leaked.iterrows()
+        (path, row[way], words)
+        for path, row in zip(asked["source_path"], leaked.to_dict("records"), strict=True)
         for way, words in WAYS.items()
         if pd.notna(row[way])
     ]
