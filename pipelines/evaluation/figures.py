@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import auc, precision_recall_curve, roc_curve
 
 from pipelines.evaluation.intervals import Interval
-from pipelines.evaluation.metrics import Labels, Probabilities
+from pipelines.evaluation.targets import Labels, Probabilities
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")
 """Okabe and Ito's, told apart by people of any colour vision."""

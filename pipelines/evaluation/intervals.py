@@ -2,24 +2,21 @@
 
 Images of one patient are not independent, so whole groups are drawn with replacement (the
 cluster bootstrap; Field and Welsh 2007). A resample is a weight for each image: how often its
-group was drawn. All resamples are computed at once from the weights, in NumPy: 1,000 of them
-in seconds where a loop over scikit-learn takes minutes. The figures are those of
-`pipelines.evaluation.metrics` with ``sample_weight``.
+group was drawn; `weighted` computes all of them at once.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.evaluation.metrics import MEASURES, Labels, Probabilities
+from pipelines.evaluation.targets import Labels, Probabilities
+from pipelines.evaluation.weighted import Values, Weights, weighted
 
 RESAMPLES = 1000
 BLOCK_VALUES = 4_000_000
 """Most numbers in one array at a time: 32 MB."""
-
-Weights = NDArray[np.float64]
 
 
 class Interval(NamedTuple):
@@ -36,6 +33,8 @@ def bootstrap(
     *,
     groups: Sequence[str],
     seed: int,
+    findings: Sequence[str] = (),
+    predicted: Labels | None = None,
     resamples: int = RESAMPLES,
     confidence: float = 0.95,
 ) -> dict[str, Interval]:
@@ -47,24 +46,32 @@ def bootstrap(
         classes: their names.
         groups: (n,) what each image belongs to (patient, lesion, cluster of copies).
         seed: of the resampling; the same seed gives the same intervals.
+        findings: those of the classes that are findings.
+        predicted: (n,) index of the class decided for; that of the largest probability if
+            unset.
         resamples: how many.
         confidence: share of resamples between the bounds.
 
     Returns:
         name → interval, named as by `metrics.measure`. A resample in which a figure is
-        undefined (no image of the class was drawn) does not count for it.
+        undefined (no image of the class was drawn) does not count for it. The calibration error
+        has a reflected interval: see `reflected`.
     """
-    drawn = [
-        weighted(labels, probabilities, classes, weights=weights)
-        for weights in draws(groups, seed=seed, resamples=resamples)
-    ]
-    tail = 50 * (1 - confidence)
-    bounds = {}
-    for name in drawn[0]:
-        values = np.concatenate([part[name] for part in drawn])
-        low, high = np.nanpercentile(values, [tail, 100 - tail])
-        bounds[name] = Interval(float(low), float(high))
-    return bounds
+
+    def under(weights: Weights) -> dict[str, Values]:
+        return weighted(
+            labels,
+            probabilities,
+            classes,
+            weights=weights,
+            findings=findings,
+            predicted=predicted,
+        )
+
+    drawn = gathered(under(weights) for weights in draws(groups, seed=seed, resamples=resamples))
+    bounds = {name: percentiles(values, confidence=confidence) for name, values in drawn.items()}
+    seen = float(under(np.ones((1, len(labels))))["ece"][0])
+    return bounds | {"ece": reflected(bounds["ece"], seen)}
 
 
 def draws(groups: Sequence[str], *, seed: int, resamples: int = RESAMPLES) -> Iterator[Weights]:
@@ -88,72 +95,30 @@ def draws(groups: Sequence[str], *, seed: int, resamples: int = RESAMPLES) -> It
         yield times[:, members].astype(np.float64)
 
 
-def weighted(
-    labels: Labels, probabilities: Probabilities, classes: Sequence[str], *, weights: Weights
-) -> dict[str, NDArray[np.float64]]:
-    """All figures under many weightings of the images at once.
+def percentiles(values: NDArray[np.float64], *, confidence: float = 0.95) -> Interval:
+    """The bounds that hold the middle share ``confidence`` of the values that are defined."""
+    tail = 50 * (1 - confidence)
+    low, high = np.nanpercentile(values, [tail, 100 - tail])
+    return Interval(float(low), float(high))
+
+
+def reflected(interval: Interval, seen: float) -> Interval:
+    """The basic bootstrap interval of a figure that resampling makes larger.
+
+    Chance moves each bin of a calibration error away from the diagonal, and drawing again does so
+    once more, so that resamples lie above what was seen. By as much as they do, the truth lies
+    below it (Davison and Hinkley, "Bootstrap Methods", 1997, section 5.2). What was seen always
+    stands within.
 
     Args:
-        labels: (n,) index of the true class.
-        probabilities: (n, classes).
-        classes: their names.
-        weights: (resamples, n), not negative.
-
-    Returns:
-        name → (resamples,), named as by `metrics.measure`; NaN where undefined.
+        interval: of the resamples.
+        seen: the figure on the images themselves.
     """
-    indices = np.arange(len(classes))
-    predicted = probabilities.argmax(axis=1)
-    truth = (labels[:, None] == indices).astype(np.float64)
-    decided = (predicted[:, None] == indices).astype(np.float64)
-    total = weights.sum(axis=1, keepdims=True)
-    positives, claimed = weights @ truth, weights @ decided
-    hits = weights @ (truth * decided)
-    ranked = [_areas(truth[:, i], probabilities[:, i], weights) for i in indices]
-    by_measure = {
-        "sensitivity": _ratio(hits, positives),
-        "specificity": 1 - _ratio(claimed - hits, total - positives),
-        "precision": np.nan_to_num(_ratio(hits, claimed), nan=0.0),
-        "f1": np.nan_to_num(_ratio(2 * hits, positives + claimed), nan=0.0),
-        "auroc": np.stack([auroc for auroc, _ in ranked], axis=1),
-        "auprc": np.stack([auprc for _, auprc in ranked], axis=1),
-    }
-    return {
-        "accuracy": hits.sum(axis=1) / total[:, 0],
-        **{f"macro_{name}": by_measure[name].mean(axis=1) for name in MEASURES},
-        **{
-            f"{name}.{of}": by_measure[name][:, i]
-            for name in MEASURES
-            for i, of in enumerate(classes)
-        },
-    }
+    low, high = 2 * seen - interval.high, 2 * seen - interval.low
+    return Interval(min(seen, max(0.0, low)), max(seen, high))
 
 
-def _areas(
-    positive: NDArray[np.float64], score: Probabilities, weights: Weights
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Areas under the ROC curve (trapezoids) and the precision-recall curve (steps).
-
-    Args:
-        positive: (n,) 1 for the class, 0 for the rest.
-        score: (n,) what ranks the images.
-        weights: (resamples, n).
-    """
-    order = np.argsort(-score, kind="stable")
-    ties = np.append(np.diff(score[order]) != 0, True)  # the last image of each score
-    ordered = weights[:, order]
-    true = np.cumsum(ordered * positive[order], axis=1)[:, ties]
-    claimed = np.cumsum(ordered, axis=1)[:, ties]
-    false = claimed - true
-    origin = np.zeros((len(weights), 1))
-    gained = np.diff(true, axis=1, prepend=origin)
-    wrong = np.diff(false, axis=1, prepend=origin)
-    auroc = _ratio((wrong * (true - gained / 2)).sum(axis=1), true[:, -1] * false[:, -1])
-    precision = np.nan_to_num(_ratio(true, claimed), nan=0.0)
-    auprc = _ratio((gained * precision).sum(axis=1), true[:, -1])
-    return auroc, auprc
-
-
-def _ratio(part: NDArray[np.float64], whole: NDArray[np.float64]) -> NDArray[np.float64]:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        return np.asarray(np.where(whole > 0, part / whole, np.nan))
+def gathered(blocks: Iterable[Mapping[str, Values]]) -> dict[str, Values]:
+    """name → (resamples,) of blocks of resamples."""
+    parts = list(blocks)
+    return {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}

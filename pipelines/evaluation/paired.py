@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-from pipelines.evaluation.intervals import RESAMPLES, draws, weighted
-from pipelines.evaluation.metrics import Labels, Probabilities
+from pipelines.evaluation.intervals import RESAMPLES, draws, gathered, percentiles
+from pipelines.evaluation.targets import Labels, Probabilities
+from pipelines.evaluation.weighted import Values, Weights, weighted
 
 
 class Difference(NamedTuple):
@@ -37,6 +37,7 @@ def paired_bootstrap(
     classes: Sequence[str],
     groups: Sequence[str],
     seed: int,
+    findings: Sequence[str] = (),
     resamples: int = RESAMPLES,
     confidence: float = 0.95,
 ) -> dict[str, Difference]:
@@ -49,6 +50,7 @@ def paired_bootstrap(
         classes: their names.
         groups: (n,) what each image belongs to.
         seed: of the resampling; the same seed gives the same differences.
+        findings: those of the classes that are findings.
         resamples: how many.
         confidence: share of resamples between the bounds.
 
@@ -56,39 +58,25 @@ def paired_bootstrap(
         name → difference, named as by `metrics.measure`. Figures that are undefined on these
         images (those of a class without any) are left out.
     """
-    plain = np.ones((1, len(labels)))
-    seen = _apart(labels, ours, theirs, classes=classes, weights=plain)
-    drawn = [
-        _apart(labels, ours, theirs, classes=classes, weights=weights)
-        for weights in draws(groups, seed=seed, resamples=resamples)
-    ]
-    return {
-        name: _difference(
-            float(value[0]), np.concatenate([part[name] for part in drawn]), confidence=confidence
+
+    def apart(weights: Weights) -> dict[str, Values]:
+        one, other = (
+            weighted(labels, said, classes, weights=weights, findings=findings)
+            for said in (ours, theirs)
         )
+        return {name: one[name] - other[name] for name in one}
+
+    seen = apart(np.ones((1, len(labels))))
+    drawn = gathered(apart(weights) for weights in draws(groups, seed=seed, resamples=resamples))
+    return {
+        name: _difference(float(value[0]), drawn[name], confidence=confidence)
         for name, value in seen.items()
         if np.isfinite(value[0])
     }
 
 
-def _apart(
-    labels: Labels,
-    ours: Probabilities,
-    theirs: Probabilities,
-    *,
-    classes: Sequence[str],
-    weights: NDArray[np.float64],
-) -> dict[str, NDArray[np.float64]]:
-    """name → (resamples,) ours less theirs under each weighting of the images."""
-    one = weighted(labels, ours, classes, weights=weights)
-    other = weighted(labels, theirs, classes, weights=weights)
-    return {name: one[name] - other[name] for name in one}
-
-
-def _difference(value: float, drawn: NDArray[np.float64], *, confidence: float) -> Difference:
+def _difference(value: float, drawn: Values, *, confidence: float) -> Difference:
+    low, high = percentiles(drawn, confidence=confidence)
     defined = drawn[np.isfinite(drawn)]
-    tail = 50 * (1 - confidence)
-    low, high = np.percentile(defined, [tail, 100 - tail])
     beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum())) + 1
-    p = min(1.0, 2 * beyond / (len(defined) + 1))
-    return Difference(value, float(low), float(high), p)
+    return Difference(value, low, high, min(1.0, 2 * beyond / (len(defined) + 1)))

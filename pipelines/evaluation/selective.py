@@ -6,7 +6,7 @@ El-Yaniv and Wiener, "On the Foundations of Noise-free Selective Classification"
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.evaluation.metrics import Labels, Probabilities
+from pipelines.evaluation.targets import Labels, Probabilities
 
 
 def risk_coverage(

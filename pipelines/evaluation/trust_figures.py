@@ -6,8 +6,8 @@ from matplotlib.figure import Figure
 
 from pipelines.evaluation.calibration import Bin
 from pipelines.evaluation.figures import COLOURS, plain, square
-from pipelines.evaluation.metrics import Labels, Probabilities
 from pipelines.evaluation.selective import risk_coverage
+from pipelines.evaluation.targets import Labels, Probabilities
 
 
 def reliability_diagram(curves: Mapping[str, Sequence[Bin]], *, title: str) -> Figure:

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict
 from scipy.stats import binomtest
 
 from pipelines.errors import WindowError
-from pipelines.evaluation.intervals import Interval, bootstrap, weighted
+from pipelines.evaluation.intervals import Interval, bootstrap
+from pipelines.evaluation.weighted import weighted
 
 
 class Realised(BaseModel):

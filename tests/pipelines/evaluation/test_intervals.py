@@ -1,76 +1,27 @@
-"""The bootstrap: the same figures as scikit-learn's under weights, and intervals that cover."""
+"""The bootstrap: intervals that hold what they should, as wide as groups of images ask for."""
 
 import time
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    accuracy_score,
-    average_precision_score,
-    precision_recall_fscore_support,
-    roc_auc_score,
-)
 
-from pipelines.evaluation.intervals import bootstrap, weighted
+from pipelines.evaluation.intervals import bootstrap
 from pipelines.evaluation.metrics import measure
+from tests.pipelines.evaluation.answers import CLASSES, answers, apart, labels_of
 
-CLASSES = ("a", "b", "c")
 
-
-def predictions(
-    n: int, *, seed: int = 0, decimals: int = 9
-) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    """Labels and probabilities that agree more often than not; few decimals make ties."""
+def predictions(n: int, *, seed: int = 0) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Labels and probabilities that agree more often than not."""
     rng = np.random.default_rng(seed)
-    labels = rng.integers(0, 3, n)
-    labels[:3] = [0, 1, 2]
-    logits = rng.normal(size=(n, 3)) + 1.2 * np.eye(3)[labels]
-    probabilities = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
-    return labels, np.round(probabilities, decimals)
-
-
-@pytest.mark.parametrize("decimals", [9, 1])
-def test_weighted_figures_are_scikit_learns(decimals: int) -> None:
-    labels, probabilities = predictions(80, decimals=decimals)
-    weights = np.random.default_rng(1).integers(0, 4, (5, 80)).astype(float)
-
-    figures = weighted(labels, probabilities, CLASSES, weights=weights)
-
-    for row, weight in enumerate(weights):
-        predicted = probabilities.argmax(axis=1)
-        precision, recall, f1, _ = precision_recall_fscore_support(
-            labels, predicted, sample_weight=weight, zero_division=0
-        )
-        assert figures["accuracy"][row] == pytest.approx(
-            accuracy_score(labels, predicted, sample_weight=weight)
-        )
-        for i, name in enumerate(CLASSES):
-            one = (labels == i, probabilities[:, i])
-            expected = {
-                "precision": precision[i],
-                "sensitivity": recall[i],
-                "f1": f1[i],
-                "auroc": roc_auc_score(*one, sample_weight=weight),
-                "auprc": average_precision_score(*one, sample_weight=weight),
-            }
-            for measure_name, value in expected.items():
-                assert figures[f"{measure_name}.{name}"][row] == pytest.approx(value)
-
-
-def test_weights_of_one_give_the_plain_figures() -> None:
-    labels, probabilities = predictions(60)
-
-    figures = weighted(labels, probabilities, CLASSES, weights=np.ones((1, 60)))
-
-    plain = measure(labels, probabilities, CLASSES)
-    assert {name: values[0] for name, values in figures.items()} == pytest.approx(plain)
+    labels = labels_of(n, rng=rng)
+    return labels, answers(labels, skill=1.2, rng=rng)
 
 
 def test_an_interval_holds_its_figure_and_shrinks_with_more_images() -> None:
     few, many = predictions(60), predictions(2000)
     narrow, wide = (
-        bootstrap(*data, CLASSES, groups=[str(i) for i in range(len(data[0]))], seed=0)["accuracy"]
+        bootstrap(*data, CLASSES, groups=apart(len(data[0])), seed=0)["accuracy"]
         for data in (many, few)
     )
 
@@ -82,7 +33,7 @@ def test_ten_copies_of_an_image_tell_no_more_than_one() -> None:
     labels, probabilities = predictions(40)
     copies = np.repeat(np.arange(40), 10)
 
-    one = bootstrap(labels, probabilities, CLASSES, groups=[str(i) for i in range(40)], seed=3)
+    one = bootstrap(labels, probabilities, CLASSES, groups=apart(40), seed=3)
     ten = bootstrap(
         labels[copies], probabilities[copies], CLASSES, groups=[str(i) for i in copies], seed=3
     )
@@ -107,7 +58,7 @@ def test_a_class_that_is_often_missed_by_the_draw_still_has_an_interval() -> Non
     labels[labels == 2] = 1
     labels[0] = 2
 
-    bounds = bootstrap(labels, probabilities, CLASSES, groups=[str(i) for i in range(30)], seed=0)
+    bounds = bootstrap(labels, probabilities, CLASSES, groups=apart(30), seed=0)
 
     assert 0 <= bounds["sensitivity.c"].low <= bounds["sensitivity.c"].high <= 1
 
@@ -116,6 +67,43 @@ def test_a_thousand_resamples_of_a_real_test_set_take_seconds() -> None:
     labels, probabilities = predictions(2000)
     began = time.process_time()
 
-    bootstrap(labels, probabilities, CLASSES, groups=[str(i) for i in range(2000)], seed=0)
+    bootstrap(labels, probabilities, CLASSES, groups=apart(2000), seed=0)
 
     assert time.process_time() - began < 20
+
+
+def test_the_interval_of_the_calibration_error_does_not_take_chance_for_error() -> None:
+    """Of models that are calibrated, that differ from 0 by what a few images leave to chance."""
+    lows, figures = [], []
+    for seed in range(25):
+        rng = np.random.default_rng(seed)
+        confident = rng.dirichlet([0.4, 0.4, 0.4], size=300)
+        labels = (rng.random(300)[:, None] > confident.cumsum(axis=1)).sum(axis=1)
+        found = bootstrap(labels, confident, CLASSES, groups=apart(300), seed=0, resamples=200)
+        seen = measure(labels, confident, CLASSES)["ece"]
+        assert found["ece"].low - 1e-9 <= seen <= found["ece"].high + 1e-9
+        lows.append(found["ece"].low)
+        figures.append(seen)
+
+    assert np.mean(lows) < 0.3 * np.mean(figures)
+
+
+def test_the_interval_covers_the_accuracy_as_often_as_it_says_also_for_images_in_groups() -> None:
+    """Eight images of a patient are right or wrong together."""
+    groups = [str(patient) for patient in range(60) for _ in range(8)]
+    everybody = predictions(100_000, seed=99)
+    truth = (everybody[0] == everybody[1].argmax(axis=1)).mean()
+    covered = []
+    for seed in range(100):
+        labels, probabilities = predictions(60, seed=seed)
+        low, high = bootstrap(
+            labels.repeat(8),
+            probabilities.repeat(8, axis=0),
+            CLASSES,
+            groups=groups,
+            seed=0,
+            resamples=150,
+        )["accuracy"]
+        covered.append(low <= truth <= high)
+
+    assert np.mean(covered) > 0.88

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
-from pipelines.evaluation.metrics import MEASURES, OVERALL, confusion, measure, specificity
+from pipelines.evaluation.metrics import MEASURES, OVERALL, WHOLE, confusion, measure
 
 CLASSES = ("a", "b")
+KINDS = ("glioma", "meningioma")
 LABELS = np.array([0, 0, 0, 0, 1, 1])
 # three of four a found, one of two b found
 SCORES_B = np.array([0.1, 0.2, 0.3, 0.7, 0.9, 0.4])
@@ -24,6 +25,15 @@ BY_HAND = {
     "macro_sensitivity": 5 / 8,
     "macro_specificity": 5 / 8,
     "macro_f1": 5 / 8,
+    "balanced_accuracy": 5 / 8,
+    "npv.a": 1 / 2,
+    "npv.b": 3 / 4,
+    # (3 * 1 - 1 * 1) / sqrt(4 * 4 * 2 * 2)
+    "mcc": 1 / 4,
+    "mcc.a": 1 / 4,
+    # 0.01 + 0.04 + 0.09 + 0.49 + 0.01 + 0.36
+    "brier.b": 1.0 / 6,
+    "brier": 2.0 / 6,
     # of the 8 pairs of an a and a b, 7 are ranked rightly
     "auroc.a": 7 / 8,
     "auroc.b": 7 / 8,
@@ -42,7 +52,7 @@ def test_every_figure_stands_once_overall_and_once_for_each_class() -> None:
     names = set(measure(LABELS, PROBABILITIES, CLASSES))
 
     assert names == {
-        "accuracy",
+        *WHOLE,
         *(f"macro_{name}" for name in MEASURES),
         *(f"{name}.{c}" for name in MEASURES for c in CLASSES),
     }
@@ -66,4 +76,38 @@ def test_confusion_has_true_classes_in_rows_also_those_never_seen() -> None:
     counts = confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
 
     assert counts.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
-    assert specificity(np.array([[8, 2], [1, 9]])).tolist() == [0.9, 0.8]
+
+
+def test_any_finding_merges_the_findings_of_truth_decision_and_probability() -> None:
+    labels = np.array([0, 1, 2, 2])
+    probabilities = np.array([[0.1, 0.7, 0.2], [0.3, 0.3, 0.4], [0.1, 0.1, 0.8], [0.25, 0.35, 0.4]])
+
+    figures = measure(labels, probabilities, ("glioma", "meningioma", "none"), findings=KINDS)
+
+    # the glioma called meningioma is found, the meningioma called none is missed
+    assert figures["sensitivity.glioma"] == 0
+    assert figures["sensitivity.any_finding"] == 0.5
+    assert figures["specificity.any_finding"] == 1
+    # 0.8 and 0.6 against 0.2 and 0.6: one tie of four pairs
+    assert figures["auroc.any_finding"] == pytest.approx(3.5 / 4)
+    brier = np.mean([0.2**2, 0.4**2, 0.2**2, 0.6**2])
+    assert figures["brier.any_finding"] == pytest.approx(brier)
+
+
+@pytest.mark.parametrize("findings", [(), CLASSES])
+def test_where_all_or_none_are_findings_there_is_no_such_question(
+    findings: tuple[str, ...],
+) -> None:
+    assert set(measure(LABELS, PROBABILITIES, CLASSES, findings=findings)) == set(
+        measure(LABELS, PROBABILITIES, CLASSES)
+    )
+
+
+def test_another_decision_changes_what_depends_on_it_and_nothing_else() -> None:
+    plain = measure(LABELS, PROBABILITIES, CLASSES)
+    careful = measure(LABELS, PROBABILITIES, CLASSES, predicted=np.array([0, 0, 0, 1, 1, 1]))
+
+    assert careful["sensitivity.b"] == 1
+    changed = {name for name in plain if careful[name] != plain[name]}
+    ranked = {name for name in plain if name.partition(".")[0] in ("auroc", "auprc", "brier")}
+    assert not changed & (ranked | {"ece", "macro_auroc", "macro_auprc", "macro_brier"})
