@@ -1,6 +1,8 @@
-"""Random changes a scan may have anyway: pose, brightness, noise, a hidden patch.
+"""Random changes a scan may have anyway: pose, sharpness, tones, noise, packing, a hidden patch.
 
 All of it is drawn from (seed, epoch, batch), so a resumed training sees what it would have seen.
+Sharpness, tones, noise and compression are what tells one source of images from another: where
+they vary, a network learns less from them.
 """
 
 import math
@@ -11,6 +13,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 Strength = Literal["none", "light", "strong"]
+
+
+QUARTERS = 4
 
 
 @dataclass(frozen=True)
@@ -26,15 +31,31 @@ class Ranges:
     """Grey levels of 255, either way."""
     contrast: float
     """Share of the contrast, either way."""
-    noise: float
+    noise: float = 0
     """Largest standard deviation, in grey levels of 255."""
-    cutout: float
+    cutout: float = 0
     """Side of the hidden square, as a share of the image's."""
+    blur: float = 0
+    """Share of the picture at half its resolution that is mixed in, or taken off to sharpen."""
+    gamma: float = 0
+    """Natural logarithm of the exponent of the tones, either way."""
+    tones: float = 0
+    """Natural logarithm of how far a quarter of the tones is stretched, either way."""
+    compression: tuple[int, int] | None = None
+    """JPEG qualities, least and best."""
 
 
 RANGES: dict[Strength, Ranges] = {
-    "light": Ranges(8, 0.08, 0.04, 12, 0.10, 0, 0),
-    "strong": Ranges(20, 0.15, 0.08, 25, 0.25, 8, 0.25),
+    "light": Ranges(8, 0.08, 0.04, 12, 0.10),
+    "strong": Ranges(
+        *(20, 0.15, 0.08, 25, 0.25),
+        noise=8,
+        cutout=0.25,
+        blur=0.9,
+        gamma=0.35,
+        tones=0.5,
+        compression=(35, 100),
+    ),
 }
 
 
@@ -59,7 +80,15 @@ def augment(
         images, labels = batch
         draw = _Draw(tf.shape(images)[0], start, tf.cast(number, tf.int32))
         images = _pose(images, draw, ranges)
+        if ranges.blur:
+            images = _sharpness(images, draw, ranges.blur)
+        if ranges.gamma:
+            images = _gamma(images, draw, ranges.gamma)
+        if ranges.tones:
+            images = _tones(images, draw, ranges.tones)
         images = _light(images, draw, ranges)
+        if ranges.compression:
+            images = _compress(images, draw, ranges.compression)
         if ranges.cutout:
             images = _cut_out(images, draw, ranges.cutout)
         return tf.clip_by_value(images, 0, 255), labels
@@ -113,6 +142,37 @@ def _pose(images: Any, draw: _Draw, ranges: Ranges) -> Any:
     )
 
 
+def _sharpness(images: Any, draw: _Draw, reach: float) -> Any:
+    """Mix in the picture at half its resolution, or take it off to sharpen (unsharp masking)."""
+    import tensorflow as tf
+
+    share = draw.uniform(reach)[:, None, None, None]
+    coarse = tf.image.resize(tf.nn.avg_pool2d(images, 2, 2, "SAME"), tf.shape(images)[1:3])
+    return tf.clip_by_value(images + share * (coarse - images), 0, 255)
+
+
+def _gamma(images: Any, draw: _Draw, reach: float) -> Any:
+    import tensorflow as tf
+
+    exponent = tf.exp(draw.uniform(reach))[:, None, None, None]
+    # Several times faster than tf.pow.
+    return 255 * tf.exp(exponent * tf.math.log(tf.maximum(images / 255, 1e-6)))
+
+
+def _tones(images: Any, draw: _Draw, reach: float) -> Any:
+    """Bend the histogram: each quarter of the tones is stretched or pressed; order stays."""
+    import tensorflow as tf
+
+    steps = tf.exp(tf.stack([draw.uniform(reach) for _ in range(QUARTERS)]))
+    slopes = QUARTERS * steps / tf.reduce_sum(steps, axis=0)
+    width = 255 / QUARTERS
+    parts = [
+        slopes[i][:, None, None, None] * tf.clip_by_value(images - i * width, 0, width)
+        for i in range(QUARTERS)
+    ]
+    return tf.add_n(parts)
+
+
 def _light(images: Any, draw: _Draw, ranges: Ranges) -> Any:
     import tensorflow as tf
 
@@ -124,6 +184,21 @@ def _light(images: Any, draw: _Draw, ranges: Ranges) -> Any:
         grain = tf.random.stateless_normal(tf.shape(images[..., :1]), draw.seed())
         changed += deviation * grain
     return changed
+
+
+def _compress(images: Any, draw: _Draw, qualities: tuple[int, int]) -> Any:
+    """Pack as JPEG and unpack."""
+    import tensorflow as tf
+
+    least, best = qualities
+    drawn = (least + best) / 2 + draw.uniform((best - least) / 2)
+    whole = tf.cast(tf.clip_by_value(images, 0, 255), tf.uint8)
+    packed = tf.map_fn(
+        lambda pair: tf.image.adjust_jpeg_quality(pair[0], pair[1]),
+        (whole, tf.cast(tf.round(drawn), tf.int32)),
+        fn_output_signature=tf.TensorSpec((None, None, 3), tf.uint8),
+    )
+    return tf.cast(tf.ensure_shape(packed, images.shape), tf.float32)
 
 
 def _cut_out(images: Any, draw: _Draw, share: float) -> Any:

@@ -1,5 +1,6 @@
 """Augmentation keeps range, shape and labels, and is drawn from seed and epoch alone."""
 
+from dataclasses import replace
 from typing import get_args
 
 import numpy as np
@@ -7,7 +8,7 @@ import pytest
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from pipelines.training.augment import Strength, augment
+from pipelines.training.augment import RANGES, Ranges, Strength, augment
 
 IMAGES = np.random.default_rng(1).uniform(0, 255, (6, 32, 32, 3)).astype(np.float32)
 
@@ -69,3 +70,55 @@ def test_every_strength_of_the_spec_is_known() -> None:
     from pipelines.spec import CandidateSpec
 
     assert get_args(Strength) == get_args(CandidateSpec.model_fields["augment"].annotation)
+
+
+STILL = Ranges(0, 0, 0, 0, 0)
+
+
+def changed_by(
+    monkeypatch: pytest.MonkeyPatch, images: NDArray[np.float32], **one: object
+) -> NDArray[np.float32]:
+    """Images after one kind of change, mirrored ones turned back."""
+    monkeypatch.setitem(RANGES, "strong", replace(STILL, **one))
+    found = changed("strong", (4, 0), images)
+    turned = found[:, :, ::-1]
+    closer = [np.abs(one - images).mean(axis=(1, 2, 3)) for one in (found, turned)]
+    return np.where((closer[0] < closer[1])[:, None, None, None], found, turned)
+
+
+RAMP = np.tile(np.linspace(0, 255, 64, dtype=np.float32)[None, None, :, None], (16, 64, 1, 3))
+
+
+@pytest.mark.parametrize("change", [{"gamma": 0.35}, {"tones": 0.5}])
+def test_tones_bend_and_keep_their_order_and_ends(
+    monkeypatch: pytest.MonkeyPatch, change: dict[str, float]
+) -> None:
+    found = changed_by(monkeypatch, RAMP, **change)
+    steps = np.diff(found[:, 0, :, 0], axis=1)
+    assert steps.min() >= 0
+    assert found[:, :, 0].max() < 1
+    assert found[:, :, -1].min() > 254
+    middles = found[:, 0, 32, 0]
+    assert middles.min() < 120 < 140 < middles.max()
+
+
+def test_pictures_get_sharper_and_softer(monkeypatch: pytest.MonkeyPatch) -> None:
+    images = np.zeros((16, 32, 32, 3), np.float32) + 100
+    images[:, :, 15:] += 50
+    found = changed_by(monkeypatch, images, blur=0.9)
+    edges = found[:, 16].max(axis=(1, 2)) - found[:, 16].min(axis=(1, 2))
+    slopes = np.abs(np.diff(found[:, 16, :, 0], axis=1)).max(axis=1)
+    assert edges.max() > 55
+    assert slopes.min() < 40
+
+
+def test_packing_leaves_the_picture_and_loses_what_jpeg_loses(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    smooth = RAMP * 0.9 + 5
+    found = changed_by(monkeypatch, smooth, compression=(35, 100))
+    off = np.abs(found - smooth).mean(axis=(1, 2, 3))
+    assert off.min() > 0
+    assert off.max() < 4
+    assert np.ptp(off) > 0.05
+    assert np.array_equal(found, np.round(found))
