@@ -28,7 +28,9 @@ class Landing(Output):
     (``train``, ``test`` or null), ``group`` (patient or lesion, or null), ``metadata`` (JSON),
     ``sha256``, ``bytes``, ``format``, ``width``, ``height``, ``mode``, ``bits``, ``notes``,
     ``phash`` (16 hex digits), ``thumbnail`` (1,024 bytes, 32 x 32 grey), ``mean``, ``std`` (grey
-    level of the decoded picture, 0 to 255), ``reason`` and ``message`` (null where accepted).
+    level of the decoded picture, 0 to 255), ``traces`` (of how the picture was made:
+    `pipelines.imaging.traces`; null in older landings), ``reason`` and ``message`` (null where
+    accepted).
     """
 
     source: str
@@ -74,8 +76,9 @@ class Split(Output):
     """Who trains, who validates, who tests: no group in two of them.
 
     ``path`` holds ``split.parquet`` (``sha256``, ``source_path``, ``label``, ``group``: the id of
-    the cluster that stays together, ``split``: one of the three or null, ``excluded``: why null),
-    ``leaks.json`` and ``report.html``.
+    the cluster that stays together, ``source``: number of the source cluster, 1 the largest, 0
+    where unknown, ``split``: one of the three or null, ``excluded``: why null), ``leaks.json`` and
+    ``report.html``.
     """
 
     snapshot: str
@@ -95,7 +98,7 @@ class Prepared(Output):
     """Model-ready shards.
 
     ``path`` holds ``{train,validation,test}-*.parquet`` (``pixels``, ``label``, ``sha256``,
-    ``group``, ``source_path``), ``stats.json`` and ``manifest.json``.
+    ``group``, ``source_path``, ``source``), ``stats.json`` and ``manifest.json``.
     """
 
     snapshot: str
@@ -103,6 +106,37 @@ class Prepared(Output):
     """Store path of the split."""
     path: str
     rows: dict[SplitName, int]
+
+
+class Features(Output):
+    """Every prepared image as a row of numbers: see `pipelines.features`.
+
+    ``path`` holds ``<kind>.parquet`` (``split``, ``label``, ``sha256``, ``source_path``,
+    ``group``, ``values``) and ``manifest.json``.
+    """
+
+    prepared: str
+    """Store path of the shards."""
+    path: str
+    kind: Literal["deep", "texture", "pixels"]
+    model: str | None
+    """The backbone that describes them, for ``deep``."""
+    images: int
+
+
+class DataProfile(Output):
+    """What the prepared images look like, class by class: see `pipelines.data.profile`.
+
+    ``path`` holds ``report.html``, ``pictures/*.png``, ``statistics.json``, ``images.npz`` and
+    ``manifest.json``.
+    """
+
+    prepared: str
+    """Store path of the shards."""
+    path: str
+    run_id: str | None = None
+    """MLflow run that shows it; ``None`` before it was logged."""
+    images: int
 
 
 class CheckReport(Output):
@@ -136,6 +170,8 @@ class Evaluated(Output):
     validation: dict[str, float]
     test: dict[str, float]
     """Metric → value (``accuracy``, ``macro_f1`` …, as in the spec's gate)."""
+    servable: bool = True
+    """Whether a bundle can be made of it; one that cannot is compared, and never chosen."""
 
 
 class Challenger(Output):
@@ -159,6 +195,18 @@ class RuleResult(BaseModel):
     value: float
     limit: float
     passed: bool
+    low: float | None = None
+    """The value's 95 % interval, where it has one."""
+    high: float | None = None
+    means: str = ""
+    """What it means where it is broken, and what to do."""
+
+    @property
+    def told(self) -> str:
+        """The number with its interval: ``0.9123 (0.8810 to 0.9405)``."""
+        if self.low is None or self.high is None:
+            return f"{self.value:.4f}"
+        return f"{self.value:.4f} ({self.low:.4f} to {self.high:.4f})"
 
 
 class Verdict(Output):
@@ -172,8 +220,9 @@ class Verdict(Output):
 
     @property
     def refusals(self) -> list[str]:
-        """Why not: one sentence for each rule that was broken."""
-        return [f"{r.rule}: {r.value:.4f}" for r in self.rules if not r.passed]
+        """Why not: the rule that was broken, its number, and what that means; one text each."""
+        broken = [r for r in self.rules if not r.passed]
+        return [f"{r.rule}: {r.told}" + (f". {r.means}" if r.means else "") for r in broken]
 
 
 class Question(Output):

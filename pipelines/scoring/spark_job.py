@@ -1,18 +1,17 @@
 """Scoring as a Spark job: the bundle out to the executors, the answers into files.
 
-The bundle travels as an archive of the job, which Spark unpacks beside each executor, on
-``local[…]``, a standalone cluster and YARN alike: executors need no MLflow and no shared home.
+The bundle travels with the job (`pipelines.data.sent`): executors need no MLflow and no shared
+home.
 """
 
 import re
-import tempfile
-import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from pipelines import errors
+from pipelines.data.sent import sent
 from pipelines.data.spark import told
 from pipelines.errors import MedloopError, Unavailable
 from pipelines.release.bundle import BundleManifest
@@ -67,7 +66,7 @@ def score(
     """
     from pyspark.sql import functions as F
 
-    with _sent(spark, bundle) as archive, _giving_up(subject):
+    with sent(spark, bundle) as archive, _giving_up(subject):
         job = ScoreJob(archive, cache, overlays)
         rows = (
             subject.frame(spark, job, manifest.class_names)
@@ -86,19 +85,6 @@ def score(
             sorted_rows.write.parquet(target, compression="zstd")
         tally = spark.read.parquet(target).groupBy(*Kind._fields).count().collect()
     return {Kind(*row[:-1]): row[-1] for row in tally}
-
-
-@contextmanager
-def _sent(spark: "SparkSession", bundle: Path) -> Iterator[str]:
-    """Send a bundle to all executors; the name it has there."""
-    with tempfile.TemporaryDirectory(prefix="medloop-bundle-") as folder:
-        archive = Path(folder) / "bundle.zip"
-        with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packed:
-            for file in sorted(bundle.rglob("*")):
-                packed.write(file, file.relative_to(bundle))
-        name = Path(folder).name  # another one each time: Spark sends a name once
-        spark.sparkContext.addArchive(f"{archive}#{name}")
-        yield name
 
 
 @contextmanager

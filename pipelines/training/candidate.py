@@ -70,8 +70,10 @@ def _train(
     identity: str,
     workdir: Path,
 ) -> None:
+    from pipelines.studies.tune import settled
     from pipelines.training.train import train
 
+    chosen, searched = settled(spec, context, prepared, chosen)
     tracking = open_tracking(context.settings)
     snapshot = prepared.snapshot.rpartition("/")[2]
     with runs.open_run(
@@ -79,7 +81,7 @@ def _train(
         tracking.experiment(spec.name, title=spec.title),
         fingerprint=identity,
         name=f"{chosen.name} · snap {snapshot[:9]}",
-        tags=_tags(prepared, chosen.name),
+        tags=_tags(prepared, chosen.name) | searched,
     ) as run_id:
         runs.log_params(tracking, run_id, _params(spec, prepared, chosen))
         log_inputs(tracking, run_id, prepared, store=context.store.root)
