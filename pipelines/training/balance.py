@@ -52,15 +52,15 @@ def times_shown(
         epoch: from 0.
     """
     drawn = np.random.default_rng((seed, epoch, 7))
-    sources = np.zeros_like(labels) if sources is None else sources
+    origins = np.zeros(len(labels), np.int64) if sources is None else sources
     shown = np.zeros(len(labels), np.int64)
     present = np.unique(labels)
     for label in present:
         of_class = labels == label
-        cells = np.unique(sources[of_class])
+        cells = np.unique(origins[of_class])
         quota = len(labels) / (len(present) * len(cells))
         for source in cells:
-            rows = drawn.permutation(np.flatnonzero(of_class & (sources == source)))
+            rows = drawn.permutation(np.flatnonzero(of_class & (origins == source)))
             each, more = divmod(min(round(quota), MOST_SHOWN * len(rows)), len(rows))
             shown[rows] = each
             shown[rows[:more]] += 1

@@ -18,6 +18,11 @@ MINIMAL: dict[str, Any] = {
 }
 
 
+def learning(**fields: Any) -> dict[str, Any]:
+    """The one candidate, trained in another way."""
+    return {"candidates": [MINIMAL["candidates"][0] | fields]}
+
+
 def read(tmp_path: Path, **changes: Any) -> Any:
     file = tmp_path / "tiny.yaml"
     file.write_text(yaml.safe_dump(MINIMAL | changes))
@@ -82,6 +87,16 @@ def test_labels_map_to_classes_in_the_order_of_the_file(tmp_path: Path) -> None:
             {"candidates": [{"name": "c", "model": "m", "recipe": "frozen", "augment": "light"}]},
             ["candidates.0", "cannot augment", "finetune"],
         ),
+        (learning(focal_gamma=2), ["candidates.0", "focal_gamma", "'loss: focal' only"]),
+        (learning(momentum=0.9), ["candidates.0", "momentum", "'optimizer: sgd' only"]),
+        (
+            learning(schedule="cosine", plateau_patience=3),
+            ["candidates.0", "plateau_patience", "'schedule: plateau' only"],
+        ),
+        (learning(warmup_epochs=5, epochs=5), ["candidates.0", "warmup_epochs is 5", "5 epochs"]),
+        (learning(mixup=-1), ["candidates.0.mixup", "-1"]),
+        (learning(balance="source"), ["candidates.0.balance", "source_sampling"]),
+        (learning(class_weights=True), ["unknown field 'candidates.0.class_weights'"]),
         ({"name": "other"}, ["name", "'other'", "'tiny'"]),
     ],
 )

@@ -1,7 +1,7 @@
 """Augmentation keeps range, shape and labels, and is drawn from seed and epoch alone."""
 
 from dataclasses import replace
-from typing import get_args
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -76,7 +76,7 @@ STILL = Ranges(0, 0, 0, 0, 0)
 
 
 def changed_by(
-    monkeypatch: pytest.MonkeyPatch, images: NDArray[np.float32], **one: object
+    monkeypatch: pytest.MonkeyPatch, images: NDArray[np.float32], **one: Any
 ) -> NDArray[np.float32]:
     """Images after one kind of change, mirrored ones turned back."""
     monkeypatch.setitem(RANGES, "strong", replace(STILL, **one))
