@@ -15,6 +15,7 @@ import pandas as pd
 
 from pipelines.data.shards import Shards, fetch
 from pipelines.evaluation import (
+    answers,
     calibration,
     figures,
     gallery,
@@ -77,14 +78,13 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
         return standing.evaluated(spec.name)
     cache = context.settings.cache
     data = fetch(context.store, prepared.path, cache)
-    model_file = fetch_model(tracking, trained.run_id, cache=cache)
-    rows = predict(model_file, data, SPLITS)
+    network, rows = _asked(tracking, trained.run_id, data, cache=cache)
     validation = rows[rows["split"] == "validation"]
     temperature = fit_temperature(
         logits_of(validation, data.classes), labels_of(validation, data.classes)
     )
     rows = with_probabilities(rows, data.classes, temperature=temperature)
-    subject = Subject(spec, context, prepared, trained.candidate, data, model_file, rows)
+    subject = Subject(spec, context, prepared, trained.candidate, data, network, rows)
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         found = _find(subject, trained, identity, temperature=temperature, drawn=Path(folder))
         tracking.upload(trained.run_id, Path(folder), folder="figures")
@@ -107,7 +107,7 @@ def _find(
         run_id=trained.run_id,
         classes=data.classes,
         prepared=subject.prepared.path,
-        model_sha256=hashlib.sha256(subject.model_file.read_bytes()).hexdigest(),
+        model_sha256=_digest(subject.network),
         resamples=intervals.RESAMPLES,
         splits={
             split: judge(rows[rows["split"] == split], data.classes, seed=subject.seed)
@@ -121,13 +121,27 @@ def _find(
         evidence=gather.gather(subject, drawn),
     )
     title = f"{subject.title} on {len(test):,} test images"
-    _draw(drawn, found, test, data=data, model_file=subject.model_file, title=title)
+    _draw(drawn, found, test, data=data, network=subject.network, title=title)
     return found
+
+
+def _asked(
+    tracking: Tracking, run_id: str, data: Shards, *, cache: Path
+) -> tuple[Path | None, pd.DataFrame]:
+    """A run's network, if it has one, and what its candidate says about the held-out images."""
+    if answers.has_answers(tracking, run_id):
+        return None, answers.read_answers(tracking, run_id, data, SPLITS)
+    network = fetch_model(tracking, run_id, cache=cache)
+    return network, predict(network, data, SPLITS)
+
+
+def _digest(network: Path | None) -> str | None:
+    return hashlib.sha256(network.read_bytes()).hexdigest() if network else None
 
 
 def _code() -> str:
     """What decides a figure."""
-    ours = (sys.modules[__name__], metrics, intervals, predictions, calibration, selective)
+    ours = (sys.modules[__name__], metrics, intervals, predictions, answers, calibration, selective)
     return fingerprint(code_version(*ours), gather.code())
 
 
@@ -164,7 +178,7 @@ def _draw(
     test: pd.DataFrame,
     *,
     data: Shards,
-    model_file: Path,
+    network: Path | None,
     title: str,
 ) -> None:
     classes, bounds = found.classes, found.splits["test"].intervals
@@ -185,10 +199,11 @@ def _draw(
         ),
         "risk_coverage": trust_figures.risk_by_coverage(labels, probabilities, title=title),
     }
-    chosen = gallery.choose(test, classes)
-    positions = [i for hits, misses in chosen.values() for i in (*hits, *misses)]
-    examples = gallery.explain(model_file, data, test, positions)
-    drawn["gradcam"] = gallery.draw(chosen, examples, title=f"{title}: hits left, misses right")
+    if network is not None:
+        chosen = gallery.choose(test, classes)
+        positions = [i for hits, misses in chosen.values() for i in (*hits, *misses)]
+        examples = gallery.explain(network, data, test, positions)
+        drawn["gradcam"] = gallery.draw(chosen, examples, title=f"{title}: hits left, misses right")
     for name, figure in drawn.items():
         figures.save(figure, folder / f"{name}.png")
 

@@ -60,8 +60,9 @@ class Evaluation(BaseModel):
     classes: tuple[str, ...]
     prepared: str
     """Store path of the shards."""
-    model_sha256: str
-    """Of the ``.keras`` file that was asked."""
+    model_sha256: str | None
+    """Of the ``.keras`` file that was asked; ``None`` for a candidate that is no network, and so
+    cannot serve."""
     resamples: int
     splits: dict[SplitName, SplitFigures]
     temperature: float = 1.0
@@ -87,6 +88,7 @@ class Evaluation(BaseModel):
             run_id=self.run_id,
             validation=overall["validation"],
             test=overall["test"],
+            servable=self.model_sha256 is not None,
         )
 
     def note(self) -> str:

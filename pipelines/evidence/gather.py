@@ -8,14 +8,15 @@ from pathlib import Path
 import pipelines.evidence
 from pipelines.evidence import leaks
 from pipelines.evidence.finding import Finding
-from pipelines.evidence.subject import Subject
+from pipelines.evidence.subject import NoNetwork, Subject
 from pipelines.stage import code_version, modules_of
 
 logger = logging.getLogger(__name__)
 
 Kind = Callable[[Subject, Path], Finding | None]
 """Takes what is judged, and a folder to draw into (``<picture>.png``); ``None`` where it does not
-apply, as where no masks came with the images."""
+apply, as where no masks came with the images. A kind that asks for the network of a candidate that
+has none is left out too."""
 
 KINDS: dict[str, Kind] = {
     "leaks": leaks.look,
@@ -36,7 +37,11 @@ def gather(subject: Subject, folder: Path) -> dict[str, Finding]:
     found = {}
     for name, look in KINDS.items():
         began = time.monotonic()
-        finding = look(subject, folder)
+        try:
+            finding = look(subject, folder)
+        except NoNetwork as error:
+            logger.info("evidence: %s does not apply: %s", name, error)
+            continue
         logger.info("evidence: %s took %.1f s", name, time.monotonic() - began)
         if finding is not None:
             found[name] = finding

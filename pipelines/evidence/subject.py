@@ -24,6 +24,10 @@ METADATA = "metadata."
 """What the names of the columns begin with that the collection itself has of an image."""
 
 
+class NoNetwork(Exception):
+    """Something asks for the network of a candidate that has none: it does not apply to it."""
+
+
 @dataclass(frozen=True)
 class Subject:
     """What is judged.
@@ -34,7 +38,7 @@ class Subject:
         prepared: the shards it was trained on.
         candidate: its name.
         data: the same shards, on this machine.
-        model_file: the ``.keras`` file.
+        network: the ``.keras`` file; ``None`` for a candidate that is no network.
         rows: what it said about the validation and test images, in file order of each split: the
             columns of `pipelines.evaluation.predictions.predict` with calibrated probabilities.
     """
@@ -44,7 +48,7 @@ class Subject:
     prepared: Prepared
     candidate: str
     data: Shards
-    model_file: Path
+    network: Path | None
     rows: pd.DataFrame
 
     @property
@@ -74,9 +78,24 @@ class Subject:
         """(n, classes) calibrated answers on a split."""
         return probabilities_of(self.of(split), self.classes)
 
+    @property
+    def model_file(self) -> Path:
+        """The ``.keras`` file.
+
+        Raises:
+            NoNetwork: the candidate is none; `gather` then leaves the kind of evidence out.
+        """
+        if self.network is None:
+            raise NoNetwork(f"{self.candidate} is no network")
+        return self.network
+
     @cached_property
     def model(self) -> "keras.Model":
-        """The Keras model, loaded once."""
+        """The Keras model, loaded once.
+
+        Raises:
+            NoNetwork: the candidate is none.
+        """
         import keras
 
         return keras.saving.load_model(self.model_file, compile=False)

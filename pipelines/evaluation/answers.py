@@ -1,0 +1,63 @@
+"""The answers of a candidate that is no network, as its run in MLflow holds them.
+
+A logistic regression on handmade features has no Keras model that could be asked: its training
+leaves what it says about the held-out images, and the evaluation reads that.
+"""
+
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from pipelines.data.shards import Shards
+from pipelines.errors import NotFound
+from pipelines.evaluation.predictions import COLUMNS, described
+from pipelines.outputs import SplitName
+from pipelines.tracking.client import Tracking
+
+ANSWERS = "answers/answers.parquet"
+KEY = ["split", "sha256", "source_path"]
+
+
+def log_answers(tracking: Tracking, run_id: str, answers: pd.DataFrame) -> None:
+    """Log what a candidate says.
+
+    Args:
+        tracking: where to.
+        run_id: whose answers they are.
+        answers: ``split``, ``sha256``, ``source_path`` and ``logit.<class>`` for each class.
+    """
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+        file = Path(folder) / Path(ANSWERS).name
+        answers.to_parquet(file, index=False)
+        tracking.upload(run_id, file, folder=str(Path(ANSWERS).parent))
+
+
+def has_answers(tracking: Tracking, run_id: str) -> bool:
+    """Whether a run holds answers, and so no network."""
+    return tracking.has_artifact(run_id, ANSWERS)
+
+
+def read_answers(
+    tracking: Tracking, run_id: str, data: Shards, splits: tuple[SplitName, ...]
+) -> pd.DataFrame:
+    """What a run's candidate says about splits, as `predictions.predict` tells it of a network.
+
+    Raises:
+        NotFound: the run holds no answers, or none about some of the images.
+    """
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+        said = pd.read_parquet(tracking.download(run_id, ANSWERS, target=Path(folder)))
+    logits = [f"logit.{name}" for name in data.classes]
+    images = pd.concat([described(data, split).assign(split=split) for split in splits])
+    rows = images.merge(said[[*KEY, *logits]], on=KEY, how="left", validate="one_to_one")
+    missed = rows[logits].isna().any(axis=1)
+    if missed.any():
+        raise NotFound(
+            f"Run {run_id} says nothing about {int(missed.sum())} images, such as "
+            f"{rows.loc[missed, 'source_path'].iloc[0]}; train its candidate anew."
+        )
+    best = rows[logits].to_numpy().argmax(axis=1)
+    rows["predicted"] = np.array(data.classes)[best]
+    return rows[["split", *COLUMNS, "predicted", *logits]]
