@@ -9,7 +9,7 @@ import pandas as pd
 from pipelines.data.restore import originals
 from pipelines.data.shards import fetch as fetch_shards
 from pipelines.data.snapshots import index_of
-from pipelines.errors import NotFound
+from pipelines.errors import NotFound, TrainingError
 from pipelines.evaluation import calibration, cells, geometry, head, novelty
 from pipelines.evaluation.predictions import batches
 from pipelines.evaluation.record import read_evaluation, read_predictions
@@ -35,6 +35,7 @@ def run(
     """Register the best candidate; the same winner again makes no second version.
 
     Raises:
+        TrainingError: no candidate can serve.
         NotFound: its run has no model or predictions, or the snapshot is gone.
         TrackingUnavailable: MLflow does not answer.
         StoreUnavailable: the store does not answer.
@@ -71,9 +72,20 @@ def _code() -> str:
 
 
 def winner(evaluated: list[Evaluated], metric: Metric) -> Evaluated:
-    """The candidate with the best figure on validation; the first of equals."""
-    assert evaluated, "the spec names at least one candidate"
-    return max(evaluated, key=lambda candidate: candidate.validation[metric])
+    """The candidate with the best figure on validation, of those that can serve; the first of
+    equals.
+
+    Raises:
+        TrainingError: none of them can serve.
+    """
+    able = [candidate for candidate in evaluated if candidate.servable]
+    if not able:
+        names = ", ".join(candidate.candidate for candidate in evaluated)
+        raise TrainingError(
+            f"No bundle can be made of {names}: handmade features are for comparison only. "
+            "Train a network beside them (medloop retrain DATASET --candidate NAME)."
+        )
+    return max(able, key=lambda candidate: candidate.validation[metric])
 
 
 def _said(spec: DatasetSpec) -> list[object]:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import NotFound
+from pipelines.errors import NotFound, TrainingError
 from pipelines.evaluation.record import read_evaluation
 from pipelines.imaging import decode
 from pipelines.outputs import Evaluated
@@ -46,6 +46,26 @@ def test_the_best_on_validation_wins_whatever_the_test_set_says() -> None:
     one, two, three = told("one", 0.8, 0.9), told("two", 0.9, 0.1), told("three", 0.9, 0.9)
 
     assert select.winner([one, two, three], "macro_f1") == two
+
+
+def test_a_candidate_that_cannot_serve_never_wins() -> None:
+    def told(name: str, validation: float, *, servable: bool) -> Evaluated:
+        figures = {"macro_f1": validation}
+        return Evaluated(
+            dataset="d",
+            id=name,
+            candidate=name,
+            run_id=name,
+            validation=figures,
+            test=figures,
+            servable=servable,
+        )
+
+    texture, network = told("texture", 0.99, servable=False), told("network", 0.8, servable=True)
+
+    assert select.winner([texture, network], "macro_f1") == network
+    with pytest.raises(TrainingError, match="No bundle can be made of texture"):
+        select.winner([texture], "macro_f1")
 
 
 def test_the_winner_is_registered_as_challenger_with_a_whole_bundle(
