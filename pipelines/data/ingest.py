@@ -11,10 +11,11 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from pipelines.data import packing, quarantine
+from pipelines.data import masks, packing, quarantine
 from pipelines.data.landing import FILES
 from pipelines.data.ledger import open_ledger
 from pipelines.data.originals import LandedFiles
@@ -31,7 +32,7 @@ from pipelines.data.snapshots import (
     name_after,
 )
 from pipelines.data.sources import open_source
-from pipelines.data.tables import INDEXED, read_rows, write_rows
+from pipelines.data.tables import INDEXED, MASKS_INDEXED, read_rows, write_rows
 from pipelines.outputs import Landing, Snapshot
 from pipelines.progress import track
 from pipelines.provenance import git_commit
@@ -73,14 +74,21 @@ def _add(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
         parent = latest(context, spec.name)
         stood = index_of(context, parent)
         rows = merged(stood, [row for row in listed if not row["reason"]])
-        if parent and digest(rows) == digest(stood):
+        known = masks.masks_of(context, parent)
+        lesions = masks.merged(known, masks.landed(context, landing))
+        if parent and (digest(rows), digest(lesions)) == (digest(stood), digest(known)):
             logger.info("%s: nothing new; snapshot %s stands", spec.name, parent.id)
             return parent
-        snapshot = _named(spec, parent, stood=stood, rows=rows, refused=kept)
+        snapshot = _named(spec, parent, stood=stood, rows=rows, lesions=lesions, refused=kept)
         with context.store.commit(snapshot.path) as staging:
-            packs = _pack_new(context, rows, files, snapshot=snapshot, staging=staging, work=work)
+            pack_new = partial(_pack_new, context, files, snapshot=snapshot, staging=staging)
+            packs = pack_new(rows, name="images", work=work)
             write_rows(context.store, f"{staging}/{INDEX}", rows, schema=INDEXED)
+            if lesions:
+                packs += pack_new(lesions, name="masks", work=work)
+                write_rows(context.store, f"{staging}/{masks.MASKS}", lesions, schema=MASKS_INDEXED)
             manifest = _manifest(spec, snapshot, landing, rows=rows, packs=packs)
+            manifest["masks"] = len(lesions)
             context.store.write_json(f"{staging}/{MANIFEST}", manifest)
     return snapshot
 
@@ -91,9 +99,10 @@ def _named(
     *,
     stood: list[Row],
     rows: list[Row],
+    lesions: list[Row],
     refused: str | None,
 ) -> Snapshot:
-    identity = name_after(parent, rows)
+    identity = name_after(parent, rows, lesions)
     return Snapshot(
         dataset=spec.name,
         id=identity,
@@ -107,14 +116,15 @@ def _named(
 
 def _pack_new(
     context: Context,
-    rows: list[Row],
     files: LandedFiles,
+    rows: list[Row],
     *,
+    name: str,
     snapshot: Snapshot,
     staging: str,
     work: Path,
 ) -> list[Pack]:
-    """Store the images that no snapshot holds yet, each once, and note in ``rows`` where."""
+    """Store the files that no snapshot holds yet, each once, and note in ``rows`` where."""
     new: dict[str, Row] = {}
     for row in rows:
         if row["file"] is None:
@@ -122,10 +132,10 @@ def _pack_new(
     places: dict[str, tuple[str, int]] = {}
     packs = []
     originals = (_original(row, content) for row, content in files.read_each(new.values()))
-    for done in pack(track(originals, total=len(new), what="Packing"), work, name="images"):
-        name = done.local.name
-        deliver(context.store, done, f"{staging}/{name}")
-        places |= {s: (f"{snapshot.path}/{name}", row) for row, s in enumerate(done.sha256s)}
+    for done in pack(track(originals, total=len(new), what=f"Packing {name}"), work, name=name):
+        file = done.local.name
+        deliver(context.store, done, f"{staging}/{file}")
+        places |= {s: (f"{snapshot.path}/{file}", row) for row, s in enumerate(done.sha256s)}
         packs.append(done)
     for row in rows:
         if row["file"] is None:
@@ -137,7 +147,7 @@ def _original(row: Row, content: bytes) -> Original:
     return Original(
         sha256=row["sha256"],
         source_path=row["source_path"],
-        label=row["label"],
+        label=row.get("label"),
         format=row["format"],
         content=content,
     )

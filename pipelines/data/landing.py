@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
 from importlib import import_module
-from typing import Any
 
 from loky import ProcessPoolExecutor
 
@@ -24,11 +23,12 @@ from pipelines.data.examinations import Examinations
 from pipelines.data.examine import Examined, limits_of
 from pipelines.data.layout import Entry
 from pipelines.data.ledger import open_ledger
+from pipelines.data.masks import MASKS, Row, judged
 from pipelines.data.originals import LandedFiles
 from pipelines.data.pseudonyms import Pseudonyms, load_pseudonyms
 from pipelines.data.snapshots import latest
 from pipelines.data.sources import FileState, Source, open_source
-from pipelines.data.tables import LANDED, write_rows
+from pipelines.data.tables import LANDED, MASKED, write_rows
 from pipelines.errors import LandingError
 from pipelines.imaging import Limits
 from pipelines.outputs import Landing
@@ -39,7 +39,18 @@ from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standi
 logger = logging.getLogger(__name__)
 
 FILES = "files.parquet"
-IMAGING = ("blank", "decode", "depth", "dicom", "info", "perceptual", "raster", "shades", "sniff")
+IMAGING = (
+    "blank",
+    "decode",
+    "depth",
+    "dicom",
+    "info",
+    "perceptual",
+    "raster",
+    "shades",
+    "sniff",
+    "traces",
+)
 """The modules of imaging that decide what is seen in a file."""
 FILES_PER_TASK = 32
 FEW_FILES = 64
@@ -70,16 +81,17 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
     ledger = open_ledger(context.settings, spec.name)
     with ledger.while_landing():
         files = layout.files(spec, folder)
-        rows = _judged(spec, context, folder, files)
-        landing = _commit(context, _summary(spec, folder.place, rows), rows)
+        rows, masks = _judged(spec, context, folder, files)
+        landing = _commit(context, _summary(spec, folder.place, rows, masks), rows, masks)
         ledger.landed(folder.place, files, landing.id)
     return landing
 
 
 def _judged(
     spec: DatasetSpec, context: Context, source: Source, files: list[FileState]
-) -> list[dict[str, Any]]:
-    """A row for every file, sorted by source path; see `pipelines.outputs.Landing`."""
+) -> tuple[list[Row], list[Row]]:
+    """A row for every file, sorted by source path, and for every mask of an accepted one; see
+    `pipelines.outputs.Landing` and `pipelines.data.masks`."""
     names = load_pseudonyms(context.settings)
     entries = layout.entries(spec, source, files)
     if latest(context, spec.name) is None:
@@ -91,10 +103,18 @@ def _judged(
     )
     listed = {entry.relative for entry in entries}
     images = [file for file in files if file.path in listed]
-    examined = _examine_all(source, images, names, limits=limits_of(spec.limits), memory=memory)
+
+    def open_files(files: list[FileState]) -> dict[str, Examined]:
+        return _examine_all(source, files, names, limits=limits_of(spec.limits), memory=memory)
+
+    examined = open_files(images)
     paths = LandedFiles(spec, source, names)
-    rows = [_row(e, examined.get(e.relative, Examined()), paths, names) for e in entries]
-    return sorted(rows, key=lambda row: str(row["source_path"]))
+    rows = {
+        e.relative: _row(e, examined.get(e.relative, Examined()), paths, names) for e in entries
+    }
+    accepted = {path: row for path, row in rows.items() if not row["reason"]}
+    masks = judged(spec.landing, source, accepted, open_files=open_files)
+    return sorted(rows.values(), key=lambda row: str(row["source_path"])), masks
 
 
 def _code() -> str:
@@ -159,7 +179,7 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0))
 
 
-def _row(entry: Entry, found: Examined, paths: LandedFiles, names: Pseudonyms) -> dict[str, Any]:
+def _row(entry: Entry, found: Examined, paths: LandedFiles, names: Pseudonyms) -> Row:
     properties = found.model_dump(exclude={"dicom", "patient", "size"}) | {"bytes": found.size}
     said = {
         "source_path": paths.plain(entry.relative),
@@ -181,10 +201,10 @@ def _row(entry: Entry, found: Examined, paths: LandedFiles, names: Pseudonyms) -
     return said | properties
 
 
-def _summary(spec: DatasetSpec, source: str, rows: list[dict[str, Any]]) -> Landing:
+def _summary(spec: DatasetSpec, source: str, rows: list[Row], masks: list[Row]) -> Landing:
     refused = Counter(row["reason"] for row in rows if row["reason"])
     content = [{**row, "thumbnail": None} for row in rows]
-    identity = fingerprint(spec.name, content)
+    identity = fingerprint(spec.name, content, *([masks] if masks else []))
     return Landing(
         dataset=spec.name,
         id=identity,
@@ -196,10 +216,12 @@ def _summary(spec: DatasetSpec, source: str, rows: list[dict[str, Any]]) -> Land
     )
 
 
-def _commit(context: Context, landing: Landing, rows: list[dict[str, Any]]) -> Landing:
+def _commit(context: Context, landing: Landing, rows: list[Row], masks: list[Row]) -> Landing:
     if stood := standing(context, landing.path, Landing):
         return stood.model_copy(update={"source": landing.source})
     with context.store.commit(landing.path) as staging:
         write_rows(context.store, f"{staging}/{FILES}", rows, schema=LANDED)
+        if masks:
+            write_rows(context.store, f"{staging}/{MASKS}", masks, schema=MASKED)
         context.store.write_json(f"{staging}/{MANIFEST}", {"output": landing.model_dump()})
     return landing

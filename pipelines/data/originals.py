@@ -56,6 +56,7 @@ class LandedFiles:
     def __init__(self, spec: DatasetSpec, source: Source, names: Pseudonyms) -> None:
         self._source = source
         self._ignore = spec.landing.left_out
+        self._mask_of = spec.landing.mask_of
         self._known_folders = {*spec.landing.splits.values(), *spec.class_of_label}
         self._names = names
 
@@ -124,6 +125,9 @@ class LandedFiles:
         for file in self._source.files(ignore=self._ignore):
             known[self.plain(file.path)] = file.path
             known[self.pseudonym(file.path)] = file.path
+        for name, path in list(known.items()):
+            if (mask := self._mask_of(path)) and (called := self._mask_of(name)):
+                known.setdefault(called, mask)
         return known
 
 

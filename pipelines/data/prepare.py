@@ -14,14 +14,17 @@ from operator import add
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from pipelines import errors, imaging
 from pipelines.data import pixel_stats, shard_writer, sharding
+from pipelines.data.masks import masks_of
 from pipelines.data.pixel_stats import PixelCounts
 from pipelines.data.shard_writer import ShardFailure, ShardJob, ShardReport
 from pipelines.data.sharding import ShardLayout
 from pipelines.data.spark import spark_session, told
+from pipelines.data.tables import DIVIDED
 from pipelines.errors import BadImage, MedloopError, NotFound
 from pipelines.outputs import SPLITS, Prepared, Snapshot, Split
 from pipelines.spec import DatasetSpec
@@ -31,6 +34,9 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 logger = logging.getLogger(__name__)
+
+MASK = ("mask_sha256", "mask_file")
+"""Columns of a plan that say which mask came with an image, and the packed file it stands in."""
 
 Counts = dict[str, dict[int, PixelCounts]]
 """Split → label → level counts."""
@@ -55,6 +61,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -
     images = listed_images(context, snapshot, split)
     layout = ShardLayout(spec.image.size)
     plan = sharding.plan_shards(images, seed=spec.split.seed, shard_rows=layout.shard_rows)
+    plan = plan.merge(_masks(context, snapshot), on="sha256", how="left")
     plan["label"] = plan["label"].map(spec.class_names.index).astype("int32")
     prepared = Prepared(
         dataset=spec.name,
@@ -86,11 +93,9 @@ def _code() -> str:
 def listed_images(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:
     """The split's images, each with the packed ``file`` that holds its bytes."""
     index = _read(context, f"{snapshot.path}/index.parquet", ["sha256", "source_path", "file"])
-    rows = _read(
-        context,
-        f"{split.path}/split.parquet",
-        ["sha256", "source_path", "label", "group", "split"],
-    )
+    rows = _read(context, f"{split.path}/split.parquet", DIVIDED.names)
+    columns = ["sha256", "source_path", "label", "group", "split", "source"]
+    rows = rows.reindex(columns=columns).fillna({"source": 0}).astype({"source": "int32"})
     images = rows[rows["split"].notna()].merge(index, on=["sha256", "source_path"], how="left")
     if images["file"].isna().any():
         lost = images.loc[images["file"].isna(), "source_path"]
@@ -101,8 +106,18 @@ def listed_images(context: Context, snapshot: Snapshot, split: Split) -> pd.Data
     return images
 
 
+def _masks(context: Context, snapshot: Snapshot) -> pd.DataFrame:
+    """Image (``sha256``), its mask (``mask_sha256``) and the packed ``mask_file`` that holds it."""
+    rows = [(row["image"], row["sha256"], row["file"]) for row in masks_of(context, snapshot)]
+    return pd.DataFrame(rows, columns=["sha256", *MASK], dtype="object")
+
+
 def _read(context: Context, path: str, columns: list[str]) -> pd.DataFrame:
-    return pd.read_parquet(io.BytesIO(context.store.read(path)), columns=columns)
+    """Those of the columns that the table has: an older Medloop's may lack some."""
+    table = pq.ParquetFile(io.BytesIO(context.store.read(path)))
+    known = [name for name in columns if name in table.schema_arrow.names]
+    frame: pd.DataFrame = table.read(known).to_pandas()
+    return frame
 
 
 def _write(
@@ -125,13 +140,27 @@ def _originals(spark: "SparkSession", context: Context, plan: pd.DataFrame) -> "
 
     files = [context.store.uri(file) for file in sorted(plan["file"].unique())]
     packed = spark.read.schema("sha256 string, content binary").parquet(*files)
-    places = spark.createDataFrame(plan.drop(columns=["file", "split"]))
+    places = spark.createDataFrame(plan.drop(columns=["file", "split", *MASK]))
     return (
         packed.join(F.broadcast(places), "sha256")
+        .join(_packed_masks(spark, context, plan), "sha256", "left")
         .repartitionById(int(plan["shard"].nunique()), F.col("shard").cast("int"))
         .sortWithinPartitions("shard", "position")
         .select(*shard_writer.ORIGINAL)
     )
+
+
+def _packed_masks(spark: "SparkSession", context: Context, plan: pd.DataFrame) -> "DataFrame":
+    """``sha256`` of the images of a plan that have one, and their ``mask``."""
+    from pyspark.sql import functions as F
+
+    masks = plan[["sha256", *MASK]].dropna().drop_duplicates("sha256")
+    if masks.empty:
+        return spark.createDataFrame([], "sha256 string, mask binary")
+    files = [context.store.uri(file) for file in sorted(masks["mask_file"].unique())]
+    packed = spark.read.schema("sha256 string, content binary").parquet(*files)
+    whose = spark.createDataFrame(masks.drop(columns="mask_file"))
+    return packed.toDF("mask_sha256", "mask").join(F.broadcast(whose), "mask_sha256")
 
 
 def _accept(report: str) -> ShardReport:

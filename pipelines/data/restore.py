@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipelines.data import packing
+from pipelines.data.masks import masks_of
 from pipelines.data.snapshots import Row, index_of, latest
 from pipelines.errors import NotFound, StoreUnavailable
 from pipelines.stage import Context
@@ -18,7 +19,8 @@ def restore(context: Context, dataset: str, *, what: str, target: Path) -> list[
     Args:
         context: settings and store.
         dataset: the data set it belongs to.
-        what: its source path (as in ``index.parquet``; of a DICOM file, the pseudonym) or its
+        what: its source path (as in ``index.parquet``, or that of a mask; of a DICOM file, the
+            pseudonym) or its
             sha256 (at least the first 8 digits).
         target: the folder; the image's source path is kept below it.
 
@@ -29,7 +31,8 @@ def restore(context: Context, dataset: str, *, what: str, target: Path) -> list[
         NotFound: the data set has no such image.
         StoreUnavailable: the store gave back other bytes than were landed.
     """
-    index = index_of(context, latest(context, dataset))
+    snapshot = latest(context, dataset)
+    index = [*index_of(context, snapshot), *masks_of(context, snapshot)]
     wanted = [row for row in index if _is(row, what)]
     if not wanted:
         raise NotFound(

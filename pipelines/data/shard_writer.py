@@ -23,7 +23,7 @@ from pydantic import BaseModel
 
 from pipelines.data.pixel_stats import PixelCounts
 from pipelines.errors import BadImage, MedloopError
-from pipelines.imaging import Limits, decode, fit
+from pipelines.imaging import Limits, decode, fit, fit_mask
 from pipelines.settings import Settings
 from pipelines.spec import ImageSpec
 from pipelines.storage import Store, open_store
@@ -38,11 +38,13 @@ SCHEMA = pa.schema(
         ("sha256", pa.string()),
         ("group", pa.string()),
         ("source_path", pa.string()),
+        ("source", pa.int32()),
+        ("lesion", pa.binary()),
     ]
 )
 
-ORIGINAL = ("name", "label", "sha256", "group", "source_path", "content")
-"""Columns of the rows that arrive."""
+ORIGINAL = ("name", "label", "sha256", "group", "source_path", "source", "content", "mask")
+"""Columns of the rows that arrive; ``mask`` is null where none came with the image."""
 
 ACCEPTED = Limits(max_bytes=sys.maxsize, max_pixels=sys.maxsize, min_side=1)
 """Whatever stands in a snapshot was within the limits of its day; today's may be narrower."""
@@ -140,14 +142,23 @@ def _write_shard(store: Store, name: str, rows: Iterator[Row], *, job: ShardJob)
 def _row_group(rows: Iterable[Row], seen: dict[int, PixelCounts], *, job: ShardJob) -> pa.Table:
     ready = []
     for row in rows:
-        pixels = _pixels(row, job)
+        picture = _picture(row)
+        pixels = fit(picture, job.image)
         seen.setdefault(row["label"], PixelCounts()).add(pixels)
-        ready.append({**row, "pixels": pixels.tobytes()})
+        lesion = _lesion(row["mask"], picture, job.image)
+        ready.append({**row, "pixels": pixels.tobytes(), "lesion": lesion})
     return pa.Table.from_pylist(ready, schema=SCHEMA)
 
 
-def _pixels(row: Row, job: ShardJob) -> NDArray[np.uint8]:
-    """An original as the model sees it.
+def _lesion(mask: bytes | None, picture: NDArray[np.uint8], image: ImageSpec) -> bytes | None:
+    """A mask, fitted as its picture is; see `pipelines.data.lesions`."""
+    if mask is None:
+        return None
+    return fit_mask(decode(mask, limits=ACCEPTED), picture, image).tobytes()
+
+
+def _picture(row: Row) -> NDArray[np.uint8]:
+    """An original's picture.
 
     Raises:
         BadImage: the bytes are not those that were accepted, or no longer decode.
@@ -160,7 +171,7 @@ def _pixels(row: Row, job: ShardJob) -> NDArray[np.uint8]:
             "Ingest it again from its source.",
         )
     try:
-        return fit(decode(content, limits=ACCEPTED), job.image)
+        return decode(content, limits=ACCEPTED)
     except BadImage as error:
         raise BadImage(
             error.reason,

@@ -77,7 +77,8 @@ def digest(rows: list[Row]) -> str:
     return fingerprint([row | silent for row in rows])
 
 
-def name_after(parent: Snapshot | None, rows: list[Row]) -> str:
-    """The id of the snapshot that holds ``rows`` and builds on ``parent``."""
+def name_after(parent: Snapshot | None, rows: list[Row], masks: list[Row]) -> str:
+    """The id of the snapshot that holds ``rows`` and ``masks`` and builds on ``parent``."""
+    content = [digest(rows), *([digest(masks)] if masks else [])]
     place = int(parent.id.partition("-")[0]) + 1 if parent else 1
-    return f"{place:04d}-{fingerprint(parent.id if parent else None, digest(rows))}"
+    return f"{place:04d}-{fingerprint(parent.id if parent else None, *content)}"

@@ -28,6 +28,7 @@ LANDED = pa.schema(
         ("thumbnail", pa.binary()),
         ("mean", pa.float64()),
         ("std", pa.float64()),
+        ("traces", pa.list_(pa.float64())),
         ("reason", pa.string()),
         ("message", pa.string()),
     ]
@@ -37,12 +38,32 @@ LANDED = pa.schema(
 INDEXED = pa.schema([*LANDED, ("file", pa.string()), ("row", pa.int64())])
 """``index.parquet`` of a snapshot: what landed, and where its bytes stand."""
 
+MASKED = pa.schema(
+    [
+        ("image", pa.string()),
+        ("source_path", pa.string()),
+        ("sha256", pa.string()),
+        ("bytes", pa.int64()),
+        ("format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+"""``masks.parquet`` of a landing: the masks of accepted images, ``image`` being whose (its
+sha256), with the reason why where one cannot be used."""
+
+MASKS_INDEXED = pa.schema([*MASKED, ("file", pa.string()), ("row", pa.int64())])
+"""``masks.parquet`` of a snapshot: one row for each image that has a mask."""
+
 DIVIDED = pa.schema(
     [
         ("sha256", pa.string()),
         ("source_path", pa.string()),
         ("label", pa.string()),
         ("group", pa.string()),
+        ("source", pa.int32()),
         ("split", pa.string()),
         ("excluded", pa.string()),
     ]

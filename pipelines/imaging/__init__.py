@@ -8,10 +8,11 @@ What cannot become a picture is a `pipelines.errors.BadImage` whose ``reason`` i
 
 from pipelines.imaging.blank import is_blank
 from pipelines.imaging.decode import decode, inspect
-from pipelines.imaging.fit import fit
+from pipelines.imaging.fit import fit, fit_mask
 from pipelines.imaging.info import DEFAULT, Format, ImageInfo, Limits
 from pipelines.imaging.perceptual import phash, thumbnail
 from pipelines.imaging.reasons import REASONS, Reason
+from pipelines.imaging.traces import traces
 
 __all__ = [
     "DEFAULT",
@@ -22,8 +23,10 @@ __all__ = [
     "Reason",
     "decode",
     "fit",
+    "fit_mask",
     "inspect",
     "is_blank",
     "phash",
     "thumbnail",
+    "traces",
 ]

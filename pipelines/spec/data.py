@@ -1,11 +1,16 @@
 """Where images come from, what they are called, and how they are divided."""
 
 import re
+from pathlib import PurePosixPath
+from string import Formatter
 from typing import Annotated, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 
 from pipelines.spec.section import Section, Share, Slug
+
+
+SplitFolder = Literal["train", "validation", "test"]
 
 
 class SourceSpec(Section):
@@ -44,19 +49,59 @@ class LandingSpec(Section):
     marker: str | None = None
     """Name of a file at its top, such as ``_SUCCESS``, that whoever hands images over writes
     last: its coming says at once that they are complete, and nothing else does."""
-    splits: dict[Literal["train", "test"], str] = Field(default={})
-    """Folders of a split that comes with the collection; class folders stand inside them."""
+    splits: dict[SplitFolder, str] = Field(default={})
+    """Folders of a split that comes with the collection; class folders stand inside them. Without
+    ``validation``, validation is drawn from what is there to train on; without ``test``, so is
+    the test set."""
     table: TableSpec | None = None
     """Labels from a CSV file; class folders are read if unset."""
     group_pattern: str | None = None
     """Regular expression with a group ``(?P<group>…)``, searched in the file name."""
+    label_pattern: str | None = None
+    """The same with ``(?P<label>…)``: the label of files whose name tells it, instead of their
+    class folder's name."""
+    metadata_pattern: str | None = None
+    """The same with a group for each field that is kept beside an image whose name tells it
+    (never an identifier); figures are divided by them."""
     ignore: tuple[str, ...] = ()
     """Glob patterns, relative to the landing folder, of files that are not images to ingest."""
+    masks: str | None = None
+    """Where the mask of an image's lesion stands (white on the lesion), relative to the landing
+    folder, with ``{folder}`` and ``{stem}`` of the image: ``masks/{stem}_segmentation.png``.
+    Images without one are as welcome. Masks are no images to ingest."""
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """Glob patterns of all files that are not images to ingest."""
-        return (*self.ignore, self.marker) if self.marker else self.ignore
+        masks = re.sub(r"{\w+}", "*", self.masks or "")
+        return tuple(filter(None, (*self.ignore, self.marker, masks)))
+
+    def mask_of(self, image: str) -> str | None:
+        """Where the mask of the image at a path stands; ``None`` if no masks come."""
+        if self.masks is None:
+            return None
+        path = PurePosixPath(image)
+        folder = "" if path.parent == PurePosixPath(".") else str(path.parent)
+        return str(PurePosixPath(self.masks.format(folder=folder, stem=path.stem)))
+
+    @field_validator("masks")
+    @classmethod
+    def _tells_masks_from_images(cls, pattern: str | None) -> str | None:
+        if pattern is None:
+            return None
+        try:
+            fields = {name for _, name, _, _ in Formatter().parse(pattern) if name is not None}
+        except ValueError as error:
+            raise ValueError(f"is not a pattern: {error}") from error
+        if "stem" not in fields or fields - {"stem", "folder"}:
+            raise ValueError("must name {stem}, may name {folder}, and no other field")
+        words = re.sub(r"{\w+}|\.\w+$", "", pattern)
+        if not re.search(r"\w", words) or "*" in pattern:
+            raise ValueError(
+                "must tell masks from images, by a folder or a part of the name: "
+                "masks/{folder}/{stem}.png"
+            )
+        return pattern
 
     @field_validator("marker")
     @classmethod
@@ -65,17 +110,20 @@ class LandingSpec(Section):
             raise ValueError("must be a file's name, without folder and wildcards")
         return marker
 
-    @field_validator("group_pattern")
+    @field_validator("group_pattern", "label_pattern", "metadata_pattern")
     @classmethod
-    def _names_group(cls, pattern: str | None) -> str | None:
+    def _names_what_it_finds(cls, pattern: str | None, field: ValidationInfo) -> str | None:
         if pattern is None:
             return None
         try:
-            groups = re.compile(pattern).groupindex
+            groups = set(re.compile(pattern).groupindex)
         except re.error as error:
             raise ValueError(f"is not a regular expression: {error}") from error
-        if "group" not in groups:
-            raise ValueError("must hold a group named 'group': (?P<group>…)")
+        wanted = str(field.field_name).removesuffix("_pattern")
+        if wanted == "metadata" and not groups:
+            raise ValueError("must hold a named group for each field: (?P<kind>…)")
+        if wanted != "metadata" and wanted not in groups:
+            raise ValueError(f"must hold a group named '{wanted}': (?P<{wanted}>…)")
         return pattern
 
 
@@ -143,6 +191,10 @@ class SplitSpec(Section):
     validation: float = Field(default=0.15, gt=0, lt=0.5)
     test: float = Field(default=0.15, gt=0, lt=0.5)
     """Share of the test set where the collection has no test folder of its own."""
+    validation_by: Literal["group", "source"] = "group"
+    """What validation is made of: groups drawn from everywhere, or whole source clusters
+    (scanners, collections), as nearly as the classes allow; then its figures say how a model does
+    on images from elsewhere."""
     seed: int = 17
 
 

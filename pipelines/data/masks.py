@@ -1,0 +1,131 @@
+"""Masks of lesions: pictures beside the images, white where the lesion is.
+
+A mask belongs to the bytes of an image, wherever copies of them stand. What is wrong with a mask
+never refuses its image: the mask is listed with the reason, and left out.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from pipelines.data.examine import Examined
+from pipelines.data.sources import FileState, Source
+from pipelines.data.tables import read_rows
+from pipelines.outputs import Landing, Snapshot
+from pipelines.spec import LandingSpec
+from pipelines.stage import Context
+
+logger = logging.getLogger(__name__)
+
+MASKS = "masks.parquet"
+"""Beside a landing's ``files.parquet`` and a snapshot's ``index.parquet``, where masks came."""
+ASPECT = 0.02
+"""Most that the proportions of mask and image may differ."""
+TOLD = 5
+"""Refused masks that are told one by one."""
+
+Row = dict[str, Any]
+Open = Callable[[list[FileState]], dict[str, Examined]]
+"""Opens files; path → what was found."""
+
+
+def judged(
+    spec: LandingSpec, source: Source, accepted: dict[str, Row], *, open_files: Open
+) -> list[Row]:
+    """A row for the mask of each image that has one; see `pipelines.data.tables.MASKED`.
+
+    Args:
+        spec: says where masks stand; no rows if they come with none.
+        source: the landing folder.
+        accepted: path below the folder → row of ``files.parquet``, of every accepted image.
+        open_files: how files are opened.
+
+    Returns:
+        Sorted by the images' paths; copies of an image have one row, but where their masks differ.
+    """
+    if spec.masks is None:
+        return []
+    there = {file.path: file for file in source.everything()}
+    places = {path: spec.mask_of(path) for path in accepted}
+    wanted = {path: mask for path, mask in places.items() if mask in there}
+    found = open_files([there[mask] for mask in dict.fromkeys(wanted.values())])
+    first: dict[str, Row] = {}
+    rows = []
+    for path, mask in sorted(wanted.items()):
+        image = accepted[path]
+        row = _row(spec.mask_of(image["source_path"]), image, found[mask])
+        stands = first.setdefault(image["sha256"], row)
+        if stands["reason"] and not row["reason"]:
+            first[image["sha256"]] = row
+        elif stands is not row and stands["sha256"] == row["sha256"]:
+            continue
+        elif stands is not row and not row["reason"]:
+            row |= {
+                "reason": "ambiguous_mask",
+                "message": f"{stands['source_path']} shows another lesion in the same picture.",
+            }
+        rows.append(row)
+    _tell(rows, images=len(accepted))
+    return rows
+
+
+def landed(context: Context, landing: Landing) -> list[Row]:
+    """What a landing found of masks, refused ones among them."""
+    return _listed(context, landing.path)
+
+
+def masks_of(context: Context, snapshot: Snapshot | None) -> list[Row]:
+    """The masks of a snapshot's images, one row an image at most, sorted by the images' hash."""
+    return _listed(context, snapshot.path) if snapshot else []
+
+
+def merged(stood: list[Row], landed: list[Row]) -> list[Row]:
+    """The masks of a new snapshot: what stood, with what has landed; the newer mask counts."""
+    nowhere = {"file": None, "row": None}
+    places = {row["sha256"]: {"file": row["file"], "row": row["row"]} for row in stood}
+    new = [row | places.get(row["sha256"], nowhere) for row in landed if not row["reason"]]
+    return [row for _, row in sorted({row["image"]: row for row in (*stood, *new)}.items())]
+
+
+def _listed(context: Context, folder: str) -> list[Row]:
+    path = f"{folder}/{MASKS}"
+    return read_rows(context.store, path) if context.store.exists(path) else []
+
+
+def _row(called: str | None, image: Row, found: Examined) -> Row:
+    reason, message = found.reason, found.message
+    if reason is None and not _fits(image, found):
+        reason = "mask_shape"
+        message = (
+            f"The mask is {found.width} x {found.height} pixels, its image {image['width']} x "
+            f"{image['height']}: their proportions must be alike."
+        )
+    return {
+        "image": image["sha256"],
+        "source_path": called,
+        "sha256": found.sha256,
+        "bytes": found.size,
+        "format": found.format,
+        "width": found.width,
+        "height": found.height,
+        "reason": reason,
+        "message": message,
+    }
+
+
+def _tell(rows: list[Row], *, images: int) -> None:
+    """Say how many images have a mask, and which masks cannot be used."""
+    refused = [row for row in rows if row["reason"]]
+    logger.info("%s masks for %s images", f"{len(rows) - len(refused):,}", f"{images:,}")
+    for row in refused[:TOLD]:
+        logger.warning("mask %s is left out: %s", row["source_path"], row["message"])
+    if len(refused) > TOLD:
+        logger.warning("and %d more masks are left out; %s lists all", len(refused) - TOLD, MASKS)
+
+
+def _fits(image: Row, mask: Examined) -> bool:
+    """Whether mask and image have the same proportions."""
+    assert mask.width is not None
+    assert mask.height is not None
+    ratio = (mask.width * image["height"]) / (mask.height * image["width"])
+    return abs(ratio - 1) <= ASPECT
