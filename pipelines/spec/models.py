@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from pipelines.spec.logistic import NO_NETWORK, LogisticSpec
 from pipelines.spec.recipe import TrainingSpec
 from pipelines.spec.section import Section, Share
 from pipelines.spec.tuning import Setting, TuneSpec
@@ -27,6 +28,8 @@ class CandidateSpec(TrainingSpec):
     """Trained only when it is asked for by name (``medloop retrain DATASET --candidate NAME``)."""
     weights: str | None = "imagenet"
     """``imagenet``, a path to weights, or null for random ones."""
+    logistic: LogisticSpec | None = None
+    """For recipe ``logistic``: which features, and how the regression fits; null for others."""
     tune: TuneSpec | None = None
     """Search for the best settings first, on the validation split; none if null."""
 
@@ -38,6 +41,40 @@ class CandidateSpec(TrainingSpec):
                 "use recipe 'scratch' to train from random ones"
             )
         return self
+
+    @model_validator(mode="after")
+    def _regression_is_told(self) -> "CandidateSpec":
+        if (self.recipe == "logistic") != (self.logistic is not None):
+            raise ValueError(
+                "recipe 'logistic' and the block 'logistic: {features: ...}' go together; "
+                "write both or none"
+            )
+        if self.logistic is None:
+            return self
+        needs_network = self.logistic.features == "deep"
+        if needs_network and (self.weights is None or self.model == NO_NETWORK):
+            raise ValueError(
+                "features 'deep' need the pretrained network that sees them: a model of the zoo "
+                "with weights 'imagenet' or a path"
+            )
+        if not needs_network and self.model != NO_NETWORK:
+            raise ValueError(
+                f"features '{self.logistic.features}' use no network; write 'model: {NO_NETWORK}'"
+            )
+        self._require_plain_regression()
+        return self
+
+    def _require_plain_regression(self) -> None:
+        """No option that only a network has."""
+        plain = {"loss": "cross_entropy", "label_smoothing": 0, "augment": "none", "mixup": 0}
+        for field, value in (plain | {"tune": None}).items():
+            if getattr(self, field) != value:
+                raise ValueError(f"{field} means nothing with recipe 'logistic'; leave it out")
+        if self.balance not in ("none", "class_weights"):
+            raise ValueError(
+                f"balance '{self.balance}' means nothing with recipe 'logistic'; "
+                "use 'class_weights' or 'none'"
+            )
 
     @model_validator(mode="after")
     def _can_be_tuned(self) -> "CandidateSpec":

@@ -10,9 +10,10 @@ from pipelines.spec.section import Section, Share
 class TrainingSpec(Section):
     """The part of a candidate that says how it learns."""
 
-    recipe: Literal["frozen", "finetune", "scratch"]
+    recipe: Literal["frozen", "finetune", "scratch", "logistic"]
     """``frozen``: a new head on a pretrained backbone; ``finetune``: the same, then the backbone's
-    last blocks too; ``scratch``: every layer at once."""
+    last blocks too; ``scratch``: every layer at once; ``logistic``: a regression on features that
+    Spark computes (see `CandidateSpec.logistic`)."""
     epochs: int = Field(default=40, ge=1, le=1000)
     batch_size: int = Field(default=32, ge=1, le=1024)
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
