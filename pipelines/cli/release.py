@@ -100,14 +100,18 @@ def _show_reasons(what: str, reasons: list[dict[str, str]]) -> None:
 
 
 def show_verdict(verdict: Verdict) -> None:
-    """Print every rule of a gate with its number."""
-    rules = table(f"Gate on version {verdict.version}", "", "rule", "value", "limit")
+    """Print every rule of a gate with its number and interval, and what broken ones mean."""
+    title = f"Gate on version {verdict.version}, with 95 % intervals"
+    rules = table(title, "", "rule", "value", "limit")
     for rule in verdict.rules:
         sign = "[green]✓[/green]" if rule.passed else "[red]✗[/red]"
-        rules.add_row(sign, rule.rule, f"{rule.value:.4f}", f"{rule.limit:.4f}")
+        rules.add_row(sign, rule.rule, rule.told, f"{rule.limit:.4f}")
     console.print(rules)
-    if not verdict.passed:
-        console.print("[bold yellow]REFUSED[/bold yellow]: the champion stays.")
+    if verdict.passed:
+        return
+    console.print("[bold yellow]REFUSED[/bold yellow]: the champion stays.")
+    for reason in verdict.refusals:
+        console.print(f"  - {reason}", soft_wrap=True, markup=False)
 
 
 def _evaluated(dataset: str, names: list[str] | None) -> list[Evaluated]:

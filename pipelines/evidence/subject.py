@@ -11,11 +11,12 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.data.shards import Shards
-from pipelines.data.snapshots import index_of, require
+from pipelines.data.snapshots import index_of
+from pipelines.errors import NotFound
 from pipelines.evaluation.predictions import labels_of, probabilities_of
-from pipelines.outputs import Prepared, SplitName
+from pipelines.outputs import Prepared, Snapshot, SplitName
 from pipelines.spec import DatasetSpec
-from pipelines.stage import Context
+from pipelines.stage import Context, standing
 
 if TYPE_CHECKING:
     import keras
@@ -106,9 +107,15 @@ class Subject:
 
         Indexed by (``sha256``, ``source_path``): the columns of `pipelines.outputs.Landing`, with
         ``metadata.<field>`` (strings) for each field the collection's table has.
+
+        Raises:
+            NotFound: the snapshot is gone.
+            StoreUnavailable: the store does not answer.
         """
-        identity = self.prepared.snapshot.rpartition("/")[2]
-        snapshot = require(self.context, self.spec.name, identity)
+        snapshot = standing(self.context, self.prepared.snapshot, Snapshot)
+        if snapshot is None:
+            uri = self.context.store.uri(self.prepared.snapshot)
+            raise NotFound(f"The snapshot {uri} is gone; ingest its images again.")
         rows = pd.DataFrame(index_of(self.context, snapshot))
         told = pd.DataFrame([json.loads(text or "{}") for text in rows["metadata"]])
         described = rows.drop(columns="metadata").join(told.add_prefix(METADATA))

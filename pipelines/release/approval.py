@@ -127,11 +127,11 @@ def _body(spec: DatasetSpec, tracking: Tracking, asked: Registered, judgement: J
     parts = [
         f"**{asked.candidate}**, version {asked.version} of `{spec.name}`, has passed the gate and "
         f"answered well in a canary service. {_compared(judgement)}",
-        _table(("figure", "challenger", "champion"), _figures(judgement)),
-        "The gate's rules:",
+        _table(("figure", "challenger", "champion", "difference"), _figures(judgement)),
+        "The gate's rules, with 95 % intervals:",
         _table(
             ("rule", "value", "limit"),
-            ((rule.rule, f"{rule.value:.4f}", f"{rule.limit:g}") for rule in verdict.rules),
+            ((rule.rule, rule.told, f"{rule.limit:g}") for rule in verdict.rules),
         ),
         *judgement.notes,
         f"All else: [version {asked.version} in MLflow]"
@@ -150,12 +150,14 @@ def _compared(judgement: Judgement) -> str:
     )
 
 
-def _figures(judgement: Judgement) -> Iterable[tuple[str, str, str]]:
+def _figures(judgement: Judgement) -> Iterable[tuple[str, str, str, str]]:
     ours = judgement.challenger_compared or judgement.challenger
     theirs = judgement.champion_compared
     for name in OVERALL:
         champion = f"{theirs[name]:.4f}" if name in theirs else "–"
-        yield name.replace("_", " "), f"{ours[name]:.4f}", champion
+        apart = judgement.differences.get(name)
+        said = f"{apart.value:+.4f} ({apart.low:+.4f} to {apart.high:+.4f})" if apart else "–"
+        yield name.replace("_", " "), f"{ours[name]:.4f}", champion, said
 
 
 def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:

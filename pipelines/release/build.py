@@ -16,6 +16,7 @@ from pipelines.data.shards import Batch
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.cells import Cells
 from pipelines.evaluation.geometry import cells_of
+from pipelines.evaluation.operating_point import decide
 from pipelines.imaging import decode, fit
 from pipelines.outputs import Prepared, SplitName
 from pipelines.provenance import git_commit
@@ -57,6 +58,8 @@ class Origin:
     """Figures on the leak-free test set."""
     temperature: float
     """See `calibration.fit_temperature`."""
+    thresholds: Mapping[str, float] | None = None
+    """See `operating_point.choose_thresholds`."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +108,7 @@ def build_bundle(
         model = keras.saving.load_model(model_file, compile=False)
         export_model(model, part)
         export_head(model, part)
-        _write_canary(part, model, spec=spec, canary=canary, temperature=origin.temperature)
+        _write_canary(part, model, spec=spec, canary=canary, origin=origin)
         if spec.bundle.precision == "int8":
             quantise(part, data("train"))
         manifest = _manifest(spec, origin, cells=cells_of(model))
@@ -129,22 +132,28 @@ def _write_canary(
     *,
     spec: DatasetSpec,
     canary: Sequence[Original],
-    temperature: float,
+    origin: Origin,
 ) -> None:
     import keras
 
     (folder / "canary").mkdir()
     fitted = np.stack([fit(decode(image.content), spec.image) for image in canary])
     ask = keras.Model(model.input, model.get_layer("logits").output)
-    answers = softmax(np.asarray(ask(fitted.astype(np.float32), training=False)), temperature)
+    logits = np.asarray(ask(fitted.astype(np.float32), training=False))
+    answers = softmax(logits, origin.temperature)
+    decided = decide(answers, spec.class_names, origin.thresholds)
     expected = []
-    for number, (image, answer) in enumerate(zip(canary, answers, strict=True)):
+    for number, (image, answer, best) in enumerate(zip(canary, answers, decided, strict=True)):
         file = f"canary/{image.label}-{number:02d}{Path(image.name).suffix.lower()}"
         (folder / file).write_bytes(image.content)
         probabilities = {n: float(p) for n, p in zip(spec.class_names, answer, strict=True)}
-        best = spec.class_names[int(answer.argmax())]
         expected.append(
-            CanaryImage(file=file, label=image.label, predicted=best, probabilities=probabilities)
+            CanaryImage(
+                file=file,
+                label=image.label,
+                predicted=spec.class_names[best],
+                probabilities=probabilities,
+            )
         )
     text = json.dumps([image.model_dump() for image in expected], indent=2)
     (folder / EXPECTED).write_text(text + "\n", encoding="utf-8")
@@ -152,15 +161,13 @@ def _write_canary(
 
 def _write_novelty(bundle: Bundle, data: Batches) -> dict[str, float]:
     """Write what the training images look like; how often the test images make it abstain."""
-    rules, temperature = bundle.manifest.abstention, bundle.manifest.temperature
+    rules = bundle.manifest.abstention
     runtime = open_runtime(bundle, "openvino", Tuning())
     novelty = learn_novelty(
         runtime, data("train"), data("validation"), false_alarms=rules.false_alarms
     )
     novelty.save(bundle.folder / NOVELTY)
-    return abstention_figures(
-        runtime, data("test"), rules=rules, novelty=novelty, temperature=temperature
-    )
+    return abstention_figures(runtime, data("test"), manifest=bundle.manifest, novelty=novelty)
 
 
 def _manifest(spec: DatasetSpec, origin: Origin, *, cells: Cells) -> BundleManifest:
@@ -184,6 +191,7 @@ def _manifest(spec: DatasetSpec, origin: Origin, *, cells: Cells) -> BundleManif
         image=spec.image,
         limits=spec.limits,
         temperature=origin.temperature,
+        thresholds=dict(origin.thresholds) if origin.thresholds else None,
         abstention=spec.abstention,
         review=spec.review,
         precision=spec.bundle.precision,

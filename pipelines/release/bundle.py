@@ -111,7 +111,8 @@ class BundleManifest(BaseModel):
     image: ImageSpec
     limits: LimitsSpec
     thresholds: dict[str, float] | None = None
-    """Class → least probability to decide for it; the largest probability decides if null."""
+    """Class → what its probability is divided by before the largest decides
+    (`pipelines.evaluation.operating_point`); the largest probability decides if null."""
     temperature: float = Field(default=1.0, gt=0)
     """What the logits are divided by before softmax."""
     abstention: AbstentionSpec = AbstentionSpec()

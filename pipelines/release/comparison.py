@@ -6,7 +6,8 @@ and whatever shows the same patient or picture, are left out on both sides and c
 
 import io
 import logging
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,12 +21,15 @@ from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.metrics import measure
+from pipelines.evaluation.paired import Difference, paired_bootstrap
 from pipelines.evaluation.predictions import images, labels_of, probabilities_of
 from pipelines.imaging import decode, fit
 from pipelines.outputs import Prepared, Snapshot
 from pipelines.progress import track
 from pipelines.release.bundle import Bundle, BundleManifest, load_bundle
+from pipelines.release.rules import Subgroup
 from pipelines.release.runtime import Tuning, open_runtime
+from pipelines.release.subgroups import compare_subgroups
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, standing
 
@@ -43,6 +47,9 @@ class Comparison:
     """Test images the champion, or a group it learnt from, had in training."""
     challenger: dict[str, float] = field(default_factory=dict)
     champion: dict[str, float] = field(default_factory=dict)
+    differences: dict[str, Difference] = field(default_factory=dict)
+    """Figure → challenger less champion."""
+    subgroups: tuple[Subgroup, ...] = ()
     notes: list[str] = field(default_factory=list)
     """What could not be compared, and why."""
 
@@ -55,6 +62,7 @@ def compare(
     champion: Path,
     data: Shards,
     rows: pd.DataFrame,
+    parts: Mapping[str, "pd.Series[str]"],
 ) -> Comparison:
     """Ask the champion's bundle about today's test set and measure both.
 
@@ -65,6 +73,7 @@ def compare(
         champion: its bundle folder.
         data: the same shards, on this machine.
         rows: the challenger's predictions on the test split, in file order.
+        parts: subgroups: field → its value for each of these images.
 
     Raises:
         BundleError: the champion's bundle is not whole.
@@ -88,12 +97,53 @@ def compare(
         logger.info("the champion sees images its own way; asking it with the originals")
         answers = _answers_on_originals(context, prepared, bundle, rows)
     order = [manifest.class_names.index(name) for name in classes]
-    return Comparison(
-        images=int(fair.sum()),
-        left_out=int((~fair).sum()),
-        challenger=measure(labels[fair], probabilities_of(rows, classes)[fair], classes),
-        champion=measure(labels[fair], answers[fair][:, order], classes),
-        notes=notes,
+    return _measured(
+        spec,
+        rows[fair].reset_index(drop=True),
+        answers[fair][:, order],
+        parts={name: values[fair].reset_index(drop=True) for name, values in parts.items()},
+        beside=Comparison(int(fair.sum()), int((~fair).sum()), notes=notes),
+    )
+
+
+def _measured(
+    spec: DatasetSpec,
+    rows: pd.DataFrame,
+    theirs: Probabilities,
+    *,
+    parts: Mapping[str, "pd.Series[str]"],
+    beside: Comparison,
+) -> Comparison:
+    """The comparison with its figures.
+
+    Args:
+        spec: of the data set.
+        rows: what the challenger said of the fair images.
+        theirs: (n, classes) what the champion said of the same.
+        parts: subgroups of the same.
+        beside: what is known without figures.
+    """
+    classes, seed, groups = spec.class_names, spec.split.seed, rows["group"].tolist()
+    labels, ours = labels_of(rows, classes), probabilities_of(rows, classes)
+    subgroups, small = compare_subgroups(
+        labels,
+        ours,
+        theirs,
+        classes=classes,
+        groups=groups,
+        parts=parts,
+        least=spec.gate.min_subgroup_images,
+        seed=seed,
+    )
+    return replace(
+        beside,
+        challenger=measure(labels, ours, classes),
+        champion=measure(labels, theirs, classes),
+        differences=paired_bootstrap(
+            labels, ours, theirs, classes=classes, groups=groups, seed=seed
+        ),
+        subgroups=subgroups,
+        notes=[*beside.notes, *small],
     )
 
 

@@ -14,11 +14,20 @@ from numpy.typing import NDArray
 
 from pipelines.data.shards import fetch as fetch_shards
 from pipelines.errors import BundleError, NotFound
-from pipelines.evaluation import metrics
+from pipelines.evaluation import metrics, paired
 from pipelines.evaluation.predictions import labels_of, probabilities_of
 from pipelines.evaluation.record import read_evaluation, read_predictions
 from pipelines.outputs import Challenger, Prepared, RuleResult, Verdict
-from pipelines.release import approval, comparison, registry, rules
+from pipelines.release import (
+    approval,
+    comparison,
+    drops,
+    registry,
+    rule,
+    rules,
+    subgroups,
+    trust_rules,
+)
 from pipelines.release.bundle import KERAS, Bundle, load_bundle
 from pipelines.release.comparison import Comparison, bundle_answers, compare
 from pipelines.release.report import Judgement, place
@@ -28,6 +37,7 @@ from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, code_version, fingerprint
 from pipelines.tracking import versions
 from pipelines.tracking.client import Tracking, open_tracking
+from pipelines.tracking.inputs import trained_on
 
 logger = logging.getLogger(__name__)
 
@@ -78,12 +88,13 @@ def _identity(
 
 def _code() -> str:
     """What decides a verdict."""
-    return code_version(sys.modules[__name__], rules, comparison, metrics)
+    ours = (rule, rules, drops, trust_rules, comparison, subgroups, metrics, paired)
+    return code_version(sys.modules[__name__], *ours)
 
 
-def _refused_by(rule: RuleResult, judgement: Judgement) -> Judgement:
+def _refused_by(broken: RuleResult, judgement: Judgement) -> Judgement:
     verdict = judgement.verdict
-    changed = {"passed": False, "rules": [*verdict.rules, rule]}
+    changed = {"passed": False, "rules": [*verdict.rules, broken]}
     return judgement.model_copy(update={"verdict": verdict.model_copy(update=changed)})
 
 
@@ -106,30 +117,41 @@ def _judge(
     rows = read_predictions(tracking, challenger.run_id, "test")
     beside = Comparison()
     if champion is not None:
-        folder = registry.fetch(context, spec.name, champion)
-        beside = compare(spec, context, prepared, champion=folder, data=data, rows=rows)
+        beside = compare(
+            spec,
+            context,
+            prepared,
+            champion=registry.fetch(context, spec.name, champion),
+            data=data,
+            rows=rows,
+            parts={},
+        )
     for note in beside.notes:
         logger.warning("%s: %s", spec.name, note)
     keras = probabilities_of(rows, spec.class_names)
     ours, labels = bundle_answers(bundle, data), labels_of(rows, spec.class_names)
     apart = difference(ours.astype(np.float64), keras)
-    figures = evaluation.splits["test"].figures
+    test = evaluation.splits["test"]
     evidence = Evidence(
-        challenger=figures,
+        classes=spec.class_names,
+        challenger=test.figures,
+        intervals=test.intervals,
         bundle_difference=apart,
         precision=bundle.manifest.precision,
         bundle_loss=_accuracy(keras, labels) - _accuracy(ours, labels),
         champion=champion,
-        challenger_compared=beside.challenger,
-        champion_compared=beside.champion,
+        differences=beside.differences,
+        subgroups=beside.subgroups,
+        found=evaluation.evidence,
+        same_shards=trained_on(tracking, challenger.run_id) in (None, prepared.id),
     )
-    judged = rules.judge(spec.gate, spec.selection.metric, evidence)
+    judged, unknown = rules.judge(spec.gate, spec.selection.metric, evidence)
     return Judgement(
         verdict=Verdict(
             dataset=spec.name,
             id=identity,
             version=challenger.version,
-            passed=all(rule.passed for rule in judged),
+            passed=all(one.passed for one in judged),
             champion=champion,
             rules=judged,
         ),
@@ -137,10 +159,12 @@ def _judge(
         compared_images=beside.images,
         left_out=beside.left_out,
         bundle_difference=apart,
-        challenger=figures,
+        challenger=test.figures,
+        intervals=test.intervals,
         challenger_compared=beside.challenger,
         champion_compared=beside.champion,
-        notes=beside.notes,
+        differences=beside.differences,
+        notes=[*beside.notes, *unknown],
     )
 
 
@@ -148,7 +172,7 @@ def _accuracy(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) 
     return float((probabilities.argmax(axis=1) == labels).mean())
 
 
-def _require_evaluated(bundle: Bundle, sha256: str) -> None:
+def _require_evaluated(bundle: Bundle, sha256: str | None) -> None:
     if bundle.manifest.files[KERAS] != sha256:
         raise BundleError(
             f"Bundle {bundle.folder}: its model.keras is not the file that was evaluated. "
@@ -166,7 +190,7 @@ def _standing(tracking: Tracking, challenger: Challenger, identity: str) -> Verd
 
 def _record(tracking: Tracking, challenger: Challenger, judgement: Judgement) -> None:
     verdict = judgement.verdict
-    tags = {_tag_of(rule): _told(rule) for rule in verdict.rules} | {
+    tags = {_tag_of(one): _told(one) for one in verdict.rules} | {
         versions.VERDICT_TAG: "passed" if verdict.passed else "refused",
         "medloop.compared_with": str(verdict.champion or "no champion"),
         "medloop.compared_images": str(judgement.compared_images),
@@ -182,10 +206,10 @@ def _record(tracking: Tracking, challenger: Challenger, judgement: Judgement) ->
     tracking.upload_json(challenger.run_id, file, judgement.model_dump(mode="json"))
 
 
-def _tag_of(rule: RuleResult) -> str:
+def _tag_of(one: RuleResult) -> str:
     """The tag of a rule; a person's words in it may hold what MLflow takes in no tag's name."""
-    return re.sub(r"[^\w\-. :/]", "", RULE + rule.rule)[:LONGEST_TAG]
+    return re.sub(r"[^\w\-. :/]", "", RULE + one.rule)[:LONGEST_TAG]
 
 
-def _told(rule: RuleResult) -> str:
-    return f"{rule.value:.4g} ({'passed' if rule.passed else 'broken'})"
+def _told(one: RuleResult) -> str:
+    return f"{one.told} ({'passed' if one.passed else 'broken'})"

@@ -19,6 +19,7 @@ from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.cells import spread, stretched
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
+from pipelines.evaluation.operating_point import decide
 from pipelines.imaging import Limits as ImageLimits
 from pipelines.imaging import decode, fit
 from pipelines.imaging.body import body_mask
@@ -132,7 +133,8 @@ class Predictor:
         features: NDArray[np.float32],
         unlikeness: float | None,
     ) -> Reading:
-        best = self._decide(probabilities)
+        manifest = self.bundle.manifest
+        best = int(decide(probabilities[None], manifest.class_names, manifest.thresholds)[0])
         case = Case(
             confidence=float(probabilities[best]),
             shorter_side=min(picture.pixels.shape[:2]),
@@ -144,7 +146,7 @@ class Predictor:
             probabilities,
             features,
             best=best,
-            doubts=why_abstain(self.bundle.manifest.abstention, case),
+            doubts=why_abstain(manifest.abstention, case),
             sha256=picture.sha256,
         )
 
@@ -200,15 +202,6 @@ class Predictor:
         if novelty is None:
             return [None] * len(features)
         return [float(unlike) for unlike in novelty.unlikeness(features)]
-
-    def _decide(self, probabilities: NDArray[np.float32]) -> int:
-        """The class that exceeds its threshold by the largest factor; the likeliest if none
-        are set. For two classes with thresholds t and 1 - t this is p > t."""
-        thresholds = self.bundle.manifest.thresholds
-        if thresholds is None:
-            return int(probabilities.argmax())
-        limits = np.array([thresholds[name] for name in self.class_names])
-        return int((probabilities / limits).argmax())
 
 
 def open_predictor(

@@ -9,7 +9,9 @@ from html import escape
 
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.metrics import OVERALL
+from pipelines.evaluation.paired import Difference
 from pipelines.outputs import Evaluated, Verdict
 from pipelines.tracking import versions
 from pipelines.tracking.client import Tracking
@@ -49,11 +51,15 @@ class Judgement(BaseModel):
     """Largest difference of a probability between bundle and Keras model."""
     challenger: dict[str, float]
     """Its figures on all test images."""
+    intervals: dict[str, Interval] = {}
+    """95 % intervals of the same."""
     challenger_compared: dict[str, float]
     champion_compared: dict[str, float]
     """Both on the compared images."""
+    differences: dict[str, Difference] = {}
+    """Figure → challenger less champion on the compared images."""
     notes: list[str]
-    """What could not be compared, and why."""
+    """What could not be compared or judged, and why."""
 
 
 def place(version: int, name: str) -> str:
@@ -100,11 +106,11 @@ def _gate(judgement: Judgement) -> str:
     rows = [
         (
             escape(rule.rule),
-            f"{rule.value:.4g}",
+            rule.told,
             f"{rule.limit:g}",
             "<span class=passed>passed</span>"
             if rule.passed
-            else "<span class=refused>broken</span>",
+            else f"<span class=refused>broken</span> {escape(rule.means)}",
         )
         for rule in verdict.rules
     ]
@@ -126,6 +132,8 @@ def _candidates(selection: Selection) -> str:
         name = escape(one.candidate)
         if one.candidate == selection.chosen:
             name = f"<span class=chosen>{name}</span> (chosen)"
+        elif not one.servable:
+            name = f"{name} (for comparison: it cannot serve)"
         figures = (f"{one.test[metric]:.4f}" for metric in OVERALL)
         rows.append((name, f"{one.validation[selection.metric]:.4f}", *figures))
     shown = (f"test {metric}".replace("_", " ") for metric in OVERALL)

@@ -1,21 +1,47 @@
-"""The gate's rules: pure functions of figures and limits."""
+"""The gate's rules: pure functions of figures, intervals and limits."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from pipelines.evaluation.intervals import Interval
+from pipelines.evaluation.paired import Difference
+from pipelines.evidence.finding import Finding
 from pipelines.outputs import RuleResult
+from pipelines.release.drops import drop, drops
+from pipelines.release.rule import at_least, at_most
+from pipelines.release.trust_rules import calibrated, trust
 from pipelines.spec import GateSpec, Metric, Precision
 
-ROUNDING = 1e-9
-"""A drop of exactly the margin passes, however its last binary digit falls."""
+LOST = (
+    "It hardly tells this class from the others, whatever its overall figures. Look at the "
+    "confusion matrix; add images of the class, weigh the classes, or sample them evenly."
+)
+ELSEWHERE = (
+    "Its run names other shards as its training data, so nobody knows what of this test set it "
+    "has seen. Train it again on today's."
+)
+
+
+@dataclass(frozen=True)
+class Subgroup:
+    """Challenger beside champion on a part of the test set."""
+
+    name: str
+    """For a person: ``sex female``."""
+    images: int
+    difference: Difference
+    """Of the accuracy: challenger less champion."""
 
 
 @dataclass(frozen=True)
 class Evidence:
     """What the rules judge. Figures are named as by `pipelines.evaluation.metrics.measure`."""
 
+    classes: tuple[str, ...]
     challenger: Mapping[str, float]
     """On all test images."""
+    intervals: Mapping[str, Interval]
+    """Of the same."""
     bundle_difference: float
     """Largest difference of a probability between bundle and Keras model."""
     precision: Precision
@@ -24,40 +50,82 @@ class Evidence:
     """What the bundle has lost of the Keras model's accuracy on the test images."""
     champion: int | None
     """The version it is compared with."""
-    challenger_compared: Mapping[str, float]
-    """On the images it is compared on; a figure that is undefined there is left out."""
-    champion_compared: Mapping[str, float]
+    differences: Mapping[str, Difference]
+    """Figure → challenger less champion, on the images they are compared on."""
+    subgroups: tuple[Subgroup, ...] = ()
+    """Those large enough to judge."""
+    found: Mapping[str, Finding] = field(default_factory=dict)
+    """Kind of evidence → what it came to."""
+    same_shards: bool = True
+    """Whether the run was trained on the shards that it is judged on."""
 
 
-def judge(gate: GateSpec, metric: Metric, evidence: Evidence) -> list[RuleResult]:
+def judge(gate: GateSpec, metric: Metric, evidence: Evidence) -> tuple[list[RuleResult], list[str]]:
     """Hold figures against every rule.
 
     Args:
         gate: the limits.
         metric: what candidates are selected by.
         evidence: the figures.
+
+    Returns:
+        Every rule that could be judged, and a sentence for each that could not.
     """
-    return [*_minimums(gate, evidence), *_drops(gate, metric, evidence), _agreement(gate, evidence)]
+    on_trust, unknown = trust(gate, evidence.found)
+    rules = [
+        *_minimums(gate, evidence),
+        *_kept(gate, evidence),
+        *_beside(gate, metric, evidence),
+        *calibrated(gate.max_ece, evidence.challenger["ece"], evidence.intervals["ece"]),
+        *on_trust,
+        *_elsewhere(evidence),
+        _agreement(gate, evidence),
+    ]
+    return rules, unknown
 
 
 def _minimums(gate: GateSpec, evidence: Evidence) -> Iterator[RuleResult]:
-    for metric, limit in gate.minimum.items():
-        yield _at_least(metric, evidence.challenger[metric], limit)
-    for of, limit in gate.minimum_sensitivity.items():
-        value = evidence.challenger[f"sensitivity.{of}"]
-        yield _at_least(f"sensitivity of {of}", value, limit)
+    named = {metric: (metric, limit) for metric, limit in gate.minimum.items()}
+    limits: dict[str, tuple[str, float]] = {**named} | {
+        f"sensitivity.{of}": (f"sensitivity of {of}", limit)
+        for of, limit in gate.minimum_sensitivity.items()
+    }
+    for name, (what, limit) in limits.items():
+        value, interval = evidence.challenger[name], evidence.intervals.get(name)
+        yield at_least(f"{what} is at least {limit:g}", value, limit, interval=interval)
 
 
-def _drops(gate: GateSpec, metric: Metric, evidence: Evidence) -> Iterator[RuleResult]:
-    ours, theirs = evidence.challenger_compared, evidence.champion_compared
-    for name in sorted(ours.keys() & theirs.keys()):
-        measure, _, of = name.partition(".")
-        drop = theirs[name] - ours[name]
-        if name == metric:
-            yield _drop(metric, drop, gate.max_metric_drop, champion=evidence.champion)
-        elif measure == "sensitivity":
-            limit = gate.max_sensitivity_drop
-            yield _drop(f"sensitivity of {of}", drop, limit, champion=evidence.champion)
+def _kept(gate: GateSpec, evidence: Evidence) -> Iterator[RuleResult]:
+    """Informedness of each class (Powers 2011), by the lower ends of its two parts."""
+    limit = gate.min_informedness
+    if limit is None:
+        return
+    for of in evidence.classes:
+        parts = (f"sensitivity.{of}", f"specificity.{of}")
+        bounds = [evidence.intervals[part] for part in parts]
+        low, high = (sum(ends) - 1 for ends in zip(*bounds, strict=True))
+        value = sum(evidence.challenger[part] for part in parts) - 1
+        rule = f"informedness of {of} is surely at least {limit:g}"
+        yield at_least(rule, value, limit, interval=Interval(low, high), judged=low, means=LOST)
+
+
+def _beside(gate: GateSpec, metric: Metric, evidence: Evidence) -> Iterator[RuleResult]:
+    champion = evidence.champion
+    if champion is None:
+        return
+    yield from drops(gate, metric, evidence.differences, champion=champion)
+    limit = gate.max_subgroup_drop
+    if limit is None:
+        return
+    for part in evidence.subgroups:
+        what = f"accuracy of {part.name}"
+        yield drop(what, part.difference, limit, gate=gate, beside=champion)
+
+
+def _elsewhere(evidence: Evidence) -> Iterator[RuleResult]:
+    if not evidence.same_shards:
+        rule = "it was trained on the shards that it is judged on"
+        yield at_most(rule, 1.0, 0.0, means=ELSEWHERE)
 
 
 def _agreement(gate: GateSpec, evidence: Evidence) -> RuleResult:
@@ -66,19 +134,6 @@ def _agreement(gate: GateSpec, evidence: Evidence) -> RuleResult:
         rule = (
             f"the {evidence.precision} bundle loses at most {limit:g} accuracy to the Keras model"
         )
-        return _at_most(rule, evidence.bundle_loss, limit)
+        return at_most(rule, evidence.bundle_loss, limit)
     rule = f"bundle and Keras model agree within {gate.bundle_tolerance:g}"
-    return _at_most(rule, evidence.bundle_difference, gate.bundle_tolerance)
-
-
-def _drop(what: str, drop: float, limit: float, *, champion: int | None) -> RuleResult:
-    return _at_most(f"{what} is at most {limit:g} below version {champion}", drop, limit)
-
-
-def _at_least(what: str, value: float, limit: float) -> RuleResult:
-    rule = f"{what} is at least {limit:g}"
-    return RuleResult(rule=rule, value=value, limit=limit, passed=value >= limit - ROUNDING)
-
-
-def _at_most(rule: str, value: float, limit: float) -> RuleResult:
-    return RuleResult(rule=rule, value=value, limit=limit, passed=value <= limit + ROUNDING)
+    return at_most(rule, evidence.bundle_difference, gate.bundle_tolerance)

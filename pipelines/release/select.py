@@ -10,7 +10,7 @@ from pipelines.data.restore import originals
 from pipelines.data.shards import fetch as fetch_shards
 from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound, TrainingError
-from pipelines.evaluation import calibration, cells, geometry, head, novelty
+from pipelines.evaluation import calibration, cells, geometry, head, novelty, operating_point
 from pipelines.evaluation.predictions import batches
 from pipelines.evaluation.record import read_evaluation, read_predictions
 from pipelines.outputs import Challenger, Evaluated, Prepared, Snapshot
@@ -67,8 +67,8 @@ def run(
 
 def _code() -> str:
     """What decides what a bundle holds."""
-    parts = (bundle, build, export, head, cells, geometry, calibration, novelty, trust)
-    return code_version(sys.modules[__name__], *parts)
+    measured = (head, cells, geometry, calibration, novelty, operating_point)
+    return code_version(sys.modules[__name__], bundle, build, export, trust, *measured)
 
 
 def winner(evaluated: list[Evaluated], metric: Metric) -> Evaluated:
@@ -146,6 +146,7 @@ def _origin(tracking: Tracking, prepared: Prepared, best: Evaluated) -> Origin:
         prepared,
         metrics=best.test | {"ece": evaluation.calibration["test"].after.ece},
         temperature=evaluation.temperature,
+        thresholds=evaluation.thresholds,
     )
 
 

@@ -12,8 +12,9 @@ from pipelines.data.shards import Batch
 from pipelines.evaluation.abstention import Case, contrast, why_abstain
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.novelty import Novelty, fit_novelty, pool
+from pipelines.evaluation.operating_point import decide
+from pipelines.release.bundle import BundleManifest
 from pipelines.release.runtime import Runtime
-from pipelines.spec import AbstentionSpec
 
 
 @dataclass(frozen=True)
@@ -47,9 +48,8 @@ def abstention_figures(
     runtime: Runtime,
     test: Iterable[Batch],
     *,
-    rules: AbstentionSpec,
+    manifest: BundleManifest,
     novelty: Novelty,
-    temperature: float,
 ) -> dict[str, float]:
     """What the rules of abstention come to on test images.
 
@@ -61,18 +61,19 @@ def abstention_figures(
     codes: Counter[str] = Counter()
     right: dict[bool, list[bool]] = {True: [], False: []}
     for seen in _look(runtime, test):
-        answers = softmax(seen.logits, temperature)
+        answers = softmax(seen.logits, manifest.temperature)
+        decided = decide(answers, manifest.class_names, manifest.thresholds)
         unlikeness = novelty.distances(seen.pooled) / novelty.limit
-        for position, answer in enumerate(answers):
+        for position, best in enumerate(decided):
             case = Case(
-                confidence=float(answer.max()),
-                shorter_side=rules.min_side,
+                confidence=float(answers[position, best]),
+                shorter_side=manifest.abstention.min_side,
                 contrast=seen.contrasts[position],
                 unlikeness=float(unlikeness[position]),
             )
-            reasons = why_abstain(rules, case)
+            reasons = why_abstain(manifest.abstention, case)
             codes.update(reason.code for reason in reasons)
-            right[bool(reasons)].append(bool(answer.argmax() == seen.labels[position]))
+            right[bool(reasons)].append(bool(best == seen.labels[position]))
     images = len(right[True]) + len(right[False])
     figures = {"abstained": len(right[True]) / images}
     figures |= {f"abstained.{code}": count / images for code, count in sorted(codes.items())}

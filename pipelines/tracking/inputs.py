@@ -46,3 +46,17 @@ def log_inputs(tracking: Tracking, run_id: str, prepared: Prepared, *, store: st
     ]
     with tracking.reaching() as client:
         client.log_inputs(run_id, inputs)
+
+
+def trained_on(tracking: Tracking, run_id: str) -> str | None:
+    """Id of the prepared shards that a run names as its training data; ``None`` if it names none.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+    """
+    with tracking.reaching() as client:
+        inputs = client.get_run(run_id).inputs.dataset_inputs
+    for one in inputs:
+        if any(tag.value == CONTEXTS["train"] for tag in one.tags):
+            return str(one.dataset.digest)
+    return None
