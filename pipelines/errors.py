@@ -12,8 +12,10 @@ traceback; the DAG marks the task failed and retries only what can heal.
     ├── BadImage              bytes that are no picture we can use; `reason` is a short code
     ├── CheckFailed           an expectation suite did not pass
     ├── SplitError            no leak-free split with every class in it can be made
-    ├── WeightsError          pretrained weights cannot be had or are not what they should be
+    ├── WeightsError          pretrained weights are not what they should be
+    │   └── WeightsUnavailable    they cannot be had on this machine
     ├── TrainingError         a candidate cannot be trained as asked
+    │   └── TrainingDiverged      its loss is no longer a number
     ├── BundleError           an inference bundle is incomplete, altered or disagrees with its model
     ├── CanaryFailed          the real service did not answer well with the candidate's bundle
     ├── WindowError           answers that cannot be judged beside the reference profile
@@ -77,8 +79,16 @@ class WeightsError(MedloopError):
     """Pretrained weights cannot be had, or are not what they should be."""
 
 
+class WeightsUnavailable(WeightsError):
+    """ImageNet weights are not on this machine and cannot be downloaded."""
+
+
 class TrainingError(MedloopError):
     """A candidate cannot be trained as asked."""
+
+
+class TrainingDiverged(TrainingError):
+    """A training's loss is no longer a number."""
 
 
 class BundleError(MedloopError):

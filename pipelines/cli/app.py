@@ -19,6 +19,7 @@ from pipelines.cli import (
     settings,
     stack,
     status,
+    studies,
     token,
     trace,
 )
@@ -39,7 +40,7 @@ app = typer.Typer(
 )
 for part in (
     *(retrain.app, approval.app, data.app, release.app, score.app, monitor.app),
-    *(status.app, trace.app, settings.app),
+    *(status.app, trace.app, settings.app, studies.app),
 ):
     app.registered_commands += part.registered_commands
 app.registered_commands += backup.restore_app.registered_commands

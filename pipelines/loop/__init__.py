@@ -11,6 +11,7 @@ name of a run that uses nothing that stands, but for the snapshot of originals.
     data.py          from a landing folder to shards
     models.py        from shards to the best candidate
     release.py       from the best candidate to the champion, or to a refusal
+    studies.py       questions that take several trainings, asked by hand
     operations.py    what goes on beside: scoring, watching, backups
 """
 
@@ -52,6 +53,7 @@ from pipelines.loop.release import (
     settle,
     unchanged,
 )
+from pipelines.loop.studies import latest_prepared, tune
 
 __all__ = [
     "ask",
@@ -72,6 +74,7 @@ __all__ = [
     "label",
     "land",
     "landing_folder",
+    "latest_prepared",
     "latest_snapshot",
     "leak_report",
     "monitor",
@@ -87,6 +90,7 @@ __all__ = [
     "split",
     "too_few",
     "train",
+    "tune",
     "unchanged",
     "watched",
 ]

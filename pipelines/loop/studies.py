@@ -1,0 +1,28 @@
+"""Questions about a candidate that take several trainings; none of them asks the test set."""
+
+from typing import TYPE_CHECKING
+
+from pipelines.loop.data import latest_snapshot, prepare, split
+from pipelines.loop.opening import opened
+from pipelines.outputs import Prepared
+
+if TYPE_CHECKING:
+    from pipelines.studies.tune import Tuned
+
+
+def latest_prepared(dataset: str) -> Prepared:
+    """The shards of the newest snapshot; made if they are not there.
+
+    Raises:
+        NotFound: nothing was ingested yet.
+    """
+    snapshot = latest_snapshot(dataset)
+    return prepare(dataset, snapshot, split(dataset, snapshot))
+
+
+def tune(dataset: str, candidate: str) -> "Tuned":
+    """Search for a candidate's best settings on the newest shards; see `studies.tune.run`."""
+    from pipelines.studies import tune
+
+    spec, context = opened(dataset)
+    return tune.run(spec, context, latest_prepared(dataset), candidate)

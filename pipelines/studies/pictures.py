@@ -1,0 +1,94 @@
+"""The pictures of studies."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from matplotlib import colormaps
+from matplotlib.axes import Axes
+from matplotlib.colors import Normalize
+from matplotlib.figure import Figure
+
+from pipelines.evaluation.figures import COLOURS, plain
+from pipelines.studies.trial import Trial
+
+if TYPE_CHECKING:
+    from pipelines.studies.tune import Tuned
+
+MARKS = {"complete": "o", "pruned": "x", "diverged": "v"}
+
+
+def search_picture(tuned: "Tuned") -> Figure:
+    """Left, each trial's loss, and the least so far; right, which settings led to which loss."""
+    judged = [trial for trial in tuned.trials if trial.loss is not None]
+    figure = Figure(figsize=(11, 4), layout="constrained")
+    figure.suptitle(f"{tuned.candidate}: {tuned.search} search, {len(tuned.trials)} trials")
+    left, right = figure.subplots(1, 2, width_ratios=(2, 3))
+    _losses(left, judged, best=tuned.best)
+    _parallel(right, judged, names=list(tuned.settings), best=tuned.best)
+    return figure
+
+
+def _losses(axes: Axes, trials: Sequence[Trial], *, best: int) -> None:
+    for state, mark in MARKS.items():
+        members = [trial for trial in trials if trial.state == state]
+        if members:
+            numbers, losses = [t.number for t in members], [t.loss for t in members]
+            axes.plot(numbers, losses, mark, color=COLOURS[0], label=state)  # type: ignore[arg-type]
+    ended = [trial for trial in trials if trial.state == "complete"]
+    least = np.minimum.accumulate([trial.loss for trial in ended])  # type: ignore[arg-type]
+    axes.step(
+        [t.number for t in ended], least, where="post", color=COLOURS[1], label="least so far"
+    )
+    axes.axvline(best, color="0.5", linestyle=":", label=f"followed: trial {best}")
+    axes.set_xlabel("trial")
+    axes.set_ylabel("validation loss")
+    plain(axes)
+    axes.legend(frameon=False)
+
+
+def _parallel(axes: Axes, trials: Sequence[Trial], *, names: Sequence[str], best: int) -> None:
+    """Parallel coordinates (Inselberg 1985): an axis a setting, a line a trial, dark is good."""
+    columns = {name: _positions([trial.settings[name] for trial in trials]) for name in names}
+    losses = np.array([trial.loss for trial in trials], float)
+    shade = Normalize(losses.min(), losses.max())
+    places = np.arange(len(names))
+    for index, trial in enumerate(trials):
+        followed = trial.number == best
+        axes.plot(
+            places,
+            [columns[name][index] for name in names],
+            color=COLOURS[1] if followed else colormaps["viridis"](shade(losses[index])),
+            linewidth=2.5 if followed else 1,
+            linestyle="-" if trial.state == "complete" else ":",
+            zorder=3 if followed else 2,
+        )
+    for place, name in zip(places, names, strict=True):
+        values = [trial.settings[name] for trial in trials]
+        for at in sorted({int(np.argmin(columns[name])), int(np.argmax(columns[name]))}):
+            axes.annotate(
+                _short(values[at]), (place, columns[name][at]), fontsize=8, xytext=(4, 0),
+                textcoords="offset points",
+            )  # fmt: skip
+    axes.set_xticks(places, [name.removeprefix("options.") for name in names], rotation=20)
+    axes.set_yticks([])
+    axes.set_title("settings (dark: less loss; dotted: stopped early)", fontsize=9)
+    plain(axes)
+
+
+def _positions(values: Sequence[Any]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+    """Where values stand on an axis from 0 to 1: numbers by size (by order of magnitude where
+    they differ by more than ten times), others by name."""
+    if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
+        numbers = np.array(values, float)
+        if numbers.min() > 0 and numbers.max() > 10 * numbers.min():
+            numbers = np.log(numbers)
+    else:
+        names = sorted({str(value) for value in values})
+        numbers = np.array([names.index(str(value)) for value in values], float)
+    spread = np.ptp(numbers)
+    return (numbers - numbers.min()) / spread if spread else np.full(len(numbers), 0.5)
+
+
+def _short(value: Any) -> str:
+    return f"{value:.2g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,209 @@
+"""A search tries what its seed says, keeps every trial, and goes on where it was killed."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from pipelines.errors import SpecError, TrainingError
+from pipelines.outputs import Prepared
+from pipelines.settings import PROJECT, Settings
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context
+from pipelines.studies import tune
+from pipelines.studies.study import PARENT
+from pipelines.tracking.client import open_tracking
+from pipelines.training import candidate
+from tests.pipelines.tracked import prepare_small, spec_of, tracked_context
+from tests.pipelines.training.small_shards import candidate as quick
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
+
+RATES = {"learning_rate": {"low": 1e-5, "high": 1e-2, "scale": "log"}}
+
+
+def searched(name: str, **fields: Any) -> DatasetSpec:
+    """A spec with one candidate whose learning rate is searched."""
+    chosen = quick(epochs=2, patience=1000, tune={"space": RATES, "max_epochs": 2} | fields)
+    return spec_of(name, candidates=[chosen.model_dump(exclude_unset=True)])
+
+
+@pytest.fixture(scope="module")
+def here(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Context:
+    return tracked_context(mlflow_server, tmp_path_factory.mktemp("tuning"))
+
+
+@pytest.fixture(scope="module")
+def spec() -> DatasetSpec:
+    return searched("searched", trials=3, executions=2)
+
+
+@pytest.fixture(scope="module")
+def prepared(here: Context, spec: DatasetSpec) -> Prepared:
+    return prepare_small(here, spec)
+
+
+@pytest.fixture(scope="module")
+def tuned(here: Context, spec: DatasetSpec, prepared: Prepared) -> tune.Tuned:
+    return tune.run(spec, here, prepared, "quick")
+
+
+def test_each_trial_is_a_run_below_the_searchs(
+    here: Context, spec: DatasetSpec, tuned: tune.Tuned
+) -> None:
+    children = _runs(here, spec, f"tags.`{PARENT}` = '{tuned.run_id}'")
+
+    assert [trial.run_id for trial in tuned.trials] == [run.info.run_id for run in children]
+    assert {run.info.status for run in children} == {"FINISHED"}
+    for trial, run in zip(tuned.trials, children, strict=True):
+        assert float(run.data.params["learning_rate"]) == trial.settings["learning_rate"]
+        assert run.data.metrics["tune.loss"] == pytest.approx(trial.loss)
+        assert [len(execution.losses) for execution in trial.executions] == [2, 2]
+    assert open_tracking(here.settings).has_artifact(tuned.run_id, "figures/search.png")
+
+
+def test_the_trial_with_the_least_validation_loss_is_followed(tuned: tune.Tuned) -> None:
+    losses = [trial.loss for trial in tuned.trials]
+
+    assert losses[tuned.best] == min(loss for loss in losses if loss is not None)
+    assert len({trial.settings["learning_rate"] for trial in tuned.trials}) == 3
+
+
+def test_executions_of_a_trial_differ_in_their_seed(tuned: tune.Tuned) -> None:
+    first, second = tuned.trials[0].executions
+
+    assert first.losses != second.losses
+
+
+def test_the_candidate_is_trained_with_the_settings_that_were_found(
+    here: Context, spec: DatasetSpec, prepared: Prepared, tuned: tune.Tuned
+) -> None:
+    before = len(_runs(here, spec))
+
+    trained = candidate.run(spec, here, prepared, "quick")
+
+    run = open_tracking(here.settings).client.get_run(trained.run_id)
+    assert float(run.data.params["learning_rate"]) == tuned.settings["learning_rate"]
+    assert run.data.tags["medloop.search"] == tuned.run_id
+    assert len(_runs(here, spec)) == before + 1
+
+
+def test_a_search_that_is_done_is_not_done_again(
+    here: Context, spec: DatasetSpec, prepared: Prepared, tuned: tune.Tuned
+) -> None:
+    began = time.monotonic()
+
+    assert tune.run(spec, here, prepared, "quick") == tuned
+
+    assert time.monotonic() - began < 5
+
+
+def test_hyperband_stops_the_weaker_trials_early(here: Context, prepared: Prepared) -> None:
+    spec = searched("hyperband", search="hyperband", trials=8, executions=1, max_epochs=4, factor=2)
+    longer = spec.model_copy(
+        update={"candidates": (spec.candidates[0].model_copy(update={"epochs": 4}),)}
+    )
+
+    found = tune.run(longer, here, prepared, "quick")
+
+    epochs = {t.number: len(t.executions[0].losses) for t in found.trials}
+    stopped = [trial for trial in found.trials if trial.state == "pruned"]
+    assert stopped
+    assert all(epochs[trial.number] < 4 for trial in stopped)
+    assert found.trials[found.best].state == "complete"
+    assert epochs[found.best] == 4
+
+
+def test_a_killed_search_ends_as_an_unbroken_one(mlflow_server: Settings, tmp_path: Path) -> None:
+    def begin(folder: Path) -> tuple[DatasetSpec, Context, Prepared]:
+        spec = searched(
+            f"cut_{folder.name}", search="hyperband", trials=4, executions=1, max_epochs=2, factor=2
+        )
+        context = tracked_context(mlflow_server, folder)
+        return spec, context, prepare_small(context, spec)
+
+    whole = tune.run(*begin(tmp_path / "whole"), "quick")
+    spec, context, prepared = begin(tmp_path / "broken")
+    for name, part in {"spec": spec, "settings": context.settings, "prepared": prepared}.items():
+        (tmp_path / f"{name}.json").write_text(part.model_dump_json())
+    with subprocess.Popen([sys.executable, "-c", TUNE, str(tmp_path)], cwd=PROJECT) as process:
+        _wait_for_trials(context, spec, 2)
+        os.kill(process.pid, signal.SIGKILL)
+    done_before = _done(context, spec)
+
+    resumed = tune.run(spec, context, prepared, "quick")
+
+    assert len(done_before) < 4
+    assert done_before <= {trial.run_id for trial in resumed.trials}
+    assert [t.settings for t in resumed.trials] == [t.settings for t in whole.trials]
+    assert [t.state for t in resumed.trials] == [t.state for t in whole.trials]
+    assert resumed.best == whole.best
+    for one, other in zip(resumed.trials, whole.trials, strict=True):
+        assert one.loss == pytest.approx(other.loss, rel=1e-3)
+
+
+TUNE = """
+import sys
+from pathlib import Path
+from pipelines.outputs import Prepared
+from pipelines.settings import Settings
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context
+from pipelines.storage import open_store
+from pipelines.studies import tune
+
+folder = Path(sys.argv[1])
+settings = Settings.model_validate_json((folder / "settings.json").read_text())
+tune.run(
+    DatasetSpec.model_validate_json((folder / "spec.json").read_text()),
+    Context(settings=settings, store=open_store(settings)),
+    Prepared.model_validate_json((folder / "prepared.json").read_text()),
+    "quick",
+)
+"""
+
+
+def test_trials_that_all_diverge_are_an_error(here: Context, prepared: Prepared) -> None:
+    spec = searched(
+        "diverging", trials=2, executions=1, space={"learning_rate": {"choices": [1.0]}}
+    )
+    wild = spec.candidates[0].model_copy(update={"weights": None, "learning_rate": 1.0})
+    diverging = spec.model_copy(update={"candidates": (wild,)})
+
+    with pytest.raises(TrainingError, match="Lower the learning rates"):
+        tune.run(diverging, here, prepared, "quick")
+
+
+def test_a_candidate_that_is_not_to_be_tuned_is_refused(here: Context, prepared: Prepared) -> None:
+    spec = spec_of("untuned", candidates=[quick().model_dump(exclude_unset=True)])
+
+    with pytest.raises(SpecError, match="not to be tuned; give it a block"):
+        tune.run(spec, here, prepared, "quick")
+
+
+def _runs(context: Context, spec: DatasetSpec, condition: str = "") -> "list[Run]":
+    """Runs of a data set's experiment, oldest first."""
+    tracking = open_tracking(context.settings)
+    experiment = tracking.experiment(spec.name, title=spec.title)
+    order = ["attributes.start_time ASC"]
+    return list(tracking.client.search_runs([experiment], condition, order_by=order))
+
+
+def _done(context: Context, spec: DatasetSpec) -> set[str]:
+    """Runs with an outcome."""
+    return {run.info.run_id for run in _runs(context, spec, "tags.`medloop.outcome` = 'true'")}
+
+
+def _wait_for_trials(context: Context, spec: DatasetSpec, number: int) -> None:
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if len(_done(context, spec)) >= number:
+            return
+        time.sleep(0.05)
+    raise AssertionError("no trial came to an end")
