@@ -19,7 +19,7 @@ from pipelines.stage import MANIFEST, Context
 
 IMAGE = ["source_path", "sha256"]
 """What tells an image from others; the same bytes may have landed under several paths."""
-UNREAD = ["thumbnail", "notes", "metadata"]
+UNREAD = ["thumbnail", "notes", "metadata", "traces"]
 """Columns that no expectation is about."""
 
 

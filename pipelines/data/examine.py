@@ -37,6 +37,8 @@ class Examined(BaseModel):
     thumbnail: bytes | None = None
     mean: float | None = None
     std: float | None = None
+    traces: list[float] | None = None
+    """Of how the picture was made; see `pipelines.imaging.traces`."""
     reason: str | None = None
     message: str | None = None
     dicom: bool = False
@@ -94,6 +96,7 @@ def _examine(
     found.phash = f"{imaging.phash(picture):016x}"
     found.thumbnail = imaging.thumbnail(picture)
     found.mean, found.std = grey_level(picture)
+    found.traces = imaging.traces(data, picture)
     if imaging.is_blank(picture):
         raise BadImage("blank", f"The picture is one shade all over (deviation {found.std:.1f}).")
 

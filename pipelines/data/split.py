@@ -6,7 +6,8 @@ shares with it is taken out of training. Every image of the snapshot is in ``spl
 in a split or with the reason why in none:
 
     label_conflict   the same bytes stand under several labels: nobody knows which is right
-    leak             a training image whose cluster reaches into the collection's test set
+    leak             an image whose cluster reaches into the collection's test set, or one to train
+                     on whose cluster reaches into its validation set
     duplicate        the same bytes stand in the split already; each picture counts once
 """
 
@@ -17,7 +18,8 @@ import numpy as np
 import pandas as pd
 
 from pipelines.data import clusters as clustering
-from pipelines.data import division, duplicates, gallery, leaks, report
+from pipelines.data import division, division_by_source, duplicates, gallery, leaks, report
+from pipelines.data import source_clusters as sourcing
 from pipelines.data.snapshots import Row, index_of
 from pipelines.data.tables import DIVIDED, write_rows
 from pipelines.errors import SplitError
@@ -43,6 +45,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
     images = rows.drop_duplicates("sha256", ignore_index=True)
     pairs = duplicates.near_pairs(_thumbnails(images), spec.duplicates)
     rows["cluster"] = rows["sha256"].map(clustering.clusters(images, rows, pairs))
+    rows["source"] = rows["sha256"].map(_sources(images, seed=spec.split.seed))
     division.decide(rows, spec.split)
     counts = _counts(spec, rows)
     _require_every_class(spec, rows, counts)
@@ -108,12 +111,20 @@ def _duplicates(rows: pd.DataFrame, images: pd.DataFrame, pairs: pd.DataFrame) -
 
 def _code() -> str:
     """What decides who stands where."""
-    return code_version(sys.modules[__name__], clustering, division, duplicates, leaks)
+    ours = (clustering, division, division_by_source, duplicates, leaks, sourcing)
+    return code_version(sys.modules[__name__], *ours)
 
 
 def _thumbnails(images: pd.DataFrame) -> duplicates.Thumbnails:
     side = duplicates.SIDE
     return np.frombuffer(b"".join(images["thumbnail"]), np.uint8).reshape(-1, side, side)
+
+
+def _sources(images: pd.DataFrame, *, seed: int) -> "pd.Series[int]":
+    """sha256 → source cluster; an older Medloop's snapshot tells nothing to find one by."""
+    traces = images["traces"] if "traces" in images else pd.Series([None] * len(images))
+    told = [trace if isinstance(trace, list) else None for trace in traces]
+    return pd.Series(sourcing.source_clusters(told, seed=seed), index=images["sha256"])
 
 
 def _counts(spec: DatasetSpec, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
