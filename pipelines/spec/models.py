@@ -14,8 +14,10 @@ CandidateName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_leng
 
 OPTION = "options."
 """What the names of settings begin with that are the model family's own."""
-FIXED = ("name", "model", "recipe", "optional", "weights", "tune", "options")
+FIXED = ("name", "model", "recipe", "optional", "weights", "logistic", "tune", "options")
 """Fields that say which candidate it is, and are no settings."""
+JUDGE = ("loss", "focal_gamma", "label_smoothing")
+"""Fields that decide what the loss is by which trials are compared."""
 
 
 class CandidateSpec(TrainingSpec):
@@ -78,9 +80,12 @@ class CandidateSpec(TrainingSpec):
 
     @model_validator(mode="after")
     def _can_be_tuned(self) -> "CandidateSpec":
-        if self.tune is None or self.tune.space is None:
+        if self.tune is None:
             return self
-        for name, values in self.tune.space.items():
+        self.shortened(self.tune.max_epochs)
+        for name, values in (self.tune.space or {}).items():
+            if name in JUDGE:
+                raise ValueError(f"tune.space: trials are compared by what {name!r} decides")
             if not name.startswith(OPTION) and (
                 name not in type(self).model_fields or name in FIXED
             ):
@@ -88,6 +93,15 @@ class CandidateSpec(TrainingSpec):
             for value in values.ends:
                 self.with_settings({name: value})
         return self
+
+    def shortened(self, most: int) -> "CandidateSpec":
+        """The candidate with no phase of more than ``most`` epochs.
+
+        Raises:
+            ValueError: its other fields need more.
+        """
+        phases = ("epochs", "finetune_epochs")
+        return self.with_settings({name: min(getattr(self, name), most) for name in phases})
 
     def with_settings(self, settings: Mapping[str, Setting]) -> "CandidateSpec":
         """The candidate with other settings, not to be tuned any more.

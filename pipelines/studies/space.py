@@ -1,10 +1,8 @@
 """Which settings a search tries, and how they are drawn."""
 
-import importlib
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from pipelines.models.registry import FAMILIES
 from pipelines.spec import CandidateSpec, Choices, Range
 
 if TYPE_CHECKING:
@@ -16,7 +14,17 @@ USUAL: dict[str, Range | Choices] = {
     "learning_rate": Range(low=1e-4, high=1e-2, scale="log"),
     "dropout": Range(low=0.0, high=0.5),
 }
-"""Tried of every family; it may name more of its own as ``TUNABLE``."""
+"""Tried of every model …"""
+OF_FAMILY: dict[str, dict[str, Range | Choices]] = {
+    "small_cnn": {
+        "options.blocks": Range(low=3, high=5),
+        "options.filters": Choices(choices=(16, 32, 64)),
+        "options.most_filters": Choices(choices=(64, 128)),
+        "options.units": Range(low=32, high=512, step=32),
+    },
+}
+"""… and what its family has besides. With fewer than three blocks, the dense layer of
+``small_cnn`` would have tens of millions of weights."""
 
 
 def space_of(candidate: CandidateSpec) -> dict[str, Range | Choices]:
@@ -24,8 +32,7 @@ def space_of(candidate: CandidateSpec) -> dict[str, Range | Choices]:
     assert candidate.tune is not None
     if candidate.tune.space is not None:
         return dict(candidate.tune.space)
-    family = importlib.import_module(FAMILIES[candidate.model])
-    return USUAL | getattr(family, "TUNABLE", {})
+    return USUAL | OF_FAMILY.get(candidate.model, {})
 
 
 def suggest(trial: "optuna.Trial", space: Mapping[str, Range | Choices]) -> "dict[str, Setting]":

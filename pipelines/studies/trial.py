@@ -84,7 +84,7 @@ def execute(
     assert candidate.tune is not None
     shutil.rmtree(place.folder, ignore_errors=True)
     began = time.monotonic()
-    tried = shortened(candidate, candidate.tune.max_epochs).with_settings(settings)
+    tried = candidate.shortened(candidate.tune.max_epochs).with_settings(settings)
     executions: list[Execution] = []
     state: State = "complete"
     while state == "complete" and len(executions) < candidate.tune.executions:
@@ -103,12 +103,6 @@ def execute(
     )
     _log(place, trial)
     return trial
-
-
-def shortened(candidate: CandidateSpec, most: int) -> CandidateSpec:
-    """A candidate that trains no phase for longer than ``most`` epochs."""
-    epochs = {name: min(getattr(candidate, name), most) for name in ("epochs", "finetune_epochs")}
-    return candidate.with_settings(epochs)
 
 
 def _train(
