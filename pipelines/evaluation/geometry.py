@@ -39,6 +39,10 @@ def _behind(layer: Any, tensor: Any, before: Cells) -> Cells:
         return _moved(before, -layer.padding[0][0])
     if isinstance(layer, layers.Cropping2D):
         return _moved(before, layer.cropping[0][0])
+    if isinstance(layer, layers.Resizing):
+        scale = tensor.shape[1] / layer.height  # pixels stand for squares, whose centres are kept
+        moved = _moved(before, (scale - 1) / 2)
+        return moved.model_copy(update={"stride": before.stride * scale})
     window = _window(layer)
     if window is not None:
         kernel, stride = window

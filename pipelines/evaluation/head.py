@@ -1,4 +1,4 @@
-"""The dense layers behind a model's last feature map, as plain arrays."""
+"""The layers behind a model's last feature map, as plain arrays."""
 
 from typing import TYPE_CHECKING
 
@@ -12,21 +12,97 @@ Dense = tuple[NDArray[np.float32], NDArray[np.float32]]
 
 
 def dense_head(model: "keras.Model") -> list[Dense]:
-    """What leads from the pooled feature map to the logits.
+    """What leads from the last feature map (h, w, k), made a vector, to the logits.
+
+    The vector is the mean over positions, the map as it is, or the map after 2 x 2 maximum
+    pooling; how many numbers the first kernel takes tells which. What stands between the dense
+    layers and is affine once training is over, such as batch normalisation, is in their kernels.
 
     Returns:
         (kernel (in, out), bias (out,)) of each dense layer; ReLU between them, none after the
-        last. Empty if the head is anything but global average pooling, dense layers and dropout.
+        last. Empty if the head is of another form.
     """
+    behind = _behind(model)
+    start = _vector(model, behind)
+    if start is None:
+        return []
+    return _dense(model, behind[start + 1 :], behind[start].output)
+
+
+def _behind(model: "keras.Model") -> list["keras.layers.Layer"]:
+    """The layers from ``features`` to ``logits`` that do something when training is over."""
     import keras
 
     names = [layer.name for layer in model.layers]
     head = model.layers[names.index("features") + 1 : names.index("logits") + 1]
-    if not head or not isinstance(head[0], keras.layers.GlobalAveragePooling2D):
-        return []
-    layers = [layer for layer in head[1:] if not isinstance(layer, keras.layers.Dropout)]
-    activations = ["relu"] * (len(layers) - 1) + ["linear"]
-    for layer, activation in zip(layers, activations, strict=True):
-        if not isinstance(layer, keras.layers.Dense) or layer.activation.__name__ != activation:
+    return [layer for layer in head if not isinstance(layer, keras.layers.Dropout)]
+
+
+def _vector(model: "keras.Model", behind: list["keras.layers.Layer"]) -> int | None:
+    """Where the feature map becomes a vector; ``None`` if in no way that is known."""
+    from keras import layers
+
+    match behind:
+        case [layers.GlobalAveragePooling2D(), *_]:
+            return 0
+        case [layers.Flatten(), *_]:
+            return 0
+        case [layers.MaxPooling2D() as pool, layers.Flatten(), *_] if (
+            pool.pool_size == pool.strides == (2, 2)
+            and pool.padding == "valid"
+            and min(model.get_layer("features").output.shape[1:3]) > 3  # else it could be a mean
+        ):
+            return 1
+    return None
+
+
+def _dense(
+    model: "keras.Model", rest: list["keras.layers.Layer"], begin: "keras.KerasTensor"
+) -> list[Dense]:
+    from keras import activations, layers
+
+    found: list[Dense] = []
+    between: list[layers.Layer] = []
+    for layer in rest:
+        if isinstance(layer, layers.Dense) and layer.activation is activations.relu:
+            found.append(_joined(begin, between, layer))
+            begin, between = layer.output, []
+        elif _is_affine(layer):
+            between.append(layer)
+        else:
             return []
-    return [tuple(layer.get_weights()) for layer in layers]
+    return [*found, _joined(begin, between[:-1], between[-1])]
+
+
+def _is_affine(layer: "keras.layers.Layer") -> bool:
+    from keras import activations, layers
+
+    if isinstance(layer, layers.Dense):
+        return layer.activation is activations.linear
+    return isinstance(layer, layers.BatchNormalization | layers.Rescaling | layers.Concatenate)
+
+
+def _joined(
+    begin: "keras.KerasTensor", before: list["keras.layers.Layer"], last: "keras.layers.Layer"
+) -> Dense:
+    """Affine layers as one: from the vector ``begin`` to what ``last`` makes, before its ReLU."""
+    import keras
+
+    if not isinstance(last, keras.layers.Dense):
+        return _probed(begin, last.output)
+    weights, offset = last.get_weights()
+    if not before:
+        return weights, offset
+    kernel, bias = _probed(begin, before[-1].output)
+    return kernel @ weights, bias @ weights + offset
+
+
+def _probed(begin: "keras.KerasTensor", end: "keras.KerasTensor") -> Dense:
+    """An affine map between two vectors of a model, by its answers to zero and to each unit
+    vector."""
+    import keras
+
+    ask = keras.Model(begin, end)
+    bias = np.asarray(ask(np.zeros((1, begin.shape[-1]), np.float32), training=False))[0]
+    kernel = np.asarray(ask(np.eye(begin.shape[-1], dtype=np.float32), training=False)) - bias
+    return kernel, bias

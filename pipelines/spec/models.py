@@ -14,7 +14,10 @@ CandidateName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_.-]*$", max_leng
 
 OPTION = "options."
 """What the names of settings begin with that are the model family's own."""
-FIXED = ("name", "model", "recipe", "optional", "weights", "logistic", "tune", "options")
+FIXED = (
+    *("name", "model", "recipe", "optional", "weights", "without_weights"),
+    *("logistic", "tune", "options"),
+)
 """Fields that say which candidate it is, and are no settings."""
 JUDGE = ("loss", "focal_gamma", "label_smoothing")
 """Fields that decide what the loss is by which trials are compared."""
@@ -30,6 +33,16 @@ class CandidateSpec(TrainingSpec):
     """Trained only when it is asked for by name (``medloop retrain DATASET --candidate NAME``)."""
     weights: str | None = "imagenet"
     """``imagenet``, a path to weights, or null for random ones."""
+    without_weights: Literal["skip", "scratch", "fail"] = "skip"
+    """What to do where the weights of ``imagenet`` cannot be had. ``skip``: leave the candidate
+    out, with a warning; it is an error only where no candidate is left. ``scratch``: train it from
+    random weights, by recipe ``scratch``. ``fail``: stop."""
+    input_size: int | None = Field(default=None, ge=32, le=1024)
+    """Side to which the model itself resizes the prepared images; the family's own (150 for
+    ``inception_v3``), or that of the images, if null."""
+    options: dict[str, Setting] = {}
+    """Settings that only this family has, as ``small_cnn`` its number of ``blocks``; see the
+    arguments of ``build`` in ``pipelines/models/<family>.py``."""
     logistic: LogisticSpec | None = None
     """For recipe ``logistic``: which features, and how the regression fits; null for others."""
     tune: TuneSpec | None = None

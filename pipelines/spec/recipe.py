@@ -21,7 +21,8 @@ class TrainingSpec(Section):
     finetune_learning_rate: float = Field(default=1e-4, gt=0, le=1)
     finetune_layers: int | None = Field(default=None, ge=1)
     """How many of the backbone's last blocks learn in fine-tuning; all if null."""
-    dropout: float = Field(default=0.5, ge=0, lt=1)
+    dropout: float | None = Field(default=None, ge=0, lt=1)
+    """Share of the head's hidden outputs left out in training; the family's own (0.5) if null."""
 
     optimizer: Literal["adam", "sgd", "rmsprop"] = "adam"
     momentum: float | None = Field(default=None, ge=0, lt=1)

@@ -41,7 +41,7 @@ def feature_stream(data: Shards, split: SplitName, model: keras.Model) -> Stream
             batches = _extract(part, [shard.name for shard in missing], model, folder)
             for _ in track(batches, total=steps, what=f"Features of {split} (batches)"):
                 pass
-    width = int(model.get_layer("pooling").output.shape[-1])
+    width = int(feature_extractor(model).output.shape[-1])
     return Stream(
         files=tuple(folder / shard.name for shard in part.shards),
         rows=part.rows,

@@ -79,7 +79,9 @@ def train(
         size=data.size,
         classes=len(data.classes),
         weights=candidate.weights,
+        input_size=candidate.input_size,
         dropout=candidate.dropout,
+        options=candidate.options,
     )
     logger.info(
         "%s: %s by recipe %s on %d images",

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from pipelines.errors import SpecError, WeightsError
-from pipelines.models.registry import FAMILIES, build, save_backbone
+from pipelines.models.registry import FAMILIES, build
+from pipelines.models.weights import save_backbone
 
 IMAGES = np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 3)).astype(np.float32)
 
