@@ -1,0 +1,148 @@
+"""The evaluation of a candidate on one page: figures, pictures, and all evidence there is.
+
+Drawn from `Evaluation` and its findings alone, whatever kinds of evidence there are.
+"""
+
+from pathlib import Path
+
+from pipelines.documents.document import (
+    Block,
+    Cell,
+    Document,
+    Grid,
+    Picture,
+    Points,
+    Section,
+    Text,
+    Warnings,
+)
+from pipelines.evaluation.intervals import Interval
+from pipelines.evaluation.metrics import OVERALL
+from pipelines.evaluation.record import Evaluation, SplitFigures
+from pipelines.evidence.finding import Finding
+from pipelines.spec import DatasetSpec
+
+BY_CLASS = ("sensitivity", "specificity", "precision", "f1", "auroc", "auprc")
+PICTURES = {
+    "confusion_matrix": "Confusion matrix of the test images: true classes in rows, the model's "
+    "answers in columns.",
+    "roc": "Receiver operating characteristic of each class against the rest, on test images.",
+    "precision_recall": "Precision and recall of each class against the rest, on test images.",
+    "gradcam": "Grad-CAM of test images: where the model looked, hits left and misses right.",
+}
+TRUST = {
+    "reliability": "How often the model was right, by how sure it was; on the diagonal its "
+    "probabilities mean what they say.",
+    "risk_coverage": "Accuracy of the answers that remain where the model may abstain from those "
+    "it is least sure of.",
+}
+
+
+def document(spec: DatasetSpec, found: Evaluation, pictures: Path) -> Document:
+    """The page.
+
+    Args:
+        spec: of the data set.
+        found: the evaluation.
+        pictures: folder with ``<picture>.png``; what is missing is left out.
+    """
+    test, validation = found.splits["test"], found.splits["validation"]
+    synthetic = "Synthetic data. " if spec.synthetic else ""
+    lead = (
+        f"{synthetic}{found.candidate} on {test.images:,} test images in {test.groups:,} groups "
+        f"(patients, lesions or clusters of copies) that it was not trained on, and on "
+        f"{validation.images:,} validation images, by which candidates are chosen. Intervals are "
+        f"95 %, by a bootstrap of {found.resamples:,} resamples of whole groups."
+    )
+    return Document(
+        title=f"{spec.title}: evaluation of {found.candidate}",
+        lead=(Text(lead), *warnings(found)),
+        sections=(
+            Section("Figures", (overall(found), by_class(found))),
+            Section("What it answers, and where it looks", _drawn(PICTURES, pictures)),
+            Section("How far its probabilities can be trusted", _trust(found, pictures)),
+            *(evidence(finding, pictures) for finding in found.evidence.values()),
+        ),
+        foot=(
+            f"Run {found.run_id}, trained and judged on {found.prepared}; model "
+            f"{(found.model_sha256 or 'without a file')[:16]}. {spec.disclaimer}"
+        ),
+    )
+
+
+def warnings(found: Evaluation) -> tuple[Block, ...]:
+    """What all evidence warns of, in one block; none where nothing does."""
+    items = tuple(warning for one in found.evidence.values() for warning in one.warnings)
+    return (Warnings(items),) if items else ()
+
+
+def overall(found: Evaluation) -> Grid:
+    """The figures of the whole, test beside validation."""
+    test, validation = found.splits["test"], found.splits["validation"]
+    rows = [
+        (name.replace("_", " "), with_interval(test, name), with_interval(validation, name))
+        for name in (*OVERALL, "sensitivity.any_finding", "specificity.any_finding", "ece")
+        if name in test.figures
+    ]
+    columns = ("figure", "test (95 % interval)", "validation (95 % interval)")
+    return Grid("Figures of the whole", columns, tuple(rows))
+
+
+def by_class(found: Evaluation) -> Grid:
+    """The figures of each class against the rest, on the test set."""
+    test = found.splits["test"]
+    rows = [
+        (name, *(with_interval(test, f"{measure}.{name}") for measure in BY_CLASS))
+        for name in found.classes
+    ]
+    return Grid("Each class against the rest, on test images", ("class", *BY_CLASS), tuple(rows))
+
+
+def with_interval(part: SplitFigures, name: str) -> str:
+    """``0.912 (0.881 to 0.940)``."""
+    return _with(part.figures[name], part.intervals.get(name))
+
+
+def evidence(finding: Finding, pictures: Path) -> Section:
+    """One kind of evidence."""
+    blocks: list[Block] = [Text(finding.about)]
+    blocks += [Points(finding.said)] if finding.said else []
+    blocks += [Warnings(finding.warnings)] if finding.warnings else []
+    blocks += [Grid(table.title, table.columns, table.rows) for table in finding.tables]
+    if finding.figures:
+        blocks.append(_figures(finding))
+    drawn = {Path(name).stem: caption for name, caption in finding.pictures.items()}
+    return Section(finding.title, (*blocks, *_drawn(drawn, pictures)))
+
+
+def _figures(finding: Finding) -> Grid:
+    rows: list[tuple[Cell, ...]] = [
+        (name.replace("_", " "), _with(value, finding.intervals.get(name)))
+        for name, value in finding.figures.items()
+    ]
+    return Grid("Figures", ("figure", "value (95 % interval)"), tuple(rows))
+
+
+def _with(value: float, interval: Interval | None) -> str:
+    number = f"{value:,.0f}" if float(value).is_integer() and value > 1 else f"{value:.3f}"
+    return f"{number} ({interval.low:.3f} to {interval.high:.3f})" if interval else number
+
+
+def _trust(found: Evaluation, pictures: Path) -> tuple[Block, ...]:
+    said = f"Temperature {found.temperature:.3f}, fitted on validation images."
+    blocks: list[Block] = [Text(said)]
+    if "test" in found.calibration:
+        test = found.calibration["test"]
+        rows = tuple((name, was, getattr(test.after, name)) for name, was in test.before)
+        columns = ("test", "as the model says", "calibrated")
+        blocks.append(Grid("Calibration; 0 is perfect", columns, rows))
+    if found.answered:
+        title = "Accuracy where only the surest answers are given"
+        answered = tuple(found.answered.items())
+        blocks.append(Grid(title, ("share answered", "accuracy"), answered))
+    return (*blocks, *_drawn(TRUST, pictures))
+
+
+def _drawn(captions: dict[str, str], pictures: Path) -> tuple[Picture, ...]:
+    files = {pictures / f"{name}.png": caption for name, caption in captions.items()}
+    return tuple(Picture(file, said) for file, said in files.items() if file.is_file())
