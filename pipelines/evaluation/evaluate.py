@@ -20,17 +20,17 @@ from pipelines.evaluation import (
     figures,
     gallery,
     intervals,
+    judging,
     metrics,
+    operating_point,
     predictions,
     selective,
+    targets,
     trust_figures,
+    weighted,
 )
-from pipelines.evaluation.calibration import (
-    calibration_figures,
-    fit_temperature,
-    reliability,
-    softmax,
-)
+from pipelines.evaluation.calibration import fit_temperature, reliability, softmax
+from pipelines.evaluation.judging import judge, judge_trust, thresholds_of
 from pipelines.evaluation.predictions import (
     labels_of,
     logits_of,
@@ -43,8 +43,6 @@ from pipelines.evaluation.record import (
     PREDICTIONS,
     REPORT,
     Evaluation,
-    SplitCalibration,
-    SplitFigures,
     read_evaluation,
 )
 from pipelines.evidence import gather
@@ -71,7 +69,8 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
         StoreUnavailable: the store does not answer.
     """
     tracking = open_tracking(context.settings)
-    identity = fingerprint(trained.id, prepared.id, _code())
+    asked = (trained.id, prepared.id, spec.operating, spec.findings)
+    identity = fingerprint(*asked, _code())
     standing = read_evaluation(tracking, trained.run_id)
     if standing and standing.id == identity:
         logger.info("%s: %s is evaluated already", spec.name, trained.candidate)
@@ -99,8 +98,8 @@ def _find(
     subject: Subject, trained: Trained, identity: str, *, temperature: float, drawn: Path
 ) -> Evaluation:
     """Judge a candidate, and draw what is to be seen into ``drawn``."""
-    rows, data = subject.rows, subject.data
-    test = subject.of("test")
+    data, test = subject.data, subject.of("test")
+    thresholds = thresholds_of(subject.spec, subject.of("validation"))
     found = Evaluation(
         id=identity,
         candidate=trained.candidate,
@@ -109,14 +108,14 @@ def _find(
         prepared=subject.prepared.path,
         model_sha256=_digest(subject.network),
         resamples=intervals.RESAMPLES,
-        splits={
-            split: judge(rows[rows["split"] == split], data.classes, seed=subject.seed)
-            for split in SPLITS
-        },
+        splits={split: judge(subject.spec, subject.of(split)) for split in SPLITS},
         temperature=temperature,
-        calibration={
-            split: _calibration(rows[rows["split"] == split], data.classes) for split in SPLITS
+        thresholds=thresholds,
+        operating={
+            split: judge(subject.spec, subject.of(split), thresholds=thresholds)
+            for split in (SPLITS if thresholds else ())
         },
+        calibration={split: judge_trust(subject.of(split), data.classes) for split in SPLITS},
         answered=_answered(test, data.classes),
         evidence=gather.gather(subject, drawn),
     )
@@ -141,30 +140,9 @@ def _digest(network: Path | None) -> str | None:
 
 def _code() -> str:
     """What decides a figure."""
-    ours = (sys.modules[__name__], metrics, intervals, predictions, answers, calibration, selective)
-    return fingerprint(code_version(*ours), gather.code())
-
-
-def judge(rows: pd.DataFrame, classes: tuple[str, ...], *, seed: int) -> SplitFigures:
-    """Figures, intervals and confusion matrix of the predictions on one split."""
-    labels, probabilities = labels_of(rows, classes), probabilities_of(rows, classes)
-    groups = rows["group"].tolist()
-    logger.info("figures and intervals on %d images", len(rows))
-    return SplitFigures(
-        images=len(rows),
-        groups=len(set(groups)),
-        figures=metrics.measure(labels, probabilities, classes),
-        intervals=intervals.bootstrap(labels, probabilities, classes, groups=groups, seed=seed),
-        confusion=metrics.confusion(labels, probabilities.argmax(axis=1), len(classes)).tolist(),
-    )
-
-
-def _calibration(rows: pd.DataFrame, classes: tuple[str, ...]) -> SplitCalibration:
-    labels = labels_of(rows, classes)
-    before, after = softmax(logits_of(rows, classes), 1), probabilities_of(rows, classes)
-    return SplitCalibration(
-        before=calibration_figures(before, labels), after=calibration_figures(after, labels)
-    )
+    asked = (sys.modules[__name__], predictions, answers, calibration, operating_point, selective)
+    measured = (judging, metrics, targets, weighted, intervals)
+    return fingerprint(code_version(*asked, *measured), gather.code())
 
 
 def _answered(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float]:
@@ -213,6 +191,9 @@ def _record(tracking: Tracking, found: Evaluation) -> None:
     for split, part in found.splits.items():
         named = {f"{split}.{name}": value for name, value in part.figures.items()}
         runs.log_metrics(tracking, run_id, named | found.calibration[split].named(split))
+    for split, part in found.operating.items():
+        named = {f"{split}.operating.{name}": value for name, value in part.figures.items()}
+        runs.log_metrics(tracking, run_id, named)
     for kind, finding in found.evidence.items():
         named = {f"{kind}.{name}": value for name, value in finding.figures.items()}
         runs.log_metrics(tracking, run_id, named)

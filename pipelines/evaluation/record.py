@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from pipelines.evaluation.calibration import CalibrationFigures
 from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.metrics import OVERALL
+from pipelines.evaluation.targets import ANY_FINDING
 from pipelines.evidence.finding import Finding
 from pipelines.outputs import Evaluated, SplitName
 from pipelines.tracking.client import Tracking
@@ -68,6 +69,12 @@ class Evaluation(BaseModel):
     temperature: float = 1.0
     """Fitted on the validation split; see `calibration.fit_temperature`. All figures and
     predictions are of the calibrated probabilities."""
+    thresholds: dict[str, float] | None = None
+    """What the bundle decides by (`operating_point.choose_thresholds`); the likeliest class if
+    null."""
+    operating: dict[SplitName, SplitFigures] = {}
+    """As ``splits``, with these thresholds deciding instead of the largest probability; empty
+    without."""
     calibration: dict[SplitName, SplitCalibration] = {}
     """Empty in evaluations of older code, as `answered` is."""
     answered: dict[str, float] = {}
@@ -101,14 +108,35 @@ class Evaluation(BaseModel):
             "| figure | test | 95 % interval | validation |",
             "|---|---|---|---|",
         ]
-        shown = [*OVERALL, *(f"sensitivity.{name}" for name in self.classes)]
+        of = [*self.classes, ANY_FINDING]
+        shown = [*OVERALL, *(f"sensitivity.{name}" for name in of)]
         for name in shown:
+            if name not in test.figures:
+                continue
             low, high = test.intervals[name]
             lines.append(
                 f"| {name} | {test.figures[name]:.3f} | {low:.3f} to {high:.3f} "
                 f"| {validation.figures[name]:.3f} |"
             )
-        return "\n".join([*lines, *self._trust()])
+        return "\n".join([*lines, *self._served(), *self._trust()])
+
+    def _served(self) -> list[str]:
+        """What the thresholds change, where there are any."""
+        if self.thresholds is None:
+            return []
+        told = ", ".join(f"{name} {limit:.3f}" for name, limit in self.thresholds.items())
+        test = self.operating["test"]
+        lines = [
+            "",
+            f"Decided by thresholds chosen on validation ({told}), as the service does:",
+            "",
+            "| figure | test | 95 % interval |",
+            "|---|---|---|",
+        ]
+        for name in ("accuracy", f"sensitivity.{ANY_FINDING}", f"specificity.{ANY_FINDING}"):
+            low, high = test.intervals[name]
+            lines.append(f"| {name} | {test.figures[name]:.3f} | {low:.3f} to {high:.3f} |")
+        return lines
 
     def _trust(self) -> list[str]:
         """How far the confidence can be trusted."""

@@ -11,6 +11,7 @@ ignored.
     gate.py         which may serve
     card.py         what a model card says that no program can find out
     tuning.py       which settings of a model are tried
+    operating.py    what a model must not miss, and where it is used
     operations.py   when it is trained anew, who is asked, what is watched
     dataset.py      all of it together: `DatasetSpec`
     load.py         files to specs, and slips to clear errors
@@ -41,6 +42,7 @@ from pipelines.spec.models import (
     ReviewSpec,
     SelectionSpec,
 )
+from pipelines.spec.operating import OperatingSpec
 from pipelines.spec.operations import ApprovalSpec, MonitorSpec, RetrainSpec
 from pipelines.spec.tuning import Choices, Range, TuneSpec
 
@@ -61,6 +63,7 @@ __all__ = [
     "LimitsSpec",
     "Metric",
     "MonitorSpec",
+    "OperatingSpec",
     "Precision",
     "Range",
     "ReferenceSpec",

@@ -25,6 +25,7 @@ from pipelines.spec.models import (
     ReviewSpec,
     SelectionSpec,
 )
+from pipelines.spec.operating import OperatingSpec
 from pipelines.spec.operations import ApprovalSpec, MonitorSpec, RetrainSpec
 from pipelines.spec.section import Section, Slug
 
@@ -46,6 +47,7 @@ class DatasetSpec(Section):
     checks: ChecksSpec = ChecksSpec()
     candidates: Annotated[tuple[CandidateSpec, ...], Field(min_length=1)]
     selection: SelectionSpec = SelectionSpec()
+    operating: OperatingSpec = OperatingSpec()
     gate: GateSpec = GateSpec()
     bundle: BundleSpec = BundleSpec()
     abstention: AbstentionSpec = AbstentionSpec()
@@ -75,10 +77,27 @@ class DatasetSpec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _findings_can_be_asked_for(self) -> "DatasetSpec":
+        if "any_finding" in self.class_names:
+            raise ValueError("classes.name holds 'any_finding', which stands for all findings")
+        asked = self.operating.finding_sensitivity is not None
+        if asked and len(self.findings) in (0, len(self.classes)):
+            raise ValueError(
+                "operating.finding_sensitivity needs classes of both kinds: with 'finding: true' "
+                "and with 'finding: false'"
+            )
+        return self
+
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """The classes in the order of the model's outputs."""
         return tuple(c.name for c in self.classes)
+
+    @cached_property
+    def findings(self) -> tuple[str, ...]:
+        """Names of the classes that are findings."""
+        return tuple(c.name for c in self.classes if c.finding)
 
     @cached_property
     def class_of_label(self) -> dict[str, str]:

@@ -144,3 +144,31 @@ def test_an_evaluation_by_other_code_is_made_again(
     tracking.upload_json(trained.run_id, REPORT, older)
 
     assert evaluate.run(spec, context, prepared, trained) == evaluated
+
+
+def test_a_sensitivity_that_is_asked_for_gives_thresholds_and_what_they_change(
+    installation_with_runs: Installation, evaluated: Evaluated
+) -> None:
+    plain, context, prepared, trained = installation_with_runs
+    asked = {
+        "classes": [c.model_dump() | {"finding": c.name == "dark"} for c in plain.classes],
+        "operating": {"finding_sensitivity": 0.99},
+    }
+    spec = DatasetSpec.model_validate(plain.model_dump() | asked)
+    tracking = open_tracking(context.settings)
+
+    again = evaluate.run(spec, context, prepared, trained)
+
+    found = read_evaluation(tracking, trained.run_id)
+    assert found is not None
+    assert again.id != evaluated.id
+    # one bright image for validation is said to be dark, so nearly all must be called so
+    assert found.thresholds is not None
+    assert found.thresholds["dark"] < 0.5 < found.thresholds["bright"]
+    name = "sensitivity.any_finding"
+    assert found.splits["validation"].figures[name] == pytest.approx(4 / 5)
+    assert found.operating["validation"].figures[name] == 1
+    run = tracking.client.get_run(trained.run_id)
+    served = found.operating["test"].figures["accuracy"]
+    assert run.data.metrics["test.operating.accuracy"] == pytest.approx(served)
+    assert "Decided by thresholds" in run.data.tags["mlflow.note.content"]

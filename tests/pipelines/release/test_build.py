@@ -1,5 +1,6 @@
 """What is bundled answers as the Keras model does."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -12,8 +13,9 @@ from pipelines.imaging import decode, fit
 from pipelines.release.build import Original, build_bundle
 from pipelines.release.bundle import load_bundle
 from pipelines.release.export import export_head
+from pipelines.release.predictor import Predictor
 from pipelines.release.runtime import Tuning, agreement, difference, open_runtime
-from tests.pipelines.release.models import ORIGIN, canary, pictures, tiny_model, tiny_spec
+from tests.pipelines.release.models import CLASSES, ORIGIN, canary, pictures, tiny_model, tiny_spec
 
 
 @pytest.fixture(scope="module")
@@ -73,6 +75,30 @@ def test_canary_images_are_the_originals_with_what_keras_says(
         answer = softmax(np.asarray(logits), ORIGIN.temperature)[0]
         assert list(image.probabilities.values()) == pytest.approx(answer.tolist(), abs=1e-6)
         assert image.predicted == bundle.manifest.class_names[int(answer.argmax())]
+
+
+def test_what_the_canary_expects_is_decided_by_the_bundles_thresholds(
+    tmp_path: Path, model: keras.Model
+) -> None:
+    always = {"clear": 0.999, "spot": 1e-6, "haze": 0.999}
+    file = tmp_path / "model.keras"
+    model.save(file)
+
+    folder = build_bundle(
+        tmp_path / "bundle",
+        spec=tiny_spec(),
+        model_file=file,
+        origin=replace(ORIGIN, thresholds=always),
+        data=pictures,
+        canary=canary(),
+    )
+
+    bundle = load_bundle(folder)
+    assert bundle.manifest.thresholds == always
+    assert {image.predicted for image in bundle.canary} == {"spot"}
+    assert Predictor(bundle, open_runtime(bundle, "openvino", Tuning()), "openvino").read(
+        canary()[0].content
+    ).best == CLASSES.index("spot")
 
 
 def test_nothing_half_built_is_left_behind(tmp_path: Path, model: keras.Model) -> None:

@@ -1,0 +1,71 @@
+"""The figures of what was said about one split: with intervals, and by the decision that serves."""
+
+import logging
+
+import pandas as pd
+
+from pipelines.evaluation import intervals, metrics
+from pipelines.evaluation.calibration import calibration_figures, softmax
+from pipelines.evaluation.operating_point import Thresholds, choose_thresholds, decide
+from pipelines.evaluation.predictions import labels_of, logits_of, probabilities_of
+from pipelines.evaluation.record import SplitCalibration, SplitFigures
+from pipelines.spec import DatasetSpec
+
+logger = logging.getLogger(__name__)
+
+
+def thresholds_of(spec: DatasetSpec, validation: pd.DataFrame) -> dict[str, float] | None:
+    """The thresholds that reach the sensitivity a spec asks for on validation; none if it asks
+    for none."""
+    if spec.operating.finding_sensitivity is None:
+        return None
+    return choose_thresholds(
+        labels_of(validation, spec.class_names),
+        probabilities_of(validation, spec.class_names),
+        spec.class_names,
+        findings=spec.findings,
+        sensitivity=spec.operating.finding_sensitivity,
+    )
+
+
+def judge(
+    spec: DatasetSpec, rows: pd.DataFrame, *, thresholds: Thresholds | None = None
+) -> SplitFigures:
+    """Figures, intervals and confusion matrix of the predictions on one split.
+
+    Args:
+        spec: of the data set.
+        rows: what was said, calibrated.
+        thresholds: what decides; the largest probability if unset.
+    """
+    classes = spec.class_names
+    labels, probabilities = labels_of(rows, classes), probabilities_of(rows, classes)
+    predicted = decide(probabilities, classes, thresholds)
+    groups = rows["group"].tolist()
+    logger.info("figures and intervals on %d images", len(rows))
+    return SplitFigures(
+        images=len(rows),
+        groups=len(set(groups)),
+        figures=metrics.measure(
+            labels, probabilities, classes, findings=spec.findings, predicted=predicted
+        ),
+        intervals=intervals.bootstrap(
+            labels,
+            probabilities,
+            classes,
+            groups=groups,
+            seed=spec.split.seed,
+            findings=spec.findings,
+            predicted=predicted,
+        ),
+        confusion=metrics.confusion(labels, predicted, len(classes)).tolist(),
+    )
+
+
+def judge_trust(rows: pd.DataFrame, classes: tuple[str, ...]) -> SplitCalibration:
+    """How well probabilities mean what they say, before and after calibration."""
+    labels = labels_of(rows, classes)
+    before, after = softmax(logits_of(rows, classes), 1), probabilities_of(rows, classes)
+    return SplitCalibration(
+        before=calibration_figures(before, labels), after=calibration_figures(after, labels)
+    )

@@ -1,0 +1,87 @@
+"""Which class is decided for: the likeliest, or one that must not be missed.
+
+The likeliest class is right most often, and takes a missed tumour for no worse than a false alarm.
+Thresholds weigh that: a class is decided for whose probability exceeds its threshold by the
+largest factor. Two thresholds are enough: t for every finding and 1 - t for every other class, so
+that an image is called a finding where p / t > q / (1 - t), p and q being the likeliest of either
+kind. For two classes that is p > t.
+"""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.evaluation.targets import Labels, Probabilities
+
+EVEN = 0.5
+"""At which the likeliest class is decided for."""
+LEAST = 1e-3
+"""A lower threshold would call nearly everything a finding."""
+
+Thresholds = Mapping[str, float]
+"""Class → probability, above 0."""
+
+
+def decide(
+    probabilities: Probabilities, classes: Sequence[str], thresholds: Thresholds | None
+) -> NDArray[np.intp]:
+    """(n,) index of the class decided for; the likeliest without thresholds.
+
+    Args:
+        probabilities: (n, classes).
+        classes: their names.
+        thresholds: of each class.
+    """
+    if thresholds is None:
+        return np.asarray(probabilities.argmax(axis=1), np.intp)
+    limits = np.array([thresholds[name] for name in classes], probabilities.dtype)
+    return np.asarray((probabilities / limits).argmax(axis=1), np.intp)
+
+
+def choose_thresholds(
+    labels: Labels,
+    probabilities: Probabilities,
+    classes: Sequence[str],
+    *,
+    findings: Sequence[str],
+    sensitivity: float,
+) -> dict[str, float]:
+    """The thresholds that miss no more findings than is allowed.
+
+    Args:
+        labels: (n,) index of the true class, of images the model did not learn from and is not
+            judged by.
+        probabilities: (n, classes).
+        classes: their names.
+        findings: those of them that are findings, not all.
+        sensitivity: the share of images with a finding that must be called one.
+
+    Returns:
+        Class → threshold; 0.5 for all, the likeliest class, where that misses few enough.
+    """
+    harmful = np.isin(classes, findings)
+    given = finding_share(probabilities, harmful)
+    of_findings = np.sort(given[harmful[labels]])
+    missed = int(np.floor((1 - sensitivity) * len(of_findings) + 1e-9))
+    kept = of_findings[missed]
+    below = given[given < kept]
+    between = (kept + below.max()) / 2 if len(below) else kept / 2
+    threshold = float(np.clip(between, LEAST, EVEN))
+    return {
+        name: threshold if of_finding else 1 - threshold
+        for name, of_finding in zip(classes, harmful, strict=True)
+    }
+
+
+def finding_share(probabilities: Probabilities, harmful: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """(n,) the threshold below which each image is called a finding, 0 to 1: p / (p + q), p and q
+    being the likeliest finding's and the likeliest other class's probability.
+
+    Args:
+        probabilities: (n, classes).
+        harmful: (classes,) which of them are findings.
+    """
+    exact = np.asarray(probabilities, np.float64)
+    finding, other = exact[:, harmful].max(axis=1), exact[:, ~harmful].max(axis=1)
+    return np.asarray(finding / (finding + other), np.float64)

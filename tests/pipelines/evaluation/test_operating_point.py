@@ -1,0 +1,70 @@
+"""Thresholds miss no more findings than they may, and decide as a bundle's do."""
+
+import numpy as np
+import pytest
+
+from pipelines.evaluation.metrics import measure
+from pipelines.evaluation.operating_point import choose_thresholds, decide, finding_share
+from tests.pipelines.evaluation.answers import CLASSES, answers, labels_of
+
+FINDINGS = ("a", "c")
+
+
+@pytest.mark.parametrize("sensitivity", [0.9, 0.95, 0.99, 0.999])
+def test_the_sensitivity_asked_for_is_reached_with_the_least_false_alarms(
+    sensitivity: float,
+) -> None:
+    rng = np.random.default_rng(0)
+    labels = labels_of(600, rng=rng)
+    probabilities = answers(labels, skill=1.5, rng=rng)
+
+    chosen = choose_thresholds(
+        labels, probabilities, CLASSES, findings=FINDINGS, sensitivity=sensitivity
+    )
+
+    predicted = decide(probabilities, CLASSES, chosen)
+    found = measure(labels, probabilities, CLASSES, findings=FINDINGS, predicted=predicted)
+    reached = found["sensitivity.any_finding"]
+    assert reached >= sensitivity
+    # one more missed would be one too many
+    assert reached - 1 / (labels != 1).sum() < sensitivity or chosen["a"] == 0.5
+    assert chosen["a"] == chosen["c"] == pytest.approx(1 - chosen["b"])
+    assert chosen["a"] <= 0.5
+
+
+def test_where_the_likeliest_class_misses_few_enough_it_decides() -> None:
+    labels = np.array([0, 0, 1, 1, 2])
+    probabilities = np.eye(3)[labels] * 0.9 + 0.03
+
+    chosen = choose_thresholds(labels, probabilities, CLASSES, findings=FINDINGS, sensitivity=0.9)
+
+    assert chosen == {"a": 0.5, "b": 0.5, "c": 0.5}
+    assert (decide(probabilities, CLASSES, chosen) == probabilities.argmax(axis=1)).all()
+
+
+def test_among_findings_the_likeliest_is_named() -> None:
+    careful = {"a": 0.1, "b": 0.9, "c": 0.1}
+    probabilities = np.array([[0.1, 0.75, 0.15], [0.15, 0.75, 0.1], [0.02, 0.96, 0.02]])
+
+    assert decide(probabilities, CLASSES, careful).tolist() == [2, 0, 1]
+    assert decide(probabilities, CLASSES, None).tolist() == [1, 1, 1]
+
+
+def test_of_two_classes_a_threshold_is_the_probability_from_which_on_it_is_a_finding() -> None:
+    scores = np.linspace(0.005, 0.995, 100)
+    probabilities = np.stack([scores, 1 - scores], axis=1)
+    harmful = np.array([True, False])
+
+    assert finding_share(probabilities, harmful) == pytest.approx(scores)
+    decided = decide(probabilities, ("ill", "well"), {"ill": 0.2, "well": 0.8})
+    assert ((decided == 0) == (scores > 0.2)).all()
+
+
+def test_a_finding_that_nothing_speaks_for_does_not_make_everything_one() -> None:
+    labels = np.array([0] + [1] * 50)
+    probabilities = np.tile([1e-6, 1 - 2e-6, 1e-6], (51, 1))
+
+    chosen = choose_thresholds(labels, probabilities, CLASSES, findings=FINDINGS, sensitivity=0.99)
+
+    assert chosen["a"] == 1e-3
+    assert (decide(probabilities, CLASSES, chosen) == 1).all()
