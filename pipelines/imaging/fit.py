@@ -5,18 +5,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines.imaging.body import body_box
+from pipelines.imaging.tones import even
 from pipelines.spec import ImageSpec
 
 
 def fit(array: NDArray[np.uint8], image: ImageSpec) -> NDArray[np.uint8]:
-    """Crop (if asked), resize and pad a picture to the square the model takes.
+    """Even the tones (if asked), crop (if asked), resize and pad a picture to the model's square.
 
     Resizing is Pillow's triangle filter, whose support grows as the picture shrinks, so every
     pixel counts and nothing aliases; it works in whole numbers, so all machines get equal bytes.
 
     Args:
         array: uint8 (height, width, 3).
-        image: ``size``, ``resize`` and ``crop`` of the data set's spec.
+        image: of the data set's spec.
 
     Returns:
         uint8 (size, size, 3); the input itself is never changed.
@@ -24,7 +25,7 @@ def fit(array: NDArray[np.uint8], image: ImageSpec) -> NDArray[np.uint8]:
     assert array.dtype == np.uint8, array.dtype
     assert array.shape[2:] == (3,), array.shape
     top, bottom, left, right = crop_box(array, image)
-    return _squared(array[top:bottom, left:right], image, Image.Resampling.BILINEAR)
+    return _squared(even(array, image)[top:bottom, left:right], image, Image.Resampling.BILINEAR)
 
 
 def fit_mask(

@@ -9,7 +9,6 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from pipelines.spec.section import Section, Share, Slug
 
-
 SplitFolder = Literal["train", "validation", "test"]
 
 
@@ -49,10 +48,10 @@ class LandingSpec(Section):
     marker: str | None = None
     """Name of a file at its top, such as ``_SUCCESS``, that whoever hands images over writes
     last: its coming says at once that they are complete, and nothing else does."""
-    splits: dict[SplitFolder, str] = Field(default={})
+    splits: dict[SplitFolder, str | tuple[str, ...]] = Field(default={})
     """Folders of a split that comes with the collection; class folders stand inside them. Without
     ``validation``, validation is drawn from what is there to train on; without ``test``, so is
-    the test set."""
+    the test set. Of several folders of one split (``train: [train, val]``) one must be there."""
     table: TableSpec | None = None
     """Labels from a CSV file; class folders are read if unset."""
     group_pattern: str | None = None
@@ -69,6 +68,15 @@ class LandingSpec(Section):
     """Where the mask of an image's lesion stands (white on the lesion), relative to the landing
     folder, with ``{folder}`` and ``{stem}`` of the image: ``masks/{stem}_segmentation.png``.
     Images without one are as welcome. Masks are no images to ingest."""
+
+    @property
+    def split_of_folder(self) -> dict[str, SplitFolder]:
+        """Folder → the split that stands in it."""
+        return {
+            folder: split
+            for split, folders in self.splits.items()
+            for folder in ([folders] if isinstance(folders, str) else folders)
+        }
 
     @property
     def left_out(self) -> tuple[str, ...]:
@@ -166,6 +174,15 @@ class ImageSpec(Section):
     """Change the aspect ratio, or keep it and pad with black."""
     crop: Literal["none", "body"] = "none"
     """Cut away the dark border around the body first, or not."""
+    background: Literal["keep", "mask"] = "keep"
+    """Make all pixels outside the body black, or not: letters, borders and scanner noise tell
+    where a picture comes from."""
+    intensity: Literal["as_is", "normalise"] = "as_is"
+    """Stretch the tones so that the 1st and 99th percentile of the body's grey shades become black
+    and white, or not: scanners and exports differ in brightness and contrast."""
+    colour: Literal["as_is", "grey"] = "as_is"
+    """Reduce to grey shades, or not: where all pictures are grey anyway, a tint tells the
+    source."""
 
 
 class LimitsSpec(Section):
