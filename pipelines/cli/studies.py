@@ -33,3 +33,50 @@ def tune(dataset: Dataset, candidate: Candidate) -> None:
         )  # fmt: skip
     console.print(grid)
     done(f"trial {tuned.best} is followed; pictures are with run {tuned.run_id} in MLflow")
+
+
+@app.command()
+def learning_curve(dataset: Dataset, candidate: Candidate) -> None:
+    """Would more images help? Train a candidate on ever more of the training images.
+
+    All are judged on the validation images; the test set is not asked.
+    """
+    curve = loop.learning_curve(dataset, candidate)
+    title = f"{dataset}: {candidate}, {curve.figure} on validation"
+    grid = table(title, "groups", "images", "value", "95 % interval", "epochs")
+    for size in curve.sizes:
+        grid.add_row(
+            f"{size.share:.0%}", f"{size.trained.images:,}", f"{size.value:.3f}",
+            _between(size.interval), str(size.trained.epochs),
+        )  # fmt: skip
+    console.print(grid)
+    done(f"{curve.said} The picture is with run {curve.run_id} in MLflow.")
+
+
+@app.command()
+def cross_validate(
+    dataset: Dataset,
+    candidate: Candidate,
+    folds: Annotated[int, typer.Option(min=2, help="Parts that are held out in turn.")] = 5,
+    repeats: Annotated[int, typer.Option(min=1, help="How often, divided anew.")] = 2,
+) -> None:
+    """How much do a candidate's figures depend on which images were held out?
+
+    Divides the training and validation images by group; the test set stays out.
+    """
+    from pipelines.evaluation.metrics import OVERALL
+
+    found = loop.cross_validate(dataset, candidate, folds=folds, repeats=repeats)
+    grid = table(f"{dataset}: {candidate}", "figure", "mean", "95 % interval", "least", "most")
+    for name in OVERALL:
+        values = [one.figures[name] for one in found.trained]
+        grid.add_row(
+            name, f"{found.means[name]:.3f}", _between(found.intervals[name]),
+            f"{min(values):.3f}", f"{max(values):.3f}",
+        )  # fmt: skip
+    console.print(grid)
+    done(f"{repeats} x {folds} folds; the picture is with run {found.run_id} in MLflow")
+
+
+def _between(interval: tuple[float, float]) -> str:
+    return f"{interval[0]:.3f} to {interval[1]:.3f}"

@@ -53,7 +53,7 @@ from pipelines.loop.release import (
     settle,
     unchanged,
 )
-from pipelines.loop.studies import latest_prepared, tune
+from pipelines.loop.studies import cross_validate, latest_prepared, learning_curve, tune
 
 __all__ = [
     "ask",
@@ -64,6 +64,7 @@ __all__ = [
     "check_prepared",
     "check_snapshot",
     "confirm_drift",
+    "cross_validate",
     "decide",
     "drift_confirmed",
     "enough",
@@ -76,6 +77,7 @@ __all__ = [
     "landing_folder",
     "latest_prepared",
     "latest_snapshot",
+    "learning_curve",
     "leak_report",
     "monitor",
     "prepare",

@@ -7,6 +7,8 @@ from pipelines.loop.opening import opened
 from pipelines.outputs import Prepared
 
 if TYPE_CHECKING:
+    from pipelines.studies.cross_validation import CrossValidation
+    from pipelines.studies.learning_curve import LearningCurve
     from pipelines.studies.tune import Tuned
 
 
@@ -26,3 +28,20 @@ def tune(dataset: str, candidate: str) -> "Tuned":
 
     spec, context = opened(dataset)
     return tune.run(spec, context, latest_prepared(dataset), candidate)
+
+
+def learning_curve(dataset: str, candidate: str) -> "LearningCurve":
+    """Train a candidate on ever more of the newest shards; see `studies.learning_curve.run`."""
+    from pipelines.studies import learning_curve
+
+    spec, context = opened(dataset)
+    return learning_curve.run(spec, context, latest_prepared(dataset), candidate)
+
+
+def cross_validate(dataset: str, candidate: str, *, folds: int, repeats: int) -> "CrossValidation":
+    """Cross-validate a candidate on the newest shards; see `studies.cross_validation.run`."""
+    from pipelines.studies import cross_validation
+
+    spec, context = opened(dataset)
+    prepared = latest_prepared(dataset)
+    return cross_validation.run(spec, context, prepared, candidate, folds=folds, repeats=repeats)

@@ -8,12 +8,18 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from pipelines.evaluation.figures import COLOURS, plain
+from pipelines.evaluation.metrics import OVERALL
 from pipelines.studies.trial import Trial
 
 if TYPE_CHECKING:
+    from pipelines.studies.cross_validation import CrossValidation
+    from pipelines.studies.learning_curve import LearningCurve
     from pipelines.studies.tune import Tuned
+
+Values = NDArray[np.float64]
 
 MARKS = {"complete": "o", "pruned": "x", "diverged": "v"}
 
@@ -76,7 +82,7 @@ def _parallel(axes: Axes, trials: Sequence[Trial], *, names: Sequence[str], best
     plain(axes)
 
 
-def _positions(values: Sequence[Any]) -> "np.ndarray[tuple[int], np.dtype[np.float64]]":
+def _positions(values: Sequence[Any]) -> Values:
     """Where values stand on an axis from 0 to 1: numbers by size (by order of magnitude where
     they differ by more than ten times), others by name."""
     if all(isinstance(v, int | float) and not isinstance(v, bool) for v in values):
@@ -92,3 +98,54 @@ def _positions(values: Sequence[Any]) -> "np.ndarray[tuple[int], np.dtype[np.flo
 
 def _short(value: Any) -> str:
     return f"{value:.2g}" if isinstance(value, float) else str(value)
+
+
+def curve_picture(curve: "LearningCurve") -> Figure:
+    """The figure by training images, with 95 % intervals, and twice as far as there are any."""
+    figure = Figure(figsize=(6.5, 4.2), layout="constrained")
+    axes = figure.subplots()
+    figure.suptitle(f"{curve.candidate}: would more images help?")
+    images = [size.trained.images for size in curve.sizes]
+    values = np.array([size.value for size in curve.sizes])
+    bounds = np.array([size.interval for size in curve.sizes])
+    axes.errorbar(
+        images, values, yerr=_arms(values, bounds), fmt="o-", color=COLOURS[0], capsize=3,
+        label="trained, judged on validation",
+    )  # fmt: skip
+    low, high = curve.value_if_doubled
+    axes.vlines(
+        curve.doubled, low, high, color=COLOURS[1], linewidth=3, label="if it goes on as it has"
+    )
+    axes.set_xscale("log")
+    axes.set_xticks([*images, curve.doubled], [f"{n:,}" for n in [*images, curve.doubled]])
+    axes.minorticks_off()
+    axes.set_xlabel("images to train on")
+    axes.set_ylabel(curve.figure)
+    plain(axes)
+    axes.legend(frameon=False)
+    return figure
+
+
+def folds_picture(found: "CrossValidation") -> Figure:
+    """Every fold's figures, their means, and 95 % intervals of these."""
+    figure = Figure(figsize=(8, 4.2), layout="constrained")
+    axes = figure.subplots()
+    figure.suptitle(
+        f"{found.candidate}: {found.folds} folds by group, {found.repeats} times; "
+        "means with 95 % intervals"
+    )
+    names = [name for name in OVERALL if name in found.means]
+    for place, name in enumerate(names):
+        values = [fold.figures[name] for fold in found.trained]
+        spread = np.linspace(-0.15, 0.15, len(values))
+        axes.plot(place + spread, values, ".", color=COLOURS[5], zorder=1)
+        mean, bounds = np.array([found.means[name]]), np.array([found.intervals[name]])
+        axes.errorbar([place], mean, yerr=_arms(mean, bounds), fmt="o", color=COLOURS[1], capsize=5)
+    axes.set_xticks(range(len(names)), names, rotation=20)
+    plain(axes)
+    return figure
+
+
+def _arms(values: Values, bounds: Values) -> Values:
+    """(2, n) how far intervals (n, 2) reach below and above values (n,)."""
+    return np.maximum([values - bounds[:, 0], bounds[:, 1] - values], 0)
