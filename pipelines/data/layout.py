@@ -7,14 +7,15 @@ Three layouts are known, told apart by the spec:
     anything, beside a table of labels a CSV file with a row for each image
 """
 
-import re
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
+from pipelines.data.file_names import FileNames
 from pipelines.data.label_table import Promise, read_promises
 from pipelines.data.sources import FileState, Source
 from pipelines.errors import LandingError
 from pipelines.spec import DatasetSpec
+from pipelines.spec.data import SplitFolder
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def _expected(spec: DatasetSpec) -> str:
     if spec.landing.table:
         return f"{spec.landing.table.file} and the images it names"
     folders = ", ".join(f"{label}/" for label in spec.class_of_label)
-    inside = " and ".join(f"{name}/" for name in spec.landing.splits.values())
+    inside = " and ".join(f"{name}/" for name in spec.landing.split_of_folder)
     return f"class folders {folders}" + (f" inside {inside}" if inside else "")
 
 
@@ -98,43 +99,43 @@ def require_every_class(spec: DatasetSpec, source: Source, found: list[Entry]) -
 
 def _from_folders(spec: DatasetSpec, paths: list[str]) -> list[Entry]:
     split_of_folder = _split_folders(spec, paths)
-    group_of = _group_finder(spec)
-    return [_in_folder(spec, path, split_of_folder, group_of) for path in paths]
+    names = FileNames(spec.landing)
+    return [_in_folder(spec, path, split_of_folder, names) for path in paths]
 
 
-def _split_folders(spec: DatasetSpec, paths: Iterable[str]) -> dict[str, str]:
+def _split_folders(spec: DatasetSpec, paths: Iterable[str]) -> dict[str, SplitFolder]:
     """Folder → split. All of the spec's, or none where new class folders came without any."""
     tops = {path.partition("/")[0] for path in paths if "/" in path}
-    wanted: dict[str, str] = {folder: split for split, folder in spec.landing.splits.items()}
-    absent = sorted(set(wanted) - tops)
-    if len(absent) == len(wanted) and tops & set(spec.class_of_label):
+    wanted = spec.landing.split_of_folder
+    found = {folder: split for folder, split in wanted.items() if folder in tops}
+    if not found and tops & set(spec.class_of_label):
         return {}
-    if absent:
-        raise LandingError(
-            f"landing.splits.{wanted[absent[0]]} of {spec.name} names the folder {absent[0]!r}, "
-            f"which has no files; found {', '.join(map(repr, sorted(tops))) or 'no folders'}. "
-            "Correct the folder or the spec (capital letters count)."
-        )
-    return wanted
+    for split in spec.landing.splits:
+        if split not in found.values():
+            names = " or ".join(repr(folder) for folder in wanted if wanted[folder] == split)
+            raise LandingError(
+                f"landing.splits.{split} of {spec.name} names the folder {names}, "
+                f"which has no files; found {', '.join(map(repr, sorted(tops))) or 'no folders'}. "
+                "Correct the folder or the spec (capital letters count)."
+            )
+    return found
 
 
 def _in_folder(
-    spec: DatasetSpec,
-    path: str,
-    split_of_folder: dict[str, str],
-    group_of: Callable[[str], str | None],
+    spec: DatasetSpec, path: str, split_of_folder: dict[str, SplitFolder], names: FileNames
 ) -> Entry:
     *folders, name = path.split("/")
     split = split_of_folder.get(folders[0]) if folders else None
     labels = folders[1:] if split else folders
-    label = labels[0] if labels else None
+    label = names.label(name) or (labels[0] if labels else None)
     known = spec.class_of_label.get(label) if label else None
     return Entry(
         relative=path,
         landing_label=label,
         label=known,
         declared_split=split,
-        group=group_of(name),
+        group=names.group(name),
+        metadata=names.metadata(name),
         reason=None if known else "unlabelled",
         message=None if known else _unlabelled(spec, label),
     )
@@ -147,19 +148,6 @@ def _unlabelled(spec: DatasetSpec, label: str | None) -> str:
     return f"{label!r} is no class of {spec.name} (known: {known})."
 
 
-def _group_finder(spec: DatasetSpec) -> Callable[[str], str | None]:
-    """A function that reads the patient or lesion off a file name, as the spec tells."""
-    if spec.landing.group_pattern is None:
-        return lambda _: None
-    pattern = re.compile(spec.landing.group_pattern)
-
-    def group_of(name: str) -> str | None:
-        match = pattern.search(name)
-        return match["group"] if match else None
-
-    return group_of
-
-
 # A table of labels
 
 
@@ -168,31 +156,27 @@ def _from_table(spec: DatasetSpec, source: Source, paths: list[str]) -> list[Ent
     assert table is not None
     promises = read_promises(table, source)
     images = [path for path in paths if path != table.file]
-    group_of = _group_finder(spec)
-    found = [_in_table(spec, path, promises.get(path), group_of) for path in images]
+    names = FileNames(spec.landing)
+    found = [_in_table(spec, path, promises.get(path), names) for path in images]
     absent = sorted(set(promises) - set(images))
     return found + [_without_file(table.file, promises[path]) for path in absent]
 
 
-def _in_table(
-    spec: DatasetSpec,
-    path: str,
-    promise: Promise | None,
-    group_of: Callable[[str], str | None],
-) -> Entry:
+def _in_table(spec: DatasetSpec, path: str, promise: Promise | None, names: FileNames) -> Entry:
     table = spec.landing.table
     assert table is not None
     if promise is None:
         unlisted = f"{table.file} has no row for this file."
         return Entry(relative=path, reason="unlabelled", message=unlisted)
+    name = path.rpartition("/")[2]
     known = None if promise.conflict else spec.class_of_label.get(promise.label)
     reason, message = _complaint(spec, promise, known)
     return Entry(
         relative=path,
         landing_label=promise.label,
         label=known,
-        group=promise.group or group_of(path.rpartition("/")[2]),
-        metadata=promise.metadata,
+        group=promise.group or names.group(name),
+        metadata=names.metadata(name) | promise.metadata,
         reason=reason,
         message=message,
     )

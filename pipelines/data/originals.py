@@ -57,7 +57,7 @@ class LandedFiles:
         self._source = source
         self._ignore = spec.landing.left_out
         self._mask_of = spec.landing.mask_of
-        self._known_folders = {*spec.landing.splits.values(), *spec.class_of_label}
+        self._known_folders = {*spec.landing.split_of_folder, *spec.class_of_label}
         self._names = names
 
     def plain(self, relative: str) -> str:

@@ -106,6 +106,27 @@ def test_no_test_set_is_drawn_beside_the_collections_own() -> None:
     assert [split for split, _ in decided(row("t", "t", split="test"), *rows)].count("test") == 1
 
 
+def test_the_collections_validation_set_is_kept_and_training_gives_way_to_it() -> None:
+    kept, leak, tested, test, *rest = decided(
+        row("1", "c", split="validation"),
+        row("2", "c", split="train"),
+        row("3", "t", split="validation"),
+        row("4", "t", split="test"),
+        *(row(f"r{n}", f"r{n}", split="train") for n in range(40)),
+    )
+    assert kept == ("validation", None)
+    assert leak == (None, "leak")
+    assert (test, tested) == (("test", None), (None, "leak")), "the test set comes first"
+    assert set(rest) == {("train", None)}, "none is drawn beside the collection's own"
+
+
+def test_a_test_set_is_drawn_beside_the_collections_validation_set() -> None:
+    rows = [row(str(n), str(n), split="train") for n in range(50)]
+    parts = [split for split, _ in decided(row("v", "v", split="validation"), *rows)]
+    assert parts.count("validation") == 1
+    assert parts.count("test") in (7, 8)
+
+
 def test_a_copy_counts_once_in_its_split() -> None:
     one, two, test, again, leak = decided(
         row("1", "c", split="train"),

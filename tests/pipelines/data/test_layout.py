@@ -6,7 +6,7 @@ import pytest
 from pipelines.data.layout import Entry, entries, files, require_every_class
 from pipelines.data.sources import LocalFolder
 from pipelines.errors import LandingError
-from tests.pipelines.data.landing_folders import spec, write
+from tests.pipelines.data.landing_folders import CLASSES, spec, write
 
 SPLITS = {"splits": {"train": "Training", "test": "Testing"}}
 TABLE = {
@@ -81,6 +81,46 @@ def test_the_group_is_read_off_the_file_name(tmp_path: Path) -> None:
     pattern = r"^(?P<group>person\d+)_"
     found = landed(tmp_path, "cat/person7_1.png", "dog/nobody.png", group_pattern=pattern)
     assert [entry.group for entry in found.values()] == ["person7", None]
+
+
+@pytest.mark.parametrize("present", [("train",), ("val",), ("train", "val")])
+def test_several_folders_of_one_split_are_read_and_one_is_enough(
+    tmp_path: Path, present: tuple[str, ...]
+) -> None:
+    splits = {"train": ["train", "val"], "test": "test"}
+    names = [f"{split}/{animal}/1.png" for split in (*present, "test") for animal in CLASSES]
+    found = landed(tmp_path, *names, splits=splits)
+    declared = {entry.relative.partition("/")[0]: entry.declared_split for entry in found.values()}
+    assert declared == dict.fromkeys(present, "train") | {"test": "test"}
+
+
+def test_a_validation_folder_is_declared_as_such(tmp_path: Path) -> None:
+    names = [f"{split}/{animal}/1.png" for split in ("train", "val") for animal in CLASSES]
+    found = landed(tmp_path, *names, splits={"train": "train", "validation": "val"})
+    assert found["val/cat/1.png"].declared_split == "validation"
+
+
+def test_a_split_of_which_no_folder_came_is_named(tmp_path: Path) -> None:
+    splits = {"train": ["train", "val"], "test": "test"}
+    with pytest.raises(LandingError, match=r"landing\.splits\.train .*'train' or 'val'.*'test'"):
+        landed(tmp_path, "test/cat/1.png", "test/dog/1.png", splits=splits)
+
+
+def test_a_file_name_may_tell_the_label_and_other_facts(tmp_path: Path) -> None:
+    found = landed(
+        tmp_path,
+        "ill/p1_cat_left.png",
+        "ill/p2_dog.png",
+        "cat/p3.png",
+        "ill/p4.png",
+        label_pattern=r"_(?P<label>cat|dog)",
+        metadata_pattern=r"_(?P<animal>cat|dog)(_(?P<side>left|right))?",
+    )
+    assert [entry.label for entry in found.values()] == ["cat", "cat", "dog", None]
+    assert found["ill/p1_cat_left.png"].metadata == {"animal": "cat", "side": "left"}
+    assert found["ill/p2_dog.png"].metadata == {"animal": "dog"}
+    assert found["cat/p3.png"].metadata == {}
+    assert found["ill/p4.png"].reason == "unlabelled"
 
 
 def test_a_class_without_files_is_an_error_that_says_what_was_found(tmp_path: Path) -> None:
