@@ -49,15 +49,31 @@ def read_answers(
     """
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         said = pd.read_parquet(tracking.download(run_id, ANSWERS, target=Path(folder)))
-    logits = [f"logit.{name}" for name in data.classes]
     images = pd.concat([described(data, split).assign(split=split) for split in splits])
-    rows = images.merge(said[[*KEY, *logits]], on=KEY, how="left", validate="one_to_one")
-    missed = rows[logits].isna().any(axis=1)
+    rows = ordered(images, said, data.classes)
+    missed = rows["predicted"].isna()
     if missed.any():
         raise NotFound(
             f"Run {run_id} says nothing about {int(missed.sum())} images, such as "
             f"{rows.loc[missed, 'source_path'].iloc[0]}; train its candidate anew."
         )
-    best = rows[logits].to_numpy().argmax(axis=1)
-    rows["predicted"] = np.array(data.classes)[best]
+    return rows
+
+
+def ordered(images: pd.DataFrame, said: pd.DataFrame, classes: tuple[str, ...]) -> pd.DataFrame:
+    """Answers in the order of the images, as `predictions.predict` gives them.
+
+    Args:
+        images: `KEY`, ``group`` and ``label`` (class name), one row an image.
+        said: `KEY` and ``logit.<class>`` for each class, in any order.
+        classes: their names.
+
+    Returns:
+        One row an image; ``predicted`` and logits are null for those that nothing is said about.
+    """
+    logits = [f"logit.{name}" for name in classes]
+    rows = images.merge(said[[*KEY, *logits]], on=KEY, how="left", validate="one_to_one")
+    answered = rows[logits].notna().all(axis=1)
+    best = rows[logits].fillna(0).to_numpy().argmax(axis=1)
+    rows["predicted"] = np.where(answered, np.array(classes, object)[best], None)
     return rows[["split", *COLUMNS, "predicted", *logits]]

@@ -71,7 +71,6 @@ def _train(
     workdir: Path,
 ) -> None:
     from pipelines.studies.tune import settled
-    from pipelines.training.train import train
 
     chosen, searched = settled(spec, context, prepared, chosen)
     tracking = open_tracking(context.settings)
@@ -87,17 +86,51 @@ def _train(
         log_inputs(tracking, run_id, prepared, store=context.store.root)
         _log_environment(tracking, run_id)
         data = fetch(context.store, prepared.path, context.settings.cache)
-        book = runs.MetricBook(tracking, run_id)
-        done = train(
-            chosen,
-            data,
-            seed=spec.split.seed,
-            workdir=workdir,
-            on_epoch=lambda epoch, metrics: book.add(_by_epoch(metrics), step=epoch),
-        )
-        book.flush()
-        book.catch_up([_by_epoch(metrics) for metrics in done.history])
-        _log_result(tracking, run_id, done, data=data, title=f"{spec.title}: {chosen.name}")
+        if chosen.logistic is not None:
+            _fit_regression(spec, context, prepared, chosen, data=data, run_id=run_id)
+        else:
+            _train_network(spec, tracking, chosen, data=data, run_id=run_id, workdir=workdir)
+
+
+def _fit_regression(
+    spec: DatasetSpec,
+    context: Context,
+    prepared: Prepared,
+    chosen: CandidateSpec,
+    *,
+    data: Shards,
+    run_id: str,
+) -> None:
+    from pipelines.training import logistic
+    from pipelines.training.regression_run import log_regression
+
+    done = logistic.train(spec, context, prepared, chosen)
+    tracking = open_tracking(context.settings)
+    log_regression(tracking, run_id, done, spec=spec, chosen=chosen, data=data)
+
+
+def _train_network(
+    spec: DatasetSpec,
+    tracking: Tracking,
+    chosen: CandidateSpec,
+    *,
+    data: Shards,
+    run_id: str,
+    workdir: Path,
+) -> None:
+    from pipelines.training.train import train
+
+    book = runs.MetricBook(tracking, run_id)
+    done = train(
+        chosen,
+        data,
+        seed=spec.split.seed,
+        workdir=workdir,
+        on_epoch=lambda epoch, metrics: book.add(_by_epoch(metrics), step=epoch),
+    )
+    book.flush()
+    book.catch_up([_by_epoch(metrics) for metrics in done.history])
+    _log_result(tracking, run_id, done, data=data, title=f"{spec.title}: {chosen.name}")
 
 
 def _log_result(
