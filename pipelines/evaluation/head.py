@@ -26,16 +26,18 @@ def dense_head(model: "keras.Model") -> list[Dense]:
     start = _vector(model, behind)
     if start is None:
         return []
-    return _dense(model, behind[start + 1 :], behind[start].output)
+    return _dense(behind[start].output, behind[start + 1 :])
 
 
 def _behind(model: "keras.Model") -> list["keras.layers.Layer"]:
     """The layers from ``features`` to ``logits`` that do something when training is over."""
     import keras
 
-    names = [layer.name for layer in model.layers]
-    head = model.layers[names.index("features") + 1 : names.index("logits") + 1]
-    return [layer for layer in head if not isinstance(layer, keras.layers.Dropout)]
+    from pipelines.models.average import own_logits
+
+    head = keras.Model(model.get_layer("features").output, own_logits(model).output)
+    idle = keras.layers.InputLayer | keras.layers.Dropout
+    return [layer for layer in head.layers if not isinstance(layer, idle)]
 
 
 def _vector(model: "keras.Model", behind: list["keras.layers.Layer"]) -> int | None:
@@ -56,9 +58,7 @@ def _vector(model: "keras.Model", behind: list["keras.layers.Layer"]) -> int | N
     return None
 
 
-def _dense(
-    model: "keras.Model", rest: list["keras.layers.Layer"], begin: "keras.KerasTensor"
-) -> list[Dense]:
+def _dense(begin: "keras.KerasTensor", rest: list["keras.layers.Layer"]) -> list[Dense]:
     from keras import activations, layers
 
     found: list[Dense] = []

@@ -19,40 +19,45 @@ OWN_LOGITS = "own_logits"
 """The layer with the first reading's logits, in an averaging model."""
 
 Poses = Literal["upright", "mirrored", "flipped"]
-FLIPS: dict[Poses, tuple[tuple[int, ...], ...]] = {
-    "upright": (),
-    "mirrored": ((2,),),
-    "flipped": ((1,), (2,), (1, 2)),
-}
-"""Axes that each further pose is flipped along."""
 
 
 def over_poses(model: keras.Model, poses: Poses) -> keras.Model:
     """A model that answers with the mean over poses of an image.
 
     Args:
-        model: of the zoo; its weights are copied.
+        model: of the zoo; it is taken over: its layers are used, and its logits renamed.
         poses: ``mirrored``: upright, and left for right. ``flipped``: upside down too, for
             images that have no upright pose.
     """
     if poses == "upright":
         return model
-    first = _first_reading(model)
-    image = first.input
-    flipped = [ops.flip(image, axis) for axis in FLIPS[poses]]
+    name, first = model.name, _first_reading(model)
+    others = [ops.flip(first.input, 2)]
+    if poses == "flipped":
+        others += [ops.flip(pose, 1) for pose in (first.input, *others)]
     # `call` runs the model's own layers on another input: one graph, nothing nested in it.
-    return _mean(first, [first.call(pose) for pose in flipped], name=model.name)
+    return _mean(first, [first.call(pose) for pose in others], name=name)
 
 
 def over_models(models: Sequence[keras.Model]) -> keras.Model:
     """A model that answers with the mean of several.
 
     Args:
-        models: of the zoo or averaging ones, two or more, of the same input and classes.
+        models: of the zoo or averaging ones, two or more, of the same input and classes; they
+            are taken over.
     """
+    others = [
+        keras.Model(model.input, model.get_layer(LOGITS).output, name=f"member_{number}")
+        for number, model in enumerate(models[1:], start=2)
+    ]
     first = _first_reading(models[0])
-    others = [_to_logits(model, name=f"member_{i}") for i, model in enumerate(models[1:], start=2)]
     return _mean(first, [other(first.input) for other in others], name="ensemble")
+
+
+def own_logits(model: keras.Model) -> layers.Layer:
+    """The layer with a model's own logits: of the first reading, if it averages several."""
+    names = {layer.name for layer in model.layers}
+    return model.get_layer(OWN_LOGITS if OWN_LOGITS in names else LOGITS)
 
 
 def _mean(first: keras.Model, others: list[keras.KerasTensor], *, name: str) -> keras.Model:
@@ -61,21 +66,7 @@ def _mean(first: keras.Model, others: list[keras.KerasTensor], *, name: str) -> 
 
 
 def _first_reading(model: keras.Model) -> keras.Model:
-    """A copy from image to logits, in which nothing is called `LOGITS`."""
-    to_logits = _to_logits(model, name=model.name)
-    averaged = any(layer.name == OWN_LOGITS for layer in model.layers)
-    name = "mean_over_poses" if averaged else OWN_LOGITS
-
-    def renamed(layer: layers.Layer) -> layers.Layer:
-        config = layer.get_config()
-        if layer.name == LOGITS:
-            config["name"] = name
-        return layer.__class__.from_config(config)
-
-    copy = keras.models.clone_model(to_logits, clone_function=renamed)
-    copy.set_weights(to_logits.get_weights())
-    return copy
-
-
-def _to_logits(model: keras.Model, *, name: str) -> keras.Model:
-    return keras.Model(model.input, model.get_layer(LOGITS).output, name=name)
+    """From image to logits, which make room for the mean that is called `LOGITS`."""
+    logits = model.get_layer(LOGITS)
+    logits.name = OWN_LOGITS if own_logits(model) is logits else "mean_over_poses"
+    return keras.Model(model.input, logits.output)

@@ -74,15 +74,15 @@ def with_targets(batches: "tf.data.Dataset", weights: NDArray[np.float32]) -> "t
 
 
 def _sources(data: Shards) -> NDArray[np.int64]:
-    """(n,) a number for each training image's source.
+    """(n,) a number for each training image's source; 0 is none that is known.
 
     Raises:
         TrainingError: the shards name no sources.
     """
-    named = data.split("train").column("source")
-    if named is None:
+    sources = data.split("train").column("source")
+    if sources is None or not sources.any():
         raise TrainingError(
             f"{data.folder} says nothing of the images' sources, so training cannot be balanced "
             "by them (balance: source_sampling); prepare the data anew, or use class_sampling."
         )
-    return np.unique(named, return_inverse=True)[1]
+    return sources
