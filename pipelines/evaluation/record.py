@@ -17,6 +17,8 @@ from pipelines.tracking.client import Tracking
 FOLDER = "evaluation"
 REPORT = f"{FOLDER}/evaluation.json"
 PREDICTIONS = f"{FOLDER}/predictions.parquet"
+PAGE = f"{FOLDER}/report.html"
+"""See `pipelines.evaluation.report`."""
 
 
 class SplitFigures(BaseModel):
