@@ -6,7 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pipelines.evidence
-from pipelines.evidence import leaks
+from pipelines.evidence import (
+    attention,
+    external,
+    labels,
+    leaks,
+    shortcuts,
+    sources,
+    subgroups,
+    test_uses,
+)
 from pipelines.evidence.finding import Finding
 from pipelines.evidence.subject import NoNetwork, Subject
 from pipelines.stage import code_version, modules_of
@@ -20,6 +29,13 @@ has none is left out too."""
 
 KINDS: dict[str, Kind] = {
     "leaks": leaks.look,
+    "sources": sources.look,
+    "shortcuts": shortcuts.look,
+    "attention": attention.look,
+    "labels": labels.look,
+    "subgroups": subgroups.look,
+    "external": external.look,
+    "test_uses": test_uses.look,
 }
 """In the order of the report."""
 

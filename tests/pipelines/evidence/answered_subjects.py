@@ -1,0 +1,54 @@
+"""A candidate that is no network: its answers are drawn by chance and the evidence has to find
+what was put into them."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipelines.data.shards import fetch
+from pipelines.evaluation.predictions import described, with_probabilities
+from pipelines.evidence.subject import Subject
+from pipelines.stage import Context
+from tests.pipelines.data.small_collection import Row, images, small_spec
+from tests.pipelines.tracked import prepare_small
+
+Score = Callable[[pd.DataFrame], NDArray[np.float64]]
+"""Rows of images, with the collection's fields → (n,) the logit of a finding."""
+FINDING = "bright"
+BINARY = {"classes": [{"name": n, "title": n, "finding": n == FINDING} for n in ("bright", "dark")]}
+
+
+def collection(per_class: int, **fields: Callable[[int], str]) -> list[Row]:
+    """Images with fields of their own, each made of the image's number."""
+    rows = images(per_class)
+    for number, row in enumerate(rows):
+        row["metadata"] = json.dumps({name: make(number) for name, make in fields.items()})
+    return rows
+
+
+def answered_subject(context: Context, rows: list[Row], score: Score, **changes: Any) -> Subject:
+    """A candidate that gives the class ``bright``, the finding, the logit that ``score`` says."""
+    spec = small_spec(**(BINARY | changes))
+    prepared = prepare_small(context, spec, rows=rows)
+    data = fetch(context.store, prepared.path, context.settings.cache)
+    parts = [described(data, split).assign(split=split) for split in ("validation", "test")]
+    asked = pd.concat(parts, ignore_index=True)
+    told = pd.DataFrame([json.loads(row.get("metadata") or "{}") for row in rows])
+    told["source_path"] = [row["source_path"] for row in rows]
+    logits = score(asked.merge(told, on="source_path", how="left"))
+    asked["predicted"] = np.where(logits > 0, *spec.class_names)
+    asked["logit.bright"], asked["logit.dark"] = logits / 2, -logits / 2
+    answers = with_probabilities(asked, data.classes, temperature=1)
+    return Subject(spec, context, prepared, "drawn", data, None, answers)
+
+
+def knowing(rows: pd.DataFrame, *, skill: float = 4.0, seed: int = 0) -> NDArray[np.float64]:
+    """(n,) calibrated logits: normal about plus or minus half the skill, with variance skill, as
+    the log-likelihood ratio of two normal distributions is."""
+    ill = np.where(rows["label"] == FINDING, 1, -1)
+    noise = np.random.default_rng(seed).normal(size=len(rows))
+    return np.asarray(ill * skill / 2 + noise * np.sqrt(skill), np.float64)
