@@ -38,6 +38,7 @@ def paired_bootstrap(
     groups: Sequence[str],
     seed: int,
     findings: Sequence[str] = (),
+    decided: tuple[Labels | None, Labels | None] = (None, None),
     resamples: int = RESAMPLES,
     confidence: float = 0.95,
 ) -> dict[str, Difference]:
@@ -51,6 +52,8 @@ def paired_bootstrap(
         groups: (n,) what each image belongs to.
         seed: of the resampling; the same seed gives the same differences.
         findings: those of the classes that are findings.
+        decided: (n,) index of the class that each model decided for; that of its largest
+            probability if ``None``.
         resamples: how many.
         confidence: share of resamples between the bounds.
 
@@ -61,21 +64,28 @@ def paired_bootstrap(
 
     def apart(weights: Weights) -> dict[str, Values]:
         one, other = (
-            weighted(labels, said, classes, weights=weights, findings=findings)
-            for said in (ours, theirs)
+            weighted(labels, said, classes, weights=weights, findings=findings, predicted=chosen)
+            for said, chosen in zip((ours, theirs), decided, strict=True)
         )
         return {name: one[name] - other[name] for name in one}
 
     seen = apart(np.ones((1, len(labels))))
     drawn = gathered(apart(weights) for weights in draws(groups, seed=seed, resamples=resamples))
     return {
-        name: _difference(float(value[0]), drawn[name], confidence=confidence)
+        name: difference(float(value[0]), drawn[name], confidence=confidence)
         for name, value in seen.items()
         if np.isfinite(value[0])
     }
 
 
-def _difference(value: float, drawn: Values, *, confidence: float) -> Difference:
+def difference(value: float, drawn: Values, *, confidence: float = 0.95) -> Difference:
+    """A difference with what resampling says of it.
+
+    Args:
+        value: what was seen.
+        drawn: (resamples,) the same in each resample; NaN where undefined.
+        confidence: share of resamples between the bounds.
+    """
     low, high = percentiles(drawn, confidence=confidence)
     defined = drawn[np.isfinite(drawn)]
     beyond = min(int((defined <= 0).sum()), int((defined >= 0).sum())) + 1

@@ -21,8 +21,10 @@ from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.metrics import measure
+from pipelines.evaluation.operating_point import Thresholds, decide
 from pipelines.evaluation.paired import Difference, paired_bootstrap
 from pipelines.evaluation.predictions import images, labels_of, probabilities_of
+from pipelines.evaluation.targets import Labels
 from pipelines.imaging import decode, fit
 from pipelines.outputs import Prepared, Snapshot
 from pipelines.progress import track
@@ -62,6 +64,7 @@ def compare(
     champion: Path,
     data: Shards,
     rows: pd.DataFrame,
+    thresholds: Thresholds | None,
     parts: Mapping[str, "pd.Series[str]"],
 ) -> Comparison:
     """Ask the champion's bundle about today's test set and measure both.
@@ -73,6 +76,7 @@ def compare(
         champion: its bundle folder.
         data: the same shards, on this machine.
         rows: the challenger's predictions on the test split, in file order.
+        thresholds: what decides of the challenger's answers; see `operating_point.decide`.
         parts: subgroups: field → its value for each of these images.
 
     Raises:
@@ -97,10 +101,15 @@ def compare(
         logger.info("the champion sees images its own way; asking it with the originals")
         answers = _answers_on_originals(context, prepared, bundle, rows)
     order = [manifest.class_names.index(name) for name in classes]
+    theirs = answers[fair][:, order]
     return _measured(
         spec,
         rows[fair].reset_index(drop=True),
-        answers[fair][:, order],
+        theirs,
+        decided=(
+            decide(probabilities_of(rows, classes)[fair], classes, thresholds),
+            decide(theirs, classes, manifest.thresholds),
+        ),
         parts={name: values[fair].reset_index(drop=True) for name, values in parts.items()},
         beside=Comparison(int(fair.sum()), int((~fair).sum()), notes=notes),
     )
@@ -111,6 +120,7 @@ def _measured(
     rows: pd.DataFrame,
     theirs: Probabilities,
     *,
+    decided: tuple[Labels, Labels],
     parts: Mapping[str, "pd.Series[str]"],
     beside: Comparison,
 ) -> Comparison:
@@ -120,16 +130,15 @@ def _measured(
         spec: of the data set.
         rows: what the challenger said of the fair images.
         theirs: (n, classes) what the champion said of the same.
+        decided: (n,) index of the class that challenger and champion decided for.
         parts: subgroups of the same.
         beside: what is known without figures.
     """
     classes, seed, groups = spec.class_names, spec.split.seed, rows["group"].tolist()
     labels, ours = labels_of(rows, classes), probabilities_of(rows, classes)
     subgroups, small = compare_subgroups(
-        labels,
-        ours,
-        theirs,
-        classes=classes,
+        decided[0] == labels,
+        decided[1] == labels,
         groups=groups,
         parts=parts,
         least=spec.gate.min_subgroup_images,
@@ -137,10 +146,17 @@ def _measured(
     )
     return replace(
         beside,
-        challenger=measure(labels, ours, classes),
-        champion=measure(labels, theirs, classes),
+        challenger=measure(labels, ours, classes, findings=spec.findings, predicted=decided[0]),
+        champion=measure(labels, theirs, classes, findings=spec.findings, predicted=decided[1]),
         differences=paired_bootstrap(
-            labels, ours, theirs, classes=classes, groups=groups, seed=seed
+            labels,
+            ours,
+            theirs,
+            classes=classes,
+            groups=groups,
+            seed=seed,
+            findings=spec.findings,
+            decided=decided,
         ),
         subgroups=subgroups,
         notes=[*beside.notes, *small],

@@ -9,35 +9,25 @@ import logging
 import re
 import sys
 
-import numpy as np
-from numpy.typing import NDArray
-
-from pipelines.data.shards import fetch as fetch_shards
-from pipelines.errors import BundleError, NotFound
 from pipelines.evaluation import metrics, paired
-from pipelines.evaluation.predictions import labels_of, probabilities_of
-from pipelines.evaluation.record import read_evaluation, read_predictions
 from pipelines.outputs import Challenger, Prepared, RuleResult, Verdict
 from pipelines.release import (
     approval,
     comparison,
     drops,
+    judging,
     registry,
     rule,
     rules,
     subgroups,
     trust_rules,
 )
-from pipelines.release.bundle import KERAS, Bundle, load_bundle
-from pipelines.release.comparison import Comparison, bundle_answers, compare
+from pipelines.release.judging import judge
 from pipelines.release.report import Judgement, place
-from pipelines.release.rules import Evidence
-from pipelines.release.runtime import difference
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, code_version, fingerprint
 from pipelines.tracking import versions
 from pipelines.tracking.client import Tracking, open_tracking
-from pipelines.tracking.inputs import trained_on
 
 logger = logging.getLogger(__name__)
 
@@ -63,7 +53,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, challenger: Cha
     if (done := _standing(tracking, challenger, identity)) is not None:
         logger.info("%s: version %d is judged already", spec.name, challenger.version)
         return done
-    judgement = _judge(spec, context, prepared, challenger, champion=champion, identity=identity)
+    judgement = judge(spec, context, prepared, challenger, champion=champion, identity=identity)
     if rejected is not None:
         judgement = _refused_by(rejected, judgement)
     _record(tracking, challenger, judgement)
@@ -88,7 +78,7 @@ def _identity(
 
 def _code() -> str:
     """What decides a verdict."""
-    ours = (rule, rules, drops, trust_rules, comparison, subgroups, metrics, paired)
+    ours = (judging, rule, rules, drops, trust_rules, comparison, subgroups, metrics, paired)
     return code_version(sys.modules[__name__], *ours)
 
 
@@ -96,88 +86,6 @@ def _refused_by(broken: RuleResult, judgement: Judgement) -> Judgement:
     verdict = judgement.verdict
     changed = {"passed": False, "rules": [*verdict.rules, broken]}
     return judgement.model_copy(update={"verdict": verdict.model_copy(update=changed)})
-
-
-def _judge(
-    spec: DatasetSpec,
-    context: Context,
-    prepared: Prepared,
-    challenger: Challenger,
-    *,
-    champion: int | None,
-    identity: str,
-) -> Judgement:
-    tracking = open_tracking(context.settings)
-    evaluation = read_evaluation(tracking, challenger.run_id)
-    if evaluation is None:
-        raise NotFound(f"Run {challenger.run_id} ({challenger.candidate}) is not evaluated yet.")
-    bundle = load_bundle(registry.fetch(context, spec.name, challenger.version))
-    _require_evaluated(bundle, evaluation.model_sha256)
-    data = fetch_shards(context.store, prepared.path, context.settings.cache)
-    rows = read_predictions(tracking, challenger.run_id, "test")
-    beside = Comparison()
-    if champion is not None:
-        beside = compare(
-            spec,
-            context,
-            prepared,
-            champion=registry.fetch(context, spec.name, champion),
-            data=data,
-            rows=rows,
-            parts={},
-        )
-    for note in beside.notes:
-        logger.warning("%s: %s", spec.name, note)
-    keras = probabilities_of(rows, spec.class_names)
-    ours, labels = bundle_answers(bundle, data), labels_of(rows, spec.class_names)
-    apart = difference(ours.astype(np.float64), keras)
-    test = evaluation.splits["test"]
-    evidence = Evidence(
-        classes=spec.class_names,
-        challenger=test.figures,
-        intervals=test.intervals,
-        bundle_difference=apart,
-        precision=bundle.manifest.precision,
-        bundle_loss=_accuracy(keras, labels) - _accuracy(ours, labels),
-        champion=champion,
-        differences=beside.differences,
-        subgroups=beside.subgroups,
-        found=evaluation.evidence,
-        same_shards=trained_on(tracking, challenger.run_id) in (None, prepared.id),
-    )
-    judged, unknown = rules.judge(spec.gate, spec.selection.metric, evidence)
-    return Judgement(
-        verdict=Verdict(
-            dataset=spec.name,
-            id=identity,
-            version=challenger.version,
-            passed=all(one.passed for one in judged),
-            champion=champion,
-            rules=judged,
-        ),
-        images=len(rows),
-        compared_images=beside.images,
-        left_out=beside.left_out,
-        bundle_difference=apart,
-        challenger=test.figures,
-        intervals=test.intervals,
-        challenger_compared=beside.challenger,
-        champion_compared=beside.champion,
-        differences=beside.differences,
-        notes=[*beside.notes, *unknown],
-    )
-
-
-def _accuracy(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    return float((probabilities.argmax(axis=1) == labels).mean())
-
-
-def _require_evaluated(bundle: Bundle, sha256: str | None) -> None:
-    if bundle.manifest.files[KERAS] != sha256:
-        raise BundleError(
-            f"Bundle {bundle.folder}: its model.keras is not the file that was evaluated. "
-            "Evaluate and select the candidate again."
-        )
 
 
 def _standing(tracking: Tracking, challenger: Challenger, identity: str) -> Verdict | None:

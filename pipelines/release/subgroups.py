@@ -4,18 +4,17 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
-from pipelines.evaluation.targets import Labels, Probabilities
-from pipelines.evaluation.paired import paired_bootstrap
+from pipelines.evaluation.intervals import draws
+from pipelines.evaluation.paired import Difference, difference
 from pipelines.release.rules import Subgroup
 
 
 def compare_subgroups(
-    labels: Labels,
-    ours: Probabilities,
-    theirs: Probabilities,
+    ours: NDArray[np.bool_],
+    theirs: NDArray[np.bool_],
     *,
-    classes: Sequence[str],
     groups: Sequence[str],
     parts: Mapping[str, "pd.Series[str]"],
     least: int,
@@ -24,37 +23,32 @@ def compare_subgroups(
     """Compare the accuracy of two models on each part of the same images.
 
     Args:
-        labels: (n,) index of the true class.
-        ours: (n, classes) what one model said.
-        theirs: (n, classes) what the other said.
-        classes: their names.
+        ours: (n,) whether one model was right.
+        theirs: (n,) whether the other was.
         groups: (n,) what each image belongs to.
-        parts: field → (n,) its value for each image, null where it is not known.
+        parts: field → (n,) its value for each image, missing where it is not known.
         least: fewest images of a part that is judged.
         seed: of the resampling.
 
     Returns:
-        The parts that are large enough, and a sentence for each field with smaller ones. A field
-        that is the same for all images makes no subgroup.
+        The parts that are large enough, and a sentence for each field with smaller ones.
     """
+    apart = ours.astype(np.float64) - theirs
+    belongs = np.asarray(groups)
     judged, notes = [], []
     for field, values in parts.items():
         counts = values.value_counts().sort_index()
-        if len(counts) < 2:
-            continue
-        large = counts[counts >= least]
-        for value, images in large.items():
+        for value, images in counts[counts >= least].items():
             of = (values == value).to_numpy(bool)
-            apart = paired_bootstrap(
-                labels[of],
-                ours[of],
-                theirs[of],
-                classes=classes,
-                groups=list(np.asarray(groups)[of]),
-                seed=seed,
-            )
-            judged.append(Subgroup(f"{field} {value}", int(images), apart["accuracy"]))
-        if len(large) < len(counts):
+            found = _mean(apart[of], belongs[of].tolist(), seed=seed)
+            judged.append(Subgroup(f"{field}: {value}", int(images), found))
+        if (counts < least).any():
             small = ", ".join(f"{v} ({n})" for v, n in counts[counts < least].items())
             notes.append(f"Too few images to judge by {field} (under {least}): {small}.")
     return tuple(judged), notes
+
+
+def _mean(apart: NDArray[np.float64], groups: list[str], *, seed: int) -> Difference:
+    """The mean of differences by image, by the paired cluster bootstrap."""
+    drawn = [weights @ apart / weights.sum(axis=1) for weights in draws(groups, seed=seed)]
+    return difference(float(apart.mean()), np.concatenate(drawn))

@@ -1,0 +1,133 @@
+"""What the gate's rules judge, gathered: the evaluation, the bundle's answers, the champion's."""
+
+import logging
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.data.shards import fetch as fetch_shards
+from pipelines.errors import BundleError, NotFound
+from pipelines.evaluation.predictions import labels_of, probabilities_of
+from pipelines.evaluation.record import Evaluation, read_evaluation, read_predictions
+from pipelines.evidence.memberships import memberships
+from pipelines.evidence.subject import Subject
+from pipelines.outputs import Challenger, Prepared, Verdict
+from pipelines.release import registry, rules
+from pipelines.release.bundle import KERAS, Bundle, load_bundle
+from pipelines.release.comparison import Comparison, bundle_answers, compare
+from pipelines.release.report import Judgement
+from pipelines.release.rules import Evidence
+from pipelines.release.runtime import difference
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context
+from pipelines.tracking.client import open_tracking
+from pipelines.tracking.inputs import trained_on
+
+logger = logging.getLogger(__name__)
+
+
+def judge(
+    spec: DatasetSpec,
+    context: Context,
+    prepared: Prepared,
+    challenger: Challenger,
+    *,
+    champion: int | None,
+    identity: str,
+) -> Judgement:
+    """Hold a challenger against every rule of its spec.
+
+    Args:
+        spec: with the rules.
+        context: settings and store.
+        prepared: the shards with the test set.
+        challenger: what is judged.
+        champion: the version it is compared with.
+        identity: of the verdict.
+
+    Raises:
+        NotFound: the challenger was not evaluated, or its bundle is gone.
+        BundleError: a bundle is not whole, or holds another model than was evaluated.
+        TrackingUnavailable: MLflow does not answer.
+        StoreUnavailable: the store does not answer.
+    """
+    tracking = open_tracking(context.settings)
+    evaluation = read_evaluation(tracking, challenger.run_id)
+    if evaluation is None:
+        raise NotFound(f"Run {challenger.run_id} ({challenger.candidate}) is not evaluated yet.")
+    bundle = load_bundle(registry.fetch(context, spec.name, challenger.version))
+    _require_evaluated(bundle, evaluation.model_sha256)
+    data = fetch_shards(context.store, prepared.path, context.settings.cache)
+    rows = read_predictions(tracking, challenger.run_id, "test")
+    subject = Subject(spec, context, prepared, challenger.candidate, data, None, rows)
+    beside = _beside(subject, evaluation, champion)
+    keras, ours = probabilities_of(rows, spec.class_names), bundle_answers(bundle, data)
+    labels = labels_of(rows, spec.class_names)
+    apart = difference(ours.astype(np.float64), keras)
+    served = evaluation.operating.get("test", evaluation.splits["test"])
+    evidence = Evidence(
+        classes=spec.class_names,
+        challenger=served.figures,
+        intervals=served.intervals,
+        bundle_difference=apart,
+        precision=bundle.manifest.precision,
+        bundle_loss=_accuracy(keras, labels) - _accuracy(ours, labels),
+        champion=champion,
+        differences=beside.differences,
+        subgroups=beside.subgroups,
+        found=evaluation.evidence,
+        same_shards=trained_on(tracking, challenger.run_id) in (None, prepared.id),
+    )
+    judged, unknown = rules.judge(spec.gate, spec.selection.metric, evidence)
+    return Judgement(
+        verdict=Verdict(
+            dataset=spec.name,
+            id=identity,
+            version=challenger.version,
+            passed=all(one.passed for one in judged),
+            champion=champion,
+            rules=judged,
+        ),
+        images=len(rows),
+        compared_images=beside.images,
+        left_out=beside.left_out,
+        bundle_difference=apart,
+        challenger=served.figures,
+        intervals=served.intervals,
+        challenger_compared=beside.challenger,
+        champion_compared=beside.champion,
+        differences=beside.differences,
+        notes=[*beside.notes, *unknown],
+    )
+
+
+def _beside(subject: Subject, evaluation: Evaluation, champion: int | None) -> Comparison:
+    """The challenger beside the champion, on the whole and in every subgroup."""
+    if champion is None:
+        return Comparison()
+    spec, context = subject.spec, subject.context
+    compared = compare(
+        spec,
+        context,
+        subject.prepared,
+        champion=registry.fetch(context, spec.name, champion),
+        data=subject.data,
+        rows=subject.of("test"),
+        thresholds=evaluation.thresholds,
+        parts=memberships(subject.facts_of("test")),
+    )
+    for note in compared.notes:
+        logger.warning("%s: %s", spec.name, note)
+    return compared
+
+
+def _accuracy(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
+    return float((probabilities.argmax(axis=1) == labels).mean())
+
+
+def _require_evaluated(bundle: Bundle, sha256: str | None) -> None:
+    if bundle.manifest.files[KERAS] != sha256:
+        raise BundleError(
+            f"Bundle {bundle.folder}: its model.keras is not the file that was evaluated. "
+            "Evaluate and select the candidate again."
+        )
