@@ -75,6 +75,16 @@ class Subject:
         """(n,) index of the true class of each image of a split."""
         return labels_of(self.of(split), self.classes)
 
+    def sources(self, split: SplitName) -> NDArray[np.int32]:
+        """(n,) source cluster of each image of a split, from 1; 0 where unknown."""
+        part = self.data.split(split)
+        found = part.column("source")
+        return (
+            np.zeros(part.rows, np.int32)
+            if found is None
+            else np.nan_to_num(found).astype(np.int32)
+        )
+
     def probabilities(self, split: SplitName) -> NDArray[np.float64]:
         """(n, classes) calibrated answers on a split."""
         return probabilities_of(self.of(split), self.classes)
@@ -124,7 +134,9 @@ class Subject:
         )
 
     def facts_of(self, split: SplitName) -> pd.DataFrame:
-        """The facts of a split's images, in file order, numbered from 0."""
+        """The facts of a split's images with their ``source``, in file order, numbered from 0."""
         rows = self.of(split)
         keys = pd.MultiIndex.from_frame(rows[["sha256", "source_path"]])
-        return self.facts.reindex(keys).reset_index(drop=True)
+        source = pd.Series(self.sources(split))
+        facts = self.facts.reindex(keys).reset_index(drop=True)
+        return facts.assign(source=source.where(source > 0))

@@ -84,6 +84,7 @@ def _write_shard(
             "sha256": row["sha256"],
             "group": row.get("cluster", row["group"]),
             "source_path": row["source_path"],
+            "source": row.get("source", 0),
         }
         for row in rows
     ]

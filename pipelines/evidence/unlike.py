@@ -1,0 +1,64 @@
+"""Images that are like no other: another modality, another organ, a broken file."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.data.shards import Shards
+from pipelines.evaluation.predictions import images
+from pipelines.outputs import SplitName
+
+if TYPE_CHECKING:
+    import keras
+
+NEIGHBOURS = 5
+FAR = 5.0
+"""Robust standard deviations (1.4826 times the median absolute deviation) beyond the median."""
+DIRECTIONS = 32
+
+Features = NDArray[np.float32]
+
+
+def unlike(features: Features, groups: NDArray[np.str_]) -> NDArray[np.float64]:
+    """How far each image stands from those most like it.
+
+    The mean distance to its nearest neighbours of other groups, along the main directions of the
+    features, each scaled to one (Ramaswamy et al. 2000, "Efficient algorithms for mining outliers
+    from large data sets").
+
+    Args:
+        features: (n, k) what a network makes of each image.
+        groups: (n,) patient, lesion or cluster of copies: copies of an outlier are no company.
+
+    Returns:
+        (n,) in robust standard deviations from the median; above `FAR` is an outlier.
+    """
+    from sklearn.decomposition import PCA
+    from sklearn.metrics import pairwise_distances
+
+    directions = min(DIRECTIONS, *features.shape)
+    places = PCA(directions, whiten=True, svd_solver="full").fit_transform(features)
+    apart = pairwise_distances(places)
+    apart[groups[:, None] == groups[None, :]] = np.inf
+    company = min(NEIGHBOURS, len(places) - 1)
+    nearest = np.sort(apart, axis=1)[:, :company]
+    finite = np.isfinite(nearest)
+    distance = np.where(finite, nearest, 0.0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1)
+    middle = float(np.median(distance))
+    spread = 1.4826 * float(np.median(np.abs(distance - middle)))
+    return (distance - middle) / spread if spread > 0 else np.zeros(len(distance))
+
+
+def features_of(model: "keras.Model", data: Shards, split: SplitName) -> Features:
+    """(n, k) the mean over positions of a network's last feature map, in file order."""
+    import keras
+    import tensorflow as tf
+
+    extract = keras.Model(model.inputs[0], model.get_layer("features").output)
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
+    pooled = tf.function(
+        lambda batch: tf.reduce_mean(extract(batch, training=False), axis=(1, 2)),
+        input_signature=signature,
+    )
+    return np.concatenate([pooled(batch).numpy() for batch in images(data, split)])
