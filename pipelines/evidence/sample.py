@@ -1,0 +1,66 @@
+"""Test images, drawn by a seed, for evidence that would take too long on all of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.data.lesions import read_lesions
+from pipelines.data.shards import Split
+from pipelines.evidence.heat import BATCH, Pictures, Targets
+from pipelines.evidence.subject import Subject
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Images of the test split in an order drawn by chance; n of them, m with a mask."""
+
+    pictures: Pictures
+    """(n, size, size, 3)."""
+    labels: Targets
+    """(n,) index of the true class."""
+    decided: Targets
+    """(n,) index of the class the model decided for."""
+    groups: NDArray[np.str_]
+    """(n,)"""
+    masked: NDArray[np.int64]
+    """(m,) which of them came with a mask of the lesion."""
+    masks: NDArray[np.bool_]
+    """(m, size, size), true on the lesion."""
+
+
+def draw_sample(subject: Subject, images: int) -> Sample:
+    """Draw images of the test split; half of them among those with a mask, where there are any.
+
+    Args:
+        subject: what is judged.
+        images: most to draw.
+    """
+    rows, split = subject.of("test"), subject.data.split("test")
+    lesions = read_lesions(split)
+    rng = np.random.default_rng(subject.seed)
+    order = rng.permutation(len(rows)).tolist()
+    without = [i for i in order if i not in lesions]
+    shown = [i for i in order if i in lesions][: max(images // 2, images - len(without))]
+    drawn = rng.permutation(shown + without[: images - len(shown)]).tolist()
+    return Sample(
+        pictures=_pictures(split, drawn),
+        labels=subject.labels("test")[drawn],
+        decided=np.array([subject.classes.index(name) for name in rows["predicted"].iloc[drawn]]),
+        groups=rows["group"].iloc[drawn].to_numpy(str),
+        masked=np.array([n for n, i in enumerate(drawn) if i in lesions], np.int64),
+        masks=np.array([lesions[i] for i in drawn if i in lesions], np.bool_).reshape(
+            -1, split.size, split.size
+        ),
+    )
+
+
+def _pictures(split: Split, drawn: list[int]) -> Pictures:
+    """The images at these positions of a split, in this order."""
+    found: dict[int, NDArray[np.uint8]] = {}
+    start = 0
+    for batch in split.batches(BATCH):
+        here = range(start, start + len(batch.images))
+        found |= {i: batch.images[i - start].copy() for i in drawn if i in here}
+        start = here.stop
+    return np.stack([found[i] for i in drawn])
