@@ -27,7 +27,7 @@ def validation_clusters(images: pd.DataFrame, share: float) -> set[str]:
         images: one row an image, columns ``cluster``, ``label`` and ``source``.
         share: of each class that validation should hold.
     """
-    source = _source_of_cluster(images)
+    source = source_of_cluster(images)
     counts = pd.crosstab(images["cluster"].map(source), images["label"])
     shares = counts / counts.sum()
     sources = shares.index.tolist()
@@ -50,7 +50,7 @@ def sparse_classes(images: pd.DataFrame, chosen: set[str], share: float) -> list
     return [str(label) for label in held.index[held < SPARSE * share]]
 
 
-def _source_of_cluster(images: pd.DataFrame) -> "pd.Series[int]":
+def source_of_cluster(images: pd.DataFrame) -> "pd.Series[int]":
     """Cluster → the source of most of its images; of equal ones, the first."""
     counts = images.groupby(["cluster", "source"]).size().rename("count").reset_index()
     ordered = counts.sort_values(["cluster", "count", "source"], ascending=[True, False, True])

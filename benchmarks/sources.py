@@ -1,0 +1,142 @@
+"""How well a validation set drawn at random, and one of whole sources, foretell the test figure.
+
+    python -m benchmarks.sources FOLDER PREPARED [--seeds 5] [--sheet sources.png]
+
+FOLDER is the landing folder, PREPARED a prepared folder on this machine (such as
+``.medloop/cache/brain_mri/prepared/<id>``). Training and validation images are thrown together
+and divided anew in each way; a logistic regression on frozen EfficientNet-Lite0 features learns
+from one part, and is asked about the validation part and about the test set. Prints the table,
+and draws pictures of each source.
+"""
+
+import argparse
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.data.division import divide
+from pipelines.data.division_by_source import source_of_cluster, validation_clusters
+from pipelines.data.shards import Shards, read_shards
+from pipelines.data.source_clusters import source_clusters
+from pipelines.evaluation.predictions import described
+from pipelines.evidence.source_pictures import draw_sources
+from pipelines.imaging import decode
+from pipelines.imaging.traces import traces
+from pipelines.outputs import SPLITS, SplitName
+from pipelines.progress import track
+
+SHARE = 0.15
+DIRECTIONS = 256
+"""Main directions of the features that the regression sees."""
+LEAST = 100
+"""Images of a source below which it does not validate alone."""
+
+Features = NDArray[np.float32]
+Ways = Iterator[tuple[str, "pd.Series[bool]"]]
+
+
+def main() -> None:
+    """Divide, learn, ask, print."""
+    options = _options()
+    data = read_shards(options.prepared)
+    rows = pd.concat([described(data, split).assign(split=split) for split in SPLITS])
+    rows = rows.reset_index(drop=True).rename(columns={"group": "cluster"})
+    rows["source"] = source_clusters(_traces(options.folder, rows["source_path"]), seed=17)
+    features = np.concatenate([_features(data, split) for split in SPLITS])
+    tests = rows["split"] == "test"
+    console = Console(width=110)
+    console.print(pd.crosstab(rows["source"], [rows["split"] == "test", rows["label"]]))
+    found = []
+    for way, validates in track(
+        _ways(rows[~tests], options.seeds), total=2 * options.seeds + 1, what="Learning"
+    ):
+        learns = ~tests & ~validates.reindex(rows.index, fill_value=False)
+        answers = _answers(features, rows["label"], learns)
+        right = pd.Series(answers == rows["label"].to_numpy(), index=rows.index)
+        held = right[validates.index[validates]].mean()
+        found.append({"way": way, "validation": held, "test": right[tests].mean()})
+        console.print(f"{way}: {int(validates.sum())} images, {held:.3f}")
+    console.print(_table(pd.DataFrame(found)))
+    if options.sheet:
+        sources = {
+            split: rows.loc[rows["split"] == split, "source"].to_numpy(np.int32) for split in SPLITS
+        }
+        draw_sources(data, sources, options.sheet, title="Sources found in the collection")
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("prepared", type=Path)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--sheet", type=Path)
+    return parser.parse_args()
+
+
+def _traces(folder: Path, paths: "pd.Series[str]") -> list[list[float]]:
+    files = track((folder / path for path in paths), total=len(paths), what="Opening files")
+    contents = (file.read_bytes() for file in files)
+    return [traces(content, decode(content)) for content in contents]
+
+
+def _features(data: Shards, split: SplitName) -> Features:
+    """(n, k) pooled features, in file order."""
+    from pipelines.models.registry import build
+    from pipelines.training.features import feature_stream
+
+    model = build(
+        "efficientnet_lite0", size=data.size, classes=len(data.classes), weights="imagenet"
+    )
+    stream = feature_stream(data, split, model)
+    return np.concatenate([values for values, _ in stream.in_order(256).as_numpy_iterator()])
+
+
+def _ways(rows: pd.DataFrame, seeds: int) -> Ways:
+    """How validation is made, and which images it then holds."""
+    for seed in range(seeds):
+        part = divide(rows, {"validation": SHARE}, seed=seed)
+        yield "at random, by group", rows["cluster"].map(part) == "validation"
+    yield "the sources nearest to 15 %", rows["cluster"].isin(validation_clusters(rows, SHARE))
+    source = rows["cluster"].map(source_of_cluster(rows))
+    sizes = source.value_counts()
+    for number in sizes.index[sizes >= LEAST][:seeds]:
+        yield f"source {number} alone", source == number
+
+
+def _answers(
+    features: Features, labels: "pd.Series[str]", learns: "pd.Series[bool]"
+) -> NDArray[np.str_]:
+    """The class that each image is taken for."""
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    model = make_pipeline(
+        StandardScaler(),
+        PCA(DIRECTIONS, random_state=0),
+        LogisticRegression(C=0.01, max_iter=300, class_weight="balanced"),
+    )
+    model.fit(features[learns], labels[learns])
+    answers: NDArray[np.str_] = model.predict(features)
+    return answers
+
+
+def _table(found: pd.DataFrame) -> Table:
+    table = Table("validation", "runs", "accuracy on it", "on the test set", "too high by")
+    for way, runs in found.groupby("way", sort=False):
+        validation, test = runs["validation"].mean(), runs["test"].mean()
+        cells = (f"{validation:.3f}", f"{test:.3f}", f"{validation - test:+.3f}")
+        table.add_row(str(way), str(len(runs)), *cells)
+    return table
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    main()
