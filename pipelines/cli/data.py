@@ -51,6 +51,20 @@ def ingest(
 
 
 @app.command()
+def ingest_external(
+    dataset: Dataset,
+    name: Annotated[str, typer.Argument(help="One of the spec's `external` collections.")],
+    landing: Annotated[str, typer.Argument(help="Folder of its images, local or hdfs:///PATH.")],
+) -> None:
+    """Pack images from elsewhere to judge models by; nothing is ever trained on them."""
+    snapshot = loop.ingest_external(dataset, name, landing)
+    done(
+        f"{snapshot.dataset}, snapshot {snapshot.id}: {snapshot.images:,} images, "
+        f"{snapshot.added:,} of them new; the next evaluation of {dataset} reports on them"
+    )
+
+
+@app.command()
 def check(
     dataset: Dataset,
     gate: Annotated[str, typer.Argument(help="`snapshot`, `prepared` or `all`.")] = "all",
@@ -82,6 +96,17 @@ def prepare(dataset: Dataset) -> None:
     ready = prepared(dataset)
     rows = ", ".join(f"{ready.rows[name]:,} {name}" for name in SPLITS)
     done(f"Shards {ready.id}: {rows}")
+
+
+@app.command()
+def profile(dataset: Dataset) -> None:
+    """Draw what the newest snapshot's prepared images look like, class by class, with Spark.
+
+    Mean, variability and difference images, shades, texture, a map of deep features, and the
+    held-out images that training images are most like. The retraining DAG does the same, and
+    logs it to MLflow.
+    """
+    done(f"Profile: {loop.profile_page(dataset)}")
 
 
 @app.command()

@@ -1,8 +1,9 @@
 """Measure a trained candidate on the validation and the leak-free test split.
 
 All that was found goes to the candidate's run in MLflow: figures as metrics, each image's
-answer as ``evaluation/predictions.parquet``, pictures below ``figures/``, and
-``evaluation/evaluation.json`` last of all. Where that stands, nothing is done again.
+answer as ``evaluation/predictions.parquet``, pictures below ``figures/``, all of it on one page as
+``evaluation/report.html``, and ``evaluation/evaluation.json`` last of all. Where that stands,
+nothing is done again.
 """
 
 import hashlib
@@ -13,7 +14,9 @@ from pathlib import Path
 
 import pandas as pd
 
+from pipelines.data import external
 from pipelines.data.shards import Shards, fetch
+from pipelines.documents import html
 from pipelines.evaluation import (
     answers,
     calibration,
@@ -24,6 +27,7 @@ from pipelines.evaluation import (
     metrics,
     operating_point,
     predictions,
+    report,
     selective,
     targets,
     trust_figures,
@@ -40,6 +44,7 @@ from pipelines.evaluation.predictions import (
 )
 from pipelines.evaluation.record import (
     FOLDER,
+    PAGE,
     PREDICTIONS,
     REPORT,
     Evaluation,
@@ -47,6 +52,7 @@ from pipelines.evaluation.record import (
 )
 from pipelines.evidence import gather
 from pipelines.evidence.subject import Subject
+from pipelines.evidence.test_uses import note_look
 from pipelines.outputs import Evaluated, Prepared, SplitName, Trained
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, code_version, fingerprint
@@ -69,7 +75,8 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
         StoreUnavailable: the store does not answer.
     """
     tracking = open_tracking(context.settings)
-    asked = (trained.id, prepared.id, spec.operating, spec.findings)
+    elsewhere = external.snapshots(spec, context)
+    asked = (trained.id, prepared.id, spec.operating, spec.findings, *elsewhere.values())
     identity = fingerprint(*asked, _code())
     standing = read_evaluation(tracking, trained.run_id)
     if standing and standing.id == identity:
@@ -77,6 +84,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
         return standing.evaluated(spec.name)
     cache = context.settings.cache
     data = fetch(context.store, prepared.path, cache)
+    note_look(tracking, trained.run_id, data, evaluation=identity)
     network, rows = _asked(tracking, trained.run_id, data, cache=cache)
     validation = rows[rows["split"] == "validation"]
     temperature = fit_temperature(
@@ -87,6 +95,8 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         found = _find(subject, trained, identity, temperature=temperature, drawn=Path(folder))
         tracking.upload(trained.run_id, Path(folder), folder="figures")
+        page = html.page(report.document(spec, found, Path(folder)))
+        tracking.upload_text(trained.run_id, PAGE, page)
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         rows.to_parquet(Path(folder) / Path(PREDICTIONS).name, index=False)
         tracking.upload(trained.run_id, Path(folder), folder=FOLDER)

@@ -11,6 +11,7 @@ name of a run that uses nothing that stands, but for the snapshot of originals.
     data.py          from a landing folder to shards
     models.py        from shards to the best candidate
     release.py       from the best candidate to the champion, or to a refusal
+    profile.py       what the prepared images look like
     studies.py       questions that take several trainings, asked by hand
     operations.py    what goes on beside: scoring, watching, backups
 """
@@ -22,6 +23,7 @@ from pipelines.loop.data import (
     enough,
     example,
     ingest,
+    ingest_external,
     land,
     landing_folder,
     latest_snapshot,
@@ -42,6 +44,7 @@ from pipelines.loop.operations import (
     score,
     watched,
 )
+from pipelines.loop.profile import profile_data, profile_page
 from pipelines.loop.release import (
     ask,
     canary,
@@ -72,17 +75,20 @@ __all__ = [
     "example",
     "gate",
     "ingest",
+    "ingest_external",
     "label",
     "land",
     "landing_folder",
     "latest_prepared",
     "latest_snapshot",
-    "learning_curve",
     "leak_report",
+    "learning_curve",
     "monitor",
     "prepare",
     "proceed",
     "profile",
+    "profile_data",
+    "profile_page",
     "promote",
     "refuse",
     "rollback",

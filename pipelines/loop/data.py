@@ -50,6 +50,14 @@ def ingest(dataset: str, landing: Landing) -> Snapshot:
     return ingest.run(spec, context, landing)
 
 
+def ingest_external(dataset: str, name: str, source: str) -> Snapshot:
+    """Add a landing folder to an external collection; see `pipelines.data.external`."""
+    from pipelines.data import external
+
+    spec, context = opened(dataset)
+    return external.run(spec, context, name, source)
+
+
 @validate_call
 def enough(dataset: str, snapshot: Snapshot, woken_by: Waker) -> Enough:
     """Count the images that the champion has not seen; are they enough to train anew?

@@ -19,7 +19,11 @@ def candidates(dataset: str, wanted: list[str] | None = None) -> list[str]:
 
 @validate_call
 def train(dataset: str, prepared: Prepared, candidate: str) -> Trained:
-    """Train one candidate, as a run in MLflow."""
+    """Train one candidate, as a run in MLflow.
+
+    Raises:
+        CandidateSkipped: this machine cannot train it, and its spec says to go on without it.
+    """
     from pipelines.training import candidate as training
 
     spec, context = opened(dataset)
@@ -36,11 +40,14 @@ def evaluate(dataset: str, prepared: Prepared, trained: Trained) -> Evaluated:
 
 
 @validate_call
-def select(dataset: str, prepared: Prepared, evaluated: list[Evaluated] | Evaluated) -> Challenger:
+def select(
+    dataset: str, prepared: Prepared, evaluated: list[Evaluated] | Evaluated | None
+) -> Challenger:
     """Register the best candidate's inference bundle as ``challenger``."""
     from pipelines.release import select
 
     spec, context = opened(dataset)
-    # Airflow hands over the output of a group that was mapped over one candidate without its list.
-    every = evaluated if isinstance(evaluated, list) else [evaluated]
+    # Airflow hands over the output of a group that was mapped over one candidate without its list,
+    # and nothing where each was skipped.
+    every = evaluated if isinstance(evaluated, list) else [evaluated] if evaluated else []
     return select.run(spec, context, prepared, every)

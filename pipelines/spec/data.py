@@ -185,6 +185,26 @@ class ImageSpec(Section):
     source."""
 
 
+class ExternalSpec(Section):
+    """A collection from elsewhere: its figures stand beside the test set's, and nothing is ever
+    trained on it (``medloop ingest-external DATASET NAME FOLDER``)."""
+
+    name: Slug
+    title: str
+    source: SourceSpec
+    landing: LandingSpec = LandingSpec()
+    labels: dict[str, tuple[str, ...]] = Field(default={})
+    """Class → what it is called there; at least two of the classes. Those of ``classes`` if
+    empty."""
+
+    @field_validator("labels")
+    @classmethod
+    def _tells_classes_apart(cls, labels: dict[str, tuple[str, ...]]) -> dict[str, tuple[str, ...]]:
+        if len(labels) == 1 or not all(labels.values()):
+            raise ValueError("must name two classes at least, each with a label")
+        return labels
+
+
 class LimitsSpec(Section):
     """What is refused before it is decoded."""
 

@@ -1,5 +1,6 @@
 """One kind of scan: all blocks of a ``datasets/*.yaml`` together."""
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import Annotated
 
@@ -11,6 +12,7 @@ from pipelines.spec.data import (
     ChecksSpec,
     ClassSpec,
     DuplicatesSpec,
+    ExternalSpec,
     ImageSpec,
     LandingSpec,
     LimitsSpec,
@@ -27,6 +29,7 @@ from pipelines.spec.models import (
 )
 from pipelines.spec.operating import OperatingSpec
 from pipelines.spec.operations import ApprovalSpec, MonitorSpec, RetrainSpec
+from pipelines.spec.relations import require_earlier
 from pipelines.spec.section import Section, Slug
 
 
@@ -40,6 +43,8 @@ class DatasetSpec(Section):
     source: SourceSpec
     landing: LandingSpec = LandingSpec()
     classes: Annotated[tuple[ClassSpec, ...], Field(min_length=2, max_length=100)]
+    external: tuple[ExternalSpec, ...] = ()
+    """Collections from elsewhere to judge models by, and never to train them on."""
     image: ImageSpec = ImageSpec()
     limits: LimitsSpec = LimitsSpec()
     duplicates: DuplicatesSpec = DuplicatesSpec()
@@ -67,14 +72,13 @@ class DatasetSpec(Section):
         _require_unique("classes.name", [c.name for c in self.classes])
         _require_unique("classes.labels", [x for c in self.classes for x in c.landing_labels])
         _require_unique("candidates.name", [c.name for c in self.candidates])
+        _require_unique("external.name", [e.name for e in self.external])
+        for external in self.external:
+            _require_known(f"external.{external.name}.labels", external.labels, self.class_names)
+        require_earlier(self.candidates)
         if not self.usual_candidates:
             raise ValueError("candidates are all optional; one at least must be trained as a rule")
-        unknown = sorted(set(self.gate.minimum_sensitivity) - set(self.class_names))
-        if unknown:
-            raise ValueError(
-                f"gate.minimum_sensitivity names {unknown[0]!r}, which is no class; "
-                f"the classes are {', '.join(self.class_names)}"
-            )
+        _require_known("gate.minimum_sensitivity", self.gate.minimum_sensitivity, self.class_names)
         return self
 
     @model_validator(mode="after")
@@ -120,6 +124,14 @@ class DatasetSpec(Section):
                 return candidate
         known = ", ".join(c.name for c in self.candidates)
         raise SpecError(f"{self.name} has no candidate {name!r}; it has {known}.")
+
+
+def _require_known(field: str, names: Iterable[str], classes: tuple[str, ...]) -> None:
+    unknown = sorted(set(names) - set(classes))
+    if unknown:
+        raise ValueError(
+            f"{field} names {unknown[0]!r}, which is no class; the classes are {', '.join(classes)}"
+        )
 
 
 def _require_unique(field: str, values: list[str]) -> None:

@@ -1,0 +1,111 @@
+"""External collections: images from elsewhere, to judge a model by and never to train it on.
+
+Each is landed, checked file by file and packed as a data set's own images are, into snapshots of
+its own, ``<dataset>_<collection>/snapshots``; no split, shard or training ever reads those.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from pipelines.data import ingest, landing
+from pipelines.data.duplicates import SIDE, near_pairs
+from pipelines.data.restore import originals
+from pipelines.data.shard_writer import ACCEPTED
+from pipelines.data.snapshots import Row, index_of, latest
+from pipelines.errors import SpecError
+from pipelines.imaging import decode, fit
+from pipelines.outputs import Snapshot
+from pipelines.spec import DatasetSpec, ExternalSpec
+from pipelines.stage import Context
+
+
+def spec_of(spec: DatasetSpec, external: ExternalSpec) -> DatasetSpec:
+    """The collection as a data set of its own, with those of our classes that it shows."""
+    shown = external.labels or {c.name: c.landing_labels for c in spec.classes}
+    classes = tuple(
+        c.model_copy(update={"labels": shown[c.name]}) for c in spec.classes if c.name in shown
+    )
+    return DatasetSpec(
+        name=f"{spec.name}_{external.name}",
+        title=external.title,
+        synthetic=spec.synthetic,
+        source=external.source,
+        landing=external.landing,
+        classes=classes,
+        image=spec.image,
+        limits=spec.limits,
+        duplicates=spec.duplicates,
+        candidates=spec.candidates,
+    )
+
+
+def named(spec: DatasetSpec, name: str) -> ExternalSpec:
+    """The collection called ``name``.
+
+    Raises:
+        SpecError: there is none.
+    """
+    for external in spec.external:
+        if external.name == name:
+            return external
+    known = ", ".join(external.name for external in spec.external) or "none"
+    raise SpecError(f"{spec.name} names no external collection {name!r}; it names {known}.")
+
+
+def run(spec: DatasetSpec, context: Context, name: str, source: str) -> Snapshot:
+    """Add a landing folder to an external collection.
+
+    Raises:
+        SpecError: the spec names no such collection.
+        LandingError: the folder is missing, empty or not laid out as the spec says.
+        StoreUnavailable: the store does not answer.
+    """
+    theirs = spec_of(spec, named(spec, name))
+    return ingest.run(theirs, context, landing.run(theirs, context, source))
+
+
+def snapshots(spec: DatasetSpec, context: Context) -> dict[str, Snapshot]:
+    """Collection → its newest snapshot; those that were never ingested are left out."""
+    found = {e.name: latest(context, spec_of(spec, e).name) for e in spec.external}
+    return {name: snapshot for name, snapshot in found.items() if snapshot is not None}
+
+
+def unseen(spec: DatasetSpec, context: Context, snapshot: Snapshot, ours: Snapshot) -> list[Row]:
+    """The collection's pictures that are not ours too, each once, by sha256.
+
+    Args:
+        spec: of the data set; its rule tells what is the same picture.
+        context: settings and store.
+        snapshot: of the collection.
+        ours: whatever the model may have learnt from.
+    """
+    theirs = {row["sha256"]: row for row in index_of(context, snapshot)}
+    known = {row["sha256"]: row for row in index_of(context, ours)}
+    both = [*theirs.values(), *(row for sha256, row in known.items() if sha256 not in theirs)]
+    pairs = near_pairs(_thumbnails(both), spec.duplicates)
+    copies = _crossing(pairs, len(theirs))
+    rows = sorted(theirs.values(), key=lambda row: str(row["sha256"]))
+    alike = {both[position]["sha256"] for position in copies} | set(known)
+    return [row for row in rows if row["sha256"] not in alike]
+
+
+def _crossing(pairs: pd.DataFrame, count: int) -> list[int]:
+    """Positions below ``count`` that are paired with one from there on."""
+    crossing = pairs[(pairs["first"] < count) & (pairs["second"] >= count)]
+    return [int(position) for position in crossing["first"].unique()]
+
+
+def _thumbnails(rows: list[Row]) -> NDArray[np.uint8]:
+    pictures = b"".join(row["thumbnail"] for row in rows)
+    return np.frombuffer(pictures, np.uint8).reshape(-1, SIDE, SIDE)
+
+
+def pictures(
+    spec: DatasetSpec, context: Context, rows: list[Row]
+) -> Iterator[tuple[Row, NDArray[np.uint8]]]:
+    """Each image as the data set's models see it, uint8 (size, size, 3); in the store's order."""
+    for row, content in originals(context, rows):
+        yield row, fit(decode(content, limits=ACCEPTED), spec.image)
