@@ -1,7 +1,7 @@
 """A candidate's run: found by the fingerprint of what went in, begun once, resumed if cut off.
 
 A run's tags say how far it came: ``medloop.fingerprint`` what it is, ``medloop.trained`` that
-its model stands.
+its model stands, ``medloop.skipped`` why it has none.
 """
 
 import logging
@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 
 FINGERPRINT = "medloop.fingerprint"
 TRAINED = "medloop.trained"
+SKIPPED = "medloop.skipped"
 BATCH_SECONDS = 2.0
 AWAY_SECONDS = 30.0
 """Between two tries to reach a server that is away."""
@@ -38,6 +39,32 @@ def find(tracking: Tracking, experiment: str, *, fingerprint: str) -> "Run | Non
             max_results=1,
         )
     return runs[0] if runs else None
+
+
+def every(tracking: Tracking, experiment: str, *, condition: str) -> "list[Run]":
+    """All runs of an experiment for which a condition holds, deleted ones too, oldest first.
+
+    Args:
+        tracking: where they are.
+        experiment: its id.
+        condition: in MLflow's language: ``tags.`medloop.trained` = 'true'``.
+    """
+    from mlflow.entities import ViewType
+
+    found: list[Run] = []
+    token: str | None = ""
+    with tracking.reaching() as client:
+        while token is not None:
+            page = client.search_runs(
+                [experiment],
+                filter_string=condition,
+                run_view_type=ViewType.ALL,
+                order_by=["attributes.start_time ASC"],
+                page_token=token or None,
+            )
+            found += page
+            token = page.token or None
+    return found
 
 
 @contextmanager

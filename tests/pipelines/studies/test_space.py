@@ -56,6 +56,7 @@ def test_every_setting_drawn_makes_a_candidate() -> None:
     [
         ({"dropuot": {"low": 0, "high": 0.5}}, "'dropuot' is no setting"),
         ({"name": {"choices": ["a", "b"]}}, "'name' is no setting"),
+        ({"label_smoothing": {"low": 0, "high": 0.2}}, "compared by what 'label_smoothing'"),
         ({"dropout": {"low": 0, "high": 2}}, "less than 1"),
         ({"dropout": {"low": 0.5, "high": 0.1}}, "low 0.5 is above high 0.1"),
         ({"learning_rate": {"low": 0, "high": 0.1, "scale": "log"}}, "log scale begins above 0"),
@@ -71,3 +72,8 @@ def test_a_space_that_cannot_be_searched_is_refused(space: dict[str, Any], compl
 def test_an_empty_space_is_refused() -> None:
     with pytest.raises(ValidationError, match="space names no setting"):
         candidate(tune={"space": {}})
+
+
+def test_trials_that_would_be_shorter_than_the_warm_up_are_refused() -> None:
+    with pytest.raises(ValidationError, match="warm-up must end before"):
+        candidate(epochs=20, warmup_epochs=5, tune={"max_epochs": 4})

@@ -19,8 +19,8 @@ from pipelines.studies import tune
 from pipelines.studies.study import PARENT
 from pipelines.tracking.client import open_tracking
 from pipelines.training import candidate
-from tests.pipelines.tracked import prepare_small, spec_of, tracked_context
-from tests.pipelines.training.small_shards import candidate as quick
+from tests.pipelines.studies.tiny import tiny_spec
+from tests.pipelines.tracked import prepare_small, tracked_context
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -30,8 +30,12 @@ RATES = {"learning_rate": {"low": 1e-5, "high": 1e-2, "scale": "log"}}
 
 def searched(name: str, **fields: Any) -> DatasetSpec:
     """A spec with one candidate whose learning rate is searched."""
-    chosen = quick(epochs=2, patience=1000, tune={"space": RATES, "max_epochs": 2} | fields)
-    return spec_of(name, candidates=[chosen.model_dump(exclude_unset=True)])
+    return tiny_spec(name, epochs=4, tune={"space": RATES, "max_epochs": 2} | fields)
+
+
+def by_hyperband(name: str) -> DatasetSpec:
+    """The same, with more trials, of which some are stopped early."""
+    return searched(name, search="hyperband", trials=6, executions=1, max_epochs=4, factor=2)
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +45,7 @@ def here(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> C
 
 @pytest.fixture(scope="module")
 def spec() -> DatasetSpec:
-    return searched("searched", trials=3, executions=2)
+    return searched("searched", trials=2, executions=2)
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +55,7 @@ def prepared(here: Context, spec: DatasetSpec) -> Prepared:
 
 @pytest.fixture(scope="module")
 def tuned(here: Context, spec: DatasetSpec, prepared: Prepared) -> tune.Tuned:
-    return tune.run(spec, here, prepared, "quick")
+    return tune.run(spec, here, prepared, "tiny")
 
 
 def test_each_trial_is_a_run_below_the_searchs(
@@ -72,7 +76,7 @@ def test_the_trial_with_the_least_validation_loss_is_followed(tuned: tune.Tuned)
     losses = [trial.loss for trial in tuned.trials]
 
     assert losses[tuned.best] == min(loss for loss in losses if loss is not None)
-    assert len({trial.settings["learning_rate"] for trial in tuned.trials}) == 3
+    assert len({trial.settings["learning_rate"] for trial in tuned.trials}) == 2
 
 
 def test_executions_of_a_trial_differ_in_their_seed(tuned: tune.Tuned) -> None:
@@ -86,7 +90,7 @@ def test_the_candidate_is_trained_with_the_settings_that_were_found(
 ) -> None:
     before = len(_runs(here, spec))
 
-    trained = candidate.run(spec, here, prepared, "quick")
+    trained = candidate.run(spec, here, prepared, "tiny")
 
     run = open_tracking(here.settings).client.get_run(trained.run_id)
     assert float(run.data.params["learning_rate"]) == tuned.settings["learning_rate"]
@@ -99,37 +103,31 @@ def test_a_search_that_is_done_is_not_done_again(
 ) -> None:
     began = time.monotonic()
 
-    assert tune.run(spec, here, prepared, "quick") == tuned
+    assert tune.run(spec, here, prepared, "tiny") == tuned
 
     assert time.monotonic() - began < 5
 
 
-def test_hyperband_stops_the_weaker_trials_early(here: Context, prepared: Prepared) -> None:
-    spec = searched("hyperband", search="hyperband", trials=8, executions=1, max_epochs=4, factor=2)
-    longer = spec.model_copy(
-        update={"candidates": (spec.candidates[0].model_copy(update={"epochs": 4}),)}
-    )
+@pytest.fixture(scope="module")
+def halved(here: Context, prepared: Prepared) -> tune.Tuned:
+    return tune.run(by_hyperband("halved"), here, prepared, "tiny")
 
-    found = tune.run(longer, here, prepared, "quick")
 
-    epochs = {t.number: len(t.executions[0].losses) for t in found.trials}
-    stopped = [trial for trial in found.trials if trial.state == "pruned"]
+def test_hyperband_stops_the_weaker_trials_early(halved: tune.Tuned) -> None:
+    epochs = {trial.number: len(trial.executions[0].losses) for trial in halved.trials}
+    stopped = [trial.number for trial in halved.trials if trial.state == "pruned"]
+
     assert stopped
-    assert all(epochs[trial.number] < 4 for trial in stopped)
-    assert found.trials[found.best].state == "complete"
-    assert epochs[found.best] == 4
+    assert all(epochs[number] < 4 for number in stopped)
+    assert halved.trials[halved.best].state == "complete"
+    assert epochs[halved.best] == 4
 
 
-def test_a_killed_search_ends_as_an_unbroken_one(mlflow_server: Settings, tmp_path: Path) -> None:
-    def begin(folder: Path) -> tuple[DatasetSpec, Context, Prepared]:
-        spec = searched(
-            f"cut_{folder.name}", search="hyperband", trials=4, executions=1, max_epochs=2, factor=2
-        )
-        context = tracked_context(mlflow_server, folder)
-        return spec, context, prepare_small(context, spec)
-
-    whole = tune.run(*begin(tmp_path / "whole"), "quick")
-    spec, context, prepared = begin(tmp_path / "broken")
+def test_a_killed_search_ends_as_an_unbroken_one(
+    mlflow_server: Settings, halved: tune.Tuned, tmp_path: Path
+) -> None:
+    spec, context = by_hyperband("broken"), tracked_context(mlflow_server, tmp_path)
+    prepared = prepare_small(context, spec)
     for name, part in {"spec": spec, "settings": context.settings, "prepared": prepared}.items():
         (tmp_path / f"{name}.json").write_text(part.model_dump_json())
     with subprocess.Popen([sys.executable, "-c", TUNE, str(tmp_path)], cwd=PROJECT) as process:
@@ -137,14 +135,14 @@ def test_a_killed_search_ends_as_an_unbroken_one(mlflow_server: Settings, tmp_pa
         os.kill(process.pid, signal.SIGKILL)
     done_before = _done(context, spec)
 
-    resumed = tune.run(spec, context, prepared, "quick")
+    resumed = tune.run(spec, context, prepared, "tiny")
 
-    assert len(done_before) < 4
+    assert len(done_before) < len(resumed.trials)
     assert done_before <= {trial.run_id for trial in resumed.trials}
-    assert [t.settings for t in resumed.trials] == [t.settings for t in whole.trials]
-    assert [t.state for t in resumed.trials] == [t.state for t in whole.trials]
-    assert resumed.best == whole.best
-    for one, other in zip(resumed.trials, whole.trials, strict=True):
+    assert [t.settings for t in resumed.trials] == [t.settings for t in halved.trials]
+    assert [t.state for t in resumed.trials] == [t.state for t in halved.trials]
+    assert resumed.best == halved.best
+    for one, other in zip(resumed.trials, halved.trials, strict=True):
         assert one.loss == pytest.approx(other.loss, rel=1e-3)
 
 
@@ -164,27 +162,25 @@ tune.run(
     DatasetSpec.model_validate_json((folder / "spec.json").read_text()),
     Context(settings=settings, store=open_store(settings)),
     Prepared.model_validate_json((folder / "prepared.json").read_text()),
-    "quick",
+    "tiny",
 )
 """
 
 
 def test_trials_that_all_diverge_are_an_error(here: Context, prepared: Prepared) -> None:
-    spec = searched(
-        "diverging", trials=2, executions=1, space={"learning_rate": {"choices": [1.0]}}
-    )
-    wild = spec.candidates[0].model_copy(update={"weights": None, "learning_rate": 1.0})
-    diverging = spec.model_copy(update={"candidates": (wild,)})
+    wild = {"learning_rate": {"choices": [1.0]}, "momentum": {"choices": [0.99]}}
+    tuning = {"space": wild, "trials": 1, "executions": 1, "max_epochs": 10}
+    spec = tiny_spec("wild", epochs=10, optimizer="sgd", tune=tuning)
 
-    with pytest.raises(TrainingError, match="Lower the learning rates"):
-        tune.run(diverging, here, prepared, "quick")
+    with pytest.raises(TrainingError, match=r"None of the 1 trials.*Lower the learning rates"):
+        tune.run(spec, here, prepared, "tiny")
 
 
 def test_a_candidate_that_is_not_to_be_tuned_is_refused(here: Context, prepared: Prepared) -> None:
-    spec = spec_of("untuned", candidates=[quick().model_dump(exclude_unset=True)])
+    spec = tiny_spec("untuned")
 
     with pytest.raises(SpecError, match="not to be tuned; give it a block"):
-        tune.run(spec, here, prepared, "quick")
+        tune.run(spec, here, prepared, "tiny")
 
 
 def _runs(context: Context, spec: DatasetSpec, condition: str = "") -> "list[Run]":

@@ -1,0 +1,162 @@
+"""Learning curves and cross-validation train on parts, judge on what was held out, and resume."""
+
+from typing import Any
+
+import pytest
+
+from pipelines.errors import SpecError
+from pipelines.outputs import Prepared
+from pipelines.settings import Settings
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context
+from pipelines.studies import cross_validation, learning_curve
+from pipelines.studies.cross_validation import CrossValidation
+from pipelines.studies.learning_curve import LearningCurve
+from pipelines.studies.study import PARENT
+from pipelines.tracking.client import open_tracking
+from tests.pipelines.data.small_collection import images
+from tests.pipelines.studies.tiny import tiny_spec
+from tests.pipelines.tracked import prepare_small, spec_of, tracked_context
+
+
+@pytest.fixture(scope="module")
+def here(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Context:
+    return tracked_context(mlflow_server, tmp_path_factory.mktemp("parts"))
+
+
+@pytest.fixture(scope="module")
+def spec() -> DatasetSpec:
+    return tiny_spec("parts", learning_rate=0.01)
+
+
+@pytest.fixture(scope="module")
+def prepared(here: Context, spec: DatasetSpec) -> Prepared:
+    return prepare_small(here, spec, rows=images(per_class=15))
+
+
+@pytest.fixture(scope="module")
+def curve(here: Context, spec: DatasetSpec, prepared: Prepared) -> LearningCurve:
+    return learning_curve.run(spec, here, prepared, "tiny", shares=(0.3, 1.0))
+
+
+@pytest.fixture(scope="module")
+def found(here: Context, spec: DatasetSpec, prepared: Prepared) -> CrossValidation:
+    return cross_validation.run(spec, here, prepared, "tiny", folds=2, repeats=1)
+
+
+def children(context: Context, spec: DatasetSpec, run_id: str) -> list[Any]:
+    tracking = open_tracking(context.settings)
+    experiment = tracking.experiment(spec.name, title=spec.title)
+    return list(tracking.client.search_runs([experiment], f"tags.`{PARENT}` = '{run_id}'"))
+
+
+def test_a_learning_curve_trains_on_ever_more_and_judges_on_validation(
+    here: Context, spec: DatasetSpec, prepared: Prepared, curve: LearningCurve
+) -> None:
+    assert [size.trained.images for size in curve.sizes] == [6, prepared.rows["train"]]
+    assert {size.trained.held_out for size in curve.sizes} == {prepared.rows["validation"]}
+    for size in curve.sizes:
+        assert size.value == size.trained.figures["macro_f1"]
+        assert size.interval.low <= size.value <= size.interval.high
+    assert curve.doubled == 2 * prepared.rows["train"]
+    runs = {run.info.run_id for run in children(here, spec, curve.run_id)}
+    assert runs == {size.trained.run_id for size in curve.sizes}
+    assert open_tracking(here.settings).has_artifact(curve.run_id, "figures/learning_curve.png")
+
+
+def test_a_flat_curve_is_not_said_to_rise(curve: LearningCurve) -> None:
+    flat = curve.model_copy(update={"exponent_interval": (-0.1, 0.2)})
+    rising = LearningCurve.model_validate(
+        curve.model_dump() | {"exponent_interval": (0.1, 0.4), "value_if_doubled": (0.91, 0.95)}
+    )
+
+    flat = LearningCurve.model_validate(flat.model_dump())
+    assert "cannot be told from a flat one" in flat.said
+    assert "still rises" in rising.said
+    assert "between 0.910 and 0.950" in rising.said
+
+
+def test_each_fold_is_judged_on_images_it_was_not_trained_on(
+    here: Context, spec: DatasetSpec, prepared: Prepared, found: CrossValidation
+) -> None:
+    from pipelines.evaluation.record import read_predictions
+
+    tracking = open_tracking(here.settings)
+    judged = [read_predictions(tracking, one.run_id, "test") for one in found.trained]
+    names = [set(rows["source_path"]) for rows in judged]
+
+    assert names[0].isdisjoint(names[1])
+    assert len(names[0] | names[1]) == prepared.rows["train"] + prepared.rows["validation"]
+    for one in found.trained:
+        assert one.held_out + one.images < prepared.rows["train"] + prepared.rows["validation"]
+    accuracies = [one.figures["accuracy"] for one in found.trained]
+    assert found.means["accuracy"] == pytest.approx(sum(accuracies) / 2)
+    assert len(children(here, spec, found.run_id)) == 2
+    assert tracking.has_artifact(found.run_id, "figures/folds.png")
+
+
+def test_the_test_set_is_not_asked(
+    here: Context, prepared: Prepared, curve: LearningCurve, found: CrossValidation
+) -> None:
+    from pipelines.data.shards import fetch
+    from pipelines.evaluation.record import read_predictions
+
+    data = fetch(here.store, prepared.path, here.settings.cache)
+    kept = {image for batch in data.split("test").batches(99) for image in batch.ids}
+    tracking = open_tracking(here.settings)
+    judged = [(size.trained, "validation") for size in curve.sizes]
+    judged += [(one, "test") for one in found.trained]
+    for one, split in judged:
+        rows = read_predictions(tracking, one.run_id, split)  # type: ignore[arg-type]
+        assert kept.isdisjoint(rows["sha256"])
+
+
+def test_a_study_that_is_done_is_not_done_again(
+    here: Context,
+    spec: DatasetSpec,
+    prepared: Prepared,
+    curve: LearningCurve,
+    found: CrossValidation,
+) -> None:
+    again = learning_curve.run(spec, here, prepared, "tiny", shares=(0.3, 1.0))
+
+    assert again == curve
+    assert cross_validation.run(spec, here, prepared, "tiny", folds=2, repeats=1) == found
+    assert not list((here.settings.work / "studies").glob("*/*"))
+
+
+def test_a_study_that_was_cut_off_goes_on_with_what_is_missing(
+    here: Context, spec: DatasetSpec, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = tiny_spec(spec.name, epochs=1)
+    real = learning_curve._judge
+
+    def cut_off(*_: Any, **__: Any) -> LearningCurve:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(learning_curve, "_judge", cut_off)
+    with pytest.raises(KeyboardInterrupt):
+        learning_curve.run(other, here, prepared, "tiny", shares=(0.3, 1.0))
+    monkeypatch.setattr(learning_curve, "_judge", real)
+    monkeypatch.setattr(learning_curve, "train_and_judge", cut_off)
+
+    curve = learning_curve.run(other, here, prepared, "tiny", shares=(0.3, 1.0))
+
+    run = open_tracking(here.settings).client.get_run(curve.run_id)
+    assert run.info.status == "FINISHED"
+
+
+def test_a_regression_is_refused(here: Context, prepared: Prepared) -> None:
+    regression = {
+        "name": "linear",
+        "model": "logistic",
+        "recipe": "logistic",
+        "weights": None,
+        "logistic": {"features": "pixels"},
+    }
+    spec = spec_of("regressed", candidates=[regression])
+
+    with pytest.raises(SpecError, match="is a regression"):
+        learning_curve.run(spec, here, prepared, "linear")
+    with pytest.raises(SpecError, match="is a regression"):
+        cross_validation.run(spec, here, prepared, "linear")
