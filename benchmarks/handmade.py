@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pipelines import loop
 from pipelines.evaluation.answers import ordered
 from pipelines.evaluation.calibration import fit_temperature
-from pipelines.evaluation.evaluate import judge
+from pipelines.evaluation.judging import judge
 from pipelines.evaluation.predictions import labels_of, logits_of, with_probabilities
 from pipelines.evaluation.record import SplitFigures
 from pipelines.outputs import Prepared, SplitName
@@ -59,10 +59,7 @@ def measured(
     temperature = fit_temperature(logits_of(validation, classes), labels_of(validation, classes))
     rows = with_probabilities(rows, classes, temperature=temperature)
     splits: tuple[SplitName, ...] = ("validation", "test")
-    figures = {
-        split: judge(rows[rows["split"] == split], classes, seed=spec.split.seed)
-        for split in splits
-    }
+    figures = {split: judge(spec, rows[rows["split"] == split]) for split in splits}
     return done, figures
 
 

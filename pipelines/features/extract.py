@@ -92,7 +92,7 @@ def run(
         StoreUnavailable: the store does not answer.
     """
     whose = (backbone or Backbone()) if kind == "deep" else None
-    identity = fingerprint(prepared.id, kind, _named(whose), _code())
+    identity = name_of(prepared, kind, whose)
     path = f"{spec.name}/features/{identity}"
     if (done := standing(context, path, Features)) is not None:
         logger.info("The features %s stand already", context.store.uri(path))
@@ -119,6 +119,12 @@ def run(
     return features
 
 
+def name_of(prepared: Prepared, kind: Kind, backbone: Backbone | None) -> str:
+    """The id of the features of prepared images, whether they stand or not."""
+    named = [backbone.model, weights_identity(backbone.weights)] if backbone else []
+    return fingerprint(prepared.id, kind, named, _code())
+
+
 def read(context: Context, features: Features) -> Described:
     """The numbers that stand in the store.
 
@@ -138,10 +144,6 @@ def read(context: Context, features: Features) -> Described:
 def table_path(features: Features) -> str:
     """Store path of the table."""
     return f"{features.path}/{features.kind}.parquet"
-
-
-def _named(backbone: Backbone | None) -> list[str | None]:
-    return [backbone.model, weights_identity(backbone.weights)] if backbone else []
 
 
 def _code() -> str:

@@ -20,7 +20,8 @@ from pipelines.evaluation.calibration import softmax
 from pipelines.features import extract
 from pipelines.features.extract import Described
 from pipelines.features.network import Backbone
-from pipelines.outputs import Features, Prepared
+from pipelines.features.worker import VALUES
+from pipelines.outputs import Features, Prepared, SplitName
 from pipelines.progress import track
 from pipelines.spec import CandidateSpec, DatasetSpec
 from pipelines.spec.logistic import LogisticSpec
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-HELD_OUT = ("validation", "test")
+HELD_OUT: tuple[SplitName, ...] = ("validation", "test")
 
 
 @dataclass(frozen=True)
@@ -145,7 +146,7 @@ def _fit(
 
     table = spark.read.parquet(context.store.uri(extract.table_path(features)))
     train = table.where(F.col("split") == "train")
-    rows = linear.vectors(train, values=extract.VALUES, weights=weights.tolist())
+    rows = linear.vectors(train, values=VALUES, weights=weights.tolist())
     directions = None
     if settings.features == "pixels":
         shorter, directions = linear.reduced(rows, settings.components)

@@ -37,6 +37,7 @@ def test_every_data_set_has_its_dag(name: str) -> None:
         ("proceed", "too_few"),
         ("check_snapshot", "prepare"),
         ("check_prepared", "train"),
+        ("check_prepared", "profile_data"),
         ("train", "evaluate"),
         ("evaluate", "select"),
         ("select", "gate"),
@@ -114,7 +115,7 @@ def test_what_the_spec_names_wakes_it(
 def test_heavy_steps_share_a_pool_and_small_ones_do_not_wait_for_it() -> None:
     heavy = {task.task_id for task in dag("phantom").tasks if task.pool == HEAVY_POOL}
 
-    assert heavy == {"prepare", "train", "evaluate", "select"}
+    assert heavy == {"prepare", "profile_data", "train", "evaluate", "select"}
 
 
 def test_every_task_says_what_it_does_and_tells_of_its_failure(write_spec: WriteSpec) -> None:

@@ -1,0 +1,58 @@
+"""Copy pictures of a data profile to docs/images/profile-<dataset>-<picture>.png.
+
+    python docs/figures/profile.py brain_mri means differences deep_map
+
+Profiles the newest shards, or those that ``--prepared`` names, unless their profile stands.
+"""
+
+import argparse
+import io
+from pathlib import Path
+
+from PIL import Image
+
+from pipelines import loop
+from pipelines.outputs import Prepared
+from pipelines.profile import look
+from pipelines.profile.page import SECTIONS
+from pipelines.spec import load_spec
+from pipelines.stage import default_context, standing
+
+TARGET = Path(__file__).resolve().parent.parent / "images"
+WIDTH = 1200
+
+
+def main() -> None:
+    """Copy the pictures."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dataset")
+    parser.add_argument("pictures", nargs="+", choices=sorted(SECTIONS))
+    parser.add_argument("--prepared", help="id of the shards; those of the newest snapshot if none")
+    parser.add_argument("--target", type=Path, default=TARGET)
+    chosen = parser.parse_args()
+    spec, context = load_spec(chosen.dataset), default_context()
+    profile = look.run(spec, context, _prepared(chosen.dataset, chosen.prepared))
+    for name in chosen.pictures:
+        content = context.store.read(f"{profile.path}/pictures/{name}.png")
+        file = chosen.target / f"profile-{spec.name.replace('_', '-')}-{name.replace('_', '-')}.png"
+        _save_small(content, file)
+        print(f"{file}: {file.stat().st_size / 1024:.0f} kB")
+
+
+def _prepared(dataset: str, identity: str | None) -> Prepared:
+    if identity is None:
+        return loop.latest_prepared(dataset)
+    found = standing(default_context(), f"{dataset}/prepared/{identity}", Prepared)
+    if found is None:
+        raise SystemExit(f"There are no shards {dataset}/prepared/{identity} in the store.")
+    return found
+
+
+def _save_small(content: bytes, file: Path) -> None:
+    picture = Image.open(io.BytesIO(content)).convert("RGB")
+    picture.thumbnail((WIDTH, WIDTH))
+    picture.quantize(128).save(file, optimize=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from pipelines.data.shards import fetch
+from pipelines.errors import NotFound
+from pipelines.features import texture
+from pipelines.outputs import DataProfile, Prepared
+from pipelines.profile import look
+from pipelines.profile.page import SECTIONS
+from pipelines.profile.publish import publish
+from pipelines.settings import Settings
+from pipelines.stage import Context
+from pipelines.tracking.client import open_tracking
+from tests.pipelines.data.small_collection import images
+from tests.pipelines.tracked import prepare_small, spec_of, tracked_context
+
+pytestmark = pytest.mark.usefixtures("spark")
+
+SPEC = spec_of("profiled")
+
+
+@pytest.fixture(scope="module")
+def there(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Context:
+    return tracked_context(mlflow_server, tmp_path_factory.mktemp("profiled"))
+
+
+@pytest.fixture(scope="module")
+def prepared(there: Context) -> Prepared:
+    """The first test image of class bright is also a training image, under another path."""
+    rows = images(per_class=20)
+    copied = next(r for r in rows if r["split"] == "test")
+    original = next(r for r in rows if r["split"] == "train" and r["label"] == copied["label"])
+    copied |= {"content": original["content"]}
+    return prepare_small(there, SPEC, rows=rows)
+
+
+@pytest.fixture
+def profile(there: Context, prepared: Prepared) -> DataProfile:
+    return look.run(SPEC, there, prepared)
+
+
+def test_the_page_explains_every_picture_and_warns_of_look_alikes(
+    there: Context, profile: DataProfile
+) -> None:
+    names = there.store.names(f"{profile.path}/pictures")
+    assert names == sorted(f"{name}.png" for name in SECTIONS)
+    for name in names:
+        picture = Image.open(io.BytesIO(there.store.read(f"{profile.path}/pictures/{name}")))
+        assert min(picture.size) > 100
+    page = there.store.read(f"{profile.path}/report.html").decode()
+    assert page.count("data:image/png;base64,") == len(SECTIONS)
+    for title, _ in SECTIONS.values():
+        assert title in page
+    assert "At least 1 held-out images have a training image" in page
+
+
+def test_statistics_and_mean_images_are_those_of_the_shards(
+    there: Context, prepared: Prepared, profile: DataProfile
+) -> None:
+    shards = fetch(there.store, prepared.path, there.settings.cache)
+    batches = list(shards.split("train").batches(64))
+    labels = np.concatenate([b.labels for b in batches])
+    pictures = np.concatenate([b.images for b in batches])[labels == 0]
+    greys = np.stack([np.asarray(Image.fromarray(p).convert("L")) for p in pictures])
+    told = there.store.read_json(f"{profile.path}/statistics.json")["train"]["bright"]
+    assert told["images"] == len(greys)
+    assert told["grey_mean"] == pytest.approx(greys.mean(), abs=1e-3)
+    assert told["grey_std"] == pytest.approx(greys.std(), abs=1e-3)
+    assert sum(told["grey_histogram"]) == pytest.approx(1, abs=1e-4)
+    assert set(told["texture"]) == set(texture.NAMES)
+    expected = np.mean([texture.describe(grey)[0] for grey in greys])
+    assert told["texture"]["mean"]["mean"] == pytest.approx(expected, rel=1e-4)
+    with np.load(io.BytesIO(there.store.read(f"{profile.path}/images.npz"))) as arrays:
+        np.testing.assert_allclose(arrays["train.bright.mean"], greys.mean(axis=0), rtol=1e-5)
+
+
+def test_a_profile_that_stands_is_not_made_again(
+    there: Context, prepared: Prepared, profile: DataProfile, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(look, "_gather", None)
+    assert look.run(SPEC, there, prepared) == profile
+
+
+def test_it_is_one_run_in_mlflow(there: Context, profile: DataProfile, tmp_path: Path) -> None:
+    published = publish(SPEC, there, profile)
+    assert published.run_id is not None
+    assert publish(SPEC, there, profile) == published
+    tracking = open_tracking(there.settings)
+    run = tracking.client.get_run(published.run_id)
+    assert run.info.status == "FINISHED"
+    assert run.data.metrics["train.bright.images"] == 12
+    page = tracking.download(published.run_id, "report.html", target=tmp_path)
+    assert page.read_bytes() == there.store.read(f"{profile.path}/report.html")
+    pictures = tracking.artifacts(published.run_id, "pictures")
+    assert {Path(path).stem for path in pictures} == set(SECTIONS)
+
+
+def test_shards_that_are_gone_are_named(there: Context, prepared: Prepared) -> None:
+    gone = prepared.model_copy(update={"id": "gone", "path": "profiled/prepared/gone"})
+    with pytest.raises(NotFound, match="gone"):
+        look.run(SPEC, there, gone)
