@@ -125,7 +125,7 @@ class Features(Output):
 
 
 class DataProfile(Output):
-    """What the prepared images look like, class by class: see `pipelines.data.profile`.
+    """What the prepared images look like, class by class: see `pipelines.profile`.
 
     ``path`` holds ``report.html``, ``pictures/*.png``, ``statistics.json``, ``images.npz`` and
     ``manifest.json``.
