@@ -11,6 +11,7 @@ from pipelines.cli import (
     alerts,
     approval,
     backup,
+    card,
     data,
     monitor,
     release,
@@ -39,7 +40,7 @@ app = typer.Typer(
     """,
 )
 for part in (
-    *(retrain.app, approval.app, data.app, release.app, score.app, monitor.app),
+    *(retrain.app, approval.app, data.app, release.app, card.app, score.app, monitor.app),
     *(status.app, trace.app, settings.app, studies.app),
 ):
     app.registered_commands += part.registered_commands

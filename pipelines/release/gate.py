@@ -22,6 +22,7 @@ from pipelines.release import (
     subgroups,
     trust_rules,
 )
+from pipelines.release.card.publish import publish
 from pipelines.release.judging import judge
 from pipelines.release.report import Judgement, place
 from pipelines.spec import DatasetSpec
@@ -56,6 +57,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, challenger: Cha
     judgement = judge(spec, context, prepared, challenger, champion=champion, identity=identity)
     if rejected is not None:
         judgement = _refused_by(rejected, judgement)
+    publish(spec, context, prepared=prepared, judgement=judgement)
     _record(tracking, challenger, judgement)
     verdict = judgement.verdict
     word = "passed" if verdict.passed else "refused"

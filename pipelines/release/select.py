@@ -78,6 +78,11 @@ def winner(evaluated: list[Evaluated], metric: Metric) -> Evaluated:
     Raises:
         TrainingError: none of them can serve.
     """
+    if not evaluated:
+        raise TrainingError(
+            "Every candidate was left out, as the pretrained weights of none can be had here; "
+            "MLflow shows why. Get the weights, or name a candidate that needs none."
+        )
     able = [candidate for candidate in evaluated if candidate.servable]
     if not able:
         names = ", ".join(candidate.candidate for candidate in evaluated)

@@ -103,6 +103,19 @@ def register(
     return _registered(version)
 
 
+def describe(tracking: Tracking, dataset: str, version: int, *, about: str) -> None:
+    """Put a text on a version's page.
+
+    Args:
+        tracking: where to.
+        dataset: the registered model's name.
+        version: which.
+        about: Markdown.
+    """
+    with tracking.reaching() as client:
+        client.update_model_version(dataset, str(version), description=about)
+
+
 def set_alias(tracking: Tracking, dataset: str, alias: Alias, *, version: int) -> None:
     """Let an alias name a version; it leaves the one it named."""
     with tracking.reaching() as client:
