@@ -1,6 +1,6 @@
 """Copy pictures of a data profile to docs/images/profile-<dataset>-<picture>.png.
 
-    python docs/figures/profile.py brain_mri means differences deep_map
+    python docs/figures/data_profile.py brain_mri means differences deep_map
 
 Profiles the newest shards, or those that ``--prepared`` names, unless their profile stands.
 """
