@@ -7,6 +7,7 @@ from pydantic import Field, model_validator
 
 from pipelines.spec.logistic import NO_NETWORK, LogisticSpec
 from pipelines.spec.recipe import TrainingSpec
+from pipelines.spec.relations import require_whole_ensemble
 from pipelines.spec.section import Section, Share
 from pipelines.spec.tuning import Setting, TuneSpec
 
@@ -16,7 +17,7 @@ OPTION = "options."
 """What the names of settings begin with that are the model family's own."""
 FIXED = (
     *("name", "model", "recipe", "optional", "weights", "without_weights"),
-    *("logistic", "tune", "options"),
+    *("logistic", "tune", "options", "members", "teachers"),
 )
 """Fields that say which candidate it is, and are no settings."""
 JUDGE = ("loss", "focal_gamma", "label_smoothing")
@@ -40,13 +41,24 @@ class CandidateSpec(TrainingSpec):
     input_size: int | None = Field(default=None, ge=32, le=1024)
     """Side to which the model itself resizes the prepared images; the family's own (150 for
     ``inception_v3``), or that of the images, if null."""
-    options: dict[str, Setting] = {}
+    options: dict[str, Setting] = Field(default={})
     """Settings that only this family has, as ``small_cnn`` its number of ``blocks``; see the
     arguments of ``build`` in ``pipelines/models/<family>.py``."""
     logistic: LogisticSpec | None = None
     """For recipe ``logistic``: which features, and how the regression fits; null for others."""
+    members: tuple[CandidateName, ...] = ()
+    """For recipe ``ensemble``: the candidates whose logits are averaged into one model."""
+    teachers: tuple[CandidateName, ...] = ()
+    """Candidates whose averaged answers to each training image, as augmented, are learned instead
+    of its label, so that one small model knows what several do (Hinton et al. 2015, Beyer et al.
+    2022)."""
     tune: TuneSpec | None = None
     """Search for the best settings first, on the validation split; none if null."""
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Names of the candidates that must be trained before this one."""
+        return (*self.members, *self.teachers)
 
     @model_validator(mode="after")
     def _weights_fit_recipe(self) -> "CandidateSpec":
@@ -55,6 +67,11 @@ class CandidateSpec(TrainingSpec):
                 f"recipe '{self.recipe}' needs pretrained weights ('imagenet' or a path); "
                 "use recipe 'scratch' to train from random ones"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _ensemble_is_whole(self) -> "CandidateSpec":
+        require_whole_ensemble(self)
         return self
 
     @model_validator(mode="after")

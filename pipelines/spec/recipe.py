@@ -10,10 +10,11 @@ from pipelines.spec.section import Section, Share
 class TrainingSpec(Section):
     """The part of a candidate that says how it learns."""
 
-    recipe: Literal["frozen", "finetune", "scratch", "logistic"]
+    recipe: Literal["frozen", "finetune", "scratch", "logistic", "ensemble"]
     """``frozen``: a new head on a pretrained backbone; ``finetune``: the same, then the backbone's
     last blocks too; ``scratch``: every layer at once; ``logistic``: a regression on features that
-    Spark computes (see `CandidateSpec.logistic`)."""
+    Spark computes (see `CandidateSpec.logistic`); ``ensemble``: nothing is trained, other
+    candidates' answers are averaged (`CandidateSpec.members`)."""
     epochs: int = Field(default=40, ge=1, le=1000)
     batch_size: int = Field(default=32, ge=1, le=1024)
     learning_rate: float = Field(default=1e-3, gt=0, le=1)
@@ -56,6 +57,10 @@ class TrainingSpec(Section):
     """Both parameters of the Beta distribution by which two images of a batch, and their labels,
     are mixed (Zhang et al. 2018; 0.2 to 0.4 there); 0 mixes none. Mixed images weigh as their
     parts do, by the same shares."""
+    poses: Literal["upright", "mirrored", "flipped"] = "upright"
+    """What the finished model is asked: its logits are the mean over these poses of an image.
+    ``mirrored``: left for right too, at twice the time; ``flipped``: upside down as well, at four
+    times, for images that have no upright pose."""
 
     @model_validator(mode="after")
     def _no_option_is_idle(self) -> "TrainingSpec":

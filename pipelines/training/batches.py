@@ -15,6 +15,7 @@ from pipelines.training.balance import class_weights, times_shown
 from pipelines.training.mixup import mixup
 
 if TYPE_CHECKING:
+    import keras
     import tensorflow as tf
 
 
@@ -71,6 +72,14 @@ def with_targets(batches: "tf.data.Dataset", weights: NDArray[np.float32]) -> "t
         return x, tf.one_hot(y, len(weights)), tf.gather(of_class, y)
 
     return batches.map(convert)
+
+
+def taught(batches: "tf.data.Dataset", teacher: "keras.Model") -> "tf.data.Dataset":
+    """The same batches with a model's answers to their inputs, (n, classes), as targets.
+
+    It is asked what the pupil is shown, augmented and mixed (Beyer et al. 2022, arXiv 2106.05237).
+    """
+    return batches.map(lambda x, _, weight: (x, teacher(x, training=False), weight)).prefetch(2)
 
 
 def _sources(data: Shards) -> NDArray[np.int64]:

@@ -26,8 +26,12 @@ def finetune(
     seed: int,
     folder: Path,
     on_epoch: OnEpoch,
+    teacher: keras.Model | None,
 ) -> Progress:
-    """Train the head, thaw, train on; epochs are counted through both phases."""
+    """Train the head, thaw, train on; epochs are counted through both phases.
+
+    The head learns the labels, as it sees features and a teacher answers for images only.
+    """
     first = train_head(
         model,
         data,
@@ -49,6 +53,7 @@ def finetune(
         seed=seed,
         folder=folder / "finetune",
         on_epoch=lambda epoch, metrics: on_epoch(first.epochs + epoch, metrics),
+        teacher=teacher,
     )
     return second.model_copy(
         update={

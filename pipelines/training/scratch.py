@@ -20,8 +20,9 @@ def train_from_scratch(
     seed: int,
     folder: Path,
     on_epoch: OnEpoch,
+    teacher: keras.Model | None,
 ) -> Progress:
-    """Train the whole model."""
+    """Train the whole model; see `train_on_pixels`."""
     return train_on_pixels(
         model,
         data,
@@ -32,4 +33,5 @@ def train_from_scratch(
         seed=seed,
         folder=folder,
         on_epoch=on_epoch,
+        teacher=teacher,
     )

@@ -2,7 +2,10 @@
 
 import logging
 import shutil
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from pydantic import BaseModel
@@ -12,7 +15,11 @@ from pipelines.errors import TrainingError
 from pipelines.spec import CandidateSpec
 from pipelines.stage import fingerprint
 from pipelines.training.balance import require_every_class
+from pipelines.training.checkpoint import Progress
 from pipelines.training.fit import OnEpoch
+
+if TYPE_CHECKING:
+    import keras
 
 logger = logging.getLogger(__name__)
 
@@ -30,7 +37,7 @@ class TrainedModel(BaseModel):
     """Metrics of each epoch."""
     epochs: int
     best_epoch: int
-    """Counted from 1; in fine-tuning, epochs of the frozen phase come first."""
+    """Counted from 1; in fine-tuning, epochs of the frozen phase come first; 0 of an ensemble."""
     seconds: float
     """Spent in epochs, in all processes that worked on it."""
     parameters: int
@@ -44,6 +51,7 @@ def train(
     seed: int,
     workdir: Path,
     on_epoch: OnEpoch,
+    others: Sequence[Path] = (),
 ) -> TrainedModel:
     """Train a candidate; a finished training is not repeated.
 
@@ -53,6 +61,7 @@ def train(
         seed: of weights, order, dropout and augmentation.
         workdir: this training's own folder; kept between calls, it is where a killed one resumes.
         on_epoch: told of each new epoch.
+        others: the Keras models of the candidate's members or teachers, in their order.
 
     Raises:
         TrainingError: a class has no training image, the training diverges, or ``workdir``
@@ -64,42 +73,17 @@ def train(
     result = workdir / RESULT
     if result.is_file():
         return TrainedModel.model_validate_json(result.read_text())
-    import keras
+    from pipelines.models.average import over_poses
 
-    from pipelines.models.registry import build
-    from pipelines.training.finetune import finetune
-    from pipelines.training.frozen import train_head
-    from pipelines.training.scratch import train_from_scratch
-
-    labels = data.split("train").labels()
-    require_every_class(labels, data.classes)
-    keras.utils.set_random_seed(seed)
-    model = build(
-        candidate.model,
-        size=data.size,
-        classes=len(data.classes),
-        weights=candidate.weights,
-        input_size=candidate.input_size,
-        dropout=candidate.dropout,
-        options=candidate.options,
-    )
-    logger.info(
-        "%s: %s by recipe %s on %d images",
-        candidate.name,
-        model.name,
-        candidate.recipe,
-        len(labels),
-    )
-    recipe = {"frozen": train_head, "finetune": finetune, "scratch": train_from_scratch}
+    require_every_class(data.split("train").labels(), data.classes)
     epochs = workdir / "epochs"
-    progress = recipe[candidate.recipe](
-        model,
-        data,
-        candidate,
-        seed=seed,
-        folder=epochs,
-        on_epoch=on_epoch,
-    )
+    if candidate.recipe == "ensemble":
+        model, progress = average_of(others), Progress(learning_rate=candidate.learning_rate)
+    else:
+        model, progress = _learn(
+            candidate, data, seed=seed, folder=epochs, on_epoch=on_epoch, others=others
+        )
+    model = over_poses(model, candidate.poses)
     part = workdir / f"part-{MODEL}"
     model.save(part)
     part.replace(workdir / MODEL)
@@ -115,8 +99,61 @@ def train(
     part = workdir / f"part-{RESULT}"
     part.write_text(trained.model_dump_json())
     part.replace(result)
-    shutil.rmtree(epochs)
+    shutil.rmtree(epochs, ignore_errors=True)
     return trained
+
+
+def _learn(
+    candidate: CandidateSpec,
+    data: Shards,
+    *,
+    seed: int,
+    folder: Path,
+    on_epoch: OnEpoch,
+    others: Sequence[Path],
+) -> "tuple[keras.Model, Progress]":
+    """Build a model of the zoo and train it by the candidate's recipe."""
+    import keras
+
+    from pipelines.models.registry import build
+    from pipelines.training.finetune import finetune
+    from pipelines.training.frozen import train_head
+    from pipelines.training.scratch import train_from_scratch
+
+    teacher = average_of(others) if candidate.teachers else None
+    keras.utils.set_random_seed(seed)
+    model = build(
+        candidate.model,
+        size=data.size,
+        classes=len(data.classes),
+        weights=candidate.weights,
+        input_size=candidate.input_size,
+        dropout=candidate.dropout,
+        options=candidate.options,
+    )
+    images = data.split("train").rows
+    logger.info(
+        "%s: %s by recipe %s on %d images", candidate.name, model.name, candidate.recipe, images
+    )
+    recipes: dict[str, Callable[..., Progress]] = {
+        "frozen": train_head,
+        "finetune": partial(finetune, teacher=teacher),
+        "scratch": partial(train_from_scratch, teacher=teacher),
+    }
+    progress = recipes[candidate.recipe](
+        *(model, data, candidate), seed=seed, folder=folder, on_epoch=on_epoch
+    )
+    return model, progress
+
+
+def average_of(files: Sequence[Path]) -> "keras.Model":
+    """One model that answers with the mean of saved ones."""
+    import keras
+
+    from pipelines.models.average import over_models
+
+    models = [keras.saving.load_model(file, compile=False) for file in files]
+    return over_models(models) if len(models) > 1 else models[0]
 
 
 def _claim(workdir: Path, identity: str) -> None:

@@ -106,6 +106,20 @@ def test_labels_map_to_classes_in_the_order_of_the_file(tmp_path: Path) -> None:
             ["candidates.0", "plateau_patience", "'schedule: plateau' only"],
         ),
         (learning(warmup_epochs=5, epochs=5), ["candidates.0", "warmup_epochs is 5", "5 epochs"]),
+        (learning(members=["x", "y"]), ["candidates.0", "recipe 'ensemble' and 'members"]),
+        (learning(recipe="ensemble", model="ensemble"), ["candidates.0", "go together"]),
+        (
+            learning(recipe="ensemble", members=["x", "y"]),
+            ["candidates.0", "write 'model: ensemble'"],
+        ),
+        (
+            learning(recipe="ensemble", model="ensemble", members=["c", "y"]),
+            ["'c' names 'c'", "no candidate listed before it"],
+        ),
+        (
+            learning(recipe="frozen", weights="imagenet", teachers=["x"]),
+            ["candidates.0", "teachers answer for augmented images"],
+        ),
         (learning(mixup=-1), ["candidates.0.mixup", "-1"]),
         (learning(balance="source"), ["candidates.0.balance", "source_sampling"]),
         (learning(class_weights=True), ["unknown field 'candidates.0.class_weights'"]),

@@ -1,10 +1,12 @@
 """A mean over poses or models answers as its readings together, from one file and one graph."""
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipelines.evaluation.geometry import cells_of
 from pipelines.evaluation.gradcam import class_activation
@@ -38,7 +40,7 @@ AVERAGES = {
 }
 
 
-def outputs(model: keras.Model, name: str, images: np.ndarray = IMAGES) -> np.ndarray:
+def outputs(model: keras.Model, name: str, images: NDArray[np.float32] = IMAGES) -> Any:
     return keras.Model(model.input, model.get_layer(name).output).predict(images, verbose=0)
 
 

@@ -159,6 +159,48 @@ def test_the_folder_of_another_training_is_refused(unbroken: Unbroken) -> None:
         finish(candidate(epochs=2), folder)
 
 
+def test_an_ensemble_is_the_mean_of_its_members_and_trains_nothing(
+    unbroken: Unbroken, tmp_path: Path
+) -> None:
+    members = [unbroken.of(recipe) for recipe in ("scratch", "frozen")]
+    chosen = candidate(recipe="ensemble", model="ensemble", members=("a", "b"), poses="mirrored")
+    told: list[int] = []
+    done = train(
+        chosen,
+        small_shards(tmp_path / "shards"),
+        seed=3,
+        workdir=tmp_path / "work",
+        on_epoch=lambda epoch, _: told.append(epoch),
+        others=[member.done.path for member in members],
+    )
+    pictures = np.random.default_rng(0).uniform(0, 255, (4, SIZE, SIZE, 3)).astype(np.float32)
+    each = [
+        np.log(member.model().predict(pose, verbose=0))
+        for member in members
+        for pose in (pictures, pictures[:, :, ::-1])
+    ]
+    odds = np.exp(np.mean(each, axis=0))
+    found = keras.saving.load_model(done.path, compile=False).predict(pictures, verbose=0)
+    assert np.allclose(found, odds / odds.sum(axis=1, keepdims=True), atol=1e-4)
+    assert (told, done.history, done.epochs) == ([], [], 0)
+    assert done.parameters == sum(member.done.parameters for member in members)
+
+
+def test_a_pupil_learns_what_its_teacher_says(unbroken: Unbroken, tmp_path: Path) -> None:
+    teacher = unbroken.of("frozen")
+    chosen = candidate(epochs=1, teachers=("frozen",), augment="light")
+    done = train(
+        chosen,
+        small_shards(tmp_path / "shards"),
+        seed=3,
+        workdir=tmp_path / "work",
+        on_epoch=lambda *_: None,
+        others=[teacher.done.path],
+    )
+    assert len(done.history) == 1
+    assert np.isfinite(done.history[0]["loss"])
+
+
 def test_a_class_without_images_is_named(tmp_path: Path) -> None:
     counts = {"train": (8, 0), "validation": (4, 4), "test": (2, 2)}
     shards = small_shards(tmp_path / "shards", counts)

@@ -1,0 +1,296 @@
+"""What a training costs beside its arithmetic, and whether it comes to the same twice.
+
+    python -m benchmarks.training speed FOLDER
+    python -m benchmarks.training memory FOLDER
+    python -m benchmarks.training repeat FOLDER
+
+FOLDER is a prepared folder on this machine (``$MEDLOOP_HOME/cache/<dataset>/prepared/<id>``).
+
+speed: processor time of a step of fine-tuning on batches from the shards, beside that of a step
+on one batch held in memory. Processor time, of all threads, is what the input pipeline takes from
+training where both share the cores, and says the same on a machine that is busy with other things.
+
+memory: the most memory a process held that trained an epoch on the folder's training images, and
+on four times as many (the same files under four names).
+
+repeat: the figures of a training, of the same one again, and of one that was killed (SIGKILL) at
+random moments and taken up until it was done.
+"""
+
+import argparse
+import json
+import multiprocessing
+import random
+import resource
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.data.shards import Shards, read_shards
+from pipelines.data.streams import pixels
+from pipelines.spec import CandidateSpec
+from pipelines.training.train import TrainedModel, train
+
+TURNS = 3
+STEPS = 6
+"""Steps of a turn."""
+GROWN = 4
+SEED = 17
+Fields = dict[str, Any]
+AS_SHIPPED: Fields = {
+    "name": "bench",
+    "model": "efficientnet_lite0",
+    "recipe": "finetune",
+    "epochs": 2,
+    "finetune_layers": 10,
+}
+RECIPES: dict[str, Fields] = {
+    "as it is": {},
+    "light": {"augment": "light"},
+    "strong, mixup": {"augment": "strong", "mixup": 0.2},
+}
+REPEATED: dict[str, Fields] = {
+    "frozen": {"recipe": "frozen", "epochs": 8},
+    "finetune, strong, mixup": {
+        **{"epochs": 2, "finetune_epochs": 2, "finetune_layers": 2},
+        **{"augment": "strong", "mixup": 0.2},
+    },
+    "scratch, light": {
+        **{"model": "strided_cnn", "recipe": "scratch", "weights": None},
+        **{"epochs": 4, "augment": "light"},
+    },
+}
+
+
+def main() -> None:
+    """Measure what is asked for and print one table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("speed", "memory", "repeat"))
+    parser.add_argument("folder", type=Path)
+    options = parser.parse_args()
+    measure = {"speed": speed, "memory": memory, "repeat": repeat}[options.what]
+    Console().print(measure(read_shards(options.folder)))
+
+
+def candidate(fields: Fields) -> CandidateSpec:
+    """Fine-tuning as it is shipped, but for some fields."""
+    return CandidateSpec.model_validate(AS_SHIPPED | fields)
+
+
+def speed(data: Shards) -> Table:
+    """Processor time of a step, with and without the input pipeline."""
+    table = Table(
+        *("augmentation", "from shards, ms", "in memory, ms", "ratio"),
+        title=f"Processor time of a step of fine-tuning at {data.size} pixels, batch 32",
+    )
+    for name, fields in RECIPES.items():
+        from_shards, in_memory = _steps(data, candidate(fields))
+        ratio = statistics.median(a / b for a, b in zip(from_shards, in_memory, strict=True))
+        means = [f"{statistics.median(times) * 1e3:.0f}" for times in (from_shards, in_memory)]
+        table.add_row(name, *means, f"{ratio:.2f}")
+    return table
+
+
+def _steps(data: Shards, chosen: CandidateSpec) -> tuple[list[float], list[float]]:
+    """Seconds a step, turn by turn: on batches from the shards, on one batch in memory."""
+    from pipelines.training.batches import training_batches
+
+    model = _thawed(data, chosen)
+    batches = training_batches(
+        pixels(data.split("train")), data, chosen, strength=chosen.augment, seed=SEED
+    )
+    shown = _endless(batches)
+    held = next(shown)
+    for _ in range(2):  # traced, and the shuffle buffer filled
+        model.train_on_batch(*held)
+    _settle()
+    turns = [(_turn(model, lambda: next(shown)), _turn(model, lambda: held)) for _ in range(TURNS)]
+    return [turn[0] for turn in turns], [turn[1] for turn in turns]
+
+
+def _thawed(data: Shards, chosen: CandidateSpec) -> Any:
+    import keras
+
+    from pipelines.models.registry import build
+    from pipelines.training.finetune import thaw
+    from pipelines.training.objective import compile_for
+
+    model = build(chosen.model, size=data.size, classes=len(data.classes), weights=chosen.weights)
+    thaw(model, chosen.finetune_layers)
+    logits = keras.Model(model.input, model.get_layer("logits").output)
+    compile_for(logits, chosen, learning_rate=chosen.finetune_learning_rate)
+    return logits
+
+
+def _endless(batches: Callable[[int], Any]) -> Iterator[Any]:
+    epoch = 0
+    while True:
+        yield from batches(epoch)
+        epoch += 1
+
+
+def _turn(model: Any, batch: Callable[[], Any]) -> float:
+    began = time.process_time()
+    for _ in range(STEPS):
+        model.train_on_batch(*batch())
+    _settle()
+    return (time.process_time() - began) / STEPS
+
+
+def _settle() -> None:
+    """Wait until the pipeline has made as many batches as were taken, and is idle."""
+    spent = -1.0
+    while time.process_time() - spent > 0.02:
+        spent = time.process_time()
+        time.sleep(1)
+
+
+def memory(data: Shards) -> Table:
+    """Megabytes held at most, as the data grows."""
+    table = Table("training images", "MB of pixels", "MB held", title="One epoch, in memory")
+    with tempfile.TemporaryDirectory(prefix="medloop-benchmark-") as folder:
+        for times in (1, GROWN):
+            grown = _grown(data, Path(folder) / str(times), times=times)
+            rows = grown.split("train").rows
+            held = _in_a_process(_epoch, grown.folder)
+            table.add_row(f"{rows:,}", f"{rows * data.size**2 * 3 / 1e6:,.0f}", f"{held:,.0f}")
+    return table
+
+
+def _grown(data: Shards, folder: Path, *, times: int) -> Shards:
+    """The folder with each training file under several names."""
+    folder.mkdir()
+    manifest = data.manifest.model_dump(mode="json")
+    for split in manifest["splits"].values():
+        for file in split["files"]:
+            (folder / file["name"]).symlink_to((data.folder / file["name"]).absolute())
+    part = manifest["splits"]["train"]
+    more = []
+    for nth in range(1, times):
+        for file in part["files"]:
+            name = file["name"].replace("train-", f"train-{nth}-")
+            (folder / name).symlink_to((data.folder / file["name"]).absolute())
+            more.append(file | {"name": name})
+    part |= {"rows": part["rows"] * times, "files": part["files"] + more}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    return read_shards(folder)
+
+
+def _epoch(folder: Path, answer: Any) -> None:
+    """Train an epoch of a network so small that nearly all of its time and memory is input."""
+    import keras
+
+    from pipelines.training.batches import training_batches
+
+    data = read_shards(folder)
+    layers = keras.layers
+    model = keras.Sequential(
+        [
+            keras.Input((data.size, data.size, 3)),
+            layers.AveragePooling2D(8),
+            layers.Flatten(),
+            layers.Dense(len(data.classes)),
+        ]
+    )
+    model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
+    chosen = candidate({"augment": "light"})
+    stream = pixels(data.split("train"))
+    model.fit(training_batches(stream, data, chosen, strength="light", seed=SEED)(0), verbose=0)
+    answer.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+
+
+def _in_a_process(work: Callable[[Path, Any], None], folder: Path) -> Any:
+    spawn = multiprocessing.get_context("spawn")
+    answer = spawn.Queue()
+    process = spawn.Process(target=work, args=(folder, answer))
+    process.start()
+    result = answer.get()
+    process.join()
+    return result
+
+
+def repeat(data: Shards) -> Table:
+    """Largest differences of figures and probabilities from those of an undisturbed training."""
+    table = Table(
+        *("recipe", "training", "validation loss", "validation accuracy", "probability"),
+        title="Largest difference from an undisturbed training of the same seed",
+    )
+    for name, fields in REPEATED.items():
+        chosen = candidate(fields)
+        with tempfile.TemporaryDirectory(prefix="medloop-benchmark-") as folder:
+            first, seconds = _undisturbed(data, chosen, Path(folder) / "first")
+            again, _ = _undisturbed(data, chosen, Path(folder) / "again")
+            killed, kills = _killed(data, chosen, Path(folder) / "killed", within=seconds)
+            others = {"again": again, f"killed {kills} times": killed}
+            for label, other in others.items():
+                table.add_row(name, label, *_apart(data, first, other))
+    return table
+
+
+def _undisturbed(data: Shards, chosen: CandidateSpec, workdir: Path) -> tuple[TrainedModel, float]:
+    began = time.perf_counter()
+    process = _begin(data, chosen, workdir)
+    process.join()
+    return _finished(workdir), time.perf_counter() - began
+
+
+def _killed(
+    data: Shards, chosen: CandidateSpec, workdir: Path, *, within: float
+) -> tuple[TrainedModel, int]:
+    """Kill a training at random moments, three times at most, and let it end."""
+    drawn, kills = random.Random(SEED), 0
+    while kills < 3:
+        process = _begin(data, chosen, workdir)
+        process.join(drawn.uniform(0.3, 1.0) * within)
+        if not process.is_alive():
+            break
+        process.kill()
+        process.join()
+        kills += 1
+    _begin(data, chosen, workdir).join()
+    return _finished(workdir), kills
+
+
+def _begin(data: Shards, chosen: CandidateSpec, workdir: Path) -> Any:
+    spawn = multiprocessing.get_context("spawn")
+    process = spawn.Process(target=_train, args=(data.folder, chosen, workdir))
+    process.start()
+    return process
+
+
+def _train(folder: Path, chosen: CandidateSpec, workdir: Path) -> None:
+    train(chosen, read_shards(folder), seed=SEED, workdir=workdir, on_epoch=lambda *_: None)
+
+
+def _finished(workdir: Path) -> TrainedModel:
+    return TrainedModel.model_validate_json((workdir / "result.json").read_text())
+
+
+def _apart(data: Shards, one: TrainedModel, other: TrainedModel) -> list[str]:
+    pairs = list(zip(one.history, other.history, strict=True))
+    figures = [
+        max(abs(a[name] - b[name]) for a, b in pairs) for name in ("val_loss", "val_accuracy")
+    ]
+    said = [_answers(data, done.path) for done in (one, other)]
+    return [f"{value:.1e}" for value in (*figures, np.abs(said[0] - said[1]).max())]
+
+
+def _answers(data: Shards, model_file: Path) -> Any:
+    import keras
+
+    model = keras.saving.load_model(model_file, compile=False)
+    batches = data.split("validation").batches(32)
+    return np.concatenate(
+        [model(batch.images.astype(np.float32), training=False).numpy() for batch in batches]
+    )
+
+
+if __name__ == "__main__":
+    main()
