@@ -2,9 +2,10 @@
 
 A prepared folder holds ``{train,validation,test}-*.parquet`` with one row an image (``pixels``:
 size * size * 3 bytes, uint8 RGB, row by row; ``label``: index into the classes; ``sha256``;
-``group``; ``source_path``; ``source``) and a ``manifest.json`` that lists each file with rows, bytes and
-sha256. `fetch` copies one from the store, `read_shards` opens a local copy, `Split.batches`
-iterates it in file order. For shuffled training input see `pipelines.data.streams`.
+``group``; ``source_path``; ``source``) and a ``manifest.json`` that lists each file with rows,
+bytes and sha256. `fetch` copies one from the store, `read_shards` opens a local copy,
+`Split.batches` iterates it in file order. For shuffled training input see
+`pipelines.data.streams`.
 """
 
 import hashlib
