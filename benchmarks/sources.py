@@ -34,6 +34,9 @@ from pipelines.progress import track
 SHARE = 0.15
 DIRECTIONS = 256
 """Main directions of the features that the regression sees."""
+PENALTY = 0.01
+"""Of the logistic regression: the inverse of its L2 penalty's strength."""
+STEPS = 200
 LEAST = 100
 """Images of a source below which it does not validate alone."""
 
@@ -48,8 +51,8 @@ def main() -> None:
     rows = pd.concat([described(data, split).assign(split=split) for split in SPLITS])
     rows = rows.reset_index(drop=True).rename(columns={"group": "cluster"})
     rows["source"] = source_clusters(_traces(options.folder, rows["source_path"]), seed=17)
-    features = np.concatenate([_features(data, split) for split in SPLITS])
     tests = rows["split"] == "test"
+    features = _reduced(np.concatenate([_features(data, split) for split in SPLITS]), ~tests)
     console = Console(width=110)
     console.print(pd.crosstab(rows["source"], [rows["split"] == "test", rows["label"]]))
     found = []
@@ -97,6 +100,14 @@ def _features(data: Shards, split: SplitName) -> Features:
     return np.concatenate([values for values, _ in stream.in_order(256).as_numpy_iterator()])
 
 
+def _reduced(features: Features, known: "pd.Series[bool]") -> Features:
+    """The main directions of the features of known images, each scaled to one."""
+    from sklearn.decomposition import PCA
+
+    reduced = PCA(DIRECTIONS, whiten=True, random_state=0).fit(features[known])
+    return np.asarray(reduced.transform(features), np.float32)
+
+
 def _ways(rows: pd.DataFrame, seeds: int) -> Ways:
     """How validation is made, and which images it then holds."""
     for seed in range(seeds):
@@ -113,16 +124,9 @@ def _answers(
     features: Features, labels: "pd.Series[str]", learns: "pd.Series[bool]"
 ) -> NDArray[np.str_]:
     """The class that each image is taken for."""
-    from sklearn.decomposition import PCA
     from sklearn.linear_model import LogisticRegression
-    from sklearn.pipeline import make_pipeline
-    from sklearn.preprocessing import StandardScaler
 
-    model = make_pipeline(
-        StandardScaler(),
-        PCA(DIRECTIONS, random_state=0),
-        LogisticRegression(C=0.01, max_iter=300, class_weight="balanced"),
-    )
+    model = LogisticRegression(C=PENALTY, max_iter=STEPS, class_weight="balanced")
     model.fit(features[learns], labels[learns])
     answers: NDArray[np.str_] = model.predict(features)
     return answers

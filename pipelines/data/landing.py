@@ -19,9 +19,9 @@ from loky import ProcessPoolExecutor
 
 from pipelines import imaging
 from pipelines.data import deidentify, examine, layout
+from pipelines.data.entry import Entry
 from pipelines.data.examinations import Examinations
 from pipelines.data.examine import Examined, limits_of
-from pipelines.data.layout import Entry
 from pipelines.data.ledger import open_ledger
 from pipelines.data.masks import MASKS, Row, judged
 from pipelines.data.originals import LandedFiles

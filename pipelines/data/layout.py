@@ -5,33 +5,21 @@ Three layouts are known, told apart by the spec:
     <class>/**                         class folders
     <split folder>/<class>/**          class folders inside a split that comes with the data
     anything, beside a table of labels a CSV file with a row for each image
+
+Labels that a person has corrected stand beside them (`pipelines.data.corrections`).
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
 
+from pipelines.data.corrections import FILE as CORRECTIONS
+from pipelines.data.corrections import corrected, read_corrections
+from pipelines.data.entry import Entry
 from pipelines.data.file_names import FileNames
 from pipelines.data.label_table import Promise, read_promises
 from pipelines.data.sources import FileState, Source
 from pipelines.errors import LandingError
 from pipelines.spec import DatasetSpec
 from pipelines.spec.data import SplitFolder
-
-
-@dataclass(frozen=True)
-class Entry:
-    """A file of the landing folder (or one its table names), with what is said of it."""
-
-    relative: str
-    """Path below the landing folder, with ``/`` between parts, as the file system spells it."""
-    landing_label: str | None = None
-    label: str | None = None
-    declared_split: str | None = None
-    group: str | None = None
-    metadata: dict[str, str] = field(default_factory=dict)
-    reason: str | None = None
-    """Why the file cannot be used whatever it holds; ``None`` if it may be."""
-    message: str | None = None
 
 
 def files(spec: DatasetSpec, source: Source) -> list[FileState]:
@@ -62,8 +50,9 @@ def entries(spec: DatasetSpec, source: Source, files: list[FileState]) -> list[E
     Raises:
         LandingError: the folder is not laid out as the spec says.
     """
-    paths = [file.path for file in files]
+    paths = [file.path for file in files if file.path != CORRECTIONS]
     found = _from_table(spec, source, paths) if spec.landing.table else _from_folders(spec, paths)
+    found = corrected(found, read_corrections(spec, source))
     return sorted(found, key=lambda entry: entry.relative)
 
 

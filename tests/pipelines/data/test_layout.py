@@ -3,7 +3,8 @@ from typing import Any
 
 import pytest
 
-from pipelines.data.layout import Entry, entries, files, require_every_class
+from pipelines.data.entry import Entry
+from pipelines.data.layout import entries, files, require_every_class
 from pipelines.data.sources import LocalFolder
 from pipelines.errors import LandingError
 from tests.pipelines.data.landing_folders import CLASSES, spec, write
