@@ -69,7 +69,7 @@ def _data_table(context: Context, names: list[str]) -> str:
                 "train / validation / test": " / ".join(f"{n:,}" for n in sizes.values()),
             }
         )
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def _quarantined(context: Context, snapshot: Snapshot) -> int:
@@ -86,7 +86,7 @@ def _seconds_table(context: Context, names: list[str]) -> str:
         seconds = {step: max(_spent(run, tasks) for run in runs) for step, tasks in STEPS.items()}
         shown = {step: f"{value:.0f}" for step, value in seconds.items()}
         rows.append({"data set": name, **shown, "all": f"{sum(seconds.values()):.0f}"})
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def _spent(run: RunState, tasks: tuple[str, ...]) -> float:
@@ -109,7 +109,7 @@ def _figures_table(context: Context, names: list[str]) -> str:
                 for low, high in [test.intervals[figure]]
             }
             rows.append({"data set": name, "candidate": evaluation.candidate, **shown})
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def _evaluations(context: Context, name: str) -> list[Evaluation]:
@@ -139,7 +139,7 @@ def _service_table(context: Context, names: list[str]) -> str:
                 f"{statistics.median(times):.1f} ({sorted(times)[len(times) * 95 // 100]:.1f})"
             )
         rows.append(row)
-    return _markdown(rows)
+    return markdown(rows)
 
 
 def _a_test_image(context: Context, split: Split) -> bytes:
@@ -165,7 +165,8 @@ def _ask(service: str, path: str, dataset: str, image: bytes) -> list[float]:
     return times
 
 
-def _markdown(rows: Sequence[Mapping[str, str | int]]) -> str:
+def markdown(rows: Sequence[Mapping[str, str] | Mapping[str, str | int]]) -> str:
+    """Rows as a table in Markdown; whole numbers with separators."""
     columns: list[str | int] = list(rows[0])
     rule: list[str | int] = ["---"] * len(columns)
     lines = [columns, rule, *(list(row.values()) for row in rows)]
