@@ -16,14 +16,20 @@ from pipelines.evaluation import evaluate
 from pipelines.release import gate, select
 from pipelines.training import candidate
 
-IMAGING = ("blank", "decode", "depth", "dicom", "info", "perceptual", "raster", "shades", "sniff")
-FITTING = ("body", "fit", "window")
+IMAGING = (
+    *("blank", "decode", "depth", "dicom", "info", "perceptual", "raster", "shades", "sniff"),
+    "traces",
+)
+FITTING = ("body", "fit", "tones", "window")
 EXAMINING = ("data.examine", "data.deidentify", *(f"imaging.{name}" for name in IMAGING))
 MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "landing": (landing._code, EXAMINING),
     "split": (
         split._code,
-        ("data.split", "data.clusters", "data.division", "data.duplicates", "data.leaks"),
+        (
+            *("data.split", "data.clusters", "data.division", "data.division_by_source"),
+            *("data.duplicates", "data.leaks", "data.source_clusters"),
+        ),
     ),
     "prepare": (
         prepare._code,
