@@ -80,16 +80,22 @@ def train_and_judge(
 
 
 def require_network(candidate: CandidateSpec) -> None:
-    """Refuse a candidate that no epochs are trained of.
+    """Refuse a candidate that is not one network, trained on images and their labels alone.
 
     Raises:
-        SpecError: its recipe is ``logistic``.
+        SpecError: it is a regression, or needs other candidates.
     """
-    if candidate.recipe == "logistic":
+    if candidate.recipe == "logistic" or candidate.others:
         raise SpecError(
-            f"Candidate {candidate.name!r} is a regression on features of all images, which is "
-            "not trained on parts of them; name one with another recipe."
+            f"Candidate {candidate.name!r} is made of {_made_of(candidate)}; only networks that "
+            "learn from images and their labels are trained anew on parts of them."
         )
+
+
+def _made_of(candidate: CandidateSpec) -> str:
+    if candidate.recipe == "logistic":
+        return "features of all images"
+    return f"other candidates ({', '.join(candidate.others)})"
 
 
 def _keep(place: Work, rows: pd.DataFrame) -> None:

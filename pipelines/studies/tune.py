@@ -28,6 +28,7 @@ from pipelines.progress import track
 from pipelines.spec import CandidateSpec, DatasetSpec, TuneSpec
 from pipelines.spec.tuning import Setting
 from pipelines.stage import Context, fingerprint
+from pipelines.studies.judged import require_network
 from pipelines.studies.pictures import search_picture
 from pipelines.studies.space import space_of, suggest
 from pipelines.studies.study import KIND, Study, Work, study
@@ -76,6 +77,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, candidate: str)
             f"Candidate {candidate!r} of {spec.name} is not to be tuned; give it a block "
             "`tune: {search: random, trials: 10}` in its spec."
         )
+    require_network(chosen)
     weights = weights_identity(chosen.weights)
     identity = fingerprint("tune", prepared.id, chosen, weights, spec.split.seed, training_code())
     data = fetch(context.store, prepared.path, context.settings.cache)

@@ -15,7 +15,7 @@ from pipelines.studies.learning_curve import LearningCurve
 from pipelines.studies.study import PARENT
 from pipelines.tracking.client import open_tracking
 from tests.pipelines.data.small_collection import images
-from tests.pipelines.studies.tiny import tiny_spec
+from tests.pipelines.studies.tiny import TINY, tiny_spec
 from tests.pipelines.tracked import prepare_small, spec_of, tracked_context
 
 
@@ -146,17 +146,27 @@ def test_a_study_that_was_cut_off_goes_on_with_what_is_missing(
     assert run.info.status == "FINISHED"
 
 
-def test_a_regression_is_refused(here: Context, prepared: Prepared) -> None:
-    regression = {
-        "name": "linear",
-        "model": "logistic",
-        "recipe": "logistic",
-        "weights": None,
-        "logistic": {"features": "pixels"},
-    }
-    spec = spec_of("regressed", candidates=[regression])
+REGRESSION = {
+    "name": "linear",
+    "model": "logistic",
+    "recipe": "logistic",
+    "weights": None,
+    "logistic": {"features": "pixels"},
+}
+TAUGHT = TINY | {"name": "taught", "teachers": ["tiny"]}
 
-    with pytest.raises(SpecError, match="is a regression"):
-        learning_curve.run(spec, here, prepared, "linear")
-    with pytest.raises(SpecError, match="is a regression"):
-        cross_validation.run(spec, here, prepared, "linear")
+
+@pytest.mark.parametrize(
+    ("other", "made_of"),
+    [(REGRESSION, "features of all images"), (TAUGHT, r"other candidates \(tiny\)")],
+    ids=["regression", "taught"],
+)
+def test_what_is_not_one_network_is_refused(
+    here: Context, prepared: Prepared, other: dict[str, Any], made_of: str
+) -> None:
+    spec = spec_of("refused", candidates=[TINY, other])
+
+    with pytest.raises(SpecError, match=made_of):
+        learning_curve.run(spec, here, prepared, str(other["name"]))
+    with pytest.raises(SpecError, match=made_of):
+        cross_validation.run(spec, here, prepared, str(other["name"]))
