@@ -26,6 +26,9 @@ from pipelines.spec import DatasetSpec, load_spec, spec_names
 
 ONE_AT_A_TIME = {"max_active_tis_per_dagrun": 1}
 """Candidates train one after the other: each uses all cores."""
+WITHOUT_THE_SKIPPED = "none_failed_min_one_success"
+"""A candidate that cannot be trained on this machine is skipped; the others go on. The one success
+may be the shards', so that a run in which all were skipped fails, and says why."""
 
 
 def retrain_dag(name: str) -> DAG:
@@ -60,6 +63,9 @@ def retrain_dag(name: str) -> DAG:
         prepared = heavy_step(loop.prepare, outlets=[assets.prepared(name)])(name, snapshot, split)
         prepared_checked = step(loop.check_prepared)(name, prepared)
 
+        # What it draws is for people: it waits until nothing else wants its place.
+        profiled = heavy_step(loop.profile_data, priority_weight=1)(name, prepared)
+
         wanted = step(loop.candidates)(name, wanted="{{ params.candidates }}")
 
         @task_group(prefix_group_id=False)
@@ -74,9 +80,10 @@ def retrain_dag(name: str) -> DAG:
             return heavy_step(loop.evaluate, **ONE_AT_A_TIME)(name, prepared, trained)
 
         evaluated = measured.expand(candidate=wanted)
-        challenger = heavy_step(loop.select, outlets=[assets.challenger(name)])(
-            name, prepared, evaluated
+        select = heavy_step(
+            loop.select, outlets=[assets.challenger(name)], trigger_rule=WITHOUT_THE_SKIPPED
         )
+        challenger = select(name, prepared, evaluated)
         verdict = step(loop.gate)(name, prepared, challenger)
 
         passed = step(loop.canary)(name, challenger)
@@ -87,6 +94,7 @@ def retrain_dag(name: str) -> DAG:
         landing_checked >> snapshot
         branch(loop.proceed)(enough) >> [split, too_few]
         snapshot_checked >> prepared
+        prepared_checked >> profiled
         branch(loop.decide)(challenger, verdict) >> [passed, refused, unchanged]
         if spec.approval:
             question = step(loop.ask)(name, verdict, passed)

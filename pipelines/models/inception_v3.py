@@ -9,16 +9,18 @@ from typing import Annotated
 
 import keras
 from keras import layers
+from keras.applications import InceptionV3
 from pydantic import Field
 
-from pipelines.models.applications import Application, copy_weights, named_features
+from pipelines.models.applications import (
+    backbone_on,
+    copy_weights,
+    named_features,
+    pretrained,
+)
 from pipelines.models.head import POOLED, sigmoid_or_softmax
 
 INPUT_SIZE = 150
-INCEPTION_V3 = Application(
-    keras.applications.InceptionV3,
-    "inception_v3/inception_v3_weights_tf_dim_ordering_tf_kernels_notop.h5",
-)
 
 
 def build(
@@ -26,7 +28,7 @@ def build(
 ) -> keras.KerasTensor:
     """The model with random weights; the feature map is (3, 3, 2048) at 150 pixels."""
     x = layers.Rescaling(1 / 127.5, offset=-1.0, name="scaling")(image)
-    application = INCEPTION_V3.on(x)
+    application = backbone_on(x, InceptionV3)
     # Keras numbers these layers through a process, so that their names tell what it built before.
     names = _names(application)
     for layer in application.layers:
@@ -39,21 +41,14 @@ def build(
     return sigmoid_or_softmax(x, classes=classes)
 
 
-def load_imagenet(model: keras.Model) -> None:
-    """Give the backbone of a model from `build` its ImageNet weights.
+def load_imagenet(model: keras.Model, file: Path | None = None) -> None:
+    """Give the backbone of a model from `build` its ImageNet weights, from a file as Keras
+    publishes it or, if ``None``, from where `pretrained` finds them.
 
     Raises:
         WeightsUnavailable: they are not on this machine, and cannot be downloaded.
     """
-    _take(model, INCEPTION_V3.from_imagenet())
-
-
-def load_published(model: keras.Model, path: Path) -> None:
-    """The same from a file as Keras publishes it (``..._notop.h5``)."""
-    _take(model, INCEPTION_V3.from_file(path))
-
-
-def _take(model: keras.Model, application: keras.Model) -> None:
+    application = pretrained("inception_v3", InceptionV3, file)
     copy_weights(application, model, _names(application))
 
 

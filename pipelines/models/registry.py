@@ -22,7 +22,7 @@ FAMILIES = {
 }
 """Model → its module. It has ``build(image, *, classes, ...)``, which leads from pixels, float32
 (batch, size, size, 3), to probabilities and whose further arguments are the model's options;
-``INPUT_SIZE`` where the model has a size of its own; and, where there are ImageNet weights,
+``INPUT_SIZE`` where the model has a size of its own; and, where `imagenet` knows of weights,
 ``load_imagenet(model)``."""
 
 

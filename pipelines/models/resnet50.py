@@ -8,14 +8,17 @@ from pathlib import Path
 from typing import Annotated
 
 import keras
+from keras.applications import ResNet50
 from pydantic import Field
 
-from pipelines.models.applications import Application, copy_weights, named_features
+from pipelines.models.applications import (
+    backbone_on,
+    copy_weights,
+    named_features,
+    pretrained,
+)
 from pipelines.models.head import with_head
 
-RESNET50 = Application(
-    keras.applications.ResNet50, "resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5"
-)
 MEAN = (123.68, 116.779, 103.939)
 """Of red, green and blue in ImageNet."""
 
@@ -25,26 +28,18 @@ def build(
 ) -> keras.KerasTensor:
     """The model with random weights; the feature map is (size / 32, size / 32, 2048)."""
     x = keras.layers.Rescaling(1.0, offset=[-mean for mean in MEAN], name="scaling")(image)
-    features = named_features(RESNET50.on(x).output)
+    features = named_features(backbone_on(x, ResNet50).output)
     return with_head(features, classes=classes, dropout=dropout)
 
 
-def load_imagenet(model: keras.Model) -> None:
-    """Give the backbone of a model from `build` its ImageNet weights.
+def load_imagenet(model: keras.Model, file: Path | None = None) -> None:
+    """Give the backbone of a model from `build` its ImageNet weights, from a file as Keras
+    publishes it or, if ``None``, from where `pretrained` finds them.
 
     Raises:
         WeightsUnavailable: they are not on this machine, and cannot be downloaded.
     """
-    _take(model, RESNET50.from_imagenet())
-
-
-def load_published(model: keras.Model, path: Path) -> None:
-    """The same from a file as Keras publishes it (``..._notop.h5``)."""
-    _take(model, RESNET50.from_file(path))
-
-
-def _take(model: keras.Model, application: keras.Model) -> None:
-    copy_weights(application, model)
+    copy_weights(pretrained("resnet50", ResNet50, file), model)
     first = model.get_layer("conv1_conv")
     kernel, bias = first.get_weights()
     first.set_weights([kernel[:, :, ::-1, :], bias])

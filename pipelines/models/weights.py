@@ -8,8 +8,7 @@ import keras
 
 from pipelines.errors import WeightsError
 from pipelines.models.head import backbone
-
-IMAGENET = "imagenet"
+from pipelines.models.imagenet import IMAGENET, require_imagenet
 
 
 def load_weights(model: keras.Model, family: ModuleType, weights: str | None) -> None:
@@ -29,10 +28,7 @@ def load_weights(model: keras.Model, family: ModuleType, weights: str | None) ->
     if weights is None:
         return
     if weights == IMAGENET:
-        if not hasattr(family, "load_imagenet"):
-            raise WeightsError(
-                f"There are no ImageNet weights for {model.name!r}; set weights to null or a file."
-            )
+        require_imagenet(model.name)
         family.load_imagenet(model)
         return
     path = Path(weights).expanduser()
@@ -62,4 +58,4 @@ def _read_backbone(model: keras.Model, family: ModuleType, path: Path) -> None:
     elif path.name.endswith(".weights.h5"):
         backbone(model).load_weights(path)
     else:
-        family.load_published(model, path)
+        family.load_imagenet(model, path)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.data.shards import Shards, fetch
+from pipelines.errors import CandidateSkipped
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Prepared, Trained
 from pipelines.spec import CandidateSpec, DatasetSpec
@@ -21,9 +22,10 @@ from pipelines.stage import Context, fingerprint
 from pipelines.tracking import environment, runs
 from pipelines.tracking.client import Tracking, open_tracking
 from pipelines.tracking.inputs import log_inputs
-from pipelines.tracking.keras_models import log_model
+from pipelines.tracking.keras_models import fetch_model, log_model
 from pipelines.training.alone import alone
 from pipelines.training.code import training_code
+from pipelines.training.without_weights import trainable_here
 
 if TYPE_CHECKING:
     from mlflow.entities import Run
@@ -39,26 +41,61 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, candidate: str)
     Raises:
         SpecError: the spec has no such candidate, or it names a model that is not in the zoo.
         TrainingError: it cannot be trained on these images.
-        WeightsError: its pretrained weights cannot be had.
+        CandidateSkipped: its pretrained weights cannot be had, and the spec says to go on.
+        WeightsError: they cannot be had, or are not what they should be.
         TrackingUnavailable: MLflow does not answer.
         StoreUnavailable: the store does not answer.
     """
-    chosen = spec.candidate(candidate)
+    chosen = _trainable_here(spec, context, prepared, spec.candidate(candidate))
+    # A candidate that another process trains at this moment is waited for.
+    others = [run(spec, context, prepared, name) for name in chosen.others]
     weights = weights_identity(chosen.weights)
-    identity = fingerprint(prepared.id, chosen, weights, spec.split.seed, training_code())
+    inputs = [prepared.id, chosen, weights, *(other.id for other in others)]
+    identity = fingerprint(*inputs, spec.split.seed, training_code())
     tracking = open_tracking(context.settings)
     experiment = tracking.experiment(spec.name, title=spec.title)
     workdir = context.settings.work / "training" / identity
     with alone(workdir):
         found = runs.find(tracking, experiment, fingerprint=identity)
         if found is None or runs.TRAINED not in found.data.tags:
-            _train(spec, context, prepared, chosen, identity=identity, workdir=workdir)
+            files = [
+                fetch_model(tracking, other.run_id, cache=context.settings.cache)
+                for other in others
+            ]
+            _train(
+                *(spec, context, prepared, chosen),
+                identity=identity,
+                workdir=workdir,
+                others=files,
+            )
             found = runs.find(tracking, experiment, fingerprint=identity)
             assert found is not None
         else:
             logger.info("%s: %s is trained already", spec.name, candidate)
         shutil.rmtree(workdir, ignore_errors=True)
     return _trained(found, prepared.dataset, identity=identity, candidate=candidate)
+
+
+def _trainable_here(
+    spec: DatasetSpec, context: Context, prepared: Prepared, wanted: CandidateSpec
+) -> CandidateSpec:
+    """The candidate as this machine can train it; one that is left out leaves a run that says
+    why."""
+    try:
+        return trainable_here(wanted)
+    except CandidateSkipped as skipped:
+        logger.warning("%s: %s", spec.name, skipped)
+        tracking = open_tracking(context.settings)
+        told = {runs.SKIPPED: str(skipped), "mlflow.note.content": str(skipped)}
+        with runs.open_run(
+            tracking,
+            tracking.experiment(spec.name, title=spec.title),
+            fingerprint=fingerprint(prepared.id, wanted, runs.SKIPPED),
+            name=f"{wanted.name} · left out",
+            tags=_tags(prepared, wanted.name) | told,
+        ):
+            pass
+        raise
 
 
 def _train(
@@ -69,6 +106,7 @@ def _train(
     *,
     identity: str,
     workdir: Path,
+    others: list[Path],
 ) -> None:
     from pipelines.studies.tune import settled
 
@@ -89,7 +127,13 @@ def _train(
         if chosen.logistic is not None:
             _fit_regression(spec, context, prepared, chosen, data=data, run_id=run_id)
         else:
-            _train_network(spec, tracking, chosen, data=data, run_id=run_id, workdir=workdir)
+            _train_network(
+                *(spec, tracking, chosen),
+                data=data,
+                run_id=run_id,
+                workdir=workdir,
+                others=others,
+            )
 
 
 def _fit_regression(
@@ -117,6 +161,7 @@ def _train_network(
     data: Shards,
     run_id: str,
     workdir: Path,
+    others: list[Path],
 ) -> None:
     from pipelines.training.train import train
 
@@ -127,6 +172,7 @@ def _train_network(
         seed=spec.split.seed,
         workdir=workdir,
         on_epoch=lambda epoch, metrics: book.add(_by_epoch(metrics), step=epoch),
+        others=others,
     )
     book.flush()
     book.catch_up([_by_epoch(metrics) for metrics in done.history])
@@ -143,10 +189,11 @@ def _log_result(
 
     model = keras.saving.load_model(done.path, compile=False)
     log_model(tracking, run_id, model, example=_example(data))
-    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
-        figure = learning_curves(done.history, best=done.best_epoch, title=title)
-        save(figure, Path(folder) / "learning_curves.png")
-        tracking.upload(run_id, Path(folder), folder="figures")
+    if done.history:
+        with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+            figure = learning_curves(done.history, best=done.best_epoch, title=title)
+            save(figure, Path(folder) / "learning_curves.png")
+            tracking.upload(run_id, Path(folder), folder="figures")
     totals = {
         "training.epochs": done.epochs,
         "training.best_epoch": done.best_epoch,

@@ -10,34 +10,40 @@ from pipelines.evaluation.cells import Cells, spread, stretched
 from pipelines.evaluation.geometry import cells_of
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.models.head import backbone
-from pipelines.models.registry import FAMILIES, build
+from pipelines.models.registry import build
+from tests.pipelines.models.zoo import NAMES, SIZE, model_of
 
 EXPECTED = {
+    "densenet121": Cells(first=14, stride=32),
     "efficientnet_lite0": Cells(first=0, stride=32),
+    "inception_v3": Cells(first=63.5, stride=54.61),
+    "resnet50": Cells(first=0, stride=32),
+    "separable_cnn": Cells(first=13.15, stride=27.31),
+    "small_cnn": Cells(first=3.5, stride=8),
     "strided_cnn": Cells(first=15, stride=16),
 }
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", NAMES)
 def test_the_cells_stand_where_the_gradient_says_they_look(name: str) -> None:
-    size = 256
-    model = build(name, size=size, classes=2, weights=None)
+    model = model_of(name)
     cells = cells_of(model)
 
     # of the innermost cell, whose field of view the border cuts least
-    middle = round((size / 2 - cells.first) / cells.stride)
-    rows, columns = _centre_of_view(backbone(model), middle, size)
+    middle = round((SIZE / 2 - cells.first) / cells.stride)
+    rows, columns = _centre_of_view(backbone(model), middle, SIZE)
 
     expected = cells.first + middle * cells.stride
     assert rows == pytest.approx(expected, abs=cells.stride / 10)
     assert columns == pytest.approx(expected, abs=cells.stride / 10)
-    assert cells == EXPECTED[name]
+    assert cells.first == pytest.approx(EXPECTED[name].first, abs=0.01)
+    assert cells.stride == pytest.approx(EXPECTED[name].stride, abs=0.01)
 
 
 @pytest.mark.parametrize("size", [96, 224])
-def test_the_places_do_not_depend_on_the_size_of_the_input(size: int) -> None:
-    for name in FAMILIES:
-        assert cells_of(build(name, size=size, classes=2, weights=None)) == EXPECTED[name]
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "strided_cnn"])
+def test_the_places_do_not_depend_on_the_size_of_the_input(name: str, size: int) -> None:
+    assert cells_of(build(name, size=size, classes=2, weights=None)) == EXPECTED[name]
 
 
 LAYERS: dict[str, tuple[list[layers.Layer], Cells]] = {
@@ -47,6 +53,11 @@ LAYERS: dict[str, tuple[list[layers.Layer], Cells]] = {
     "padding and cropping": (
         [layers.ZeroPadding2D(((3, 0), (3, 0))), layers.Cropping2D(1)],
         Cells(first=-2, stride=1),
+    ),
+    "resizing": ([layers.Resizing(64, 64)], Cells(first=-0.25, stride=0.5)),
+    "resizing and a patch": (
+        [layers.Resizing(16, 16), layers.Conv2D(3, 4, strides=4)],
+        Cells(first=3.5, stride=8),
     ),
     "a hole in the window": (
         [layers.Conv2D(3, 3, dilation_rate=2, padding="valid")],
@@ -88,7 +99,7 @@ def test_a_layer_that_is_not_known_is_named() -> None:
         cells_of(keras.Model(image, features))
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", ["efficientnet_lite0", "small_cnn", "strided_cnn"])
 def test_a_bright_lesion_is_warm_where_it_is(name: str) -> None:
     size, places = 256, (104, 112, 120, 128, 136, 144, 152)
     keras.utils.set_random_seed(1)

@@ -1,28 +1,83 @@
 """The closed form is Grad-CAM: it equals automatic differentiation, and points where it should."""
 
+import keras
 import numpy as np
 import pytest
+from keras import layers
 
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.evaluation.head import dense_head
 from pipelines.models.head import backbone
-from pipelines.models.registry import FAMILIES, build
+from tests.pipelines.models.zoo import CLASSES, NAMES, model_of, pictures
 
 
-@pytest.mark.parametrize("name", sorted(FAMILIES))
+@pytest.mark.parametrize("name", NAMES)
 def test_the_closed_form_equals_automatic_differentiation(name: str) -> None:
-    model = build(name, size=96, classes=4, weights=None)
-    rng = np.random.default_rng(3)
-    for layer in model.layers:  # biases and statistics away from their zero beginnings
-        layer.set_weights([w + rng.normal(0, 0.05, w.shape) ** 2 for w in layer.get_weights()])
-    image = rng.uniform(0, 255, (96, 96, 3)).astype(np.float32)
+    model, image = model_of(name), pictures(1)[0]
     features = np.asarray(backbone(model)(image[None]))[0]
+    head = dense_head(model)
 
-    for target in range(4):
-        closed = class_activation(features, dense_head(model), target)
+    for target in range(CLASSES):
+        closed = class_activation(features, head, target)
         gradients = class_activation_by_gradients(model, image, target)
         np.testing.assert_allclose(closed, gradients, atol=1e-4)
+
+
+HEADS: dict[str, list[layers.Layer]] = {
+    "mean": [layers.GlobalAveragePooling2D()],
+    "flat": [layers.Flatten()],
+    "peaks": [layers.MaxPooling2D(2), layers.Dropout(0.5), layers.Flatten()],
+    "norms between": [
+        layers.GlobalAveragePooling2D(),
+        layers.BatchNormalization(),
+        layers.Dense(5, activation="relu"),
+        layers.Dense(4),
+        layers.BatchNormalization(),
+        layers.Dense(5, activation="relu"),
+        layers.Rescaling(0.5, offset=1.0),
+    ],
+}
+OTHERS: dict[str, list[layers.Layer]] = {
+    "global peaks": [layers.GlobalMaxPooling2D()],
+    "wide peaks": [layers.MaxPooling2D(3), layers.Flatten()],
+    "another activation": [
+        layers.GlobalAveragePooling2D(),
+        layers.Dense(5, activation="tanh"),
+    ],
+}
+
+
+def _with_head(head: list[layers.Layer]) -> keras.Model:
+    keras.utils.set_random_seed(5)
+    image = keras.Input((28, 28, 3))
+    x = layers.Conv2D(6, 4, strides=4, activation="relu", name="features")(image)
+    for layer in head:
+        x = layer(x)
+    model = keras.Model(image, layers.Dense(3, name="logits")(x))
+    rng = np.random.default_rng(5)
+    for layer in model.layers:
+        layer.set_weights([w + rng.uniform(0.1, 0.3, w.shape) for w in layer.get_weights()])
+    return model
+
+
+@pytest.mark.parametrize("head", HEADS.values(), ids=HEADS)
+def test_each_known_head_is_explained_in_closed_form(head: list[layers.Layer]) -> None:
+    model = _with_head(head)
+    image = np.random.default_rng(2).uniform(-1, 1, (28, 28, 3)).astype(np.float32)
+    features = np.asarray(backbone(model)(image[None]))[0]
+    dense = dense_head(model)
+
+    assert dense
+    for target in range(3):
+        closed = class_activation(features, dense, target)
+        gradients = class_activation_by_gradients(model, image, target)
+        np.testing.assert_allclose(closed, gradients, atol=1e-4)
+
+
+@pytest.mark.parametrize("head", OTHERS.values(), ids=OTHERS)
+def test_other_heads_have_no_closed_form(head: list[layers.Layer]) -> None:
+    assert dense_head(_with_head(head)) == []
 
 
 def test_it_points_at_the_feature_that_speaks_for_the_class() -> None:
