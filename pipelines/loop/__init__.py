@@ -13,6 +13,7 @@ name of a run that uses nothing that stands, but for the snapshot of originals.
     release.py       from the best candidate to the champion, or to a refusal
     profile.py       what the prepared images look like
     studies.py       questions that take several trainings, asked by hand
+    lesions.py       a network that finds lesions, asked for by hand
     operations.py    what goes on beside: scoring, watching, backups
 """
 
@@ -33,6 +34,7 @@ from pipelines.loop.data import (
     split,
     too_few,
 )
+from pipelines.loop.lesions import segment
 from pipelines.loop.models import candidates, evaluate, select, train
 from pipelines.loop.operations import (
     backup,
@@ -93,6 +95,7 @@ __all__ = [
     "refuse",
     "rollback",
     "score",
+    "segment",
     "select",
     "settle",
     "split",

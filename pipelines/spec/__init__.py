@@ -11,6 +11,7 @@ ignored.
     gate.py         which may serve
     card.py         what a model card says that no program can find out
     tuning.py       which settings of a model are tried
+    segmenter.py    how lesions are found, where masks came
     operating.py    what a model must not miss, and where it is used
     operations.py   when it is trained anew, who is asked, what is watched
     dataset.py      all of it together: `DatasetSpec`
@@ -45,6 +46,7 @@ from pipelines.spec.models import (
 )
 from pipelines.spec.operating import OperatingSpec
 from pipelines.spec.operations import ApprovalSpec, MonitorSpec, RetrainSpec
+from pipelines.spec.segmenter import SegmenterSpec
 from pipelines.spec.tuning import Choices, Range, TuneSpec
 
 __all__ = [
@@ -71,6 +73,7 @@ __all__ = [
     "ReferenceSpec",
     "RetrainSpec",
     "ReviewSpec",
+    "SegmenterSpec",
     "SelectionSpec",
     "SourceSpec",
     "SplitSpec",

@@ -31,6 +31,7 @@ from pipelines.spec.operating import OperatingSpec
 from pipelines.spec.operations import ApprovalSpec, MonitorSpec, RetrainSpec
 from pipelines.spec.relations import require_earlier
 from pipelines.spec.section import Section, Slug
+from pipelines.spec.segmenter import SegmenterSpec
 
 
 class DatasetSpec(Section):
@@ -61,6 +62,8 @@ class DatasetSpec(Section):
     approval: ApprovalSpec | None = None
     """Ask a person between the gate and the promotion; nobody is asked if null."""
     monitor: MonitorSpec = MonitorSpec()
+    segmenter: SegmenterSpec = SegmenterSpec()
+    """How `medloop segment` trains a network to find lesions, where masks came."""
     card: CardSpec = CardSpec()
     disclaimer: str = (
         "For research and education. Not a medical device; not for diagnosis. "

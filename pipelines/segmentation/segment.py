@@ -1,0 +1,190 @@
+"""The stage that trains a U-Net on the masks, and measures it on the leak-free test split."""
+
+import logging
+import shutil
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel
+
+import pipelines.segmentation
+from pipelines.data.lesions import read_lesions
+from pipelines.data.shards import Shards, Split, fetch
+from pipelines.evaluation.intervals import Interval
+from pipelines.evaluation.predictions import described
+from pipelines.evidence.heat import BATCH, Pictures
+from pipelines.evidence.pointing import mean_interval
+from pipelines.outputs import Prepared
+from pipelines.segmentation.overlap import Masks, box_holds, box_of, dice, iou
+from pipelines.spec import DatasetSpec
+from pipelines.stage import Context, code_version, fingerprint, modules_of
+from pipelines.tracking import runs
+from pipelines.tracking.client import open_tracking
+from pipelines.tracking.inputs import log_inputs
+from pipelines.tracking.keras_models import log_model
+from pipelines.training.alone import alone
+
+if TYPE_CHECKING:
+    import keras
+
+logger = logging.getLogger(__name__)
+
+REPORT = "segmenter.json"
+FOUND = 0.5
+"""Probability from which a pixel counts as lesion."""
+
+
+class Segmented(BaseModel):
+    """A U-Net with its figures on test images that have a mask."""
+
+    id: str
+    run_id: str
+    images: int
+    """Test images it was measured on."""
+    figures: dict[str, float]
+    """``dice`` and ``iou`` of the lesions, ``average_dice`` of a lesion that is always where the
+    training lesions are most often, ``kept`` and ``area``: the share of the lesion, and of the
+    picture, inside the box around what was found."""
+    intervals: dict[str, Interval]
+    """95 % intervals, resampled by group."""
+    epochs: int
+    seconds: float
+
+
+def run(spec: DatasetSpec, context: Context, prepared: Prepared) -> Segmented:
+    """Train and measure a U-Net; a finished one is not trained again, a killed one resumes.
+
+    Raises:
+        TrainingError: too few images have a mask, or the training diverges.
+        TrackingUnavailable: MLflow does not answer.
+        StoreUnavailable: the store does not answer.
+    """
+    from pipelines.segmentation.train import train
+
+    identity = fingerprint(prepared.id, spec.segmenter, spec.split.seed, _code())
+    tracking = open_tracking(context.settings)
+    experiment = tracking.experiment(f"{spec.name}.lesions", title=f"{spec.title}: lesions")
+    workdir = context.settings.work / "segmentation" / identity
+    with alone(workdir):
+        found = runs.find(tracking, experiment, fingerprint=identity)
+        if found is not None and tracking.has_artifact(found.info.run_id, REPORT):
+            logger.info("%s: the U-Net is trained already", spec.name)
+            return Segmented.model_validate(tracking.read_json(found.info.run_id, REPORT))
+        with runs.open_run(
+            tracking,
+            experiment,
+            fingerprint=identity,
+            name="U-Net",
+            tags={"medloop.prepared": prepared.path, "medloop.split": prepared.split},
+        ) as run_id:
+            runs.log_params(tracking, run_id, {**spec.segmenter.model_dump()})
+            log_inputs(tracking, run_id, prepared, store=context.store.root)
+            data = fetch(context.store, prepared.path, context.settings.cache)
+            book = runs.MetricBook(tracking, run_id)
+            model, progress = train(
+                spec.segmenter,
+                data,
+                seed=spec.split.seed,
+                folder=workdir,
+                on_epoch=lambda epoch, metrics: book.add(_by_epoch(metrics), step=epoch),
+            )
+            book.flush()
+            book.catch_up([_by_epoch(metrics) for metrics in progress.history])
+            log_model(tracking, run_id, model, example=np.zeros((1, *model.input_shape[1:]), "f4"))
+            with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+                done = Segmented(
+                    id=identity,
+                    run_id=run_id,
+                    epochs=progress.epochs,
+                    seconds=progress.seconds,
+                    **measure(spec, model, data, drawn=Path(folder)),
+                )
+                tracking.upload(run_id, Path(folder), folder="figures")
+            runs.log_metrics(tracking, run_id, {f"test.{k}": v for k, v in done.figures.items()})
+            tracking.upload_json(run_id, REPORT, done.model_dump(mode="json"))
+        shutil.rmtree(workdir, ignore_errors=True)
+    return done
+
+
+def measure(
+    spec: DatasetSpec, model: "keras.Model", data: Shards, *, drawn: Path
+) -> dict[str, Any]:
+    """Hold what a network finds against the masks of the test split.
+
+    Args:
+        spec: of the data set.
+        model: the U-Net.
+        data: local shards.
+        drawn: a folder for the sheet of pictures.
+
+    Returns:
+        ``images``, ``figures`` and ``intervals`` of `Segmented`.
+    """
+    from pipelines.evaluation.figures import save
+    from pipelines.segmentation.pictures import sheet
+
+    split, margin = data.split("test"), spec.segmenter.margin
+    pictures, true, groups = with_masks(data, split)
+    found = find(model, pictures)
+    usual = _usual_place(data)
+    values = {
+        "dice": dice(found, true),
+        "iou": iou(found, true),
+        "average_dice": dice(np.broadcast_to(usual, true.shape), true),
+        "kept": box_holds(found, true, margin=margin),
+        "area": np.array([_area(box_of(mask, margin=margin)) / mask.size for mask in found]),
+    }
+    save(sheet(pictures, true, found, values["dice"], title=spec.title), drawn / "lesions.png")
+    return {
+        "images": len(pictures),
+        "figures": {name: float(value.mean()) for name, value in values.items()},
+        "intervals": {
+            name: mean_interval(value, groups, seed=spec.split.seed)
+            for name, value in values.items()
+        },
+    }
+
+
+def find(model: "keras.Model", pictures: Pictures) -> Masks:
+    """The lesions a network finds: bool (n, size, size)."""
+    parts = [
+        np.asarray(model(pictures[i : i + BATCH].astype(np.float32), training=False))[..., 0]
+        for i in range(0, len(pictures), BATCH)
+    ]
+    return np.concatenate(parts) > FOUND
+
+
+def with_masks(data: Shards, split: Split) -> tuple[Pictures, Masks, list[str]]:
+    """The images of a split that have a mask, with it, and the group of each."""
+    lesions = read_lesions(split)
+    pictures: list[NDArray[np.uint8]] = []
+    start = 0
+    for batch in split.batches(BATCH):
+        pictures += [batch.images[i] for i in range(len(batch.images)) if start + i in lesions]
+        start += len(batch.images)
+    groups = described(data, "test")["group"]
+    places = sorted(lesions)
+    return np.stack(pictures), np.stack([lesions[i] for i in places]), groups[places].tolist()
+
+
+def _usual_place(data: Shards) -> NDArray[np.bool_]:
+    """Where most training lesions are: what is found without looking."""
+    lesions = read_lesions(data.split("train")).values()
+    often = np.mean(list(lesions), axis=0)
+    return np.asarray(often > 0.5 * often.max())
+
+
+def _area(box: tuple[int, int, int, int]) -> int:
+    top, bottom, left, right = box
+    return (bottom - top) * (right - left)
+
+
+def _by_epoch(metrics: dict[str, float]) -> dict[str, float]:
+    return {f"epoch.{name}": value for name, value in metrics.items()}
+
+
+def _code() -> str:
+    return code_version(*modules_of(pipelines.segmentation))
