@@ -21,7 +21,9 @@ def require_whole_ensemble(candidate: "CandidateSpec") -> None:
             "write both or none"
         )
     if (candidate.recipe == ENSEMBLE) != (candidate.model == ENSEMBLE):
-        raise ValueError("an ensemble has its members' models; write 'model: ensemble'")
+        raise ValueError("recipe 'ensemble' and 'model: ensemble' go together; write both or none")
+    if candidate.recipe == ENSEMBLE and candidate.weights is not None:
+        raise ValueError("an ensemble has its members' weights; write 'weights: null'")
     if candidate.teachers and candidate.recipe not in ("finetune", "scratch"):
         raise ValueError(
             "teachers answer for augmented images, which only recipes 'finetune' and 'scratch' "

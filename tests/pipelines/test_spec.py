@@ -110,7 +110,11 @@ def test_labels_map_to_classes_in_the_order_of_the_file(tmp_path: Path) -> None:
         (learning(recipe="ensemble", model="ensemble"), ["candidates.0", "go together"]),
         (
             learning(recipe="ensemble", members=["x", "y"]),
-            ["candidates.0", "write 'model: ensemble'"],
+            ["candidates.0", "and 'model: ensemble' go together"],
+        ),
+        (
+            learning(recipe="ensemble", model="ensemble", members=["x", "y"], weights="imagenet"),
+            ["candidates.0", "write 'weights: null'"],
         ),
         (
             learning(recipe="ensemble", model="ensemble", members=["c", "y"]),

@@ -95,6 +95,30 @@ def test_what_goes_in_makes_it_another_run(
     assert other.epochs == 1
 
 
+def test_an_ensemble_is_made_of_the_members_that_stand_and_of_those_it_has_trained(
+    here: Context, spec: DatasetSpec, prepared: Prepared, trained: Trained
+) -> None:
+    quick = spec.candidates[0].model_dump(exclude_defaults=True)
+    second = quick | {"name": "second", "epochs": 1}
+    joined = {"name": "both", "recipe": "ensemble", "model": "ensemble", "weights": None}
+    members = {"members": ["quick", "second"]}
+    joint = spec_of(spec.name, candidates=[quick, second, joined | members])
+
+    whole = candidate.run(joint, here, prepared, "both")
+
+    tracking = open_tracking(here.settings)
+    runs = _runs(here, spec)
+    assert trained.run_id in runs
+    assert candidate.run(joint, here, prepared, "second").run_id in runs
+    assert _runs(here, spec) == runs
+    assert (whole.epochs, whole.seconds) == (0, 0)
+    one, all_of_it = (
+        tracking.client.get_run(run_id).data.metrics["training.parameters"]
+        for run_id in (trained.run_id, whole.run_id)
+    )
+    assert all_of_it == 2 * one
+
+
 def test_a_killed_training_goes_on_in_the_same_run(mlflow_server: Settings, tmp_path: Path) -> None:
     spec, context = small("killed", epochs=6), tracked_context(mlflow_server, tmp_path)
     prepared = prepare_small(context, spec)

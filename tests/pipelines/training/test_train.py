@@ -163,7 +163,8 @@ def test_an_ensemble_is_the_mean_of_its_members_and_trains_nothing(
     unbroken: Unbroken, tmp_path: Path
 ) -> None:
     members = [unbroken.of(recipe) for recipe in ("scratch", "frozen")]
-    chosen = candidate(recipe="ensemble", model="ensemble", members=("a", "b"), poses="mirrored")
+    joined = {"recipe": "ensemble", "model": "ensemble", "members": ("a", "b")}
+    chosen = candidate(**joined, poses="mirrored")
     told: list[int] = []
     done = train(
         chosen,
