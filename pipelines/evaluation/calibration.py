@@ -32,6 +32,12 @@ class CalibrationFigures(BaseModel):
     """Mean negative log-likelihood, in nats."""
     brier: float
     """Brier score: mean squared distance from the true class's indicator, 0 to 2."""
+    ece_adaptive: float = float("nan")
+    """As ``ece``, with as many images in each bin (Nixon et al., CVPR workshops 2019). Not a
+    number in evaluations of older code, as the next."""
+    ece_classwise: float = float("nan")
+    """Mean over the classes of the error of each class's probability, whichever class is decided
+    for (Kull et al., NeurIPS 2019)."""
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,25 @@ def calibration_figures(probabilities: Probabilities, labels: Labels) -> Calibra
     exact = np.asarray(probabilities, np.float64)
     of_truth = exact[np.arange(len(labels)), labels]
     truth = labels[:, None] == np.arange(exact.shape[1])
-    bins = reliability(exact, labels)
-    gaps = sum(b.images * abs(b.confidence - b.accuracy) for b in bins)
+    confidence, right = exact.max(axis=1), exact.argmax(axis=1) == labels
+    surest_last = np.argsort(confidence, kind="stable")
     return CalibrationFigures(
-        ece=gaps / len(labels),
+        ece=_error(confidence, right, _place(confidence, BINS)),
         nll=float(-np.log(of_truth.clip(min=np.finfo(np.float32).tiny)).mean()),
         brier=float(((exact - truth) ** 2).sum(axis=1).mean()),
+        ece_adaptive=_error(
+            confidence[surest_last],
+            right[surest_last],
+            np.arange(len(labels)) * BINS // len(labels),
+        ),
+        ece_classwise=float(
+            np.mean(
+                [
+                    _error(exact[:, k], truth[:, k], _place(exact[:, k], BINS))
+                    for k in range(exact.shape[1])
+                ]
+            )
+        ),
     )
 
 
@@ -103,10 +122,29 @@ def reliability(probabilities: Probabilities, labels: Labels, *, bins: int = BIN
     """Images by confidence, in bins of equal width; empty bins are left out."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    place = _place(confidence, bins)
     members = [place == number for number in range(bins)]
     return [
         Bin(int(here.sum()), float(confidence[here].mean()), float(right[here].mean()))
         for here in members
         if here.any()
     ]
+
+
+def _place(probability: NDArray[np.floating], bins: int) -> NDArray[np.intp]:
+    """(n,) number of the bin, of equal widths, that each probability falls into."""
+    return np.minimum((probability * bins).astype(np.intp), bins - 1)
+
+
+def _error(
+    probability: NDArray[np.floating], happened: NDArray[np.bool_], place: NDArray[np.intp]
+) -> float:
+    """How far, on average, what was promised in a bin is from what happened.
+
+    Args:
+        probability: (n,) that was given.
+        happened: (n,) whether it did.
+        place: (n,) number of the bin.
+    """
+    gaps = np.bincount(place, weights=probability - happened)
+    return float(np.abs(gaps).sum() / len(place))

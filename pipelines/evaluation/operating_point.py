@@ -61,17 +61,42 @@ def choose_thresholds(
         Class → threshold; 0.5 for all, the likeliest class, where that misses few enough.
     """
     harmful = np.isin(classes, findings)
-    given = finding_share(probabilities, harmful)
-    of_findings = np.sort(given[harmful[labels]])
-    missed = int(np.floor((1 - sensitivity) * len(of_findings) + 1e-9))
-    kept = of_findings[missed]
-    below = given[given < kept]
-    between = (kept + below.max()) / 2 if len(below) else kept / 2
-    threshold = float(np.clip(between, LEAST, EVEN))
+    share = finding_share(probabilities, harmful)
+    found = threshold_for(harmful[labels], share, sensitivity=sensitivity)
+    threshold = float(np.clip(found, LEAST, EVEN))
     return {
         name: threshold if of_finding else 1 - threshold
         for name, of_finding in zip(classes, harmful, strict=True)
     }
+
+
+def threshold_for(
+    ill: NDArray[np.bool_], share: NDArray[np.float64], *, sensitivity: float
+) -> float:
+    """The highest threshold above which that many of the images with a finding lie, at least.
+
+    Args:
+        ill: (n,) whether an image has a finding; one at least.
+        share: (n,) see `finding_share`.
+        sensitivity: the least share of them.
+    """
+    missed = int(np.floor((1 - sensitivity) * ill.sum() + 1e-9))
+    return halfway_below(float(np.sort(share[ill])[missed]), share)
+
+
+def youden(ill: NDArray[np.bool_], share: NDArray[np.float64]) -> float:
+    """The threshold of the largest sensitivity + specificity - 1 (Youden, Cancer 3:32, 1950)."""
+    from sklearn.metrics import roc_curve  # not at import: the service only decides
+
+    false, true, limits = roc_curve(ill, share)
+    return halfway_below(float(limits[np.argmax(true - false)]), share)
+
+
+def halfway_below(value: float, share: NDArray[np.float64]) -> float:
+    """Between a value and the next lower one of the images, so that neither is a matter of
+    rounding."""
+    below = share[share < value]
+    return (value + float(below.max())) / 2 if len(below) else value / 2
 
 
 def finding_share(probabilities: Probabilities, harmful: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pipelines.evidence
 from pipelines.evidence import (
+    abstention,
     attention,
+    benefit,
     external,
     labels,
     leaks,
@@ -15,6 +17,7 @@ from pipelines.evidence import (
     sources,
     subgroups,
     test_uses,
+    thresholds,
 )
 from pipelines.evidence.finding import Finding
 from pipelines.evidence.subject import NoNetwork, Subject
@@ -33,6 +36,9 @@ KINDS: dict[str, Kind] = {
     "shortcuts": shortcuts.look,
     "attention": attention.look,
     "labels": labels.look,
+    "thresholds": thresholds.look,
+    "benefit": benefit.look,
+    "abstention": abstention.look,
     "subgroups": subgroups.look,
     "external": external.look,
     "test_uses": test_uses.look,

@@ -91,3 +91,28 @@ def test_images_stand_in_the_bin_of_their_confidence() -> None:
     assert (sure.confidence, sure.accuracy) == (1.0, 1.0)
     assert bins[0].confidence == pytest.approx(0.535)
     assert bins[0].accuracy == 0.5
+
+
+def test_bins_of_as_many_images_see_what_bins_of_equal_width_average_away() -> None:
+    """All confidences in one bin of equal width: too sure of half, not sure enough of half."""
+    sure = np.repeat([0.94, 0.99], [140, 160])
+    wrong_once_in_twenty = (np.arange(300) >= 140) & (np.arange(300) % 20 == 0)
+
+    figures = calibration_figures(
+        np.stack([sure, 1 - sure], axis=1), wrong_once_in_twenty.astype(int)
+    )
+
+    assert figures.ece == pytest.approx((160 * 0.04 - 140 * 0.06) / -300)
+    assert figures.ece_adaptive == pytest.approx((160 * 0.04 + 140 * 0.06) / 300)
+
+
+def test_a_class_that_is_given_too_much_shows_though_it_is_never_decided_for() -> None:
+    labels = np.zeros(100, int)
+    probabilities = np.tile([0.6, 0.4, 0.0], (100, 1))
+
+    figures = calibration_figures(probabilities, labels)
+
+    assert figures.ece == pytest.approx(0.4)
+    assert figures.ece_classwise == pytest.approx((0.4 + 0.4 + 0) / 3)
+    truth = np.repeat([0, 1], [60, 40])
+    assert calibration_figures(probabilities, truth).ece_classwise == pytest.approx(0)

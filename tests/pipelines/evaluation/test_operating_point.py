@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from pipelines.evaluation.metrics import measure
-from pipelines.evaluation.operating_point import choose_thresholds, decide, finding_share
+from pipelines.evaluation.operating_point import (
+    choose_thresholds,
+    decide,
+    finding_share,
+    threshold_for,
+    youden,
+)
 from tests.pipelines.evaluation.answers import CLASSES, answers, labels_of
 
 FINDINGS = ("a", "c")
@@ -68,3 +74,30 @@ def test_a_finding_that_nothing_speaks_for_does_not_make_everything_one() -> Non
 
     assert chosen["a"] == 1e-3
     assert (decide(probabilities, CLASSES, chosen) == 1).all()
+
+
+ILL = np.array([True, True, True, True, False, False, False, False])
+SHARE = np.array([0.9, 0.8, 0.6, 0.2, 0.7, 0.4, 0.3, 0.1])
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "threshold"), [(0.5, 0.75), (0.75, 0.5), (0.76, 0.15), (1.0, 0.15)]
+)
+def test_a_threshold_lies_between_the_last_finding_that_counts_and_the_next_image(
+    sensitivity: float, threshold: float
+) -> None:
+    assert threshold_for(ILL, SHARE, sensitivity=sensitivity) == pytest.approx(threshold)
+
+
+def test_youdens_threshold_has_the_largest_sum_of_sensitivity_and_specificity() -> None:
+    limit = youden(ILL, SHARE)
+
+    # of the four, three are found and one of the others is called: J is 0.5, as for two and none
+    sums = {at: (at < SHARE)[ILL].mean() + (at >= SHARE)[~ILL].mean() for at in (limit, *SHARE)}
+    assert sums[limit] == max(sums.values()) == 1.5
+    assert limit not in SHARE
+
+
+def test_a_threshold_below_every_image_is_above_nothing() -> None:
+    assert threshold_for(ILL, SHARE, sensitivity=1) > 0
+    assert threshold_for(np.ones(2, bool), np.array([0.4, 0.6]), sensitivity=1) == 0.2

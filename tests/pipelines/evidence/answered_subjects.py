@@ -3,6 +3,7 @@ what was put into them."""
 
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,9 @@ from numpy.typing import NDArray
 from pipelines.data.shards import fetch
 from pipelines.evaluation.predictions import described, with_probabilities
 from pipelines.evidence.subject import Subject
+from pipelines.settings import Settings
 from pipelines.stage import Context
+from pipelines.storage import open_store
 from tests.pipelines.data.small_collection import Row, images, small_spec
 from tests.pipelines.tracked import prepare_small
 
@@ -28,6 +31,12 @@ def collection(per_class: int, **fields: Callable[[int], str]) -> list[Row]:
     for number, row in enumerate(rows):
         row["metadata"] = json.dumps({name: make(number) for name, make in fields.items()})
     return rows
+
+
+def context_in(folder: Path) -> Context:
+    """An installation of its own, on a folder."""
+    settings = Settings(home=folder / "home", store=(folder / "store").as_uri())
+    return Context(settings=settings, store=open_store(settings))
 
 
 def answered_subject(context: Context, rows: list[Row], score: Score, **changes: Any) -> Subject:
