@@ -54,15 +54,15 @@ def test_images_of_one_confidence_are_answered_together_or_not_at_all() -> None:
 
 def test_accuracy_under_weights_is_that_of_images_drawn_as_often() -> None:
     rng = np.random.default_rng(0)
-    labels = labels_of(50, rng=rng)
+    labels = labels_of(500, rng=rng)
     probabilities = answers(labels, skill=1, rng=rng)
-    weights = rng.integers(0, 3, (4, 50))
+    weights = rng.integers(0, 3, (4, 500))
     coverages = [0.1, 0.5, 0.77, 1.0]
 
     found = resampled_accuracy(labels, probabilities, coverages, weights=weights.astype(np.float64))
 
     for row, times in zip(found, weights, strict=True):
-        copies = np.repeat(np.arange(50), times)
+        copies = np.repeat(np.arange(500), times)
         expected = [
             accuracy_at(labels[copies], probabilities[copies], share) for share in coverages
         ]
