@@ -79,9 +79,15 @@ def reduced(rows: "DataFrame", components: int) -> tuple["DataFrame", NDArray[np
     return shorter.persist(), np.asarray(fitted.pc.toArray(), np.float64)
 
 
-def fit(rows: "DataFrame", penalty: Penalty) -> Linear:
-    """Fit a regression to `vectors`; features are brought to one scale for the penalty, and the
-    coefficients are those of the features as they are."""
+def fit(rows: "DataFrame", penalty: Penalty) -> tuple[Linear, int]:
+    """Fit a regression to `vectors`.
+
+    Features are brought to one scale for the penalty; the coefficients are those of the features
+    as they are.
+
+    Returns:
+        The regression, and how many steps the optimiser took.
+    """
     from pyspark.ml.classification import LogisticRegression
 
     model = LogisticRegression(
@@ -92,7 +98,7 @@ def fit(rows: "DataFrame", penalty: Penalty) -> Linear:
         regParam=penalty.regularisation,
         elasticNetParam=penalty.elastic_net,
     ).fit(rows)
-    return _both_sides(model)
+    return _both_sides(model), int(model.summary.totalIterations)
 
 
 def _both_sides(model: "LogisticRegressionModel") -> Linear:

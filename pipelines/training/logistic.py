@@ -44,6 +44,8 @@ class Trial:
     """One setting that was tried."""
 
     penalty: Penalty
+    steps: int
+    """Of the optimiser."""
     loss: float
     """Cross-entropy on the validation split, weighted as in training."""
     linear: Linear
@@ -176,7 +178,7 @@ def _trial(
     *,
     weights: NDArray[np.float32],
 ) -> Trial:
-    found = linear.fit(rows, penalty)
+    found, steps = linear.fit(rows, penalty)
     if directions is not None:
         found = Linear(directions @ found.kernel, found.bias)
     loss = log_loss(
@@ -186,4 +188,4 @@ def _trial(
         labels=range(len(weights)),
     )
     logger.info("%s: validation loss %.4f", penalty, loss)
-    return Trial(penalty, float(loss), found)
+    return Trial(penalty, steps, float(loss), found)

@@ -15,7 +15,7 @@ from pipelines.tracking import runs
 from pipelines.tracking.client import Tracking
 from pipelines.tracking.keras_models import log_model
 from pipelines.training.importance import draw, importance
-from pipelines.training.logistic import Regression, answers, as_network
+from pipelines.training.logistic import Regression, Trial, answers, as_network
 
 REPORT = "logistic/regression.json"
 
@@ -41,7 +41,7 @@ def log_regression(
         _log_importance(tracking, run_id, done, spec=spec, chosen=chosen)
     tracking.upload_json(run_id, REPORT, _report(done))
     totals = {
-        "training.epochs": done.best.penalty.iterations,
+        "training.epochs": done.best.steps,
         "training.seconds": done.seconds,
         "training.parameters": done.best.linear.kernel.size + done.best.linear.bias.size,
         "training.validation_loss": done.best.loss,
@@ -51,9 +51,11 @@ def log_regression(
 
 
 def _report(done: Regression) -> dict[str, object]:
-    tried = [asdict(trial.penalty) | {"validation_loss": trial.loss} for trial in done.trials]
-    kept = asdict(done.best.penalty) | {"validation_loss": done.best.loss}
-    return {"kept": kept, "tried": tried}
+    return {"kept": _told(done.best), "tried": [_told(trial) for trial in done.trials]}
+
+
+def _told(trial: Trial) -> dict[str, float]:
+    return asdict(trial.penalty) | {"steps": trial.steps, "validation_loss": trial.loss}
 
 
 def _log_importance(

@@ -1,5 +1,4 @@
 import io
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,12 +10,11 @@ from pipelines.features import texture
 from pipelines.outputs import DataProfile, Prepared
 from pipelines.profile import look
 from pipelines.profile.page import SECTIONS
-from pipelines.profile.publish import publish
 from pipelines.settings import Settings
 from pipelines.stage import Context
-from pipelines.tracking.client import open_tracking
+from pipelines.storage import open_store
 from tests.pipelines.data.small_collection import images
-from tests.pipelines.tracked import prepare_small, spec_of, tracked_context
+from tests.pipelines.tracked import prepare_small, spec_of
 
 pytestmark = pytest.mark.usefixtures("spark")
 
@@ -24,8 +22,10 @@ SPEC = spec_of("profiled")
 
 
 @pytest.fixture(scope="module")
-def there(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Context:
-    return tracked_context(mlflow_server, tmp_path_factory.mktemp("profiled"))
+def there(tmp_path_factory: pytest.TempPathFactory) -> Context:
+    folder = tmp_path_factory.mktemp("profiled")
+    settings = Settings(home=folder / "home", store=(folder / "store").as_uri())
+    return Context(settings=settings, store=open_store(settings))
 
 
 @pytest.fixture(scope="module")
@@ -83,20 +83,6 @@ def test_a_profile_that_stands_is_not_made_again(
 ) -> None:
     monkeypatch.setattr(look, "_gather", None)
     assert look.run(SPEC, there, prepared) == profile
-
-
-def test_it_is_one_run_in_mlflow(there: Context, profile: DataProfile, tmp_path: Path) -> None:
-    published = publish(SPEC, there, profile)
-    assert published.run_id is not None
-    assert publish(SPEC, there, profile) == published
-    tracking = open_tracking(there.settings)
-    run = tracking.client.get_run(published.run_id)
-    assert run.info.status == "FINISHED"
-    assert run.data.metrics["train.bright.images"] == 12
-    page = tracking.download(published.run_id, "report.html", target=tmp_path)
-    assert page.read_bytes() == there.store.read(f"{profile.path}/report.html")
-    pictures = tracking.artifacts(published.run_id, "pictures")
-    assert {Path(path).stem for path in pictures} == set(SECTIONS)
 
 
 def test_shards_that_are_gone_are_named(there: Context, prepared: Prepared) -> None:

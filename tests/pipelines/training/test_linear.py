@@ -45,7 +45,8 @@ def test_without_a_penalty_the_answers_are_scikit_learns(
     spark: "SparkSession", values: NDArray[np.float64], classes: int
 ) -> None:
     labels = noisy_labels(values, classes)
-    ours = fit(rows(spark, values, labels), FREE)
+    ours, steps = fit(rows(spark, values, labels), FREE)
+    assert 1 < steps <= FREE.iterations
     theirs = LogisticRegression(C=np.inf, max_iter=5000, tol=1e-8).fit(values, labels)
     logits = ours.logits(values)
     assert logits.shape == (300, classes)
@@ -57,9 +58,9 @@ def test_weights_count_as_so_many_images(
     spark: "SparkSession", values: NDArray[np.float64]
 ) -> None:
     labels = noisy_labels(values, 2)
-    weighted = fit(rows(spark, values, labels, (1.0, 3.0)), FREE)
+    weighted, _ = fit(rows(spark, values, labels, (1.0, 3.0)), FREE)
     again = np.repeat(np.arange(300), np.where(labels == 1, 3, 1))
-    repeated = fit(rows(spark, values[again], labels[again]), FREE)
+    repeated, _ = fit(rows(spark, values[again], labels[again]), FREE)
     np.testing.assert_allclose(weighted.logits(values), repeated.logits(values), atol=2e-3)
 
 
@@ -67,7 +68,7 @@ def test_an_absolute_penalty_leaves_features_out(
     spark: "SparkSession", values: NDArray[np.float64]
 ) -> None:
     labels = noisy_labels(values, 2)
-    sparse = fit(rows(spark, values, labels), Penalty(0.1, 1.0, 100))
+    sparse, _ = fit(rows(spark, values, labels), Penalty(0.1, 1.0, 100))
     assert (sparse.kernel[2:] == 0).all()
     assert (sparse.kernel[:2] != 0).all()
 
