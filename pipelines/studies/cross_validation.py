@@ -168,6 +168,7 @@ def _validate(
         for repeat in range(repeats)
         for fold, part in enumerate(divide(rows, folds=folds, seed=seed + repeat))
     ]
+    _see_features(candidate, data, seed=seed)
     trained = []
     for repeat, fold, part in track(plan, total=len(plan), what="Folds"):
         named = f"repeat {repeat + 1}, fold {fold + 1}"
@@ -182,6 +183,18 @@ def _validate(
     found = _mean(place.run_id, candidate.name, trained, folds=folds, repeats=repeats)
     _log(place, found)
     return found
+
+
+def _see_features(candidate: CandidateSpec, data: Shards, *, seed: int) -> None:
+    """Let a frozen backbone see each image once, not once in each fold."""
+    if candidate.recipe == "scratch":
+        return
+    from pipelines.training.features import feature_stream
+    from pipelines.training.train import untrained
+
+    model = untrained(candidate, data, seed=seed)
+    for source in SOURCES:
+        feature_stream(data, source, model)
 
 
 def _parts(by_source: list[NDArray[np.str_]]) -> tuple[Part, ...]:

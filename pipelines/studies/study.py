@@ -163,6 +163,9 @@ def _resumed(
     found = runs.find(tracking, experiment, fingerprint=identity)
     if found is not None:
         run_id = str(found.info.run_id)
+        if DONE not in found.data.tags:
+            with tracking.reaching() as client:
+                client.update_run(run_id, status="RUNNING")
     else:
         with tracking.reaching() as client:
             marked = dict(tags) | {runs.FINGERPRINT: identity}

@@ -79,7 +79,9 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, candidate: str)
         )
     require_network(chosen)
     weights = weights_identity(chosen.weights)
-    identity = fingerprint("tune", prepared.id, chosen, weights, spec.split.seed, training_code())
+    # How long the best is trained in the end decides nothing here.
+    asked = (prepared.id, chosen.shortened(tune.max_epochs), tune, weights, spec.split.seed)
+    identity = fingerprint("tune", *asked, training_code())
     data = fetch(context.store, prepared.path, context.settings.cache)
     return study(
         spec,

@@ -113,24 +113,12 @@ def _learn(
     others: Sequence[Path],
 ) -> "tuple[keras.Model, Progress]":
     """Build a model of the zoo and train it by the candidate's recipe."""
-    import keras
-
-    from pipelines.models.registry import build
     from pipelines.training.finetune import finetune
     from pipelines.training.frozen import train_head
     from pipelines.training.scratch import train_from_scratch
 
     teacher = average_of(others) if candidate.teachers else None
-    keras.utils.set_random_seed(seed)
-    model = build(
-        candidate.model,
-        size=data.size,
-        classes=len(data.classes),
-        weights=candidate.weights,
-        input_size=candidate.input_size,
-        dropout=candidate.dropout,
-        options=candidate.options,
-    )
+    model = untrained(candidate, data, seed=seed)
     images = data.split("train").rows
     logger.info(
         "%s: %s by recipe %s on %d images", candidate.name, model.name, candidate.recipe, images
@@ -144,6 +132,25 @@ def _learn(
         *(model, data, candidate), seed=seed, folder=folder, on_epoch=on_epoch
     )
     return model, progress
+
+
+def untrained(candidate: CandidateSpec, data: Shards, *, seed: int) -> "keras.Model":
+    """The candidate's network before it has learned from these images; ``seed`` decides its new
+    weights."""
+    import keras
+
+    from pipelines.models.registry import build
+
+    keras.utils.set_random_seed(seed)
+    return build(
+        candidate.model,
+        size=data.size,
+        classes=len(data.classes),
+        weights=candidate.weights,
+        input_size=candidate.input_size,
+        dropout=candidate.dropout,
+        options=candidate.options,
+    )
 
 
 def average_of(files: Sequence[Path]) -> "keras.Model":

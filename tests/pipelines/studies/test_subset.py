@@ -40,7 +40,7 @@ def test_the_chosen_rows_are_copied_in_their_order(data: Shards, tmp_path: Path)
     assert ids(subset, "validation") == list(second[~validation])
     assert subset.split("test").rows == 0
     assert (subset.size, subset.classes) == (data.size, data.classes)
-    old = {b.ids[0]: b.images for s in ("train", "validation") for b in data.split(s).batches(1)}  # type: ignore[arg-type]
+    old = {b.ids[0]: b.images for s in ("train", "validation") for b in data.split(s).batches(1)}
     for batch in subset.split("train").batches(1):
         assert np.array_equal(batch.images, old[batch.ids[0]])
 
