@@ -47,7 +47,8 @@ class Snapshot(Output):
 
     ``path`` holds ``index.parquet`` (the columns of `Landing` for every accepted image of this
     snapshot and those it builds on, with ``file`` and ``row``: where the bytes stand),
-    ``images-*.parquet`` (only what this snapshot adds) and ``manifest.json``.
+    ``images-*.parquet`` (only what this snapshot adds) and ``manifest.json``; where masks of
+    lesions came, ``masks.parquet`` and ``masks-*.parquet`` in the same way.
     """
 
     path: str
@@ -98,7 +99,8 @@ class Prepared(Output):
     """Model-ready shards.
 
     ``path`` holds ``{train,validation,test}-*.parquet`` (``pixels``, ``label``, ``sha256``,
-    ``group``, ``source_path``, ``source``), ``stats.json`` and ``manifest.json``.
+    ``group``, ``source_path``, ``source``, ``lesion``: see `pipelines.data.lesions`),
+    ``stats.json`` and ``manifest.json``.
     """
 
     snapshot: str
