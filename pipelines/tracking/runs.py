@@ -1,7 +1,7 @@
 """A candidate's run: found by the fingerprint of what went in, begun once, resumed if cut off.
 
 A run's tags say how far it came: ``medloop.fingerprint`` what it is, ``medloop.trained`` that
-its model stands, ``medloop.skipped`` why it has none.
+its model stands, ``medloop.skipped`` why it has none, ``medloop.device`` what it was trained on.
 """
 
 import logging
@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 FINGERPRINT = "medloop.fingerprint"
 TRAINED = "medloop.trained"
 SKIPPED = "medloop.skipped"
+DEVICE = "medloop.device"
 BATCH_SECONDS = 2.0
 AWAY_SECONDS = 30.0
 """Between two tries to reach a server that is away."""

@@ -25,6 +25,7 @@ from pipelines.tracking.inputs import log_inputs
 from pipelines.tracking.keras_models import fetch_model, log_model
 from pipelines.training.alone import alone
 from pipelines.training.code import training_code
+from pipelines.training.device import use_device
 from pipelines.training.without_weights import trainable_here
 
 if TYPE_CHECKING:
@@ -165,6 +166,7 @@ def _train_network(
 ) -> None:
     from pipelines.training.train import train
 
+    runs.set_tags(tracking, run_id, {runs.DEVICE: use_device()})
     book = runs.MetricBook(tracking, run_id)
     done = train(
         chosen,
