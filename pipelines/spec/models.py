@@ -67,6 +67,11 @@ class CandidateSpec(TrainingSpec):
                 f"recipe '{self.recipe}' needs pretrained weights ('imagenet' or a path); "
                 "use recipe 'scratch' to train from random ones"
             )
+        if self.without_weights == "scratch" and self.recipe in ("logistic", "ensemble"):
+            raise ValueError(
+                f"without_weights 'scratch' means nothing with recipe '{self.recipe}', which "
+                "trains no network; use 'skip' or 'fail'"
+            )
         return self
 
     @model_validator(mode="after")

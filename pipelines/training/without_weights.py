@@ -3,7 +3,7 @@
 import logging
 
 from pipelines.errors import CandidateSkipped, WeightsUnavailable
-from pipelines.models.imagenet import IMAGENET, require_imagenet
+from pipelines.models.imagenet import IMAGENET, has_imagenet, require_imagenet
 from pipelines.spec import CandidateSpec
 
 logger = logging.getLogger(__name__)
@@ -19,9 +19,8 @@ def trainable_here(chosen: CandidateSpec) -> CandidateSpec:
     Raises:
         CandidateSkipped: they cannot, and ``without_weights`` is ``skip``.
         WeightsUnavailable: they cannot, and it is ``fail``.
-        WeightsError: there are no such weights.
     """
-    if chosen.weights != IMAGENET:
+    if chosen.weights != IMAGENET or not has_imagenet(chosen.model):
         return chosen
     try:
         require_imagenet(chosen.model)

@@ -1,5 +1,6 @@
 """ImageNet weights: the published networks' answers, or a plain word on what is missing."""
 
+import socket
 import time
 from pathlib import Path
 
@@ -75,11 +76,10 @@ def test_on_a_closed_machine_it_is_said_at_once_what_to_do(closed: Path) -> None
     assert "weights null, recipe scratch" in told
 
 
+@pytest.mark.usefixtures("closed")
 def test_a_site_that_does_not_answer_is_not_waited_for_long(
-    closed: Path, monkeypatch: pytest.MonkeyPatch
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    import socket
-
     with socket.create_server(("127.0.0.1", 0)) as silent:
         port = silent.getsockname()[1]
         monkeypatch.setattr(imagenet, "SITE", f"http://127.0.0.1:{port}")

@@ -1,10 +1,11 @@
 """A candidate whose weights cannot be had is left out, trained without them, or an error."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from pipelines.errors import CandidateSkipped, WeightsError, WeightsUnavailable
+from pipelines.errors import CandidateSkipped, WeightsUnavailable
 from pipelines.models import imagenet
 from pipelines.training.without_weights import trainable_here
 from tests.pipelines.training.small_shards import candidate
@@ -13,11 +14,9 @@ RESNET = {"model": "resnet50", "recipe": "frozen", "weights": "imagenet"}
 
 
 @pytest.fixture(autouse=True)
-def closed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """A machine with no way out."""
+def _closed_machine(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KERAS_HOME", str(tmp_path))
     monkeypatch.setattr(imagenet, "SITE", "https://127.0.0.1:9")
-    return tmp_path
 
 
 def test_it_is_left_out_with_the_reason() -> None:
@@ -36,7 +35,7 @@ def test_it_is_an_error_where_the_spec_says_so() -> None:
         trainable_here(candidate(**RESNET, without_weights="fail"))
 
 
-def test_weights_that_are_here_change_nothing(closed: Path) -> None:
+def test_weights_that_are_here_change_nothing() -> None:
     file = imagenet.kept("resnet50")
     file.parent.mkdir()
     file.write_bytes(b"weights")
@@ -44,13 +43,15 @@ def test_weights_that_are_here_change_nothing(closed: Path) -> None:
     assert trainable_here(candidate(**RESNET)) == candidate(**RESNET)
 
 
-@pytest.mark.parametrize("weights", [None, "some/file.keras"])
-def test_other_weights_are_not_asked_for(weights: str | None) -> None:
-    wanted = candidate(model="resnet50", weights=weights)
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"model": "resnet50", "weights": None},
+        {"model": "resnet50", "weights": "some/file.keras"},
+        {"model": "logistic", "recipe": "logistic", "logistic": {"features": "texture"}},
+    ],
+)
+def test_other_weights_are_not_asked_for(fields: dict[str, Any]) -> None:
+    wanted = candidate(**({"weights": "imagenet"} | fields))
 
     assert trainable_here(wanted) is wanted
-
-
-def test_weights_that_nobody_has_are_an_error_whatever_the_spec_says() -> None:
-    with pytest.raises(WeightsError, match="no ImageNet weights for 'strided_cnn'"):
-        trainable_here(candidate(weights="imagenet", without_weights="scratch"))
