@@ -1,11 +1,16 @@
 """Commands that ask something of a candidate by training it several times."""
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from pipelines import loop
 from pipelines.cli.console import Dataset, console, done, table
+
+if TYPE_CHECKING:
+    from pipelines.studies.cross_validation import CrossValidation
+    from pipelines.studies.learning_curve import LearningCurve
+    from pipelines.studies.tune import Tuned
 
 app = typer.Typer()
 
@@ -19,11 +24,16 @@ def tune(dataset: Dataset, candidate: Candidate) -> None:
     What is searched stands in the spec's block `tune`. Killed, the same command goes on with
     the trial that was under way; `medloop retrain` then trains the candidate with the best.
     """
+    show_search(dataset, loop.tune(dataset, candidate))
+
+
+def show_search(dataset: str, tuned: "Tuned") -> None:
+    """Print the trials of a search, the best first."""
     from pipelines.studies.tune import ranked, shown
 
-    tuned = loop.tune(dataset, candidate)
     names = list(tuned.settings)
-    grid = table(f"{dataset}: {candidate}", "trial", *names, "loss", "accuracy", "epochs", "state")
+    title = f"{dataset}: {tuned.candidate}, {tuned.search} search"
+    grid = table(title, "trial", *names, "loss", "accuracy", "epochs", "state")
     for trial in ranked(tuned):
         epochs = "+".join(str(len(execution.losses)) for execution in trial.executions)
         settings = (shown(trial.settings[name]) for name in names)
@@ -41,8 +51,12 @@ def learning_curve(dataset: Dataset, candidate: Candidate) -> None:
 
     All are judged on the validation images; the test set is not asked.
     """
-    curve = loop.learning_curve(dataset, candidate)
-    title = f"{dataset}: {candidate}, {curve.figure} on validation"
+    show_curve(dataset, loop.learning_curve(dataset, candidate))
+
+
+def show_curve(dataset: str, curve: "LearningCurve") -> None:
+    """Print a learning curve, and what it says."""
+    title = f"{dataset}: {curve.candidate}, {curve.figure} on validation"
     grid = table(title, "groups", "images", "value", "95 % interval", "epochs")
     for size in curve.sizes:
         grid.add_row(
@@ -64,10 +78,16 @@ def cross_validate(
 
     Divides the training and validation images by group; the test set stays out.
     """
+    show_folds(dataset, loop.cross_validate(dataset, candidate, folds=folds, repeats=repeats))
+
+
+def show_folds(dataset: str, found: "CrossValidation") -> None:
+    """Print the mean figures of all folds."""
     from pipelines.evaluation.metrics import OVERALL
 
-    found = loop.cross_validate(dataset, candidate, folds=folds, repeats=repeats)
-    grid = table(f"{dataset}: {candidate}", "figure", "mean", "95 % interval", "least", "most")
+    grid = table(
+        f"{dataset}: {found.candidate}", "figure", "mean", "95 % interval", "least", "most"
+    )
     for name in OVERALL:
         values = [one.figures[name] for one in found.trained]
         grid.add_row(
@@ -75,7 +95,7 @@ def cross_validate(
             f"{min(values):.3f}", f"{max(values):.3f}",
         )  # fmt: skip
     console.print(grid)
-    done(f"{repeats} x {folds} folds; the picture is with run {found.run_id} in MLflow")
+    done(f"{found.repeats} x {found.folds} folds; the picture is with run {found.run_id} in MLflow")
 
 
 @app.command()

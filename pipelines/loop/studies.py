@@ -27,6 +27,7 @@ def tune(dataset: str, candidate: str) -> "Tuned":
     from pipelines.studies import tune
 
     spec, context = opened(dataset)
+    spec.candidate(candidate)  # a slip is told before images are prepared
     return tune.run(spec, context, latest_prepared(dataset), candidate)
 
 
@@ -35,6 +36,7 @@ def learning_curve(dataset: str, candidate: str) -> "LearningCurve":
     from pipelines.studies import learning_curve
 
     spec, context = opened(dataset)
+    spec.candidate(candidate)
     return learning_curve.run(spec, context, latest_prepared(dataset), candidate)
 
 
@@ -43,5 +45,6 @@ def cross_validate(dataset: str, candidate: str, *, folds: int, repeats: int) ->
     from pipelines.studies import cross_validation
 
     spec, context = opened(dataset)
+    spec.candidate(candidate)
     prepared = latest_prepared(dataset)
     return cross_validation.run(spec, context, prepared, candidate, folds=folds, repeats=repeats)
