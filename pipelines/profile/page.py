@@ -1,10 +1,12 @@
 """The page of a profile: what to see on each picture, and what to do about it."""
 
 from pathlib import Path
+from typing import Any
 
-from pipelines.documents.document import Document, Grid, Picture, Section, Text, Warnings
+from pipelines.documents.document import Cell, Document, Grid, Picture, Section, Text, Warnings
 from pipelines.outputs import SPLITS
 from pipelines.profile.facts import Facts
+from pipelines.profile.shift import shift
 
 ALIKE = 0.98
 """Cosine of deep features above which two pictures are nearly always of one series."""
@@ -63,7 +65,8 @@ def document(facts: Facts, folder: Path, *, synthetic: bool) -> Document:
     lead = [Text(f"{sum(s.images for s in facts.sums.values()):,} images as a model gets them.")]
     if synthetic:
         lead.append(Text("Synthetic images, drawn by a program."))
-    sections = [Section("Images", (_counts(facts),))]
+    statistics = facts.statistics()
+    sections = [Section("Images", (_counts(facts, statistics), *_shifts(statistics)))]
     for name, (title, about) in SECTIONS.items():
         blocks = (Text(about), Picture(folder / f"{name}.png", title))
         warned = _warnings(facts) if name == "alike" else ()
@@ -71,14 +74,32 @@ def document(facts: Facts, folder: Path, *, synthetic: bool) -> Document:
     return Document(f"{facts.title}: what the images look like", tuple(lead), tuple(sections))
 
 
-def _counts(facts: Facts) -> Grid:
+def _counts(facts: Facts, statistics: dict[str, Any]) -> Grid:
     rows = []
     for label, name in enumerate(facts.classes):
-        told = facts.statistics()["train"][name]
+        told = statistics["train"][name]
         counts = [facts.of(split, label).images for split in SPLITS]
         rows.append((name, *counts, told.get("grey_mean"), told.get("grey_std")))
     columns = ("class", *SPLITS, "mean shade (training)", "deviation (training)")
     return Grid("Images by class and split", columns, tuple(rows))
+
+
+def _shifts(statistics: dict[str, Any]) -> tuple[Text, Grid]:
+    """How far validation and test are from training, class by class."""
+    rows: list[tuple[Cell, ...]] = []
+    for split in ("validation", "test"):
+        for name, now in statistics[split].items():
+            found = shift(statistics["train"][name], now)
+            if found is not None:
+                rows.append((f"{name}, {split}", found.shades, found.feature, found.moved))
+    about = Text(
+        "Each class's held-out images against its training images. Shades: Jensen-Shannon distance "
+        "of the histograms, 0 (equal) to 1 (nothing shared). Texture: the feature whose mean has "
+        "moved most, in standard deviations of the training images; beyond 0.5 the two are not of "
+        "one kind, and figures on the one say little about the other."
+    )
+    columns = ("class, split", "distance of shades", "feature", "moved by")
+    return about, Grid("How far held-out images are from training", columns, tuple(rows))
 
 
 def _warnings(facts: Facts) -> tuple[Warnings, ...]:
