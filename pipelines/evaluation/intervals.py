@@ -10,8 +10,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
-from pipelines.evaluation.targets import Labels, Probabilities
+from pipelines.evaluation.targets import Labels, Probabilities, Targets, targets_of
 from pipelines.evaluation.weighted import Values, Weights, weighted
 
 RESAMPLES = 1000
@@ -54,8 +55,10 @@ def bootstrap(
 
     Returns:
         name → interval, named as by `metrics.measure`. A resample in which a figure is
-        undefined (no image of the class was drawn) does not count for it. The calibration error
-        has a reflected interval: see `reflected`.
+        undefined (no image of the class was drawn) does not count for it. Where all or none of
+        the images are right, so they are in every resample: there the interval is Wilson's of as
+        many images as there are groups. The calibration error has a reflected interval: see
+        `reflected`.
     """
 
     def under(weights: Weights) -> dict[str, Values]:
@@ -71,7 +74,40 @@ def bootstrap(
     drawn = gathered(under(weights) for weights in draws(groups, seed=seed, resamples=resamples))
     bounds = {name: percentiles(values, confidence=confidence) for name, values in drawn.items()}
     seen = float(under(np.ones((1, len(labels))))["ece"][0])
-    return bounds | {"ece": reflected(bounds["ece"], seen)}
+    if predicted is None:
+        predicted = probabilities.argmax(axis=1)
+    asked = _asked(
+        targets_of(labels, probabilities, classes, findings=findings, predicted=predicted)
+    )
+    units = np.asarray(groups)
+    certain = {
+        name: wilson(bounds[name].low, len(np.unique(units[of])))
+        for name, of in asked.items()
+        if of.any() and bounds[name] in ((0, 0), (1, 1))
+    }
+    return bounds | certain | {"ece": reflected(bounds["ece"], seen)}
+
+
+def _asked(targets: Targets) -> dict[str, NDArray[np.bool_]]:
+    """Figure that is a share of images → (n,) of which."""
+    of = {
+        "sensitivity": targets.truth,
+        "specificity": ~targets.truth,
+        "precision": targets.decided,
+        "npv": ~targets.decided,
+    }
+    shares = {
+        f"{name}.{target}": images[:, index]
+        for name, images in of.items()
+        for index, target in enumerate(targets.names)
+    }
+    return shares | {"accuracy": np.ones(len(targets.truth), bool)}
+
+
+def wilson(value: float, units: int) -> Interval:
+    """Wilson's 95 % interval of a share of independent units (1927)."""
+    found = binomtest(round(value * units), units).proportion_ci(method="wilson")
+    return Interval(float(found.low), float(found.high))
 
 
 def draws(groups: Sequence[str], *, seed: int, resamples: int = RESAMPLES) -> Iterator[Weights]:

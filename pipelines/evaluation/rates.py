@@ -5,9 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binomtest
 
-from pipelines.evaluation.intervals import RESAMPLES, Interval, draws, percentiles
+from pipelines.evaluation.intervals import RESAMPLES, Interval, draws, percentiles, wilson
 from pipelines.evaluation.weighted import ratio
 
 Marks = NDArray[np.bool_]
@@ -65,9 +64,3 @@ def rates(
             interval = wilson(value, units)
         found.append(Rate(value, interval, images, units))
     return found
-
-
-def wilson(value: float, units: int) -> Interval:
-    """Wilson's 95 % interval of a share of independent units."""
-    found = binomtest(round(value * units), units).proportion_ci(method="wilson")
-    return Interval(float(found.low), float(found.high))

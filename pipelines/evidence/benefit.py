@@ -63,7 +63,7 @@ def look(subject: Subject, folder: Path) -> Finding | None:
     return Finding(
         title="Net benefit",
         about=ABOUT,
-        said=(_said(least > 0), f"The prevalence is {source}."),
+        said=(_said(least > 0), f"The prevalence is {source}.", *_learnt_elsewhere(stated)),
         warnings=_warned(most < 0),
         figures={f"net_benefit.{at:g}": float(seen.ours[0, k]) for at, k in places.items()},
         intervals={
@@ -98,6 +98,15 @@ def _said(better: NDArray[np.bool_]) -> str:
     return (
         "Acting on the model's answers is better than acting on all images or on none (95 % "
         f"interval above 0) from a probability of {first:.0%} to {last:.0%}."
+    )
+
+
+def _learnt_elsewhere(prevalence: float | None) -> tuple[str, ...]:
+    if prevalence is None:
+        return ()
+    return (
+        "The probabilities are those the service gives. They were learnt at the prevalence of the "
+        "collection; where findings are rarer they promise too much, and this curve shows it.",
     )
 
 

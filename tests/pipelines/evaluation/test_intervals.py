@@ -107,3 +107,18 @@ def test_the_interval_covers_the_accuracy_as_often_as_it_says_also_for_images_in
         covered.append(low <= truth <= high)
 
     assert np.mean(covered) > 0.88
+
+
+def test_where_all_images_of_a_class_are_found_the_next_may_still_be_missed() -> None:
+    labels = np.repeat([0, 1, 2], 40)
+    probabilities = np.eye(3)[labels] * 0.8 + 0.1
+    probabilities[-1] = [0.8, 0.1, 0.1]
+    pairs = [str(position // 2) for position in range(120)]
+
+    found = bootstrap(labels, probabilities, CLASSES, groups=pairs, seed=0, findings=("a", "b"))
+
+    # of 20 groups that are all right, Wilson's lower bound is 0.839; of 40 it is 0.912
+    assert found["sensitivity.a"] == pytest.approx((0.839, 1), abs=1e-3)
+    assert found["sensitivity.any_finding"] == pytest.approx((0.912, 1), abs=1e-3)
+    assert found["sensitivity.c"].low < 1
+    assert found["sensitivity.c"].high == 1
