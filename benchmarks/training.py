@@ -57,7 +57,6 @@ RECIPES: dict[str, Fields] = {
     "strong, mixup": {"augment": "strong", "mixup": 0.2},
 }
 REPEATED: dict[str, Fields] = {
-    "frozen": {"recipe": "frozen", "epochs": 8},
     "finetune, strong, mixup": {
         **{"epochs": 2, "finetune_epochs": 2, "finetune_layers": 2},
         **{"augment": "strong", "mixup": 0.2},
@@ -244,9 +243,9 @@ def _undisturbed(data: Shards, chosen: CandidateSpec, workdir: Path) -> tuple[Tr
 def _killed(
     data: Shards, chosen: CandidateSpec, workdir: Path, *, within: float
 ) -> tuple[TrainedModel, int]:
-    """Kill a training at random moments, three times at most, and let it end."""
+    """Kill a training at random moments, twice at most, and let it end."""
     drawn, kills = random.Random(SEED), 0
-    while kills < 3:
+    while kills < 2:
         process = _begin(data, chosen, workdir)
         process.join(drawn.uniform(0.3, 1.0) * within)
         if not process.is_alive():
