@@ -53,6 +53,9 @@ class TrainingSpec(Section):
     ``source_sampling``: so is, within each class, each source its images come from, and a
     network gains less from knowing the source."""
     augment: Literal["none", "light", "strong"] = "none"
+    orientation: Literal["upright", "any"] = "upright"
+    """``any``: the images have no upright pose (a mole, a tissue section), so augmentation turns
+    them by quarters too."""
     mixup: float = Field(default=0.0, ge=0, le=4)
     """Both parameters of the Beta distribution by which two images of a batch, and their labels,
     are mixed (Zhang et al. 2018; 0.2 to 0.4 there); 0 mixes none. Mixed images weigh as their
@@ -73,6 +76,8 @@ class TrainingSpec(Section):
         for field, (other, value) in needed.items():
             if getattr(self, field) is not None and getattr(self, other) != value:
                 raise ValueError(f"{field} means something with '{other}: {value}' only")
+        if self.orientation == "any" and self.augment == "none":
+            raise ValueError("orientation 'any' means something with augmentation only")
         if self.recipe == "frozen" and self.augment != "none":
             raise ValueError(
                 "recipe 'frozen' computes features once, so it cannot augment; "

@@ -6,13 +6,14 @@ they vary, a network learns less from them.
 """
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 Strength = Literal["none", "light", "strong"]
+Orientation = Literal["upright", "any"]
 
 
 QUARTERS = 4
@@ -43,6 +44,8 @@ class Ranges:
     """Natural logarithm of how far a quarter of the tones is stretched, either way."""
     compression: tuple[int, int] | None = None
     """JPEG qualities, least and best."""
+    turned: bool = False
+    """Whether images have no upright pose, and are turned by any number of quarters first."""
 
 
 RANGES: dict[Strength, Ranges] = {
@@ -60,7 +63,11 @@ RANGES: dict[Strength, Ranges] = {
 
 
 def augment(
-    batches: "tf.data.Dataset", strength: Strength, *, seed: tuple[int, int]
+    batches: "tf.data.Dataset",
+    strength: Strength,
+    *,
+    seed: tuple[int, int],
+    orientation: Orientation = "upright",
 ) -> "tf.data.Dataset":
     """Change each image of a data set of (float32 (n, s, s, 3), 0 to 255; label) batches.
 
@@ -68,12 +75,13 @@ def augment(
         batches: what to change.
         strength: how far; ``none`` leaves all as it is.
         seed: the run's and the epoch's.
+        orientation: ``any`` turns images by quarters too.
     """
     import tensorflow as tf
 
     if strength == "none":
         return batches
-    ranges = RANGES[strength]
+    ranges = replace(RANGES[strength], turned=orientation == "any")
     start = seed[0] * 100_003 + seed[1] * 1_009
 
     def change(number: Any, batch: Any) -> Any:
@@ -121,6 +129,8 @@ def _pose(images: Any, draw: _Draw, ranges: Ranges) -> Any:
 
     side = tf.cast(tf.shape(images)[1], tf.float32)
     angle = draw.uniform(ranges.degrees * math.pi / 180)
+    if ranges.turned:
+        angle += tf.floor(draw.uniform(2.0)) * math.pi / 2  # -2, -1, 0 or 1 quarters
     scale = 1 + draw.uniform(ranges.zoom)
     mirror = tf.sign(draw.uniform(1.0) + 1e-9)
     cos, sin, middle = tf.cos(angle) / scale, tf.sin(angle) / scale, (side - 1) / 2

@@ -50,7 +50,7 @@ def training_batches(
         if candidate.balance in ("class_sampling", "source_sampling"):
             shown = times_shown(labels, sources, seed=seed, epoch=epoch)
         batches = stream.shuffled(candidate.batch_size, seed=seed, epoch=epoch, shown=shown)
-        changed = augment(batches, strength, seed=(seed, epoch))
+        changed = augment(batches, strength, seed=(seed, epoch), orientation=candidate.orientation)
         return mixup(with_targets(changed, weights), candidate.mixup, seed=(seed, epoch))
 
     return epoch_data

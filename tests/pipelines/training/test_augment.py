@@ -51,6 +51,19 @@ def test_images_of_one_epoch_change_each_in_its_own_way() -> None:
     assert len({image.tobytes() for image in found}) == 6
 
 
+def test_images_without_an_upright_pose_are_turned_by_quarters_all_alike_often() -> None:
+    images = np.zeros((200, 32, 32, 3), np.float32)
+    images[:, :8, 12:20] = 200  # at the top
+    batches = tf.data.Dataset.from_tensor_slices((images, np.zeros(200, np.int32))).batch(50)
+    turned = augment(batches, "light", seed=(1, 0), orientation="any")
+    found = np.concatenate([image.numpy() for image, _ in turned])
+    edges = [found[:, :8], found[:, -8:], found[:, :, :8], found[:, :, -8:]]
+    where = np.argmax([edge.mean(axis=(1, 2, 3)) for edge in edges], axis=0)
+    assert np.bincount(where, minlength=4).min() > 30
+    upright = changed("light", (1, 0), images)
+    assert upright[:, :8].mean() > 10 * upright[:, -8:].mean()
+
+
 def test_a_light_change_keeps_what_stands_in_the_middle() -> None:
     images = np.zeros((8, 64, 64, 3), np.float32)
     images[:, 24:40, 24:40] = 200
