@@ -56,9 +56,16 @@ class Installation:
 
 
 def install(
-    server: Settings, folder: Path, name: str, *, rows: list[Row] | None = None, **fields: Any
+    server: Settings,
+    folder: Path,
+    name: str,
+    *,
+    rows: list[Row] | None = None,
+    spec: DatasetSpec | None = None,
+    **fields: Any,
 ) -> Installation:
-    """An installation with shards, and no candidate yet."""
+    """An installation with shards, and no candidate yet; of the small collection's spec, unless
+    another is given."""
     context = tracked_context(server, folder, **fields)
-    spec = spec_of(name)
+    spec = spec or spec_of(name)
     return Installation(spec, context, prepare_small(context, spec, rows=rows))
