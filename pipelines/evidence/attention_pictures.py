@@ -17,6 +17,8 @@ from pipelines.evidence.sample import Sample
 
 SHOWN = 6
 """Images in a row."""
+RANDOMISED_SHOWN = 4
+"""Images whose maps are shown with random weights."""
 Captions = dict[str, str]
 
 
@@ -47,14 +49,14 @@ def draw_cascade(
     stages: list[Stage], sample: Sample, cells: Cells, *, folder: Path, title: str
 ) -> Captions:
     """A row an image, a column a stage of randomisation."""
-    shown = len(stages[0].maps)
+    shown = min(RANDOMISED_SHOWN, len(sample.pictures))
     figure = Figure(figsize=(1.5 * (len(stages) + 1), 1.45 * shown + 0.8), layout="constrained")
     figure.suptitle(title)
     grid = figure.subplots(shown, len(stages) + 1, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    for row, picture in zip(grid, sample.pictures, strict=False):
-        row[0].imshow(picture)
+    for axes, picture in zip(grid[:, 0], sample.pictures, strict=False):
+        axes.imshow(picture)
     for column, stage in zip(grid.T[1:], stages, strict=True):
         column[0].set_title(f"{stage.said}\nr = {stage.correlation:.2f}", fontsize=7)
         for axes, picture, heat in zip(column, sample.pictures, stage.maps, strict=False):

@@ -149,7 +149,7 @@ def test_shards_hold_masks_fitted_as_their_images_are(context: Context, folder: 
 
     output = prepare.run(with_masks(), context, snapshot, divided(context, snapshot, rows))
 
-    found = {}
+    found: dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]] = {}
     shards = fetch(context.store, output.path, context.settings.cache)
     for split in SPLITS:
         lesions = read_lesions(shards.split(split))
