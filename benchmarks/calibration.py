@@ -43,7 +43,8 @@ def main() -> None:
 def compare(file: Path) -> None:
     """Print each way's figures on one run's answers."""
     rows = pd.read_parquet(file)
-    classes = tuple(name.removeprefix("logit.") for name in rows if name.startswith("logit."))
+    columns = [name for name in map(str, rows.columns) if name.startswith("logit.")]
+    classes = tuple(name.removeprefix("logit.") for name in columns)
     parts = {split: rows[rows["split"] == split] for split in ("validation", "test")}
     logits = {split: logits_of(part, classes).astype(np.float64) for split, part in parts.items()}
     labels = {split: labels_of(part, classes) for split, part in parts.items()}

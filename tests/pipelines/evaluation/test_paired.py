@@ -52,6 +52,29 @@ def test_pairing_makes_the_interval_narrower_than_that_of_models_asked_apart() -
     assert near["brier"].high - near["brier"].low < (far["brier"].high - far["brier"].low) / 3
 
 
+def test_models_are_compared_by_what_they_decided_where_that_is_not_the_likeliest() -> None:
+    rng = np.random.default_rng(5)
+    labels = labels_of(120, rng=rng)
+    same = answers(labels, skill=1, rng=rng)
+    always_a = np.zeros(120, int)
+
+    found = paired_bootstrap(
+        labels,
+        same,
+        same,
+        classes=CLASSES,
+        groups=apart(120),
+        seed=0,
+        findings=("a",),
+        decided=(always_a, same.argmax(axis=1)),
+    )
+
+    missed = 1 - recall_score(labels == 0, same.argmax(axis=1) == 0)
+    assert found["sensitivity.any_finding"].value == pytest.approx(missed)
+    assert found["specificity.any_finding"].high < 0
+    assert found["auroc.any_finding"] == (0, 0, 0, 1)
+
+
 def test_figures_of_a_class_without_images_are_left_out() -> None:
     rng = np.random.default_rng(3)
     labels = rng.integers(0, 2, 40)
