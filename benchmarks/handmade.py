@@ -24,7 +24,7 @@ from pipelines.training import logistic
 from pipelines.training.logistic import Regression
 
 PUBLISHED = {"iterations": 10, "regularisation": [0.05], "elastic_net": [0.3]}
-KINDS = ("deep", "texture", "pixels")
+KINDS = ("pixels", "texture", "deep")
 FIGURES = ("accuracy", "macro_sensitivity", "macro_auroc")
 
 

@@ -21,7 +21,7 @@ def test_a_line_tells_the_figures_on_both_held_out_splits(context: Context) -> N
 
 def test_each_kind_of_features_is_tried_as_published_and_tuned() -> None:
     names = [candidate.name for candidate in candidates("efficientnet_lite0")]
-    kinds = ("deep", "texture", "pixels")
+    kinds = ("pixels", "texture", "deep")
     assert names == [f"{kind}-{form}" for kind in kinds for form in ("published", "tuned")]
 
 
