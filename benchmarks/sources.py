@@ -56,15 +56,14 @@ def main() -> None:
     console = Console(width=110)
     console.print(pd.crosstab(rows["source"], [rows["split"] == "test", rows["label"]]))
     found = []
-    for way, validates in track(
-        _ways(rows[~tests], options.seeds), total=2 * options.seeds + 1, what="Learning"
-    ):
-        learns = ~tests & ~validates.reindex(rows.index, fill_value=False)
-        answers = _answers(features, rows["label"], learns)
+    for way, held in _ways(rows[~tests], options.seeds):
+        validates = held.reindex(rows.index, fill_value=False)
+        answers = _answers(features, rows["label"], ~tests & ~validates)
         right = pd.Series(answers == rows["label"].to_numpy(), index=rows.index)
-        held = right[validates.index[validates]].mean()
-        found.append({"way": way, "validation": held, "test": right[tests].mean()})
-        console.print(f"{way}: {int(validates.sum())} images, {held:.3f}")
+        asked = {"validation": right[validates], "test": right[tests]}
+        accuracies = {name: float(part.mean()) for name, part in asked.items()}
+        found.append({"way": way, "images": int(validates.sum()), **accuracies})
+        console.print(found[-1])
     console.print(_table(pd.DataFrame(found)))
     if options.sheet:
         sources = {
@@ -116,8 +115,8 @@ def _ways(rows: pd.DataFrame, seeds: int) -> Ways:
     yield "the sources nearest to 15 %", rows["cluster"].isin(validation_clusters(rows, SHARE))
     source = rows["cluster"].map(source_of_cluster(rows))
     sizes = source.value_counts()
-    for number in sizes.index[sizes >= LEAST][:seeds]:
-        yield f"source {number} alone", source == number
+    for number in sizes.index[sizes >= LEAST]:
+        yield "each source in turn", source == number
 
 
 def _answers(
@@ -133,9 +132,12 @@ def _answers(
 
 
 def _table(found: pd.DataFrame) -> Table:
+    """Means over the runs of each way; each image that validates counts the same."""
     table = Table("validation", "runs", "accuracy on it", "on the test set", "too high by")
     for way, runs in found.groupby("way", sort=False):
-        validation, test = runs["validation"].mean(), runs["test"].mean()
+        validation, test = (
+            float(np.average(runs[name], weights=runs["images"])) for name in ("validation", "test")
+        )
         cells = (f"{validation:.3f}", f"{test:.3f}", f"{validation - test:+.3f}")
         table.add_row(str(way), str(len(runs)), *cells)
     return table

@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 NEIGHBOURS = 5
 FAR = 5.0
 """Robust standard deviations (1.4826 times the median absolute deviation) beyond the median."""
-DIRECTIONS = 32
 
 Features = NDArray[np.float32]
 
@@ -23,9 +22,9 @@ Features = NDArray[np.float32]
 def unlike(features: Features, groups: NDArray[np.str_]) -> NDArray[np.float64]:
     """How far each image stands from those most like it.
 
-    The mean distance to its nearest neighbours of other groups, along the main directions of the
-    features, each scaled to one (Ramaswamy et al. 2000, "Efficient algorithms for mining outliers
-    from large data sets").
+    The mean distance to its nearest neighbours of other groups (Ramaswamy et al. 2000, "Efficient
+    algorithms for mining outliers from large data sets"), features scaled to length 1, without
+    which what is no scan at all has weak features and looks ordinary (docs/decisions/novelty.md).
 
     Args:
         features: (n, k) what a network makes of each image.
@@ -34,11 +33,10 @@ def unlike(features: Features, groups: NDArray[np.str_]) -> NDArray[np.float64]:
     Returns:
         (n,) in robust standard deviations from the median; above `FAR` is an outlier.
     """
-    from sklearn.decomposition import PCA
     from sklearn.metrics import pairwise_distances
+    from sklearn.preprocessing import normalize
 
-    directions = min(DIRECTIONS, *features.shape)
-    places = PCA(directions, whiten=True, svd_solver="full").fit_transform(features)
+    places = normalize(features)
     apart = pairwise_distances(places)
     apart[groups[:, None] == groups[None, :]] = np.inf
     company = min(NEIGHBOURS, len(places) - 1)

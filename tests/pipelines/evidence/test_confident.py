@@ -36,7 +36,7 @@ def test_a_model_that_is_unsure_of_a_class_needs_less_to_suspect_it() -> None:
     """Thresholds are of each class: the average over those labelled so, not one half."""
     probabilities = np.array([[0.9, 0.1], [0.8, 0.2], [0.55, 0.45], [0.6, 0.4], [0.52, 0.48]])
     labels = np.array([0, 0, 0, 1, 1])
-    assert suspected(labels, probabilities).tolist() == [False] * 5
+    assert suspected(labels, probabilities).tolist() == [False, False, True, False, False]
     assert suggested(labels, probabilities).tolist() == [0, 0, 1, -1, 1]
 
 
