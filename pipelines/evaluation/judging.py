@@ -6,7 +6,12 @@ import pandas as pd
 
 from pipelines.evaluation import intervals, metrics
 from pipelines.evaluation.calibration import calibration_figures, softmax
-from pipelines.evaluation.operating_point import Thresholds, choose_thresholds, decide
+from pipelines.evaluation.operating_point import (
+    Thresholds,
+    choose_thresholds,
+    decide,
+    thresholds_at,
+)
 from pipelines.evaluation.predictions import labels_of, logits_of, probabilities_of
 from pipelines.evaluation.record import SplitCalibration, SplitFigures
 from pipelines.spec import DatasetSpec
@@ -15,8 +20,12 @@ logger = logging.getLogger(__name__)
 
 
 def thresholds_of(spec: DatasetSpec, validation: pd.DataFrame) -> dict[str, float] | None:
-    """The thresholds that reach the sensitivity a spec asks for on validation; none if it asks
-    for none."""
+    """The thresholds that a spec names, or that reach the sensitivity it asks for on validation;
+    none if it asks for neither."""
+    if spec.operating.finding_threshold is not None:
+        return thresholds_at(
+            spec.operating.finding_threshold, spec.class_names, findings=spec.findings
+        )
     if spec.operating.finding_sensitivity is None:
         return None
     return choose_thresholds(

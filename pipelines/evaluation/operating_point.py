@@ -63,11 +63,14 @@ def choose_thresholds(
     harmful = np.isin(classes, findings)
     share = finding_share(probabilities, harmful)
     found = threshold_for(harmful[labels], share, sensitivity=sensitivity)
-    threshold = float(np.clip(found, LEAST, EVEN))
-    return {
-        name: threshold if of_finding else 1 - threshold
-        for name, of_finding in zip(classes, harmful, strict=True)
-    }
+    return thresholds_at(float(np.clip(found, LEAST, EVEN)), classes, findings=findings)
+
+
+def thresholds_at(
+    threshold: float, classes: Sequence[str], *, findings: Sequence[str]
+) -> dict[str, float]:
+    """Class → threshold: that of findings, and what is left of 1 for the others."""
+    return {name: threshold if name in findings else 1 - threshold for name in classes}
 
 
 def threshold_for(

@@ -74,9 +74,11 @@ def look(subject: Subject, folder: Path) -> Finding | None:
 def _chosen(subject: Subject, validation: Question) -> dict[str, float]:
     """What a threshold is for → the threshold, by the validation images."""
     stated = subject.spec.operating.finding_sensitivity
+    named = subject.spec.operating.finding_threshold
     asked = sorted({*SENSITIVITIES, *([stated] if stated else [])})
     return {
         "the likeliest class": EVEN,
+        **({"as the data set states": named} if named else {}),
         "Youden's J": youden(validation.ill, validation.share),
         **{
             f"sensitivity {asked_for:g}": threshold_for(
@@ -131,9 +133,12 @@ def _intervals(named: dict[str, Decided]) -> dict[str, Interval]:
 
 def _slug(name: str) -> str:
     """A threshold as figures are named."""
-    return {"the likeliest class": "likeliest", "Youden's J": "youden"}.get(
-        name, name.replace("sensitivity ", "at_")
-    )
+    short = {
+        "the likeliest class": "likeliest",
+        "as the data set states": "stated",
+        "Youden's J": "youden",
+    }
+    return short.get(name, name.replace("sensitivity ", "at_"))
 
 
 def _table(title: str, named: dict[str, Decided]) -> Table:

@@ -105,10 +105,12 @@ def _differences(bundle: Bundle, image: CanaryImage, answer: dict[str, Any]) -> 
     if answer["model_version"] != version:
         yield f"{image.file}: answered by version {answer['model_version']}, not {version}"
     tolerance = bundle.manifest.tolerance
-    lead = answer["confidence"] - answer["probabilities"].get(image.predicted, 0)
+    limits, said = bundle.manifest.thresholds or {}, answer["probabilities"]
+    # how far the one class stands above the other, each held against its threshold
+    lead = answer["confidence"] * limits.get(image.predicted, 1)
+    lead -= said.get(image.predicted, 0) * limits.get(answer["class"], 1)
     if answer["class"] != image.predicted and abs(lead) > tolerance:  # else they are as likely
         yield f"{image.file}: class {answer['class']}, the Keras model says {image.predicted}"
-    said = answer["probabilities"]
     for name, expected in image.probabilities.items():
         if not abs(said[name] - expected) <= tolerance:
             yield f"{image.file}: probability of {name} is {said[name]:.4f}, not {expected:.4f}"

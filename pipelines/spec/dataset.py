@@ -88,11 +88,11 @@ class DatasetSpec(Section):
     def _findings_can_be_asked_for(self) -> "DatasetSpec":
         if "any_finding" in self.class_names:
             raise ValueError("classes.name holds 'any_finding', which stands for all findings")
-        asked = self.operating.finding_sensitivity is not None
-        if asked and len(self.findings) in (0, len(self.classes)):
+        one_kind = len(self.findings) in (0, len(self.classes))
+        if self.operating.asks_for_thresholds and one_kind:
             raise ValueError(
-                "operating.finding_sensitivity needs classes of both kinds: with 'finding: true' "
-                "and with 'finding: false'"
+                "operating.finding_sensitivity and finding_threshold need classes of both kinds: "
+                "with 'finding: true' and with 'finding: false'"
             )
         return self
 

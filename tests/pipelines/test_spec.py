@@ -70,6 +70,10 @@ def test_labels_map_to_classes_in_the_order_of_the_file(tmp_path: Path) -> None:
             {"operating": {"finding_sensitivity": 0.99}},
             ["operating.finding_sensitivity", "finding: false"],
         ),
+        (
+            {"operating": {"finding_sensitivity": 0.9, "finding_threshold": 0.2}},
+            ["operating", "name one of them"],
+        ),
         ({"operating": {"finding_sensitivity": 99}}, ["operating.finding_sensitivity", "99"]),
         (
             {"classes": [{"name": n, "title": n} for n in ("any_finding", "none")]},

@@ -9,6 +9,7 @@ from pipelines.evaluation.operating_point import (
     decide,
     finding_share,
     threshold_for,
+    thresholds_at,
     youden,
 )
 from tests.pipelines.evaluation.answers import CLASSES, answers, labels_of
@@ -54,6 +55,14 @@ def test_among_findings_the_likeliest_is_named() -> None:
 
     assert decide(probabilities, CLASSES, careful).tolist() == [2, 0, 1]
     assert decide(probabilities, CLASSES, None).tolist() == [1, 1, 1]
+
+
+def test_a_threshold_of_findings_leaves_the_rest_of_1_to_the_others() -> None:
+    found = thresholds_at(0.2, CLASSES, findings=FINDINGS)
+
+    assert found == {"a": 0.2, "b": 0.8, "c": 0.2}
+    probabilities = np.array([[0.22, 0.75, 0.03], [0.10, 0.75, 0.15]])
+    assert decide(probabilities, CLASSES, found).tolist() == [0, 1]
 
 
 def test_of_two_classes_a_threshold_is_the_probability_from_which_on_it_is_a_finding() -> None:
