@@ -84,6 +84,7 @@ def augment(
     ranges = replace(RANGES[strength], turned=orientation == "any")
     start = seed[0] * 100_003 + seed[1] * 1_009
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def change(number: Any, batch: Any) -> Any:
         images, labels = batch
         draw = _Draw(tf.shape(images)[0], start, tf.cast(number, tf.int32))

@@ -68,6 +68,7 @@ def with_targets(batches: "tf.data.Dataset", weights: NDArray[np.float32]) -> "t
 
     of_class = tf.constant(weights)
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def convert(x: Any, y: Any) -> Any:
         return x, tf.one_hot(y, len(weights)), tf.gather(of_class, y)
 

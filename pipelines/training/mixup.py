@@ -23,6 +23,7 @@ def mixup(batches: "tf.data.Dataset", alpha: float, *, seed: tuple[int, int]) ->
         return batches
     start = int(np.random.default_rng((*seed, 5)).integers(1 << 31))
 
+    @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def mix(number: Any, batch: Any) -> Any:
         count = tf.shape(batch[0])[:1]
         share = _beta(count, alpha, tf.stack([start, tf.cast(number, tf.int32)]))
