@@ -49,22 +49,11 @@ def judged(
     places = {path: spec.mask_of(path) for path in accepted}
     wanted = {path: mask for path, mask in places.items() if mask in there}
     found = open_files([there[mask] for mask in dict.fromkeys(wanted.values())])
-    first: dict[str, Row] = {}
     rows = []
     for path, mask in sorted(wanted.items()):
-        image = accepted[path]
-        row = _row(spec.mask_of(image["source_path"]), image, found[mask])
-        stands = first.setdefault(image["sha256"], row)
-        if stands["reason"] and not row["reason"]:
-            first[image["sha256"]] = row
-        elif stands is not row and stands["sha256"] == row["sha256"]:
-            continue
-        elif stands is not row and not row["reason"]:
-            row |= {
-                "reason": "ambiguous_mask",
-                "message": f"{stands['source_path']} shows another lesion in the same picture.",
-            }
-        rows.append(row)
+        called = spec.mask_of(accepted[path]["source_path"])
+        rows.append(_row(called, accepted[path], found[mask]))
+    rows = _one_an_image(rows)
     _tell(rows, images=len(accepted))
     return rows
 
@@ -90,6 +79,21 @@ def merged(stood: list[Row], landed: list[Row]) -> list[Row]:
 def _listed(context: Context, folder: str) -> list[Row]:
     path = f"{folder}/{MASKS}"
     return read_rows(context.store, path) if context.store.exists(path) else []
+
+
+def _one_an_image(rows: list[Row]) -> list[Row]:
+    """The first usable mask of each image, and those that are refused: others of the same image
+    among them, unless they are the same."""
+    first: dict[str, Row] = {}
+    kept = []
+    for row in rows:
+        stands = row if row["reason"] else first.setdefault(row["image"], row)
+        if stands is row:
+            kept.append(row)
+        elif stands["sha256"] != row["sha256"]:
+            said = f"{stands['source_path']} shows another lesion in the same picture."
+            kept.append(row | {"reason": "ambiguous_mask", "message": said})
+    return kept
 
 
 def _row(called: str | None, image: Row, found: Examined) -> Row:
@@ -128,4 +132,4 @@ def _fits(image: Row, mask: Examined) -> bool:
     assert mask.width is not None
     assert mask.height is not None
     ratio = (mask.width * image["height"]) / (mask.height * image["width"])
-    return abs(ratio - 1) <= ASPECT
+    return bool(abs(ratio - 1) <= ASPECT)
