@@ -46,7 +46,7 @@ def sparse_classes(images: pd.DataFrame, chosen: set[str], share: float) -> list
         chosen: the clusters that validate.
         share: of each class that validation should hold.
     """
-    held = images["cluster"].isin(chosen).groupby(images["label"]).mean()
+    held = images["cluster"].isin(chosen).astype(float).groupby(images["label"]).mean()
     return [str(label) for label in held.index[held < SPARSE * share]]
 
 

@@ -157,8 +157,10 @@ def _table(review: pd.DataFrame) -> Table:
 def _draw(subject: Subject, review: pd.DataFrame, file: Path) -> None:
     found = {
         (split, position): picture
-        for split, part in review.groupby("split")
-        for position, picture in _pictures(subject.data, split, set(part["position"]))
+        for split in ASKED
+        for position, picture in _pictures(
+            subject.data, split, set(review.loc[review["split"] == split, "position"])
+        )
     }
     down = -(-len(review) // ACROSS)
     figure = Figure(figsize=(1.25 * ACROSS, 1.55 * down + 0.6), layout="constrained")
@@ -166,9 +168,9 @@ def _draw(subject: Subject, review: pd.DataFrame, file: Path) -> None:
     grid = figure.subplots(down, ACROSS, squeeze=False)
     for axes in grid.flat:
         axes.axis("off")
-    for axes, row in zip(grid.flat, review.itertuples(), strict=False):
-        axes.imshow(found[row.split, row.position])
-        axes.set_title(f"{row.label} → {row.suggested or '?'}", fontsize=6)
+    for axes, row in zip(grid.flat, review.to_dict("records"), strict=False):
+        axes.imshow(found[row["split"], row["position"]])
+        axes.set_title(f"{row['label']} → {row['suggested'] or '?'}", fontsize=6)
     save(figure, file)
 
 

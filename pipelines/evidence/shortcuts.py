@@ -66,7 +66,7 @@ def look(subject: Subject, _: Path) -> Finding:
     for name, known in described.items():
         if (learnt := _auroc(known, subject.classes, seed=subject.seed)) is not None:
             figures[f"{name}_auroc"], bounds[f"{name}_auroc"] = learnt
-    tables = (_table(described, bounds, figures),)
+    tables = [_table(described, bounds, figures)]
     warnings = [*_telling(figures, bounds)]
     if subject.network is not None:
         sample = draw_sample(subject, ASKED)
@@ -74,7 +74,7 @@ def look(subject: Subject, _: Path) -> Finding:
         if asked is not None:
             of_model, of_bounds = figures_of(asked, seed=subject.seed)
             figures, bounds = figures | of_model, bounds | of_bounds
-            tables = (*tables, table_of(figures, asked))
+            tables.append(table_of(figures, asked))
             warnings += _using(figures, bounds)
     return Finding(
         title="Shortcuts",
@@ -83,7 +83,7 @@ def look(subject: Subject, _: Path) -> Finding:
         warnings=tuple(warnings),
         figures=figures,
         intervals=bounds,
-        tables=tables,
+        tables=tuple(tables),
     )
 
 
@@ -93,7 +93,8 @@ def _known(
     """The drawn images of a split that can be described so."""
     groups, wanted = split.column("group"), set(drawn.tolist())
     assert groups is not None
-    rows, start = [], 0
+    rows: list[tuple[Descriptions, int, str]] = []
+    start = 0
     for batch in split.batches(256):
         for offset in range(len(batch.images)):
             if start + offset not in wanted:
@@ -101,8 +102,11 @@ def _known(
             if (said := describe(batch.images[offset])) is not None:
                 rows.append((said, int(batch.labels[offset]), str(groups[start + offset])))
         start += len(batch.images)
-    said, labels, of_group = zip(*rows, strict=True) if rows else ((), (), ())
-    return Known(np.array(said), np.array(labels, np.int64), np.array(of_group, np.str_))
+    return Known(
+        np.array([row[0] for row in rows], np.float64),
+        np.array([row[1] for row in rows], np.int64),
+        np.array([row[2] for row in rows], np.str_),
+    )
 
 
 def _auroc(known: Known, classes: tuple[str, ...], *, seed: int) -> tuple[float, Interval] | None:

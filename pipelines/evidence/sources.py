@@ -41,9 +41,9 @@ def look(subject: Subject, folder: Path) -> Finding | None:
     rows = subject.of("test").assign(source=sources["test"])
     rows["right"] = rows["predicted"] == rows["label"]
     found = {
-        int(source): _share(part, seed=subject.seed)
-        for source, part in rows[rows["source"] > 0].groupby("source")
-        if len(part) >= JUDGED
+        source: _share(part, seed=subject.seed)
+        for source, part in _parts(rows)
+        if source and len(part) >= JUDGED
     }
     told, told_interval = _class_by_source(subject, sources["train"], sources["test"])
     figures = {"count": float(len(np.unique(rows["source"]))), "class_auroc": told}
@@ -65,6 +65,11 @@ def look(subject: Subject, folder: Path) -> Finding | None:
         tables=(_by_source(rows, sources["train"], found), _by_class(rows, seed=subject.seed)),
         pictures={PICTURE: "Pictures of each source cluster, with their classes."},
     )
+
+
+def _parts(rows: pd.DataFrame) -> list[tuple[int, pd.DataFrame]]:
+    """The images of each source, 0 where it is unknown."""
+    return [(int(n), rows[rows["source"] == n]) for n in np.unique(rows["source"])]
 
 
 def _share(rows: pd.DataFrame, *, seed: int) -> tuple[float, Interval]:
@@ -147,12 +152,12 @@ def _by_source(
     rows: pd.DataFrame, learnt: NDArray[np.int32], found: dict[int, tuple[float, Interval]]
 ) -> Table:
     cells = []
-    for source, part in rows.groupby("source"):
-        share, bounds = found.get(int(source), (None, (None, None)))
+    for source, part in _parts(rows):
+        judged = (found[source][0], *found[source][1]) if source in found else (None, None, None)
         classes = part["label"].value_counts(normalize=True)
         main = f"{classes.index[0]} ({classes.iloc[0]:.0%})"
-        name = int(source) or "unknown"
-        cells.append((name, int((learnt == source).sum()), len(part), main, share, *bounds))
+        name = source or "unknown"
+        cells.append((name, int((learnt == source).sum()), len(part), main, *judged))
     return Table(
         title="Accuracy by source",
         columns=("source", "to train", "to test", "commonest class", "accuracy", "low", "high"),
@@ -162,9 +167,10 @@ def _by_source(
 
 def _by_class(rows: pd.DataFrame, *, seed: int) -> Table:
     cells = [
-        (int(source), str(label), len(part), share, *bounds)
-        for (source, label), part in rows[rows["source"] > 0].groupby(["source", "label"])
-        if len(part) >= JUDGED
+        (source, str(label), len(part), share, *bounds)
+        for source, of_source in _parts(rows)
+        for label, part in of_source.groupby("label")
+        if source and len(part) >= JUDGED
         for share, bounds in [_share(part, seed=seed)]
     ]
     return Table(

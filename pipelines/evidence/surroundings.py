@@ -1,5 +1,6 @@
 """What a picture shows where no body is: small descriptions of its frame and its background."""
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +12,8 @@ PIECES = 8
 """Stretches that each side of the frame is described in."""
 LEVELS = (0, 1, 2, 4, 8, 16, 32, 64, 256)
 """Bounds of the histogram of the background's shades."""
+MARGIN = 0.04
+"""Share of the side that the background keeps away from the body, whose edge is blurred."""
 LEAST = 0.02
 """Share of a picture that must be background for it to tell anything."""
 
@@ -41,7 +44,7 @@ def describe_background(picture: Picture) -> Description | None:
     Args:
         picture: uint8 (size, size, 3).
     """
-    outside = ~body_mask(picture)
+    outside = _outside(picture)
     if outside.mean() < LEAST:
         return None
     grey = picture.mean(axis=2)
@@ -61,8 +64,15 @@ def without_background(picture: Picture) -> Picture:
 
 def without_body(picture: Picture) -> Picture | None:
     """The picture with the body in the middle shade of the background; ``None`` as above."""
-    body = body_mask(picture)
-    if (~body).mean() < LEAST:
+    outside = _outside(picture)
+    if outside.mean() < LEAST:
         return None
-    shade = np.median(picture[~body], axis=0).astype(np.uint8)
-    return np.where(body[..., None], shade, picture)
+    shade = np.median(picture[outside], axis=0).astype(np.uint8)
+    return np.where(outside[..., None], picture, shade)
+
+
+def _outside(picture: Picture) -> NDArray[np.bool_]:
+    """bool (size, size): where no body is, nor its edge."""
+    reach = 2 * max(1, round(MARGIN * len(picture))) + 1
+    body = cv2.dilate(body_mask(picture).astype(np.uint8), np.ones((reach, reach), np.uint8))
+    return body == 0

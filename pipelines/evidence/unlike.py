@@ -13,6 +13,8 @@ if TYPE_CHECKING:
     import keras
 
 NEIGHBOURS = 5
+LEAST_SPREAD = 0.005
+"""Spread of distances, between features of length 1, below which differences are rounding."""
 FAR = 5.0
 """Robust standard deviations (1.4826 times the median absolute deviation) beyond the median."""
 
@@ -45,7 +47,7 @@ def unlike(features: Features, groups: NDArray[np.str_]) -> NDArray[np.float64]:
     distance = np.where(finite, nearest, 0.0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1)
     middle = float(np.median(distance))
     spread = 1.4826 * float(np.median(np.abs(distance - middle)))
-    return (distance - middle) / spread if spread > 0 else np.zeros(len(distance))
+    return (distance - middle) / max(spread, LEAST_SPREAD)
 
 
 def features_of(model: "keras.Model", data: Shards, split: SplitName) -> Features:
@@ -54,9 +56,9 @@ def features_of(model: "keras.Model", data: Shards, split: SplitName) -> Feature
     import tensorflow as tf
 
     extract = keras.Model(model.inputs[0], model.get_layer("features").output)
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-    pooled = tf.function(
-        lambda batch: tf.reduce_mean(extract(batch, training=False), axis=(1, 2)),
-        input_signature=signature,
-    )
+
+    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)])
+    def pooled(batch: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(extract(batch, training=False), axis=(1, 2))
+
     return np.concatenate([pooled(batch).numpy() for batch in images(data, split)])

@@ -18,7 +18,7 @@ def origins(*sizes: int, apart: float = 6.0, seed: int = 0) -> tuple[list[list[f
 
 
 def counts(found: NDArray[np.int32]) -> list[int]:
-    return np.bincount(found).tolist()
+    return [int(count) for count in np.bincount(found)]
 
 
 def test_each_origin_becomes_a_source_numbered_by_its_size() -> None:
