@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -165,6 +166,31 @@ def test_a_service_that_misbehaves_is_told_from_one_that_does_not(
     bundle = load_bundle(copy)
     with httpx.Client(base_url="http://service", transport=answers(bundle, **changes)) as http:
         assert any(said in problem for problem in find_problems(bundle, http))
+
+
+def test_of_two_classes_that_stand_alike_against_their_thresholds_either_may_be_named(
+    copy: Path,
+) -> None:
+    plain = load_bundle(copy)
+    image = max(plain.canary, key=lambda one: max(one.probabilities.values()))
+    other = min(image.probabilities, key=lambda name: image.probabilities[name])
+    # proportional to the probabilities: every class is decided for as much as another
+    tied = plain.manifest.model_copy(update={"thresholds": dict(image.probabilities)})
+    said = {
+        "model_version": plain.manifest.model_version,
+        "class": other,
+        "confidence": image.probabilities[other],
+        "probabilities": image.probabilities,
+    }
+    service = answers(plain, predict=httpx.Response(200, json=said))
+    problem = f"{image.file}: class {other}, the Keras model says"
+
+    with httpx.Client(base_url="http://service", transport=service) as http:
+        strict = list(find_problems(plain, http))
+        lenient = list(find_problems(replace(plain, manifest=tied), http))
+
+    assert any(text.startswith(problem) for text in strict)
+    assert not any(text.startswith(problem) for text in lenient)
 
 
 STAY = """
