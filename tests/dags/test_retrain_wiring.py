@@ -68,6 +68,11 @@ def test_how_often_a_candidates_tasks_run_hangs_on_the_list_of_candidates_alone(
     assert {task.task_id for task in groups[0].iter_mapped_dependencies()} == {"candidates"}
 
 
+def test_a_candidate_that_is_skipped_keeps_no_other_from_being_chosen() -> None:
+    assert dag("phantom").task_dict["select"].trigger_rule == "none_failed_min_one_success"
+    assert dag("phantom").task_dict["select"].upstream_task_ids == {"prepare", "evaluate"}
+
+
 def test_nobody_is_asked_where_the_spec_wants_no_approval() -> None:
     assert not {"ask", "approval", "settle"} & set(dag("phantom").task_ids)
 

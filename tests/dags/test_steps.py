@@ -4,11 +4,11 @@ import os
 
 import pytest
 from airflow.sdk import DAG
-from airflow.sdk.exceptions import AirflowFailException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from dags.retrain import retrain_dag
 from dags.steps import NICENESS, branch, heavy_step, only_if, step
-from pipelines.errors import CheckFailed, StoreUnavailable
+from pipelines.errors import CandidateSkipped, CheckFailed, StoreUnavailable
 from pipelines.outputs import Release
 
 
@@ -20,6 +20,11 @@ def failing_check() -> None:
 def absent_store() -> bool:
     """Fails for now."""
     raise StoreUnavailable("HDFS does not answer")
+
+
+def closed_machine() -> None:
+    """Cannot be done here, and need not be."""
+    raise CandidateSkipped("resnet50 is left out")
 
 
 def release() -> Release:
@@ -36,6 +41,12 @@ def niceness() -> int:
 def test_what_trying_again_cannot_heal_fails_at_once(wrapped: object) -> None:
     with pytest.raises(AirflowFailException, match="CheckFailed: 12 of 100"):
         wrapped(failing_check).function()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("wrapped", [step, heavy_step])
+def test_what_need_not_be_done_is_skipped(wrapped: object) -> None:
+    with pytest.raises(AirflowSkipException, match="resnet50 is left out"):
+        wrapped(closed_machine).function()  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("wrapped", [step, branch, only_if])

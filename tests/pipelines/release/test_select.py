@@ -68,6 +68,11 @@ def test_a_candidate_that_cannot_serve_never_wins() -> None:
         select.winner([texture], "macro_f1")
 
 
+def test_nothing_can_be_chosen_where_every_candidate_was_left_out() -> None:
+    with pytest.raises(TrainingError, match="Every candidate was left out"):
+        select.winner([], "macro_f1")
+
+
 def test_the_winner_is_registered_as_challenger_with_a_whole_bundle(
     here: Installation, good: Evaluated, bad: Evaluated
 ) -> None:

@@ -9,11 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.errors import SpecError, TrackingUnavailable
+from pipelines.errors import CandidateSkipped, SpecError, TrackingUnavailable
+from pipelines.models import imagenet
 from pipelines.outputs import Prepared, Trained
 from pipelines.settings import PROJECT, Settings
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
+from pipelines.tracking import runs
 from pipelines.tracking.client import open_tracking
 from pipelines.training import candidate
 from stack.ports import find_free
@@ -117,6 +119,31 @@ def test_an_ensemble_is_made_of_the_members_that_stand_and_of_those_it_has_train
         for run_id in (trained.run_id, whole.run_id)
     )
     assert all_of_it == 2 * one
+
+
+def test_a_candidate_without_its_weights_leaves_a_run_that_says_why(
+    here: Context,
+    spec: DatasetSpec,
+    prepared: Prepared,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    monkeypatch.setenv("KERAS_HOME", str(tmp_path))
+    monkeypatch.setattr(imagenet, "SITE", "https://127.0.0.1:9")
+    large = {"name": "large", "model": "resnet50", "recipe": "frozen"}
+    closed = spec_of(spec.name, candidates=[QUICK, large])
+
+    for _ in range(2):  # a run that is retried says it once
+        with pytest.raises(CandidateSkipped, match="large is left out"):
+            candidate.run(closed, here, prepared, "large")
+
+    tracking = open_tracking(here.settings)
+    experiment = tracking.experiment(spec.name, title=spec.title)
+    condition = "tags.`medloop.candidate` = 'large'"
+    (left_out,) = runs.every(tracking, experiment, condition=condition)
+    assert left_out.info.run_name == "large · left out"
+    assert "resnet50_weights" in left_out.data.tags[runs.SKIPPED]
+    assert runs.TRAINED not in left_out.data.tags
 
 
 def test_a_killed_training_goes_on_in_the_same_run(mlflow_server: Settings, tmp_path: Path) -> None:
