@@ -86,13 +86,12 @@ def _partitions(known: Known) -> tuple[Block, ...]:
 
 
 def _model(known: Known) -> tuple[Block, ...]:
-    spec = known.spec.candidate(known.candidate)
-    weights = spec.weights or "random"
+    told = {name: known.params.get(SETTING + name, UNKNOWN) for name in ("model", "weights")}
     classes = ", ".join(known.spec.class_names)
     return (
         Points(
             (
-                f"Architecture: {spec.model}; begins from {weights} weights.",
+                f"Architecture: {told['model']}. Weights it began from: {told['weights']}.",
                 f"Input: one image of {known.spec.image.size} x {known.spec.image.size} pixels.",
                 f"Output: a calibrated probability for each class ({classes}), whether the answer "
                 "should be relied on, and whether a person should see the case first.",
