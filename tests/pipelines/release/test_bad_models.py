@@ -11,7 +11,7 @@ from pipelines.outputs import RuleResult, Verdict
 from pipelines.release.card.publish import fetch_pages, read
 from pipelines.settings import Settings
 from tests.pipelines.data.small_collection import Row
-from tests.pipelines.release.bad_models import SIDE, faded, learn, marked, mirrored, scans
+from tests.pipelines.release.bad_models import SIDE, blank, faded, learn, marked, mirrored, scans
 from tests.pipelines.release.installation import Installation, install
 from tests.pipelines.tracked import spec_of
 
