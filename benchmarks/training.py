@@ -6,9 +6,10 @@
 
 FOLDER is a prepared folder on this machine (``$MEDLOOP_HOME/cache/<dataset>/prepared/<id>``).
 
-speed: processor time of a step of fine-tuning on batches from the shards, beside that of a step
-on one batch held in memory. Processor time, of all threads, is what the input pipeline takes from
-training where both share the cores, and says the same on a machine that is busy with other things.
+speed: processor time of one batch from the shards, augmented, beside that of one step of
+fine-tuning on a batch that is held in memory. Processor time, of all threads, is what the input
+takes from training where both share the cores, and says the same on a machine that is busy with
+other things; where cores are idle, batches are made beside the steps and cost nothing.
 
 memory: the most memory a process held that trained an epoch on the folder's training images, and
 on four times as many (the same files under four names).
@@ -25,7 +26,7 @@ import resource
 import statistics
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -38,9 +39,8 @@ from pipelines.data.streams import pixels
 from pipelines.spec import CandidateSpec
 from pipelines.training.train import TrainedModel, train
 
-TURNS = 2
-STEPS = 4
-"""Steps of a turn."""
+BATCHES = 12
+STEPS = 6
 GROWN = 4
 SEED = 17
 Fields = dict[str, Any]
@@ -50,6 +50,7 @@ AS_SHIPPED: Fields = {
     "recipe": "finetune",
     "epochs": 2,
     "finetune_layers": 10,
+    "batch_size": 32,
 }
 RECIPES: dict[str, Fields] = {
     "as it is": {},
@@ -84,37 +85,62 @@ def candidate(fields: Fields) -> CandidateSpec:
 
 
 def speed(data: Shards) -> Table:
-    """Processor time of a step, with and without the input pipeline."""
+    """Processor time of a batch beside that of a step."""
     table = Table(
-        *("augmentation", "from shards, ms", "in memory, ms", "ratio"),
-        title=f"Processor time of a step of fine-tuning at {data.size} pixels, batch 32",
+        *("augmentation", "a batch, ms", "a step, ms", "both, against the step"),
+        title=f"Fine-tuning at {data.size} pixels, batches of {AS_SHIPPED['batch_size']}",
     )
-    model = _thawed(data, candidate({}))
+    step = _step_seconds(data)
     for name, fields in RECIPES.items():
-        from_shards, in_memory = _steps(model, data, candidate(fields))
-        ratio = statistics.median(a / b for a, b in zip(from_shards, in_memory, strict=True))
-        means = [f"{statistics.median(times) * 1e3:.0f}" for times in (from_shards, in_memory)]
-        table.add_row(name, *means, f"{ratio:.2f}")
+        batch = _batch_seconds(data, candidate(fields))
+        ratio = (batch + step) / step
+        table.add_row(name, f"{batch * 1e3:.0f}", f"{step * 1e3:.0f}", f"{ratio:.2f}")
     return table
 
 
-def _steps(model: Any, data: Shards, chosen: CandidateSpec) -> tuple[list[float], list[float]]:
-    """Seconds a step, turn by turn: on batches from the shards, on one batch in memory."""
+def _batch_seconds(data: Shards, chosen: CandidateSpec) -> float:
+    """Processor time of a batch, once the shuffle buffer is full."""
+    batches = iter(_batches(data, chosen))
+    next(batches)
+    _settle()
+    began = time.process_time()
+    for _ in range(BATCHES):
+        next(batches)
+    _settle()  # as many more are made as were taken
+    return (time.process_time() - began) / BATCHES
+
+
+def _step_seconds(data: Shards) -> float:
+    """Processor time of a step on a batch in memory, once it is traced."""
+    chosen = candidate({})
+    held = next(iter(_batches(data, chosen)))
+    model = _thawed(data, chosen)
+    spent = []
+    for _ in range(1 + STEPS):
+        began = time.process_time()
+        model.train_on_batch(*held)
+        spent.append(time.process_time() - began)
+    return statistics.median(spent[1:])
+
+
+def _batches(data: Shards, chosen: CandidateSpec) -> Any:
+    """The first epoch, as training sees it."""
     from pipelines.training.batches import training_batches
 
-    batches = training_batches(
-        pixels(data.split("train")), data, chosen, strength=chosen.augment, seed=SEED
-    )
-    shown = _endless(batches)
-    held = next(shown)
-    for _ in range(2):  # traced, and the shuffle buffer filled
-        model.train_on_batch(*held)
-    _settle()
-    turns = [(_turn(model, lambda: next(shown)), _turn(model, lambda: held)) for _ in range(TURNS)]
-    return [turn[0] for turn in turns], [turn[1] for turn in turns]
+    stream = pixels(data.split("train"))
+    return training_batches(stream, data, chosen, strength=chosen.augment, seed=SEED)(0)
+
+
+def _settle() -> None:
+    """Wait until the pipeline has filled its buffers and is idle."""
+    spent = -1.0
+    while time.process_time() - spent > 0.02:
+        spent = time.process_time()
+        time.sleep(1)
 
 
 def _thawed(data: Shards, chosen: CandidateSpec) -> Any:
+    """The network, ready for fine-tuning."""
     import keras
 
     from pipelines.models.registry import build
@@ -126,29 +152,6 @@ def _thawed(data: Shards, chosen: CandidateSpec) -> Any:
     logits = keras.Model(model.input, model.get_layer("logits").output)
     compile_for(logits, chosen, learning_rate=chosen.finetune_learning_rate)
     return logits
-
-
-def _endless(batches: Callable[[int], Any]) -> Iterator[Any]:
-    epoch = 0
-    while True:
-        yield from batches(epoch)
-        epoch += 1
-
-
-def _turn(model: Any, batch: Callable[[], Any]) -> float:
-    began = time.process_time()
-    for _ in range(STEPS):
-        model.train_on_batch(*batch())
-    _settle()
-    return (time.process_time() - began) / STEPS
-
-
-def _settle() -> None:
-    """Wait until the pipeline has made as many batches as were taken, and is idle."""
-    spent = -1.0
-    while time.process_time() - spent > 0.02:
-        spent = time.process_time()
-        time.sleep(1)
 
 
 def memory(data: Shards) -> Table:
@@ -186,8 +189,6 @@ def _epoch(folder: Path, answer: Any) -> None:
     """Train an epoch of a network so small that nearly all of its time and memory is input."""
     import keras
 
-    from pipelines.training.batches import training_batches
-
     data = read_shards(folder)
     layers = keras.layers
     model = keras.Sequential(
@@ -199,9 +200,7 @@ def _epoch(folder: Path, answer: Any) -> None:
         ]
     )
     model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
-    chosen = candidate({"augment": "light"})
-    stream = pixels(data.split("train"))
-    model.fit(training_batches(stream, data, chosen, strength="light", seed=SEED)(0), verbose=0)
+    model.fit(_batches(data, candidate({"augment": "light"})), shuffle=False, verbose=0)
     answer.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
 
 
