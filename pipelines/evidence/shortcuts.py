@@ -64,7 +64,7 @@ def look(subject: Subject, _: Path) -> Finding:
     }
     figures, bounds = {}, {}
     for name, known in described.items():
-        if (learnt := _auroc(known, subject.classes, seed=subject.seed)) is not None:
+        if (learnt := auroc(known, subject.classes, seed=subject.seed)) is not None:
             figures[f"{name}_auroc"], bounds[f"{name}_auroc"] = learnt
     tables = [_table(described, bounds, figures)]
     warnings = [*_telling(figures, bounds)]
@@ -109,7 +109,7 @@ def _known(
     )
 
 
-def _auroc(known: Known, classes: tuple[str, ...], *, seed: int) -> tuple[float, Interval] | None:
+def auroc(known: Known, classes: tuple[str, ...], *, seed: int) -> tuple[float, Interval] | None:
     """Macro AUROC of a small learner's answers to groups it has not seen, with its interval.
 
     ``None`` where a class has too few groups to be learned and asked about.

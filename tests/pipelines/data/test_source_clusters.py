@@ -22,19 +22,19 @@ def counts(found: NDArray[np.int32]) -> list[int]:
 
 
 def test_each_origin_becomes_a_source_numbered_by_its_size() -> None:
-    traces, origin = origins(100, 400, 200)
+    traces, origin = origins(60, 180, 110)
     found = source_clusters(traces, seed=1)
     assert adjusted_rand_score(origin, found) == 1
-    assert counts(found) == [0, 400, 200, 100]
+    assert counts(found) == [0, 180, 110, 60]
 
 
 def test_one_origin_is_one_source() -> None:
-    traces, _ = origins(300)
+    traces, _ = origins(150)
     assert set(source_clusters(traces, seed=1)) == {1}
 
 
 def test_the_same_seed_finds_the_same() -> None:
-    traces, _ = origins(150, 150, apart=1.0)
+    traces, _ = origins(75, 75, apart=1.0)
     np.testing.assert_array_equal(source_clusters(traces, seed=3), source_clusters(traces, seed=3))
 
 
