@@ -50,9 +50,7 @@ def main() -> None:
         spec = ImageSpec.model_validate({"size": data.size} | fields)
         pictures = [fit(original, spec) for original in originals]
         cells = [
-            _told(
-                [describe(p) for p in pictures], labels, rows["group"].to_numpy(str), data.classes
-            )
+            _told([describe(picture) for picture in pictures], labels, groups, data.classes)
             for describe in (describe_frame, describe_background)
         ]
         table.add_row(way, *cells)

@@ -4,6 +4,7 @@ import csv
 import hashlib
 import io
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
@@ -15,12 +16,29 @@ from pipelines.stage import Context
 from tests.pipelines.data.small_collection import Row, images
 from tests.pipelines.evidence.small_subjects import small_subject
 
+if TYPE_CHECKING:
+    import keras
+
 SWAPPED = {"bright/004.png": "dark", "dark/003.png": "bright"}
 """One test image and one for validation."""
 
 
 def mislabelled() -> list[Row]:
     return [row | {"label": SWAPPED.get(row["source_path"], row["label"])} for row in images(40)]
+
+
+def colour_model() -> "keras.Model":
+    """A model that sees colours, and tells bright from dark."""
+    import keras
+
+    image = keras.Input((32, 32, 3), name="image")
+    seen = keras.layers.Conv2D(3, 1, name="features")(image)
+    logits = keras.layers.Dense(2, name="logits")(keras.layers.GlobalAveragePooling2D()(seen))
+    model = keras.Model(image, keras.layers.Activation("softmax", name="probabilities")(logits))
+    model.get_layer("features").set_weights([np.eye(3)[None, None], np.zeros(3)])
+    kernel = np.array([[0.1, 0.0]] * 3)
+    model.get_layer("logits").set_weights([kernel, np.array([-31.5, 0.0])])
+    return model
 
 
 @pytest.fixture
@@ -63,11 +81,12 @@ def test_right_labels_raise_no_warning(context: Context, tmp_path: Path) -> None
 
 
 def test_a_picture_of_something_else_is_listed_as_unlike(context: Context, tmp_path: Path) -> None:
-    rows = images(100)
+    rows = images(30)
     strange = next(row for row in rows if row["split"] == "test" and row["label"] == "bright")
     file = io.BytesIO()
     Image.fromarray(np.full((48, 48, 3), (250, 20, 20), np.uint8)).save(file, "PNG")
     content = file.getvalue()
     strange |= {"content": content, "sha256": hashlib.sha256(content).hexdigest()}
-    look(small_subject(context, tmp_path, rows=rows), tmp_path)
+    found = look(small_subject(context, tmp_path, rows=rows, model=colour_model()), tmp_path)
+    assert found.figures["unlike"] == 1
     assert strange["source_path"] in {row["source_path"] for row in listed(tmp_path)}
