@@ -62,7 +62,7 @@ def _vector(features: Floats, length: int) -> Floats:
     """A feature map (h, w, k) as a vector of the length that its head takes."""
     height, width, channels = features.shape
     if length == channels:
-        return features.mean(axis=(0, 1), dtype=np.float32)
+        return np.asarray(features.mean(axis=(0, 1)), np.float32)
     if length == features.size:
         return features.reshape(-1)
     rows, columns = height // 2, width // 2

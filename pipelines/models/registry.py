@@ -66,7 +66,7 @@ def build(
     if side != size:
         pixels = keras.layers.Resizing(side, side, name="resizing")(image, training=False)
     chosen = dict(options or {}) | ({} if dropout is None else {"dropout": dropout})
-    call = validate_call(family.build, config=ConfigDict(arbitrary_types_allowed=True))
+    call = validate_call(config=ConfigDict(arbitrary_types_allowed=True))(family.build)
     try:
         probabilities = call(pixels, classes=classes, **chosen)
     except ValidationError as error:
