@@ -75,4 +75,4 @@ def _outside(picture: Picture) -> NDArray[np.bool_]:
     """bool (size, size): where no body is, nor its edge."""
     reach = 2 * max(1, round(MARGIN * len(picture))) + 1
     body = cv2.dilate(body_mask(picture).astype(np.uint8), np.ones((reach, reach), np.uint8))
-    return body == 0
+    return np.asarray(body == 0)

@@ -47,7 +47,7 @@ def unlike(features: Features, groups: NDArray[np.str_]) -> NDArray[np.float64]:
     distance = np.where(finite, nearest, 0.0).sum(axis=1) / np.maximum(finite.sum(axis=1), 1)
     middle = float(np.median(distance))
     spread = 1.4826 * float(np.median(np.abs(distance - middle)))
-    return (distance - middle) / max(spread, LEAST_SPREAD)
+    return np.asarray((distance - middle) / max(spread, LEAST_SPREAD))
 
 
 def features_of(model: "keras.Model", data: Shards, split: SplitName) -> Features:
@@ -56,9 +56,7 @@ def features_of(model: "keras.Model", data: Shards, split: SplitName) -> Feature
     import tensorflow as tf
 
     extract = keras.Model(model.inputs[0], model.get_layer("features").output)
-
-    @tf.function(input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)])
-    def pooled(batch: tf.Tensor) -> tf.Tensor:
-        return tf.reduce_mean(extract(batch, training=False), axis=(1, 2))
-
+    pool = keras.Sequential([extract, keras.layers.GlobalAveragePooling2D()])
+    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
+    pooled = tf.function(lambda batch: pool(batch, training=False), input_signature=signature)
     return np.concatenate([pooled(batch).numpy() for batch in images(data, split)])
