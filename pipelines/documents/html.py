@@ -41,13 +41,14 @@ nav ul { columns: 2 18rem; list-style: none; margin: 0; padding: 0; max-width: n
 table { border-collapse: collapse; font-size: .9rem; font-variant-numeric: tabular-nums }
 caption { text-align: left; font-weight: 600; padding-bottom: .35rem }
 th, td { text-align: right; padding: .3rem .9rem .3rem 0; border-bottom: 1px solid var(--line);
-         vertical-align: top }
-thead th { color: var(--soft); font-weight: 600; white-space: nowrap }
+         vertical-align: top; white-space: nowrap }
+thead th { color: var(--soft); font-weight: 600 }
 tbody th { font-weight: 400; text-align: left } th:first-child { text-align: left }
-td.words { text-align: left; max-width: 28rem; overflow-wrap: anywhere }
-tbody th { overflow-wrap: anywhere; max-width: 26rem }
+td.words, tbody th { white-space: normal; overflow-wrap: break-word; min-width: 6rem;
+                     max-width: 28rem }
+td.words { text-align: left }
 figure { margin: 1.2rem 0 }
-figure img { max-width: 100%; height: auto; background: #fff; border-radius: .3rem }
+figure img { max-width: 100%; max-height: 27rem; background: #fff; border-radius: .3rem }
 figcaption { color: var(--soft); font-size: .88rem; max-width: 46rem; margin-top: .3rem }
 footer { margin-top: 3.5rem; padding-top: .8rem; border-top: 1px solid var(--line);
          color: var(--soft); font-size: .85rem; overflow-wrap: anywhere }

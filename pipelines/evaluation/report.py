@@ -124,8 +124,9 @@ def _figures(finding: Finding) -> Grid:
 
 
 def _with(value: float, interval: Interval | None) -> str:
-    number = f"{value:,.0f}" if float(value).is_integer() and value > 1 else f"{value:.3f}"
-    return f"{number} ({interval.low:.3f} to {interval.high:.3f})" if interval else number
+    if interval:
+        return f"{value:.3f} ({interval.low:.3f} to {interval.high:.3f})"
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:.3f}"
 
 
 def _trust(found: Evaluation, pictures: Path) -> tuple[Block, ...]:
