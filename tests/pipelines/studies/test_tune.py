@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipelines.errors import SpecError, TrainingError
+from pipelines.errors import SpecError, TrainingDiverged, TrainingError
 from pipelines.outputs import Prepared
 from pipelines.settings import PROJECT, Settings
 from pipelines.spec import DatasetSpec
@@ -167,13 +167,20 @@ tune.run(
 """
 
 
-def test_trials_that_all_diverge_are_an_error(here: Context, prepared: Prepared) -> None:
-    wild = {"learning_rate": {"choices": [1.0]}, "momentum": {"choices": [0.99]}}
-    tuning = {"space": wild, "trials": 1, "executions": 1, "max_epochs": 10}
-    spec = tiny_spec("wild", epochs=10, optimizer="sgd", tune=tuning)
+def test_trials_that_all_diverge_are_an_error(
+    here: Context, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def diverges(*_: Any, **__: Any) -> None:
+        raise TrainingDiverged("loss of epoch 1 is nan")
 
-    with pytest.raises(TrainingError, match=r"None of the 1 trials.*Lower the learning rates"):
+    monkeypatch.setattr("pipelines.training.train.train", diverges)
+    spec = searched("wild", trials=2, executions=1)
+
+    with pytest.raises(TrainingError, match=r"None of the 2 trials.*'diverged': 2.*Lower"):
         tune.run(spec, here, prepared, "tiny")
+
+    trials = _runs(here, spec, "tags.`medloop.trial` = 'diverged'")
+    assert [run.info.status for run in trials] == ["FINISHED", "FINISHED"]
 
 
 def test_a_candidate_that_is_not_to_be_tuned_is_refused(here: Context, prepared: Prepared) -> None:
