@@ -1,6 +1,6 @@
 """How often each reading of "worse than the champion" refuses what it should not, and should.
 
-    .venv/bin/python -m benchmarks.gate_rules
+    .venv/bin/python -m benchmarks.gate_rules [--draw docs/images/gate-rules.png]
 
 Draws test sets of one class, on which a champion finds 90 % of the images and a challenger finds
 as many, more, or fewer; both err apart on some images (6 % each way where they are equally good).
@@ -8,11 +8,16 @@ Each is judged by the gate's own rule with a margin of 0.05. Prints the share of
 Markdown table; some seconds.
 """
 
+import argparse
+from collections.abc import Mapping
 from itertools import product
+from pathlib import Path
 from typing import get_args
 
 import numpy as np
+from matplotlib.figure import Figure
 
+from pipelines.evaluation import figures
 from pipelines.evaluation.paired import Difference
 from pipelines.release.drops import drop
 from pipelines.spec import GateSpec
@@ -47,13 +52,43 @@ def refused(gate: GateSpec, images: int, true_drop: float) -> float:
     return 1 - float(np.mean(list(verdicts)))
 
 
+def drawn(shares: Mapping[tuple[Worse, int, float], float]) -> Figure:
+    """Share of refusals by number of images, a panel for each reading."""
+    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    panels = figure.subplots(1, len(get_args(Worse)), sharey=True)
+    for axes, when in zip(panels, get_args(Worse), strict=True):
+        for colour, true_drop in zip(figures.COLOURS, TRUE_DROPS, strict=False):
+            values = [shares[when, images, true_drop] for images in IMAGES]
+            label = f"{true_drop:.2f} worse" if true_drop > 0 else "equally good"
+            label = f"{-true_drop:.2f} better" if true_drop < 0 else label
+            axes.plot(IMAGES, values, color=colour, marker="o", label=label)
+        axes.set_xscale("log")
+        axes.set_xticks(IMAGES, [str(n) for n in IMAGES])
+        axes.minorticks_off()
+        axes.set(title=f"worse_when: {when}", xlabel="test images of the class")
+        axes.grid(alpha=0.3)
+    panels[0].set(ylabel="share of challengers refused", ylim=(-0.03, 1.03))
+    panels[1].legend(title="the challenger is", fontsize=8)
+    return figure
+
+
 def main() -> None:
-    """Print the table."""
-    print("| images of the class | true drop | " + " | ".join(get_args(Worse)) + " |")
+    """Print the table, and draw it if asked to."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--draw", type=Path, help="PNG to write")
+    target = parser.parse_args().draw
+    readings: tuple[Worse, ...] = get_args(Worse)
+    shares: dict[tuple[Worse, int, float], float] = {}
+    print("| images of the class | true drop | " + " | ".join(readings) + " |")
     print("|---:|---:|---:|---:|---:|")
     for images, true_drop in product(IMAGES, TRUE_DROPS):
-        shares = [refused(GateSpec(worse_when=when), images, true_drop) for when in get_args(Worse)]
-        print(f"| {images} | {true_drop:+.2f} | " + " | ".join(f"{s:.0%}" for s in shares) + " |")
+        for when in readings:
+            gate = GateSpec(worse_when=when)
+            shares[when, images, true_drop] = refused(gate, images, true_drop)
+        told = " | ".join(f"{shares[when, images, true_drop]:.0%}" for when in readings)
+        print(f"| {images} | {true_drop:+.2f} | {told} |", flush=True)
+    if target is not None:
+        figures.save(drawn(shares), target)
 
 
 if __name__ == "__main__":

@@ -22,7 +22,7 @@ from pipelines.evaluation.record import Evaluation, SplitFigures
 from pipelines.evidence.finding import Finding
 from pipelines.spec import DatasetSpec
 
-BY_CLASS = ("sensitivity", "specificity", "precision", "f1", "auroc", "auprc")
+BY_CLASS = ("sensitivity", "specificity", "precision", "f1", "auroc")
 PICTURES = {
     "confusion_matrix": "Confusion matrix of the test images: true classes in rows, the model's "
     "answers in columns.",

@@ -1,10 +1,15 @@
 """The gate on real runs, bundles and a champion."""
 
+import hashlib
+import io
+import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from pipelines.errors import BundleError
 from pipelines.outputs import Challenger
@@ -13,7 +18,7 @@ from pipelines.release.bundle import MANIFEST, file_digests, read_manifest, writ
 from pipelines.release.report import Judgement, place
 from pipelines.settings import Settings
 from pipelines.tracking import versions
-from tests.pipelines.data.small_collection import images
+from tests.pipelines.data.small_collection import Row, images
 from tests.pipelines.release.installation import Installation, install
 from tests.pipelines.tracked import brightness_model, prepare_small, spec_of
 
@@ -96,6 +101,38 @@ def test_a_worse_challenger_is_refused_with_every_number_and_the_champion_stays(
     assert told.differences["accuracy"].high < 0
     assert told.intervals["accuracy"].low < 0.5 < told.intervals["accuracy"].high
     assert registry.champion(here.context, here.name) == before
+
+
+def test_a_challenger_that_is_worse_for_a_subgroup_is_refused(
+    mlflow_server: Settings, tmp_path: Path
+) -> None:
+    here = install(mlflow_server, tmp_path, "by_sex", rows=[_of_a_sex(r) for r in images(40)])
+    here.select(here.candidate("champion", brightness_model(threshold=62)))
+    registry.promote(here.context, here.name)
+
+    verdict = here.judge(
+        here.select(here.candidate("other", brightness_model())),
+        **LENIENT,
+        min_subgroup_images=8,
+    )
+
+    broken = {rule.rule: rule.value for rule in verdict.rules if not rule.passed}
+    assert broken == {
+        "accuracy of sex: female is not shown to be more than 0.1 below version 1": 0.5
+    }
+
+
+def _of_a_sex(row: Row) -> Row:
+    """Half of the images are of women, whose bright ones are less bright."""
+    female = int(row["source_path"][-7:-4]) // 5 % 2 == 0
+    row = row | {"metadata": json.dumps({"sex": "female" if female else "male"})}
+    if not female or row["label"] == "dark":
+        return row
+    pixels = np.asarray(Image.open(io.BytesIO(row["content"]))) // 2
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "PNG")
+    content = file.getvalue()
+    return row | {"content": content, "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def test_margins_of_the_spec_decide(here: Installation, worse: Challenger) -> None:
