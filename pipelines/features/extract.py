@@ -16,6 +16,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from pkgutil import iter_modules
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
@@ -24,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+import pipelines.models
 from pipelines.data import shard_frame
 from pipelines.data.sent import sent
 from pipelines.data.spark import spark_session, told
@@ -33,7 +35,14 @@ from pipelines.features.worker import DDL, KNOWN, VALUES, DescribeJob
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Features, Prepared, SplitName
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
+from pipelines.stage import (
+    MANIFEST,
+    Context,
+    code_version,
+    fingerprint,
+    standing,
+    unexecuted,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -121,8 +130,10 @@ def run(
 
 def name_of(prepared: Prepared, kind: Kind, backbone: Backbone | None) -> str:
     """The id of the features of prepared images, whether they stand or not."""
-    named = [backbone.model, weights_identity(backbone.weights)] if backbone else []
-    return fingerprint(prepared.id, kind, named, _code())
+    if backbone is None:
+        return fingerprint(prepared.id, kind, _code())
+    weights = weights_identity(backbone.weights)
+    return fingerprint(prepared.id, kind, backbone.model, weights, _code(), _network_code())
 
 
 def read(context: Context, features: Features) -> Described:
@@ -148,6 +159,12 @@ def table_path(features: Features) -> str:
 
 def _code() -> str:
     return code_version(sys.modules[__name__], network, small, texture, worker)
+
+
+def _network_code() -> str:
+    """What decides what a backbone is."""
+    names = sorted(module.name for module in iter_modules(pipelines.models.__path__))
+    return code_version(*(unexecuted(f"pipelines.models.{name}") for name in names))
 
 
 def _write(

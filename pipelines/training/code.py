@@ -1,11 +1,9 @@
 """The version of the code that trains: another one may come to another model."""
 
 from importlib import import_module
-from importlib.util import find_spec, module_from_spec
 from pkgutil import iter_modules
-from types import ModuleType
 
-from pipelines.stage import code_version
+from pipelines.stage import code_version, unexecuted
 
 PACKAGES = ("pipelines.training", "pipelines.models", "pipelines.features")
 """What decides what a training results in …"""
@@ -16,10 +14,4 @@ ONLY_AROUND = ("pipelines.training.candidate", "pipelines.training.alone", __nam
 def training_code() -> str:
     """Version of the code that trains. Its modules are found, not run: Keras takes seconds."""
     names = {f"{p}.{m.name}" for p in PACKAGES for m in iter_modules(import_module(p).__path__)}
-    return code_version(*(_unexecuted(name) for name in sorted(names.difference(ONLY_AROUND))))
-
-
-def _unexecuted(name: str) -> ModuleType:
-    found = find_spec(name)
-    assert found is not None
-    return module_from_spec(found)
+    return code_version(*(unexecuted(name) for name in sorted(names.difference(ONLY_AROUND))))

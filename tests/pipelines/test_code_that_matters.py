@@ -13,8 +13,10 @@ import expectations.snapshot
 from pipelines import stage
 from pipelines.data import checks, landing, prepare, split
 from pipelines.evaluation import evaluate
+from pipelines.features import extract
+from pipelines.profile import look
 from pipelines.release import gate, select
-from pipelines.training import candidate
+from pipelines.training.code import training_code
 
 IMAGING = (
     *("blank", "decode", "depth", "dicom", "info", "perceptual", "raster", "shades", "sniff"),
@@ -39,18 +41,36 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
         ),
     ),
     "train": (
-        candidate._code,
+        training_code,
         (
             *("training.train", "training.frozen", "training.finetune", "training.scratch"),
+            *("training.logistic", "training.linear", "features.texture", "features.extract"),
             *("training.augment", "training.features", "training.fit", "training.pixels"),
             *("models.strided_cnn", "models.efficientnet_lite0", "models.head", "models.registry"),
         ),
+    ),
+    "texture features": (
+        extract._code,
+        tuple(f"features.{name}" for name in ("extract", "network", "small", "texture", "worker")),
+    ),
+    "deep features": (
+        extract._network_code,
+        ("models.efficientnet_lite0", "models.head", "models.registry", "models.torch_file"),
+    ),
+    "profile": (
+        look._code,
+        tuple(f"profile.{name}" for name in ("look", "sums", "alike", "charts", "page", "shift")),
     ),
     "evaluate": (
         evaluate._code,
         (
             *("evaluation.evaluate", "evaluation.metrics", "evaluation.intervals"),
-            *("evaluation.predictions", "evaluation.calibration", "evaluation.selective"),
+            *(
+                "evaluation.answers",
+                "evaluation.predictions",
+                "evaluation.calibration",
+                "evaluation.selective",
+            ),
         ),
     ),
     "select": (

@@ -15,12 +15,15 @@ from pipelines.stage import Context
 from tests.pipelines.data.small_collection import small_spec
 from tests.pipelines.tracked import prepare_small
 
+SIZE = 64
+"""Of smaller pictures, the deep features are all zero."""
+
 pytestmark = pytest.mark.usefixtures("spark")
 
 
 @pytest.fixture
 def spec() -> DatasetSpec:
-    return small_spec()
+    return small_spec(image={"size": SIZE})
 
 
 @pytest.fixture
@@ -65,8 +68,9 @@ def test_deep_features_are_those_of_the_keras_backbone(
     found = extract.read(context, extract.run(spec, context, prepared, kind="deep"))
     expected = pictures(context, prepared)
     images = np.stack([expected[path][2] for path in found.images["source_path"]])
-    model = build("efficientnet_lite0", size=32, classes=2, weights="imagenet")
+    model = build("efficientnet_lite0", size=SIZE, classes=2, weights="imagenet")
     pooled = feature_extractor(model).predict(images.astype(np.float32), verbose=0)
+    assert pooled.std(axis=0).max() > 0.1
     np.testing.assert_allclose(found.values, pooled, atol=1e-4)
 
 

@@ -1,4 +1,5 @@
 import io
+import re
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from tests.pipelines.tracked import prepare_small, spec_of
 
 pytestmark = pytest.mark.usefixtures("spark")
 
-SPEC = spec_of("profiled")
+SPEC = spec_of("profiled", image={"size": 64})  # of smaller ones, deep features are all zero
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +56,7 @@ def test_the_page_explains_every_picture_and_warns_of_look_alikes(
     assert page.count("data:image/png;base64,") == len(SECTIONS)
     for title, _ in SECTIONS.values():
         assert title in page
-    assert "At least 1 held-out images have a training image" in page
+    assert re.search(r"At least [1-9]\d* held-out images have a training image", page)
 
 
 def test_statistics_and_mean_images_are_those_of_the_shards(

@@ -38,6 +38,7 @@ def on(features: str, **settings: object) -> dict[str, object]:
 
 SPEC = spec_of(
     "regressed",
+    image={"size": 64},  # of smaller pictures, the deep features are all zero
     candidates=[
         on("deep"),
         on("texture", regularisation=[5.0, 0.01]),
@@ -90,7 +91,7 @@ def test_a_regression_on_deep_features_is_a_network_that_answers_the_same(
     both = asked.merge(said, on=["split", "sha256", "source_path"], suffixes=("", ".said"))
     for name in SPEC.class_names:
         np.testing.assert_allclose(both[f"logit.{name}"], both[f"logit.{name}.said"], atol=1e-2)
-    assert (asked["predicted"] == asked["label"]).mean() > 0.7
+    assert (asked["predicted"] == asked["label"]).mean() > 0.9
     assert not has_answers(tracking, deep.run_id)
 
 
