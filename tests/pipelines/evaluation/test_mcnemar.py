@@ -52,7 +52,10 @@ def test_images_on_their_own_give_mcnemars_statistic() -> None:
 
     assert found.value == pytest.approx(0.015)
     assert found.p == pytest.approx(2 * norm.sf(np.sqrt(statistic)))
-    assert found.low > 0
+    # Wald's variance of a difference of paired shares
+    apart_by = np.sqrt((45 - 15**2 / 1000) / 1000 / 999)
+    assert found.low == pytest.approx(0.015 - norm.ppf(0.975) * apart_by)
+    assert found.high == pytest.approx(0.015 + norm.ppf(0.975) * apart_by)
 
 
 def test_ten_copies_of_each_image_tell_no_more_than_one() -> None:
