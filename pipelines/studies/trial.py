@@ -92,7 +92,7 @@ def execute(
         executions.append(Execution())
         asked = enough if nth == 0 else _never
         state = _train(place, tried, data, executions[-1], nth=nth, seed=seed, enough=asked)
-        shutil.rmtree(place.folder)
+        shutil.rmtree(place.folder, ignore_errors=True)
     trial = Trial(
         number=number,
         run_id=place.run_id,
