@@ -54,7 +54,7 @@ def refused(gate: GateSpec, images: int, true_drop: float) -> float:
 
 def drawn(shares: Mapping[tuple[Worse, int, float], float]) -> Figure:
     """Share of refusals by number of images, a panel for each reading."""
-    figure = Figure(figsize=(10, 3.4), layout="constrained")
+    figure = Figure(figsize=(11, 3.4), layout="constrained")
     panels = figure.subplots(1, len(get_args(Worse)), sharey=True)
     for axes, when in zip(panels, get_args(Worse), strict=True):
         for colour, true_drop in zip(figures.COLOURS, TRUE_DROPS, strict=False):
@@ -68,7 +68,8 @@ def drawn(shares: Mapping[tuple[Worse, int, float], float]) -> Figure:
         axes.set(title=f"worse_when: {when}", xlabel="test images of the class")
         axes.grid(alpha=0.3)
     panels[0].set(ylabel="share of challengers refused", ylim=(-0.03, 1.03))
-    panels[1].legend(title="the challenger is", fontsize=8)
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, title="the challenger is", loc="outside right upper")
     return figure
 
 
