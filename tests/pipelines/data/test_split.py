@@ -55,6 +55,7 @@ def test_leaks_are_taken_out_of_training_counted_and_named(context: Context, lea
     assert divided.leaks == 3
     assert divided.counts["test"] == {"cat": 4, "dog": 4}
     assert (divided.exact_duplicates, divided.near_duplicates) == (4, 2)
+    assert {row["source"] for row in found.values()} == {1}, "too few for several sources"
     told = context.store.read_json(f"{divided.path}/leaks.json")
     assert {pair["train_source_path"]: pair["kind"] for pair in told["leaks"]} == {
         "Training/cat/copy.png": "copy",

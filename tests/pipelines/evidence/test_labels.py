@@ -84,7 +84,7 @@ def test_a_picture_of_something_else_is_listed_as_unlike(context: Context, tmp_p
     rows = images(30)
     strange = next(row for row in rows if row["split"] == "test" and row["label"] == "bright")
     file = io.BytesIO()
-    Image.fromarray(np.full((48, 48, 3), (250, 20, 20), np.uint8)).save(file, "PNG")
+    Image.fromarray(np.full((48, 48, 3), (250, 120, 20), np.uint8)).save(file, "PNG")
     content = file.getvalue()
     strange |= {"content": content, "sha256": hashlib.sha256(content).hexdigest()}
     found = look(small_subject(context, tmp_path, rows=rows, model=colour_model()), tmp_path)
