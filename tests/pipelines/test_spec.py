@@ -61,7 +61,7 @@ def test_labels_map_to_classes_in_the_order_of_the_file(tmp_path: Path) -> None:
     ("changes", "says"),
     [
         ({"clases": []}, ["unknown field 'clases'", "classes"]),
-        ({"image": {"sise": 64}}, ["unknown field 'image.sise'", "64", "crop, resize, size"]),
+        ({"image": {"sise": 64}}, ["unknown field 'image.sise'", "64", "resize, size"]),
         ({"image": {"size": 100}}, ["image.size", "100", "multiple of 32"]),
         ({"abstention": {"min_confidence": 60}}, ["abstention.min_confidence", "60"]),
         ({"abstention": {"false_alarms": 0}}, ["abstention.false_alarms", "0"]),
