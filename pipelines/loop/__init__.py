@@ -46,7 +46,7 @@ from pipelines.loop.operations import (
     score,
     watched,
 )
-from pipelines.loop.profile import profile_data, profile_page
+from pipelines.loop.data_profile import profile_data, profile_page
 from pipelines.loop.release import (
     ask,
     canary,
