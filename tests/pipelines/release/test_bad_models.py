@@ -103,7 +103,7 @@ def test_a_model_that_answers_from_a_mark_whatever_the_body_shows_is_refused(cou
 def test_a_model_that_looks_beside_the_body_is_refused(court: Court) -> None:
     rows = scans(change=marked, lesions=blank)
 
-    verdict = court.judge("beside", rows, learn(rows))
+    verdict = court.judge("beside", rows, learn(rows, epochs=25))
 
     assert OUTSIDE in broken(verdict)
     assert broken(verdict)[OUTSIDE].value < 0.1
