@@ -96,7 +96,8 @@ def _minimums(gate: GateSpec, evidence: Evidence) -> Iterator[RuleResult]:
 
 
 def _kept(gate: GateSpec, evidence: Evidence) -> Iterator[RuleResult]:
-    """Informedness of each class (Powers 2011), by the lower ends of its two parts."""
+    """Informedness of each class (Powers 2011); its interval is made of those of its parts, and so
+    rather too wide."""
     limit = gate.min_informedness
     if limit is None:
         return
@@ -105,8 +106,9 @@ def _kept(gate: GateSpec, evidence: Evidence) -> Iterator[RuleResult]:
         bounds = [evidence.intervals[part] for part in parts]
         low, high = (sum(ends) - 1 for ends in zip(*bounds, strict=True))
         value = sum(evidence.challenger[part] for part in parts) - 1
-        rule = f"informedness of {of} is surely at least {limit:g}"
-        yield at_least(rule, value, limit, interval=Interval(low, high), judged=low, means=LOST)
+        rule = f"informedness of {of} is at least {limit:g}, and surely above 0"
+        judged = value if low > 0 else min(value, low)
+        yield at_least(rule, value, limit, interval=Interval(low, high), judged=judged, means=LOST)
 
 
 def _beside(gate: GateSpec, metric: Metric, evidence: Evidence) -> Iterator[RuleResult]:

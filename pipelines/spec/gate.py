@@ -22,8 +22,8 @@ class GateSpec(Section):
     minimum_sensitivity: dict[str, Share] = Field(default={})
     """Least sensitivity of each named class."""
     min_informedness: Share | None = 0.1
-    """Least informedness (sensitivity + specificity - 1; 0 is guessing) of every class, at the
-    lower end of its interval: no class may be lost."""
+    """Least informedness (sensitivity + specificity - 1; 0 is guessing) of every class, whose
+    interval must lie above 0: no class may be lost."""
     max_ece: Share | None = 0.1
     """Most expected calibration error, after calibration."""
 

@@ -53,6 +53,7 @@ def evidence(
     subgroups: tuple[Subgroup, ...] = (),
     found: dict[str, Finding] | None = None,
     same_shards: bool = True,
+    width: float = 0.05,
     **figures: float,
 ) -> Evidence:
     """Good figures but for those named; beside a champion if the differences to it are given."""
@@ -61,7 +62,7 @@ def evidence(
     return Evidence(
         classes=("glioma", "other"),
         challenger=ours,
-        intervals={name: around(value) for name, value in ours.items()},
+        intervals={name: around(value, width) for name, value in ours.items()},
         bundle_difference=apart,
         precision=precision,
         bundle_loss=loss,
@@ -89,11 +90,15 @@ CASES: dict[str, tuple[Evidence, list[str]]] = {
     ),
     "a class is lost": (
         evidence(sensitivity__other=0.04, specificity__other=1),
-        ["informedness of other is surely at least 0.1"],
+        ["informedness of other is at least 0.1, and surely above 0"],
     ),
     "a class is hardly told from the rest, though it is found": (
-        evidence(sensitivity__other=0.95, specificity__other=0.2),
-        ["informedness of other is surely at least 0.1"],
+        evidence(sensitivity__other=0.95, specificity__other=0.1),
+        ["informedness of other is at least 0.1, and surely above 0"],
+    ),
+    "a class may be told from the rest by guessing only": (
+        evidence(sensitivity__other=0.8, specificity__other=0.3, width=0.1),
+        ["informedness of other is at least 0.1, and surely above 0"],
     ),
     "probabilities are far from what they mean": (
         evidence(ece=0.2),
@@ -248,8 +253,8 @@ def test_every_rule_says_its_number_its_interval_and_its_limit() -> None:
         "accuracy is at least 0.8": (0.85, 0.8),
         "macro_auroc is at least 0.9": (0.95, 0.9),
         "sensitivity of glioma is at least 0.7": (0.75, 0.7),
-        "informedness of glioma is surely at least 0.1": (0.65, 0.1),
-        "informedness of other is surely at least 0.1": (0.65, 0.1),
+        "informedness of glioma is at least 0.1, and surely above 0": (0.65, 0.1),
+        "informedness of other is at least 0.1, and surely above 0": (0.65, 0.1),
         "macro_f1 is not shown to be more than 0.01 below version 4": (0.02, 0.01),
         "sensitivity of glioma is not shown to be more than 0.05 below version 4": (0.0, 0.05),
         "sensitivity of other is not shown to be more than 0.05 below version 4": (0.0, 0.05),
