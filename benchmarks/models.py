@@ -109,7 +109,7 @@ def _served(context: Context, run_id: str) -> Served | None:
         folder = Path(name)
         export_model(model, folder)
         size = sum((folder / part).stat().st_size for part in (IR, IR_WEIGHTS))
-        options = {"INFERENCE_NUM_THREADS": "1", "PERFORMANCE_HINT": "LATENCY"}
+        options = {"INFERENCE_NUM_THREADS": "1", "INFERENCE_PRECISION_HINT": "f32"}
         compiled = openvino.Core().compile_model(folder / IR, "CPU", options)
         image = np.random.default_rng(0).uniform(0, 255, (1, *model.input_shape[1:]))
         return Served(size / 1e6, _latency(compiled, image.astype(np.float32)))
