@@ -19,6 +19,7 @@ LENIENT = {
     "max_metric_drop": 1.0,
     "min_informedness": None,
     "max_ece": None,
+    "min_inside_body": None,
 }
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 

@@ -27,6 +27,7 @@ LENIENT = {
     "max_metric_drop": 1.0,
     "min_informedness": None,
     "max_ece": None,
+    "min_inside_body": None,
 }
 """Nothing is asked of a challenger but its minimums."""
 
@@ -90,6 +91,7 @@ def test_a_worse_challenger_is_refused_with_every_number_and_the_champion_stays(
         "calibration error of the test set is at most 0.1": pytest.approx(0.43, abs=0.01),
         "macro_f1 is not shown to be more than 0.01 below version 1": pytest.approx(1 - 1 / 3),
         "sensitivity of bright is not shown to be more than 0.05 below version 1": 1.0,
+        "share of the heat on the body is at least 0.5": 0.0,
     }
     told = judgement(here, worse)
     assert told.verdict == verdict
