@@ -164,8 +164,10 @@ class MetricBook:
 
     def catch_up(self, history: Sequence[Mapping[str, float]]) -> None:
         """Send the steps of a history, counted from 1, that the run has not got: a process that
-        was killed had made them but not sent them."""
-        logged = steps_logged(self.tracking, self.run_id, next(iter(history[0])))
+        was killed had made them but not sent them. What was not trained has no history."""
+        logged = (
+            steps_logged(self.tracking, self.run_id, next(iter(history[0]))) if history else set()
+        )
         for step, metrics in enumerate(history, start=1):
             if step not in logged:
                 self.add(metrics, step=step)

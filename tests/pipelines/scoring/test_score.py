@@ -271,7 +271,7 @@ def test_a_killed_run_leaves_nothing_visible_and_the_next_one_completes(
     )
     staging = Path(context.store.uri("small/scores").removeprefix("file://"))
     try:
-        until = time.monotonic() + 120
+        until = time.monotonic() + 400
         while not list(staging.glob(f"{STAGING_PREFIX}*/_temporary")):
             assert process.poll() is None, "it ended before it could be killed"
             assert time.monotonic() < until
