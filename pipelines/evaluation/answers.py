@@ -75,5 +75,5 @@ def ordered(images: pd.DataFrame, said: pd.DataFrame, classes: tuple[str, ...]) 
     rows = images.merge(said[[*KEY, *logits]], on=KEY, how="left", validate="one_to_one")
     answered = rows[logits].notna().all(axis=1)
     best = rows[logits].fillna(0).to_numpy().argmax(axis=1)
-    rows["predicted"] = np.where(answered, np.array(classes, object)[best], None)
+    rows["predicted"] = pd.Series(np.array(classes, object)[best], index=rows.index).where(answered)
     return rows[["split", *COLUMNS, "predicted", *logits]]

@@ -34,6 +34,7 @@ from pipelines.loop.data import (
     split,
     too_few,
 )
+from pipelines.loop.data_profile import profile_data, profile_page
 from pipelines.loop.lesions import segment
 from pipelines.loop.models import candidates, evaluate, select, train
 from pipelines.loop.operations import (
@@ -46,7 +47,6 @@ from pipelines.loop.operations import (
     score,
     watched,
 )
-from pipelines.loop.data_profile import profile_data, profile_page
 from pipelines.loop.release import (
     ask,
     canary,

@@ -49,8 +49,8 @@ def test_smoothed_labels_are_spread_evenly(fields: dict[str, Any]) -> None:
 )
 def test_the_optimiser_is_the_one_named(fields: dict[str, Any], kind: type) -> None:
     made = optimizer_of(candidate(**fields), 0.25)
-    assert type(made) is kind
     assert float(made.learning_rate) == 0.25
+    assert type(made) is kind
 
 
 @pytest.mark.parametrize(("said", "used"), [(None, 0.9), (0.5, 0.5), (0.0, 0.0)])
