@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw
 from rich.console import Console
 
 from pipelines.data import ingest, landing
-from pipelines.data.duplicates import POSES, SIDE, near_pairs
+from pipelines.data.duplicates import POSES, near_pairs, stacked
 from pipelines.data.leaks import named
 from pipelines.data.restore import originals
 from pipelines.data.snapshots import Row, index_of
@@ -74,7 +74,7 @@ def _options() -> argparse.Namespace:
 
 
 def _pairs(images: pd.DataFrame, options: argparse.Namespace) -> pd.DataFrame:
-    thumbnails = np.frombuffer(b"".join(images["thumbnail"]), np.uint8).reshape(-1, SIDE, SIDE)
+    thumbnails = stacked(images["thumbnail"])
     rule = DuplicatesSpec(hash_distance=options.distance, correlation=options.low)
     return near_pairs(thumbnails, rule)
 

@@ -12,6 +12,7 @@ upside down; no checksum finds those. Two steps find them:
 How the thresholds were found: ``docs/decisions/near-duplicates.md``.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -38,6 +39,11 @@ BLOCK_PAIRS = 1 << 23
 CHUNK_PAIRS = 1 << 13
 
 Thumbnails = NDArray[np.uint8]
+
+
+def stacked(contents: Iterable[bytes]) -> Thumbnails:
+    """Thumbnails as tables keep them, together: uint8 (n, 32, 32)."""
+    return np.frombuffer(b"".join(contents), np.uint8).reshape(-1, SIDE, SIDE)
 
 
 def near_pairs(thumbnails: Thumbnails, rule: DuplicatesSpec) -> pd.DataFrame:

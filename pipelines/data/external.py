@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.data import ingest, landing
-from pipelines.data.duplicates import SIDE, near_pairs
+from pipelines.data.duplicates import near_pairs, stacked
 from pipelines.data.restore import originals
 from pipelines.data.shard_writer import ACCEPTED
 from pipelines.data.snapshots import Row, index_of, latest
@@ -85,7 +85,7 @@ def unseen(spec: DatasetSpec, context: Context, snapshot: Snapshot, ours: Snapsh
     theirs = {row["sha256"]: row for row in index_of(context, snapshot)}
     known = {row["sha256"]: row for row in index_of(context, ours)}
     both = [*theirs.values(), *(row for sha256, row in known.items() if sha256 not in theirs)]
-    pairs = near_pairs(_thumbnails(both), spec.duplicates)
+    pairs = near_pairs(stacked(row["thumbnail"] for row in both), spec.duplicates)
     copies = _crossing(pairs, len(theirs))
     rows = sorted(theirs.values(), key=lambda row: str(row["sha256"]))
     alike = {both[position]["sha256"] for position in copies} | set(known)
@@ -96,11 +96,6 @@ def _crossing(pairs: pd.DataFrame, count: int) -> list[int]:
     """Positions below ``count`` that are paired with one from there on."""
     crossing = pairs[(pairs["first"] < count) & (pairs["second"] >= count)]
     return [int(position) for position in crossing["first"].unique()]
-
-
-def _thumbnails(rows: list[Row]) -> NDArray[np.uint8]:
-    pictures = b"".join(row["thumbnail"] for row in rows)
-    return np.frombuffer(pictures, np.uint8).reshape(-1, SIDE, SIDE)
 
 
 def pictures(

@@ -4,7 +4,6 @@ A snapshot appears whole or not at all, after every image in it was read back fr
 hashed. The same landing again makes no new one; new files make one that adds only them.
 """
 
-import fcntl
 import logging
 import shutil
 from collections import Counter
@@ -15,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from pipelines.alone import alone
 from pipelines.data import masks, packing, quarantine
 from pipelines.data.landing import FILES
 from pipelines.data.ledger import open_ledger
@@ -68,7 +68,7 @@ def _add(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
     listed = read_rows(context.store, f"{landing.path}/{FILES}")
     source = open_source(context.settings, landing.source)
     files = LandedFiles(spec, source, load_pseudonyms(context.settings))
-    with _alone(context.settings.work / "ingest" / spec.name) as work:
+    with _emptied(context.settings.work / "ingest" / spec.name) as work:
         refused = [row for row in listed if row["reason"]]
         kept = quarantine.keep(spec, context, refused, files=files, work=work)
         parent = latest(context, spec.name)
@@ -173,18 +173,12 @@ def _manifest(
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[Path]:
+def _emptied(folder: Path) -> Iterator[Path]:
     """An empty folder to work in, for one ingestion of a data set at a time on this machine.
 
     The lock goes with the process that holds it, however that ends.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with folder.with_suffix(".lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            logger.info("Another ingestion works in %s; waiting for its end", folder)
-            fcntl.flock(lock, fcntl.LOCK_EX)
+    with alone(folder):
         shutil.rmtree(folder)
         folder.mkdir()
         try:

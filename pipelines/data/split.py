@@ -14,7 +14,6 @@ in a split or with the reason why in none:
 import logging
 import sys
 
-import numpy as np
 import pandas as pd
 
 from pipelines.data import clusters as clustering
@@ -43,7 +42,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
     index = index_of(context, snapshot)
     rows = pd.DataFrame(index).sort_values(["sha256", "source_path"], ignore_index=True)
     images = rows.drop_duplicates("sha256", ignore_index=True)
-    pairs = duplicates.near_pairs(_thumbnails(images), spec.duplicates)
+    pairs = duplicates.near_pairs(duplicates.stacked(images["thumbnail"]), spec.duplicates)
     rows["cluster"] = rows["sha256"].map(clustering.clusters(images, rows, pairs))
     rows["source"] = rows["sha256"].map(_sources(images, seed=spec.split.seed))
     division.decide(rows, spec.split)
@@ -113,11 +112,6 @@ def _code() -> str:
     """What decides who stands where."""
     ours = (clustering, division, division_by_source, duplicates, leaks, sourcing)
     return code_version(sys.modules[__name__], *ours)
-
-
-def _thumbnails(images: pd.DataFrame) -> duplicates.Thumbnails:
-    side = duplicates.SIDE
-    return np.frombuffer(b"".join(images["thumbnail"]), np.uint8).reshape(-1, side, side)
 
 
 def _sources(images: pd.DataFrame, *, seed: int) -> "pd.Series[int]":

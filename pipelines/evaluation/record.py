@@ -6,6 +6,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import CalibrationFigures
 from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.metrics import OVERALL
@@ -162,6 +163,18 @@ def read_evaluation(tracking: Tracking, run_id: str) -> Evaluation | None:
     if not tracking.has_artifact(run_id, REPORT):
         return None
     return Evaluation.model_validate(tracking.read_json(run_id, REPORT))
+
+
+def require_evaluation(tracking: Tracking, run_id: str, candidate: str) -> Evaluation:
+    """The evaluation of a candidate's run.
+
+    Raises:
+        NotFound: the run was not evaluated.
+    """
+    found = read_evaluation(tracking, run_id)
+    if found is None:
+        raise NotFound(f"Run {run_id} ({candidate}) is not evaluated yet.")
+    return found
 
 
 def read_predictions(tracking: Tracking, run_id: str, split: SplitName) -> pd.DataFrame:

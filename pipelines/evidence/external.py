@@ -11,7 +11,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.data import external
-from pipelines.errors import NotFound
 from pipelines.evaluation import figures, intervals, metrics
 from pipelines.evaluation.calibration import fit_temperature, softmax
 from pipelines.evaluation.intervals import Interval
@@ -23,7 +22,6 @@ from pipelines.evidence.subject import Subject
 from pipelines.outputs import Snapshot
 from pipelines.progress import track
 from pipelines.spec import ExternalSpec
-from pipelines.stage import standing
 
 ABOUT = (
     "The candidate was asked about every image of collections from elsewhere, which nothing was "
@@ -56,10 +54,7 @@ def look(subject: Subject, folder: Path) -> Finding | None:
     spec = subject.spec
     if not spec.external:
         return None
-    ours = standing(subject.context, subject.prepared.snapshot, Snapshot)
-    if ours is None:
-        gone = subject.prepared.snapshot
-        raise NotFound(f"The snapshot {gone} is gone; ingest its images again.")
+    ours = subject.snapshot
     landed = external.snapshots(spec, subject.context)
     parts = [
         _one(subject, e, _ask(subject, landed[e.name], ours), folder)

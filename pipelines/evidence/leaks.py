@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.data.duplicates import SIDE, Thumbnails, near_pairs
+from pipelines.data.duplicates import near_pairs, stacked
 from pipelines.evaluation.intervals import Interval, draws
 from pipelines.evaluation.predictions import described, labels_of, probabilities_of
 from pipelines.evidence.finding import Finding, Table
@@ -76,19 +76,13 @@ def _near(
     theirs = theirs.difference(ours, sort=False)
     if ours.empty or theirs.empty:
         return pd.Series(np.nan, index=wanted.index, dtype=object)
-    pairs = near_pairs(_stacked(thumbnails, [*ours, *theirs]), rule)
+    pairs = near_pairs(stacked(thumbnails.loc[[*ours, *theirs]]), rule)
     crossing = pairs[(pairs["first"] < len(ours)) & (pairs["second"] >= len(ours))]
     best = crossing.sort_values("correlation", ascending=False, kind="stable")
     best = best.drop_duplicates("first")
     path_of = learnt.drop_duplicates("sha256").set_index("sha256")["source_path"]
     found = path_of.loc[theirs[best["second"].to_numpy(int) - len(ours)]].to_numpy()
     return wanted.map(pd.Series(found, index=ours[best["first"].to_numpy(int)], dtype=object))
-
-
-def _stacked(thumbnails: pd.Series, names: list[str]) -> Thumbnails:
-    """uint8 (n, 32, 32)."""
-    content = b"".join(thumbnails.loc[names])
-    return np.frombuffer(content, np.uint8).reshape(-1, SIDE, SIDE)
 
 
 def _gap(subject: Subject) -> tuple[float, Interval]:

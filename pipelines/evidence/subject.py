@@ -111,6 +111,20 @@ class Subject:
 
         return keras.saving.load_model(self.model_file, compile=False)
 
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot that the shards were made from.
+
+        Raises:
+            NotFound: it is gone.
+            StoreUnavailable: the store does not answer.
+        """
+        found = standing(self.context, self.prepared.snapshot, Snapshot)
+        if found is None:
+            uri = self.context.store.uri(self.prepared.snapshot)
+            raise NotFound(f"The snapshot {uri} is gone; ingest its images again.")
+        return found
+
     @cached_property
     def facts(self) -> pd.DataFrame:
         """What is known of every image of the snapshot besides its pixels.
@@ -122,11 +136,7 @@ class Subject:
             NotFound: the snapshot is gone.
             StoreUnavailable: the store does not answer.
         """
-        snapshot = standing(self.context, self.prepared.snapshot, Snapshot)
-        if snapshot is None:
-            uri = self.context.store.uri(self.prepared.snapshot)
-            raise NotFound(f"The snapshot {uri} is gone; ingest its images again.")
-        rows = pd.DataFrame(index_of(self.context, snapshot))
+        rows = pd.DataFrame(index_of(self.context, self.snapshot))
         told = pd.DataFrame([json.loads(text or "{}") for text in rows["metadata"]])
         described = rows.drop(columns="metadata").join(told.add_prefix(METADATA))
         return described.drop_duplicates(["sha256", "source_path"]).set_index(

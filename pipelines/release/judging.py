@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.data.shards import fetch as fetch_shards
-from pipelines.errors import BundleError, NotFound
+from pipelines.errors import BundleError
 from pipelines.evaluation.predictions import labels_of, probabilities_of
-from pipelines.evaluation.record import Evaluation, read_evaluation, read_predictions
+from pipelines.evaluation.record import Evaluation, read_predictions, require_evaluation
 from pipelines.evidence.memberships import memberships
 from pipelines.evidence.subject import Subject
 from pipelines.outputs import Challenger, Prepared, Verdict
@@ -52,9 +52,7 @@ def judge(
         StoreUnavailable: the store does not answer.
     """
     tracking = open_tracking(context.settings)
-    evaluation = read_evaluation(tracking, challenger.run_id)
-    if evaluation is None:
-        raise NotFound(f"Run {challenger.run_id} ({challenger.candidate}) is not evaluated yet.")
+    evaluation = require_evaluation(tracking, challenger.run_id, challenger.candidate)
     bundle = load_bundle(registry.fetch(context, spec.name, challenger.version))
     _require_evaluated(bundle, evaluation.model_sha256)
     data = fetch_shards(context.store, prepared.path, context.settings.cache)

@@ -12,7 +12,7 @@ from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound, TrainingError
 from pipelines.evaluation import calibration, cells, geometry, head, novelty, operating_point
 from pipelines.evaluation.predictions import batches
-from pipelines.evaluation.record import read_evaluation, read_predictions
+from pipelines.evaluation.record import read_predictions, require_evaluation
 from pipelines.outputs import Challenger, Evaluated, Prepared, Snapshot
 from pipelines.release import build, bundle, export, trust
 from pipelines.release.build import Origin, Original, build_bundle
@@ -142,9 +142,7 @@ def _register(
 
 
 def _origin(tracking: Tracking, prepared: Prepared, best: Evaluated) -> Origin:
-    evaluation = read_evaluation(tracking, best.run_id)
-    if evaluation is None:
-        raise NotFound(f"Run {best.run_id} ({best.candidate}) is not evaluated yet.")
+    evaluation = require_evaluation(tracking, best.run_id, best.candidate)
     return Origin(
         best.candidate,
         best.run_id,

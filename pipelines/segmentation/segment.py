@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 import pipelines.segmentation
+from pipelines.alone import alone
 from pipelines.data.lesions import read_lesions
 from pipelines.data.shards import Shards, Split, fetch
 from pipelines.evaluation.intervals import Interval
@@ -25,7 +26,6 @@ from pipelines.tracking import runs
 from pipelines.tracking.client import open_tracking
 from pipelines.tracking.inputs import log_inputs
 from pipelines.tracking.keras_models import log_model
-from pipelines.training.alone import alone
 
 if TYPE_CHECKING:
     import keras

@@ -15,11 +15,11 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
+from pipelines.alone import alone
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint
 from pipelines.tracking import runs
 from pipelines.tracking.client import Tracking, open_tracking
-from pipelines.training.alone import alone
 
 logger = logging.getLogger(__name__)
 

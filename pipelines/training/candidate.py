@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipelines.alone import alone
 from pipelines.data.shards import Shards, fetch
 from pipelines.errors import CandidateSkipped
 from pipelines.models.identity import weights_identity
@@ -23,7 +24,6 @@ from pipelines.tracking import environment, runs
 from pipelines.tracking.client import Tracking, open_tracking
 from pipelines.tracking.inputs import log_inputs
 from pipelines.tracking.keras_models import fetch_model, log_model
-from pipelines.training.alone import alone
 from pipelines.training.code import training_code
 from pipelines.training.device import use_device
 from pipelines.training.without_weights import trainable_here

@@ -7,7 +7,7 @@ from pipelines.stage import code_version, unexecuted
 
 PACKAGES = ("pipelines.training", "pipelines.models", "pipelines.features")
 """What decides what a training results in …"""
-ONLY_AROUND = ("pipelines.training.candidate", "pipelines.training.alone", __name__)
+ONLY_AROUND = ("pipelines.training.candidate", __name__)
 """… but for what merely begins it and keeps what it came to."""
 
 

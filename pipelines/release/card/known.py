@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from pipelines.errors import NotFound
-from pipelines.evaluation.record import Evaluation, read_evaluation
+from pipelines.evaluation.record import Evaluation, require_evaluation
 from pipelines.outputs import Prepared, Snapshot, Split
 from pipelines.release.report import Judgement
 from pipelines.spec import DatasetSpec
@@ -59,9 +58,7 @@ def gather(
         StoreUnavailable: the store does not answer.
     """
     tracking = open_tracking(context.settings)
-    evaluation = read_evaluation(tracking, registered.run_id)
-    if evaluation is None:
-        raise NotFound(f"Run {registered.run_id} ({registered.candidate}) is not evaluated yet.")
+    evaluation = require_evaluation(tracking, registered.run_id, registered.candidate)
     with tracking.reaching() as client:
         run = client.get_run(registered.run_id)
     began = datetime.fromtimestamp(run.info.start_time / 1000, tz=UTC)

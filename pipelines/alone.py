@@ -11,7 +11,9 @@ logger = logging.getLogger(__name__)
 
 @contextmanager
 def alone(workdir: Path) -> Iterator[None]:
-    """Let one process at a time train in a folder; another waits.
+    """Let one process of this machine at a time work in a folder; another waits.
+
+    The lock goes with the process that holds it, however that ends.
 
     A scheduler that lost sight of a task starts it again while the first may still run.
     """
@@ -20,7 +22,7 @@ def alone(workdir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            logger.info("another process trains in %s; waiting for it", workdir)
+            logger.info("another process works in %s; waiting for it", workdir)
             fcntl.flock(lock, fcntl.LOCK_EX)
         workdir.mkdir(exist_ok=True)
         yield
