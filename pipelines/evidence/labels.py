@@ -9,14 +9,12 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Shards
-from pipelines.evaluation.figures import save
 from pipelines.evaluation.intervals import Interval, draws, percentiles
 from pipelines.evidence.confident import margin, suggested, suspected
 from pipelines.evidence.finding import Finding, Table
+from pipelines.evidence.sheet import Shown, draw_sheet
 from pipelines.evidence.subject import Subject
 from pipelines.evidence.unlike import FAR, features_of, unlike
 from pipelines.outputs import SplitName
@@ -34,8 +32,6 @@ REVIEW = "labels_to_review.csv"
 COLUMNS = ("split", "source_path", "label", "suggested", "margin", "why")
 LISTED = 20
 SHOWN = 24
-ACROSS = 8
-BATCH = 64
 RESAMPLES = 500
 SUSPECT, UNLIKE = "label", "unlike all others"
 PICTURE = "labels.png"
@@ -50,7 +46,11 @@ def look(subject: Subject, folder: Path) -> Finding:
     figures, bounds = _figures(rows, test, seed=subject.seed)
     pictures = {}
     if len(review):
-        _draw(subject, review.head(SHOWN), folder / PICTURE)
+        shown = [
+            Shown(row["split"], row["position"], f"{row['label']} → {row['suggested'] or '?'}")
+            for row in review.head(SHOWN).to_dict("records")
+        ]
+        draw_sheet(subject.data, shown, folder / PICTURE, title=f"{subject.title}: to review")
         pictures[PICTURE] = "The images to review first: label → what the model is sure of."
     return Finding(
         title="Labels to review",
@@ -152,34 +152,3 @@ def _table(review: pd.DataFrame) -> Table:
         columns=COLUMNS[1:],
         rows=tuple(tests[list(COLUMNS[1:])].itertuples(index=False, name=None)),
     )
-
-
-def _draw(subject: Subject, review: pd.DataFrame, file: Path) -> None:
-    found = {
-        (split, position): picture
-        for split in ASKED
-        for position, picture in _pictures(
-            subject.data, split, set(review.loc[review["split"] == split, "position"])
-        )
-    }
-    down = -(-len(review) // ACROSS)
-    figure = Figure(figsize=(1.25 * ACROSS, 1.55 * down + 0.6), layout="constrained")
-    figure.suptitle(f"{subject.title}: to review")
-    grid = figure.subplots(down, ACROSS, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, row in zip(grid.flat, review.to_dict("records"), strict=False):
-        axes.imshow(found[row["split"], row["position"]])
-        axes.set_title(f"{row['label']} → {row['suggested'] or '?'}", fontsize=6)
-    save(figure, file)
-
-
-def _pictures(
-    data: Shards, split: SplitName, positions: set[int]
-) -> list[tuple[int, NDArray[np.uint8]]]:
-    found, start = [], 0
-    for batch in data.split(split).batches(BATCH):
-        here = positions & set(range(start, start + len(batch.images)))
-        found += [(position, batch.images[position - start].copy()) for position in sorted(here)]
-        start += len(batch.images)
-    return found
