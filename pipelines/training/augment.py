@@ -3,20 +3,25 @@
 All of it is drawn from (seed, epoch, batch), so a resumed training sees what it would have seen.
 Sharpness, tones, noise and compression are what tells one source of images from another: where
 they vary, a network learns less from them.
+
+Training waits for none of it as long as it takes little processor time. So images stay whole grey
+levels, which OpenCV works on several times faster than TensorFlow on floats; what looks at one
+pixel alone is one table of 256 levels; and a batch draws its noise once.
 """
 
-import math
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.training import changes
 
 if TYPE_CHECKING:
     import tensorflow as tf
 
 Strength = Literal["none", "light", "strong"]
 Orientation = Literal["upright", "any"]
-
-
-QUARTERS = 4
 
 
 @dataclass(frozen=True)
@@ -72,7 +77,7 @@ def augment(
     """Change each image of a data set of (float32 (n, s, s, 3), 0 to 255; label) batches.
 
     Args:
-        batches: what to change.
+        batches: what to change; fractions of a grey level are lost.
         strength: how far; ``none`` leaves all as it is.
         seed: the run's and the epoch's.
         orientation: ``any`` turns images by quarters too.
@@ -82,143 +87,65 @@ def augment(
     if strength == "none":
         return batches
     ranges = replace(RANGES[strength], turned=orientation == "any")
-    start = seed[0] * 100_003 + seed[1] * 1_009
+
+    def draw(number: Any, images: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        return _changed(images, ranges, np.random.default_rng((*seed, 6, int(number))))
 
     @tf.autograph.experimental.do_not_convert  # type: ignore[untyped-decorator]
     def change(number: Any, batch: Any) -> Any:
         images, labels = batch
-        draw = _Draw(tf.shape(images)[0], start, tf.cast(number, tf.int32))
-        images = _pose(images, draw, ranges)
-        if ranges.blur:
-            images = _sharpness(images, draw, ranges.blur)
-        if ranges.gamma:
-            images = _gamma(images, draw, ranges.gamma)
-        if ranges.tones:
-            images = _tones(images, draw, ranges.tones)
-        images = _light(images, draw, ranges)
-        if ranges.compression:
-            images = _compress(images, draw, ranges.compression)
-        if ranges.cutout:
-            images = _cut_out(images, draw, ranges.cutout)
-        return tf.clip_by_value(images, 0, 255), labels
+        levels = tf.numpy_function(draw, (number, tf.cast(images, tf.uint8)), tf.uint8)
+        return tf.cast(tf.ensure_shape(levels, images.shape), tf.float32), labels
 
     return batches.enumerate().map(change, num_parallel_calls=2).prefetch(2)
 
 
-class _Draw:
-    """Uniform numbers of one batch, each named draw apart from the others."""
-
-    def __init__(self, count: Any, start: int, number: Any) -> None:
-        self._count, self._start, self._number = count, start, number
-        self._drawn = 0
-
-    def uniform(self, reach: float) -> Any:
-        """(n,) between -reach and +reach."""
-        import tensorflow as tf
-
-        return tf.random.stateless_uniform((self._count,), self.seed(), -reach, reach)
-
-    def seed(self) -> Any:
-        """The seed of the next draw."""
-        self._drawn += 1
-        return [self._start + self._drawn, self._number]
+def _changed(
+    images: NDArray[np.uint8], ranges: Ranges, drawn: np.random.Generator
+) -> NDArray[np.uint8]:
+    """A batch (n, s, s, 3), each image in its own way."""
+    side = images.shape[1]
+    grain = drawn.standard_normal((2 * side, 2 * side), np.float32) if ranges.noise else None
+    done = np.empty_like(images)
+    for i, image in enumerate(images):
+        done[i] = _one(image, ranges, drawn, grain)
+    return done
 
 
-def _pose(images: Any, draw: _Draw, ranges: Ranges) -> Any:
-    """Mirror left and right, rotate, zoom and shift, in one resampling."""
-    import tensorflow as tf
+def _one(
+    image: NDArray[np.uint8],
+    ranges: Ranges,
+    drawn: np.random.Generator,
+    grain: NDArray[np.float32] | None,
+) -> NDArray[np.uint8]:
+    def draw(reach: float) -> float:
+        return float(drawn.uniform(-reach, reach))
 
-    side = tf.cast(tf.shape(images)[1], tf.float32)
-    angle = draw.uniform(ranges.degrees * math.pi / 180)
-    if ranges.turned:
-        angle += tf.floor(draw.uniform(2.0)) * math.pi / 2  # -2, -1, 0 or 1 quarters
-    scale = 1 + draw.uniform(ranges.zoom)
-    mirror = tf.sign(draw.uniform(1.0) + 1e-9)
-    cos, sin, middle = tf.cos(angle) / scale, tf.sin(angle) / scale, (side - 1) / 2
-    across, down = draw.uniform(ranges.shift) * side, draw.uniform(ranges.shift) * side
-    a0, a1, b0, b1 = cos * mirror, -sin, sin * mirror, cos
-    zero = tf.zeros_like(a0)
-    rows = [
-        *(a0, a1, middle - (a0 + a1) * middle + across),
-        *(b0, b1, middle - (b0 + b1) * middle + down),
-        *(zero, zero),
-    ]
-    return tf.raw_ops.ImageProjectiveTransformV3(
-        images=images,
-        transforms=tf.stack(rows, axis=1),
-        output_shape=tf.shape(images)[1:3],
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-        fill_value=0.0,
+    pose = changes.Pose(
+        degrees=draw(ranges.degrees) + (90 * drawn.integers(4) if ranges.turned else 0),
+        scale=1 + draw(ranges.zoom),
+        across=draw(ranges.shift),
+        down=draw(ranges.shift),
+        mirrored=bool(drawn.integers(2)),
     )
-
-
-def _sharpness(images: Any, draw: _Draw, reach: float) -> Any:
-    """Mix in the picture at half its resolution, or take it off to sharpen (unsharp masking)."""
-    import tensorflow as tf
-
-    share = draw.uniform(reach)[:, None, None, None]
-    coarse = tf.image.resize(tf.nn.avg_pool2d(images, 2, 2, "SAME"), tf.shape(images)[1:3])
-    return tf.clip_by_value(images + share * (coarse - images), 0, 255)
-
-
-def _gamma(images: Any, draw: _Draw, reach: float) -> Any:
-    import tensorflow as tf
-
-    exponent = tf.exp(draw.uniform(reach))[:, None, None, None]
-    # Several times faster than tf.pow.
-    return 255 * tf.exp(exponent * tf.math.log(tf.maximum(images / 255, 1e-6)))
-
-
-def _tones(images: Any, draw: _Draw, reach: float) -> Any:
-    """Bend the histogram: each quarter of the tones is stretched or pressed; order stays."""
-    import tensorflow as tf
-
-    steps = tf.exp(tf.stack([draw.uniform(reach) for _ in range(QUARTERS)]))
-    slopes = QUARTERS * steps / tf.reduce_sum(steps, axis=0)
-    width = 255 / QUARTERS
-    parts = [
-        slopes[i][:, None, None, None] * tf.clip_by_value(images - i * width, 0, width)
-        for i in range(QUARTERS)
-    ]
-    return tf.add_n(parts)
-
-
-def _light(images: Any, draw: _Draw, ranges: Ranges) -> Any:
-    import tensorflow as tf
-
-    contrast = (1 + draw.uniform(ranges.contrast))[:, None, None, None]
-    brightness = draw.uniform(ranges.brightness)[:, None, None, None]
-    changed = images * contrast + brightness
-    if ranges.noise:
-        deviation = tf.abs(draw.uniform(ranges.noise))[:, None, None, None]
-        grain = tf.random.stateless_normal(tf.shape(images[..., :1]), draw.seed())
-        changed += deviation * grain
-    return changed
-
-
-def _compress(images: Any, draw: _Draw, qualities: tuple[int, int]) -> Any:
-    """Pack as JPEG and unpack."""
-    import tensorflow as tf
-
-    least, best = qualities
-    drawn = (least + best) / 2 + draw.uniform((best - least) / 2)
-    whole = tf.cast(tf.clip_by_value(images, 0, 255), tf.uint8)
-    packed = tf.map_fn(
-        lambda pair: tf.image.adjust_jpeg_quality(pair[0], pair[1]),
-        (whole, tf.cast(tf.round(drawn), tf.int32)),
-        fn_output_signature=tf.TensorSpec((None, None, 3), tf.uint8),
+    image = changes.posed(image, pose)
+    if ranges.blur:
+        image = changes.sharpened(image, draw(ranges.blur))
+    tones = changes.tone_curve(
+        exponent=np.exp(draw(ranges.gamma)),
+        stretches=np.exp(drawn.uniform(-ranges.tones, ranges.tones, changes.QUARTERS)),
+        contrast=1 + draw(ranges.contrast),
+        brightness=draw(ranges.brightness),
     )
-    return tf.cast(tf.ensure_shape(packed, images.shape), tf.float32)
-
-
-def _cut_out(images: Any, draw: _Draw, share: float) -> Any:
-    """Hide a square at a random place (DeVries & Taylor 2017, arXiv 1708.04552)."""
-    import tensorflow as tf
-
-    side = tf.shape(images)[1]
-    places = tf.linspace(-1.0, 1.0, side)
-    across = tf.abs(places[None, :] - draw.uniform(1.0)[:, None]) > share
-    down = tf.abs(places[None, :] - draw.uniform(1.0)[:, None]) > share
-    seen = tf.logical_or(down[:, :, None], across[:, None, :])
-    return images * tf.cast(seen, images.dtype)[..., None]
+    image = changes.toned(image, tones)
+    if grain is not None:
+        top, left = drawn.integers(len(image) + 1, size=2)
+        deviation = abs(draw(ranges.noise))
+        image = changes.grained(image, deviation * grain[top:, left:])
+    if ranges.compression:
+        image = changes.packed(
+            image, quality=int(drawn.integers(*ranges.compression, endpoint=True))
+        )
+    if ranges.cutout:
+        image = changes.hidden(image, (draw(1), draw(1)), share=ranges.cutout)
+    return image

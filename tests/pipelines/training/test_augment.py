@@ -135,3 +135,22 @@ def test_packing_leaves_the_picture_and_loses_what_jpeg_loses(
     assert off.max() < 4
     assert np.ptp(off) > 0.05
     assert np.array_equal(found, np.round(found))
+
+
+def test_noise_is_of_another_strength_in_each_image(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = changed_by(monkeypatch, np.full((16, 32, 32, 3), 128, np.float32), noise=8)
+    strengths = found.std(axis=(1, 2, 3))
+    assert strengths.min() < 3
+    assert 5 < strengths.max() < 9
+    assert found.mean() == pytest.approx(128, abs=1)
+    assert len({(image - 128 > 0).tobytes() for image in found}) == 16
+
+
+def test_a_square_is_hidden_in_each_image_at_a_place_of_its_own(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    found = changed_by(monkeypatch, np.full((16, 32, 32, 3), 128, np.float32), cutout=0.25)
+    shares = (found == 0).mean(axis=(1, 2, 3))
+    assert shares.min() > 0
+    assert shares.max() <= 0.08
+    assert len({image.tobytes() for image in found}) > 12
