@@ -95,6 +95,19 @@ class Split(Output):
     """Images taken out of training because the test set shows the same group or picture."""
 
 
+class Segmenter(Output):
+    """A network that finds lesions, kept for the crop.
+
+    ``path`` holds the files of `pipelines.imaging.lesion` and ``manifest.json``.
+    """
+
+    path: str
+    sha256: str
+    """Of its files; see `pipelines.imaging.lesion.digest`."""
+    images: int
+    """Training and validation images with a mask, which it learnt from."""
+
+
 class Prepared(Output):
     """Model-ready shards.
 
@@ -108,6 +121,9 @@ class Prepared(Output):
     """Store path of the split."""
     path: str
     rows: dict[SplitName, int]
+    segmenter: str | None = None
+    """Store path of the network whose lesions the images are cropped to; null where they are
+    not."""
 
 
 class Features(Output):

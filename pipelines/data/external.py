@@ -16,7 +16,7 @@ from pipelines.data.restore import originals
 from pipelines.data.shard_writer import ACCEPTED
 from pipelines.data.snapshots import Row, index_of, latest
 from pipelines.errors import SpecError
-from pipelines.imaging import decode, fit
+from pipelines.imaging import Finder, crop_box, decode, fit
 from pipelines.outputs import Snapshot
 from pipelines.spec import DatasetSpec, ExternalSpec
 from pipelines.stage import Context
@@ -35,7 +35,7 @@ def spec_of(spec: DatasetSpec, external: ExternalSpec) -> DatasetSpec:
         source=external.source,
         landing=external.landing,
         classes=classes,
-        image=spec.image,
+        image=spec.image.uncropped,
         limits=spec.limits,
         duplicates=spec.duplicates,
         candidates=spec.candidates,
@@ -99,8 +99,16 @@ def _crossing(pairs: pd.DataFrame, count: int) -> list[int]:
 
 
 def pictures(
-    spec: DatasetSpec, context: Context, rows: list[Row]
+    spec: DatasetSpec, context: Context, rows: list[Row], *, find: Finder | None = None
 ) -> Iterator[tuple[Row, NDArray[np.uint8]]]:
-    """Each image as the data set's models see it, uint8 (size, size, 3); in the store's order."""
+    """Each image as the data set's models see it, uint8 (size, size, 3); in the store's order.
+
+    Args:
+        spec: of the data set.
+        context: settings and store.
+        rows: of the collection.
+        find: finds the lesions to crop to, where the spec says so.
+    """
     for row, content in originals(context, rows):
-        yield row, fit(decode(content, limits=ACCEPTED), spec.image)
+        picture = decode(content, limits=ACCEPTED)
+        yield row, fit(picture, spec.image, crop_box(picture, spec.image, find))

@@ -9,6 +9,10 @@ bit for bit, whatever machines Spark uses.
 import io
 import logging
 import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial, reduce
 from operator import add
 from typing import TYPE_CHECKING, Any
@@ -21,12 +25,14 @@ from pipelines import errors, imaging
 from pipelines.data import pixel_stats, shard_writer, sharding
 from pipelines.data.masks import masks_of
 from pipelines.data.pixel_stats import PixelCounts
+from pipelines.data.segmenters import fetch_segmenter
+from pipelines.data.sent import sent
 from pipelines.data.shard_writer import ShardFailure, ShardJob, ShardReport
 from pipelines.data.sharding import ShardLayout
 from pipelines.data.spark import spark_session, told
 from pipelines.data.tables import DIVIDED
 from pipelines.errors import BadImage, MedloopError, NotFound
-from pipelines.outputs import SPLITS, Prepared, Snapshot, Split
+from pipelines.outputs import SPLITS, Prepared, Segmenter, Snapshot, Split
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, code_version, fingerprint, modules_of, standing
 
@@ -42,18 +48,31 @@ Counts = dict[str, dict[int, PixelCounts]]
 """Split → label → level counts."""
 
 
-def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -> Prepared:
+def run(
+    spec: DatasetSpec,
+    context: Context,
+    snapshot: Snapshot,
+    split: Split,
+    segmenter: Segmenter | None = None,
+) -> Prepared:
     """Prepare every image of a split; does nothing where the shards stand already.
+
+    Args:
+        spec: of the data set.
+        context: settings and store.
+        snapshot: the originals.
+        split: which of them, and where they stand.
+        segmenter: finds the lesions to crop to, where the spec says so.
 
     Raises:
         BadImage: an accepted original cannot be decoded or has been altered; names its path.
-        NotFound: the snapshot lacks images that the split names.
+        NotFound: the snapshot lacks images that the split names, or the segmenter is gone.
         StackError: Java is missing, or Spark does not start.
         StoreUnavailable: the store does not answer.
     """
-    identity = fingerprint(
-        snapshot.id, split.id, spec.image, spec.class_names, spec.split.seed, _code()
-    )
+    assert (segmenter is not None) == (spec.image.crop == "lesion"), spec.image.crop
+    named = [snapshot.id, split.id, spec.image, spec.class_names, spec.split.seed, _code()]
+    identity = fingerprint(*named, *([segmenter.sha256] if segmenter else []))
     path = f"{spec.name}/prepared/{identity}"
     if (done := standing(context, path, Prepared)) is not None:
         logger.info("The shards %s stand already", context.store.uri(path))
@@ -70,6 +89,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -
         split=split.path,
         path=path,
         rows={name: int((plan["split"] == name).sum()) for name in SPLITS},
+        segmenter=segmenter.path if segmenter else None,
     )
     with context.store.commit(path) as staging:
         job = ShardJob(
@@ -78,7 +98,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -
             image=spec.image,
             group_rows=layout.group_rows,
         )
-        shards = _write(spec, context, plan, job)
+        shards = _write(spec, context, plan, job, segmenter=prepared.segmenter)
         context.store.write_json(f"{staging}/stats.json", _stats(spec, shards))
         context.store.write_json(f"{staging}/{MANIFEST}", _manifest(spec, prepared, shards))
     return prepared
@@ -121,17 +141,36 @@ def _read(context: Context, path: str, columns: list[str]) -> pd.DataFrame:
 
 
 def _write(
-    spec: DatasetSpec, context: Context, plan: pd.DataFrame, job: ShardJob
+    spec: DatasetSpec,
+    context: Context,
+    plan: pd.DataFrame,
+    job: ShardJob,
+    *,
+    segmenter: str | None,
 ) -> list[ShardReport]:
     shards = int(plan["shard"].nunique())
     logger.info("Preparing %d images of %s in %d shards", len(plan), spec.name, shards)
-    with spark_session(context.settings, name=f"prepare {spec.name}") as spark:
+    with (
+        spark_session(context.settings, name=f"prepare {spec.name}") as spark,
+        _sent(spark, context, segmenter) as archive,
+    ):
+        job = replace(job, segmenter=archive)
         originals = _originals(spark, context, plan)
         written = originals.mapInArrow(partial(shard_writer.write_shards, job=job), "report string")
         with told(spark, what=f"Preparing {spec.name}", tasks=shards):
             reports = [_accept(row["report"]) for row in written.collect()]
     _require_all(plan, reports)
     return sorted(reports, key=lambda report: report.name)
+
+
+@contextmanager
+def _sent(spark: "SparkSession", context: Context, segmenter: str | None) -> Iterator[str | None]:
+    """The name of the network at the executors; ``None`` where there is none."""
+    if segmenter is None:
+        yield None
+        return
+    with sent(spark, fetch_segmenter(context, segmenter)) as archive:
+        yield archive
 
 
 def _originals(spark: "SparkSession", context: Context, plan: pd.DataFrame) -> "DataFrame":
@@ -193,13 +232,14 @@ def _split_of(report: ShardReport) -> str:
 
 
 def _stats(spec: DatasetSpec, shards: list[ShardReport]) -> dict[str, Any]:
-    """Split → ``all`` (every image together) and ``classes`` (each class), described."""
+    """Split → ``all`` (every image together) and ``classes`` (each class), described; where images
+    are cropped to lesions, ``uncropped`` too: class → images that are whole, as none was found."""
     found: Counts = {split: {} for split in SPLITS}
     for shard in shards:
         of_split = found[_split_of(shard)]
         for label, counts in shard.pixel_counts().items():
             of_split[label] = of_split.get(label, PixelCounts()) + counts
-    return {
+    stats: dict[str, Any] = {
         split: {
             "all": reduce(add, of_split.values(), PixelCounts()).describe(),
             "classes": {
@@ -209,6 +249,16 @@ def _stats(spec: DatasetSpec, shards: list[ShardReport]) -> dict[str, Any]:
         }
         for split, of_split in found.items()
     }
+    if spec.image.crop == "lesion":
+        for split, described in stats.items():
+            described["uncropped"] = _uncropped(spec, split, shards)
+    return stats
+
+
+def _uncropped(spec: DatasetSpec, split: str, shards: list[ShardReport]) -> dict[str, int]:
+    found = sum((Counter(s.uncropped) for s in shards if _split_of(s) == split), Counter())
+    logger.info("%s %s: no lesion found in %d images; whole", spec.name, split, found.total())
+    return {name: found[label] for label, name in enumerate(spec.class_names)}
 
 
 def _manifest(spec: DatasetSpec, prepared: Prepared, shards: list[ShardReport]) -> dict[str, Any]:
@@ -220,7 +270,7 @@ def _manifest(spec: DatasetSpec, prepared: Prepared, shards: list[ShardReport]) 
             split: {
                 "rows": prepared.rows[split],
                 "files": [
-                    shard.model_dump(mode="json", exclude={"counts"})
+                    shard.model_dump(mode="json", exclude={"counts", "uncropped"})
                     for shard in shards
                     if _split_of(shard) == split
                 ],

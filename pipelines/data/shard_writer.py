@@ -7,8 +7,10 @@ Spark runs twice writes the same file twice.
 
 import hashlib
 import sys
+from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import groupby, islice
 from operator import itemgetter
 from pathlib import Path
@@ -23,7 +25,9 @@ from pydantic import BaseModel
 
 from pipelines.data.pixel_stats import PixelCounts
 from pipelines.errors import BadImage, MedloopError
-from pipelines.imaging import Limits, decode, fit, fit_mask
+from pipelines.imaging import Box, Finder, Limits, crop_box, decode, fit, fit_mask
+from pipelines.imaging.box import whole
+from pipelines.imaging.lesion import LesionFinder
 from pipelines.settings import Settings
 from pipelines.spec import ImageSpec
 from pipelines.storage import Store, open_store
@@ -61,12 +65,15 @@ class ShardJob:
         folder: store path to write into.
         image: how a decoded picture is fitted.
         group_rows: images in a row group.
+        segmenter: name, among the files that Spark has sent, of the network that finds the lesions
+            to crop to; ``None`` where none are cropped to.
     """
 
     settings: Settings
     folder: str
     image: ImageSpec
     group_rows: int
+    segmenter: str | None = None
 
 
 class ShardReport(BaseModel):
@@ -78,6 +85,8 @@ class ShardReport(BaseModel):
     bytes: int
     counts: dict[int, tuple[int, list[list[int]]]]
     """Label → number of images, and their level counts, 3 x 256."""
+    uncropped: dict[int, int] = {}
+    """Label → images that are whole although the rest is cropped to lesions: none was found."""
 
     def pixel_counts(self) -> dict[int, PixelCounts]:
         """Label → level counts."""
@@ -117,8 +126,26 @@ def write_shards(batches: Iterator[pa.RecordBatch], *, job: ShardJob) -> Iterato
         yield pa.RecordBatch.from_pydict({"report": [report.model_dump_json()]})
 
 
+@dataclass
+class _Seen:
+    """What is counted while images are written."""
+
+    pixels: dict[int, PixelCounts] = field(default_factory=dict)
+    uncropped: Counter[int] = field(default_factory=Counter)
+
+
+@lru_cache(maxsize=1)
+def _finder(archive: str) -> LesionFinder:
+    """The network, compiled once in this process."""
+    import cv2
+    from pyspark import SparkFiles
+
+    cv2.setNumThreads(1)  # as many workers as cores run side by side
+    return LesionFinder(Path(SparkFiles.get(archive)))
+
+
 def _write_shard(store: Store, name: str, rows: Iterator[Row], *, job: ShardJob) -> ShardReport:
-    seen: dict[int, PixelCounts] = {}
+    seen = _Seen()
     with TemporaryDirectory(prefix="medloop-shard-") as folder:
         file = Path(folder) / name
         with pq.ParquetWriter(
@@ -129,32 +156,38 @@ def _write_shard(store: Store, name: str, rows: Iterator[Row], *, job: ShardJob)
         store.upload(file, f"{job.folder}/{name}")
         with file.open("rb") as written:
             digest = hashlib.file_digest(written, "sha256").hexdigest()
-        counts = {label: (c.rows, c.counts.tolist()) for label, c in sorted(seen.items())}
+        counts = {label: (c.rows, c.counts.tolist()) for label, c in sorted(seen.pixels.items())}
         return ShardReport(
             name=name,
-            rows=sum(c.rows for c in seen.values()),
+            rows=sum(c.rows for c in seen.pixels.values()),
             sha256=digest,
             bytes=file.stat().st_size,
             counts=counts,
+            uncropped=dict(sorted(seen.uncropped.items())),
         )
 
 
-def _row_group(rows: Iterable[Row], seen: dict[int, PixelCounts], *, job: ShardJob) -> pa.Table:
+def _row_group(rows: Iterable[Row], seen: _Seen, *, job: ShardJob) -> pa.Table:
+    find: Finder | None = _finder(job.segmenter) if job.segmenter else None
     ready = []
     for row in rows:
-        picture = _picture(row)
-        pixels = fit(picture, job.image)
-        seen.setdefault(row["label"], PixelCounts()).add(pixels)
-        lesion = _lesion(row["mask"], picture, job.image)
+        picture, label = _picture(row), row["label"]
+        box = crop_box(picture, job.image, find)
+        seen.uncropped[label] += int(find is not None and box == whole(picture))
+        pixels = fit(picture, job.image, box)
+        seen.pixels.setdefault(label, PixelCounts()).add(pixels)
+        lesion = _lesion(row["mask"], picture, job.image, box)
         ready.append({**row, "pixels": pixels.tobytes(), "lesion": lesion})
     return pa.Table.from_pylist(ready, schema=SCHEMA)
 
 
-def _lesion(mask: bytes | None, picture: NDArray[np.uint8], image: ImageSpec) -> bytes | None:
+def _lesion(
+    mask: bytes | None, picture: NDArray[np.uint8], image: ImageSpec, box: Box
+) -> bytes | None:
     """A mask, fitted as its picture is; see `pipelines.data.lesions`."""
     if mask is None:
         return None
-    return fit_mask(decode(mask, limits=ACCEPTED), picture, image).tobytes()
+    return fit_mask(decode(mask, limits=ACCEPTED), picture, image, box).tobytes()
 
 
 def _picture(row: Row) -> NDArray[np.uint8]:

@@ -7,7 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.imaging.body import body_box
+from pipelines.imaging import Box, crop_box
+from pipelines.imaging.fit import shown
 from pipelines.spec import ImageSpec
 
 PixelT = TypeVar("PixelT", np.uint8, np.float32)
@@ -21,7 +22,12 @@ PNG_OPTIONS = [cv2.IMWRITE_PNG_STRATEGY, cv2.IMWRITE_PNG_STRATEGY_HUFFMAN_ONLY]
 
 
 def draw(
-    picture: NDArray[np.uint8], heat: NDArray[np.float32], *, image: ImageSpec, opacity: float
+    picture: NDArray[np.uint8],
+    heat: NDArray[np.float32],
+    *,
+    image: ImageSpec,
+    opacity: float,
+    box: Box | None = None,
 ) -> bytes:
     """Draw a heat map over a picture.
 
@@ -33,11 +39,12 @@ def draw(
         heat: float32 (size, size), 0 to 1, over the model's square input.
         image: how the picture became that square.
         opacity: 0 (the picture alone) to 1.
+        box: the part of the picture that became it; as for `place`.
 
     Returns:
         A PNG of the picture's proportions, its longer side at most 1,024 pixels.
     """
-    placed = within(place(heat, picture, image), LONGEST_SIDE)
+    placed = within(place(heat, picture, image, box), LONGEST_SIDE)
     picture = within(picture, LONGEST_SIDE)
     colours = _palette()[(placed * 255).astype(np.uint8)]
     strength = opacity * placed
@@ -67,29 +74,28 @@ def within(array: NDArray[PixelT], longest: int) -> NDArray[PixelT]:
 
 
 def place(
-    heat: NDArray[np.float32], picture: NDArray[np.uint8], image: ImageSpec
+    heat: NDArray[np.float32],
+    picture: NDArray[np.uint8],
+    image: ImageSpec,
+    box: Box | None = None,
 ) -> NDArray[np.float32]:
     """Take a map over the model's square input back to the picture: `imaging.fit` undone.
+
+    Args:
+        heat: float32 (size, size).
+        picture: uint8 (height, width, 3).
+        image: how the picture became that square.
+        box: the part of the picture that became it, `imaging.crop_box`; found here if not given,
+            which a crop to the lesion cannot be.
 
     Returns:
         float32 (height, width) of the picture; 0 where the model did not look.
     """
-    box = (0, picture.shape[0], 0, picture.shape[1])
-    top, bottom, left, right = body_box(picture) if image.crop == "body" else box
-    height, width = bottom - top, right - left
-    seen = _without_padding(heat, height, width) if image.resize == "pad" else heat
+    kept = box or crop_box(picture, image)
+    seen = shown(kept.height, kept.width, image).of(heat)
     placed = np.zeros(picture.shape[:2], np.float32)
-    placed[top:bottom, left:right] = np.clip(cv2.resize(seen, (width, height)), 0, 1)
+    kept.of(placed)[:] = np.clip(cv2.resize(seen, (kept.width, kept.height)), 0, 1)
     return placed
-
-
-def _without_padding(square: NDArray[np.float32], height: int, width: int) -> NDArray[np.float32]:
-    """The part of a padded square that shows a picture of (height, width)."""
-    size, longer = square.shape[0], max(height, width)
-    inner_height = max(1, round(height * size / longer))
-    inner_width = max(1, round(width * size / longer))
-    top, left = (size - inner_height) // 2, (size - inner_width) // 2
-    return square[top : top + inner_height, left : left + inner_width]
 
 
 @lru_cache

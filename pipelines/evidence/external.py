@@ -11,6 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.data import external
+from pipelines.data.segmenters import finder_of
 from pipelines.evaluation import figures, intervals, metrics
 from pipelines.evaluation.calibration import fit_temperature, softmax
 from pipelines.evaluation.intervals import Interval
@@ -113,7 +114,8 @@ def _ask(subject: Subject, snapshot: Snapshot, ours: Snapshot) -> Answers:
     rows = external.unseen(spec, subject.context, snapshot, ours)
     logits_model = keras.Model(subject.model.input, subject.model.get_layer("logits").output)
     asked, batch, logits = [], [], []
-    found = external.pictures(spec, subject.context, rows)
+    find = finder_of(subject.context, subject.prepared)
+    found = external.pictures(spec, subject.context, rows, find=find)
     for row, picture in track(found, total=len(rows), what=f"Asking about {snapshot.dataset}"):
         asked.append(row)
         batch.append(picture)

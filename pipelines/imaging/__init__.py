@@ -7,8 +7,9 @@ What cannot become a picture is a `pipelines.errors.BadImage` whose ``reason`` i
 """
 
 from pipelines.imaging.blank import is_blank
+from pipelines.imaging.box import Box, Finder
 from pipelines.imaging.decode import decode, inspect
-from pipelines.imaging.fit import fit, fit_mask
+from pipelines.imaging.fit import crop_box, fit, fit_mask
 from pipelines.imaging.info import DEFAULT, Format, ImageInfo, Limits
 from pipelines.imaging.perceptual import phash, thumbnail
 from pipelines.imaging.reasons import REASONS, Reason
@@ -17,10 +18,13 @@ from pipelines.imaging.traces import traces
 __all__ = [
     "DEFAULT",
     "REASONS",
+    "Box",
+    "Finder",
     "Format",
     "ImageInfo",
     "Limits",
     "Reason",
+    "crop_box",
     "decode",
     "fit",
     "fit_mask",

@@ -5,11 +5,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines.imaging.body import body_box
+from pipelines.imaging.box import Box, Finder, whole
 from pipelines.imaging.tones import even
 from pipelines.spec import ImageSpec
 
 
-def fit(array: NDArray[np.uint8], image: ImageSpec) -> NDArray[np.uint8]:
+def fit(array: NDArray[np.uint8], image: ImageSpec, box: Box | None = None) -> NDArray[np.uint8]:
     """Even the tones (if asked), crop (if asked), resize and pad a picture to the model's square.
 
     Resizing is Pillow's triangle filter, whose support grows as the picture shrinks, so every
@@ -18,18 +19,23 @@ def fit(array: NDArray[np.uint8], image: ImageSpec) -> NDArray[np.uint8]:
     Args:
         array: uint8 (height, width, 3).
         image: of the data set's spec.
+        box: the part to keep, `crop_box` of the picture; found here if not given, which a crop to
+            the lesion cannot be.
 
     Returns:
         uint8 (size, size, 3); the input itself is never changed.
     """
     assert array.dtype == np.uint8, array.dtype
     assert array.shape[2:] == (3,), array.shape
-    top, bottom, left, right = crop_box(array, image)
-    return _squared(even(array, image)[top:bottom, left:right], image, Image.Resampling.BILINEAR)
+    kept = (box or crop_box(array, image)).of(even(array, image))
+    return _squared(kept, image, Image.Resampling.BILINEAR)
 
 
 def fit_mask(
-    mask: NDArray[np.uint8], array: NDArray[np.uint8], image: ImageSpec
+    mask: NDArray[np.uint8],
+    array: NDArray[np.uint8],
+    image: ImageSpec,
+    box: Box | None = None,
 ) -> NDArray[np.bool_]:
     """Do to a mask what `fit` does to its picture; no shade between the two is made up.
 
@@ -38,6 +44,7 @@ def fit_mask(
             picture's proportions.
         array: the picture, uint8 (height, width, 3).
         image: as for `fit`.
+        box: as for `fit`.
 
     Returns:
         bool (size, size), true where something is: brighter than half of the mask's brightest.
@@ -46,21 +53,46 @@ def fit_mask(
     marked = (white > white.max() / 2).astype(np.uint8)
     height, width = array.shape[:2]
     marked = _resized(marked, width, height, Image.Resampling.NEAREST)
-    top, bottom, left, right = crop_box(array, image)
-    return _squared(marked[top:bottom, left:right], image, Image.Resampling.NEAREST) > 0
+    kept = (box or crop_box(array, image)).of(marked)
+    return _squared(kept, image, Image.Resampling.NEAREST) > 0
 
 
-def crop_box(array: NDArray[np.uint8], image: ImageSpec) -> tuple[int, int, int, int]:
-    """Top, bottom, left and right of what `fit` keeps of a picture; ends are exclusive."""
-    return body_box(array) if image.crop == "body" else (0, array.shape[0], 0, array.shape[1])
+def crop_box(array: NDArray[np.uint8], image: ImageSpec, find: Finder | None = None) -> Box:
+    """What `fit` keeps of a picture.
+
+    Args:
+        array: uint8 (height, width, 3).
+        image: of the data set's spec.
+        find: finds the lesion, where the spec crops to it; a picture in which it finds none is
+            kept whole.
+    """
+    if image.crop == "lesion":
+        assert find is not None, "a crop to the lesion needs a network that finds it"
+        return find(array) or whole(array)
+    return Box(*body_box(array)) if image.crop == "body" else whole(array)
+
+
+def shown(height: int, width: int, image: ImageSpec) -> Box:
+    """The part of the square that shows a picture of (height, width); the rest is padding."""
+    if image.resize == "stretch":
+        return Box(0, image.size, 0, image.size)
+    scale = image.size / max(height, width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (image.size - rows) // 2, (image.size - columns) // 2
+    return Box(top, top + rows, left, left + columns)
 
 
 def _squared(
     array: NDArray[np.uint8], image: ImageSpec, how: Image.Resampling
 ) -> NDArray[np.uint8]:
-    if image.resize == "stretch":
-        return _resized(array, image.size, image.size, how)
-    return _padded(array, image.size, how)
+    """The picture where it is `shown`, black around it."""
+    place = shown(array.shape[0], array.shape[1], image)
+    inner = _resized(array, place.width, place.height, how)
+    if inner.shape[:2] == (image.size, image.size):
+        return inner
+    square = np.zeros((image.size, image.size, *array.shape[2:]), np.uint8)
+    square[place.top : place.bottom, place.left : place.right] = inner
+    return square
 
 
 def _resized(
@@ -69,16 +101,3 @@ def _resized(
     if array.shape[:2] == (height, width):
         return array.copy()
     return np.array(Image.fromarray(np.ascontiguousarray(array)).resize((width, height), how))
-
-
-def _padded(array: NDArray[np.uint8], size: int, how: Image.Resampling) -> NDArray[np.uint8]:
-    """Keep the aspect ratio: the longer side fills the square, black fills the rest evenly."""
-    height, width = array.shape[:2]
-    longer = max(height, width)
-    inner = _resized(
-        array, max(1, round(width * size / longer)), max(1, round(height * size / longer)), how
-    )
-    top, left = (size - inner.shape[0]) // 2, (size - inner.shape[1]) // 2
-    square = np.zeros((size, size, *array.shape[2:]), np.uint8)
-    square[top : top + inner.shape[0], left : left + inner.shape[1]] = inner
-    return square

@@ -121,11 +121,17 @@ def check_snapshot(dataset: str, snapshot: Snapshot, split: Split) -> CheckRepor
 
 @validate_call
 def prepare(dataset: str, snapshot: Snapshot, split: Split) -> Prepared:
-    """Turn originals into model-ready shards with Spark."""
+    """Turn originals into model-ready shards with Spark.
+
+    Where they are cropped to lesions, the network that finds those is trained first.
+    """
     from pipelines.data import prepare
+    from pipelines.segmentation import segmenter
 
     spec, context = opened(dataset)
-    return prepare.run(spec, context, snapshot, split)
+    crops = spec.image.crop == "lesion"
+    found = segmenter.run(spec, context, snapshot, split) if crops else None
+    return prepare.run(spec, context, snapshot, split, found)
 
 
 @validate_call

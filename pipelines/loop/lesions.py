@@ -2,8 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from pipelines.loop.data import latest_snapshot, split
 from pipelines.loop.opening import opened
-from pipelines.loop.studies import latest_prepared
 
 if TYPE_CHECKING:
     from pipelines.segmentation.segment import Segmented
@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 
 def segment(dataset: str) -> "Segmented":
     """Train a U-Net on the masks of the newest shards; see `segmentation.segment.run`."""
-    from pipelines.segmentation import segment
+    from pipelines.segmentation import segment, segmenter
 
     spec, context = opened(dataset)
-    return segment.run(spec, context, latest_prepared(dataset))
+    snapshot = latest_snapshot(dataset)
+    shards = segmenter.plain_shards(spec, context, snapshot, split(dataset, snapshot))
+    return segment.run(segmenter.uncropped(spec), context, shards)

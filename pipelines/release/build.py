@@ -17,11 +17,13 @@ from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.cells import Cells
 from pipelines.evaluation.geometry import cells_of
 from pipelines.evaluation.operating_point import decide
-from pipelines.imaging import decode, fit
+from pipelines.imaging import crop_box, decode, fit
+from pipelines.imaging.lesion import FILES, LesionFinder
 from pipelines.outputs import Prepared, SplitName
 from pipelines.provenance import git_commit
 from pipelines.release.bundle import (
     EXPECTED,
+    FINDER,
     KERAS,
     NOVELTY,
     Bundle,
@@ -60,6 +62,8 @@ class Origin:
     """See `calibration.fit_temperature`."""
     thresholds: Mapping[str, float] | None = None
     """See `operating_point.choose_thresholds`."""
+    finder: Path | None = None
+    """Folder of the network that finds the lesions that the images are cropped to, if they are."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +109,8 @@ def build_bundle(
     try:
         logger.info("%s: building the inference bundle of %s", spec.name, origin.candidate)
         shutil.copyfile(model_file, part / KERAS)
+        if origin.finder is not None:
+            _copy_finder(origin.finder, part / FINDER)
         model = keras.saving.load_model(model_file, compile=False)
         export_model(model, part)
         export_head(model, part)
@@ -126,6 +132,12 @@ def build_bundle(
     return folder
 
 
+def _copy_finder(source: Path, target: Path) -> None:
+    target.mkdir()
+    for name in FILES:
+        shutil.copyfile(source / name, target / name)
+
+
 def _write_canary(
     folder: Path,
     model: "keras.Model",
@@ -137,7 +149,9 @@ def _write_canary(
     import keras
 
     (folder / "canary").mkdir()
-    fitted = np.stack([fit(decode(image.content), spec.image) for image in canary])
+    find = LesionFinder(origin.finder) if origin.finder else None
+    pictures = [decode(image.content) for image in canary]
+    fitted = np.stack([fit(p, spec.image, crop_box(p, spec.image, find)) for p in pictures])
     ask = keras.Model(model.input, model.get_layer("logits").output)
     logits = np.asarray(ask(fitted.astype(np.float32), training=False))
     answers = softmax(logits, origin.temperature)

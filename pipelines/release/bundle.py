@@ -4,6 +4,8 @@
     model.xml, .bin      OpenVINO IR, float32 or int8; outputs `probabilities`, `logits`, `features`
     head.npz             dense layers behind the pooled feature map, for closed-form Grad-CAM
     novelty.npz          what the training images look like to the model; none in format 1
+    finder/              the network that finds the lesion to crop to; only where images are cropped
+                         to it (`pipelines.imaging.lesion`)
     model.keras          the trained model itself, for the TensorFlow runtime and for proofs
     canary/              a few test images per class (original bytes) and canary/expected.json
 
@@ -27,6 +29,7 @@ from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 from pipelines.errors import BundleError
 from pipelines.evaluation.cells import Cells
 from pipelines.evaluation.novelty import Novelty
+from pipelines.imaging.lesion import FILES, LesionFinder
 from pipelines.outputs import SplitName
 from pipelines.spec import (
     AbstentionSpec,
@@ -46,8 +49,10 @@ IR = "model.xml"
 IR_WEIGHTS = "model.bin"
 HEAD = "head.npz"
 NOVELTY = "novelty.npz"
+FINDER = "finder"
 KERAS = "model.keras"
 EXPECTED = "canary/expected.json"
+FINDER_FILES = tuple(f"{FINDER}/{name}" for name in FILES)
 REQUIRED = (IR, IR_WEIGHTS, HEAD, KERAS, EXPECTED)
 TOLERANCE = 1e-3
 OUTPUTS = ("probabilities", "logits", "features")
@@ -164,6 +169,17 @@ class BundleManifest(BaseModel):
         """The classes in the order of the model's outputs."""
         return tuple(c.name for c in self.classes)
 
+    @property
+    def required(self) -> tuple[str, ...]:
+        """Files without which the bundle cannot answer."""
+        crops = self.image.crop == "lesion"
+        return (*REQUIRED, *FINDER_FILES) if crops else REQUIRED
+
+    @property
+    def finder_digests(self) -> tuple[str | None, ...]:
+        """sha256 of each file of the network that finds lesions; null where there is none."""
+        return tuple(self.files.get(name) for name in FINDER_FILES)
+
     def sealed(self) -> "BundleManifest":
         """This manifest with the digest that belongs to it."""
         return self.model_copy(update={"digest": _seal(self.model_dump(mode="json"))})
@@ -205,6 +221,17 @@ class Bundle:
             raise _broken(self.folder, f"{NOVELTY} cannot be read ({error})") from error
 
     @cached_property
+    def finder(self) -> LesionFinder | None:
+        """What finds the lesion to crop to; ``None`` where images are not cropped to it."""
+        if self.manifest.image.crop != "lesion":
+            return None
+        try:
+            return LesionFinder(self.folder / FINDER)
+        except (ValueError, RuntimeError) as error:
+            first = str(error).strip().splitlines()[0]
+            raise _broken(self.folder, f"{FINDER} cannot be loaded ({first})") from error
+
+    @cached_property
     def canary(self) -> list[CanaryImage]:
         """Test images with their expected answers."""
         content = (self.folder / EXPECTED).read_bytes()
@@ -219,7 +246,7 @@ def load_bundle(folder: Path) -> Bundle:
             missing, altered or not listed; the message names it.
     """
     manifest = read_manifest(folder)
-    missing = [name for name in REQUIRED if name not in manifest.files]
+    missing = [name for name in manifest.required if name not in manifest.files]
     if missing:
         raise _broken(folder, f"{MANIFEST} does not list {missing[0]}")
     found = _files(folder)
@@ -284,6 +311,11 @@ def stamp(folder: Path, version: int) -> None:
 def file_digests(folder: Path) -> dict[str, str]:
     """Path → sha256 of every file of a bundle but its manifest."""
     return {name: file_digest(folder / name) for name in sorted(_files(folder))}
+
+
+def finder_digests(folder: Path) -> tuple[str, ...]:
+    """sha256 of each file of a network that finds lesions, to hold against a bundle's."""
+    return tuple(file_digest(folder / name) for name in FILES)
 
 
 def file_digest(path: Path) -> str:

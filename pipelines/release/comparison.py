@@ -15,6 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.data.restore import originals
+from pipelines.data.segmenters import fetch_segmenter
 from pipelines.data.shard_writer import ACCEPTED
 from pipelines.data.shards import Shards
 from pipelines.data.snapshots import index_of
@@ -25,10 +26,10 @@ from pipelines.evaluation.operating_point import Thresholds, decide
 from pipelines.evaluation.paired import Difference, paired_bootstrap
 from pipelines.evaluation.predictions import images, labels_of, probabilities_of
 from pipelines.evaluation.targets import Labels
-from pipelines.imaging import decode, fit
+from pipelines.imaging import crop_box, decode, fit
 from pipelines.outputs import Prepared, Snapshot
 from pipelines.progress import track
-from pipelines.release.bundle import Bundle, BundleManifest, load_bundle
+from pipelines.release.bundle import Bundle, BundleManifest, finder_digests, load_bundle
 from pipelines.release.rules import Subgroup
 from pipelines.release.runtime import Tuning, open_runtime
 from pipelines.release.subgroups import compare_subgroups
@@ -95,7 +96,7 @@ def compare(
     if lost:
         notes.append(f"No fair test image is left of {', '.join(lost)}; nothing is compared.")
         return Comparison(left_out=int((~fair).sum()), notes=notes)
-    if manifest.image == spec.image:
+    if manifest.image == spec.image and _same_finder(context, prepared, manifest):
         answers = bundle_answers(bundle, data)
     else:
         logger.info("the champion sees images its own way; asking it with the originals")
@@ -113,6 +114,14 @@ def compare(
         parts={name: values[fair].reset_index(drop=True) for name, values in parts.items()},
         beside=Comparison(int(fair.sum()), int((~fair).sum()), notes=notes),
     )
+
+
+def _same_finder(context: Context, prepared: Prepared, manifest: BundleManifest) -> bool:
+    """Whether the champion's images are cropped to what the same network finds, if to any."""
+    if prepared.segmenter is None:
+        return True
+    ours = fetch_segmenter(context, prepared.segmenter)
+    return finder_digests(ours) == manifest.finder_digests
 
 
 def _measured(
@@ -207,8 +216,9 @@ def _answers_on_originals(
     found = track(originals(context, wanted), total=len(wanted), what="Asking the champion")
     answers = {}
     for row, content in found:
-        image = fit(decode(content, limits=ACCEPTED), bundle.manifest.image)
-        logits = runtime.run(image[None].astype(np.float32))["logits"][0]
+        picture, image = decode(content, limits=ACCEPTED), bundle.manifest.image
+        seen = fit(picture, image, crop_box(picture, image, bundle.finder))
+        logits = runtime.run(seen[None].astype(np.float32))["logits"][0]
         answers[row["sha256"]] = softmax(logits, bundle.manifest.temperature)
     missing = set(rows["sha256"]) - set(answers)
     if missing:

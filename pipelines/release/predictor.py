@@ -20,8 +20,8 @@ from pipelines.evaluation.cells import spread, stretched
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.evaluation.operating_point import decide
+from pipelines.imaging import Box, crop_box, decode, fit
 from pipelines.imaging import Limits as ImageLimits
-from pipelines.imaging import decode, fit
 from pipelines.imaging.body import body_mask
 from pipelines.release.bundle import Bundle, load_bundle
 from pipelines.release.runtime import Goal, Runtime, RuntimeName, Tuning, open_runtime
@@ -38,6 +38,8 @@ class Picture:
     """(height, width, 3), as decoded."""
     fitted: NDArray[np.uint8]
     """(size, size, 3)"""
+    box: Box
+    """The part of the pixels that was fitted."""
     sha256: str
     """Of the bytes that came."""
 
@@ -56,6 +58,8 @@ class Reading:
     """The class decided for."""
     doubts: tuple[Reason, ...]
     """Why the answer should not be relied on; nothing where it may be."""
+    box: Box
+    """The part of the picture that the model saw."""
     sha256: str
     """Of the bytes that came."""
 
@@ -112,8 +116,10 @@ class Predictor:
             BadImage: the bytes are no picture within the data set's limits.
         """
         pixels = decode(data, limits=self.limits)
-        fitted = fit(pixels, self.bundle.manifest.image)
-        return Picture(pixels, fitted, sha256=hashlib.sha256(data).hexdigest())
+        image = self.bundle.manifest.image
+        box = crop_box(pixels, image, self.bundle.finder)
+        fitted = fit(pixels, image, box)
+        return Picture(pixels, fitted, box, sha256=hashlib.sha256(data).hexdigest())
 
     def judge(self, pictures: Sequence[Picture]) -> list[Reading]:
         """Classify some images at once."""
@@ -147,6 +153,7 @@ class Predictor:
             features,
             best=best,
             doubts=why_abstain(manifest.abstention, case),
+            box=picture.box,
             sha256=picture.sha256,
         )
 
@@ -167,13 +174,16 @@ class Predictor:
         """A PNG of the picture with warm colours where the model found support for a class."""
         heat = self.heat(reading, target)
         image = self.bundle.manifest.image
-        return overlay.draw(reading.picture, heat, image=image, opacity=opacity)
+        return overlay.draw(reading.picture, heat, image=image, opacity=opacity, box=reading.box)
 
     def attention(self, reading: Reading, target: int) -> Attention | None:
         """Where the picture supports a class; ``None`` if nothing in it does."""
         small = overlay.within(reading.picture, ATTENTION_SIDE)
-        image = self.bundle.manifest.image
-        return locate(overlay.place(self.heat(reading, target), small, image), body_mask(small))
+        (height, width), (rows, columns) = reading.picture.shape[:2], small.shape[:2]
+        box = reading.box.scaled(rows / height, columns / width)
+        heat = self.heat(reading, target)
+        placed = overlay.place(heat, small, self.bundle.manifest.image, box)
+        return locate(placed, body_mask(small))
 
     def heat(self, reading: Reading, target: int) -> NDArray[np.float32]:
         """Grad-CAM over the model's input: float32 (size, size), 0 to 1."""
@@ -187,7 +197,8 @@ class Predictor:
         if self.bundle.head:
             return class_activation(reading.features, self.bundle.head, target)
         # a head of another form: by automatic differentiation, many times slower
-        seen = fit(reading.picture, self.bundle.manifest.image).astype(np.float32)
+        image = self.bundle.manifest.image
+        seen = fit(reading.picture, image, reading.box).astype(np.float32)
         return class_activation_by_gradients(self._keras_model, seen, target)
 
     @cached_property

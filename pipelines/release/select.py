@@ -7,6 +7,7 @@ from functools import partial
 import pandas as pd
 
 from pipelines.data.restore import originals
+from pipelines.data.segmenters import fetch_segmenter
 from pipelines.data.shards import fetch as fetch_shards
 from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound, TrainingError
@@ -119,7 +120,7 @@ def _register(
         context.settings.work / "bundles" / identity,
         spec=spec,
         model_file=fetch_model(tracking, best.run_id, cache=context.settings.cache),
-        origin=_origin(tracking, prepared, best),
+        origin=_origin(tracking, context, prepared, best),
         data=partial(batches, shards),
         canary=_canary(context, prepared, test),
     )
@@ -141,7 +142,8 @@ def _register(
     )
 
 
-def _origin(tracking: Tracking, prepared: Prepared, best: Evaluated) -> Origin:
+def _origin(tracking: Tracking, context: Context, prepared: Prepared, best: Evaluated) -> Origin:
+    segmenter = prepared.segmenter
     evaluation = require_evaluation(tracking, best.run_id, best.candidate)
     return Origin(
         best.candidate,
@@ -150,6 +152,7 @@ def _origin(tracking: Tracking, prepared: Prepared, best: Evaluated) -> Origin:
         metrics=best.test | {"ece": evaluation.calibration["test"].after.ece},
         temperature=evaluation.temperature,
         thresholds=evaluation.thresholds,
+        finder=fetch_segmenter(context, segmenter) if segmenter else None,
     )
 
 

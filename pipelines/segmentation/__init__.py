@@ -6,4 +6,5 @@ train.py      its training, which resumes where it was killed
 overlap.py    how well a found lesion covers the true one
 pictures.py   what was found, drawn over the images
 segment.py    all of it as one run in MLflow
+segmenter.py  the network kept in the store, so that images are cropped to what it finds
 """

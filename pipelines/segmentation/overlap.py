@@ -3,6 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.imaging.box import Box, whole
+from pipelines.imaging.lesion import around
+
 Masks = NDArray[np.bool_]
 """(n, size, size), true on the lesion."""
 Values = NDArray[np.float64]
@@ -31,26 +34,17 @@ def box_holds(found: Masks, true: Masks, *, margin: float) -> Values:
         true: none of them empty.
         margin: by which the box is wider on each side, as a share of the picture's side.
     """
-    return np.array([_held(f, t, margin) for f, t in zip(found, true, strict=True)])
+    return np.array(
+        [box_of(f, margin=margin).of(t).sum() / t.sum() for f, t in zip(found, true, strict=True)]
+    )
 
 
-def _held(found: NDArray[np.bool_], true: NDArray[np.bool_], margin: float) -> float:
-    top, bottom, left, right = box_of(found, margin=margin)
-    return float(true[top:bottom, left:right].sum() / true.sum())
+def box_areas(found: Masks, *, margin: float) -> Values:
+    """The share of the picture inside the box around each found lesion."""
+    boxes = (box_of(mask, margin=margin) for mask in found)
+    return np.array([box.height * box.width / found[0].size for box in boxes])
 
 
-def box_of(found: NDArray[np.bool_], *, margin: float) -> tuple[int, int, int, int]:
-    """Top, bottom, left and right of the box around a lesion; ends are exclusive.
-
-    The whole picture where nothing was found.
-    """
-    height, width = found.shape
-    if not found.any():
-        return 0, height, 0, width
-    rows, columns = np.flatnonzero(found.any(axis=1)), np.flatnonzero(found.any(axis=0))
-    return (*_wider(rows, height, margin), *_wider(columns, width, margin))
-
-
-def _wider(places: NDArray[np.intp], length: int, margin: float) -> tuple[int, int]:
-    more = round(margin * length)
-    return max(0, int(places[0]) - more), min(length, int(places[-1]) + 1 + more)
+def box_of(found: NDArray[np.bool_], *, margin: float) -> Box:
+    """What a crop keeps of a square picture; all of it where nothing was found."""
+    return around(found, *found.shape, margin=margin) or whole(found)

@@ -18,8 +18,9 @@ from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.predictions import described
 from pipelines.evidence.heat import BATCH, Pictures
 from pipelines.evidence.pointing import mean_interval
+from pipelines.imaging.lesion import FOUND
 from pipelines.outputs import Prepared
-from pipelines.segmentation.overlap import Masks, box_holds, box_of, dice, iou
+from pipelines.segmentation.overlap import Masks, box_areas, box_holds, dice, iou
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, code_version, fingerprint, modules_of
 from pipelines.tracking import runs
@@ -33,8 +34,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 REPORT = "segmenter.json"
-FOUND = 0.5
-"""Probability from which a pixel counts as lesion."""
 
 
 class Segmented(BaseModel):
@@ -135,7 +134,7 @@ def measure(
         "iou": iou(found, true),
         "average_dice": dice(np.broadcast_to(usual, true.shape), true),
         "kept": box_holds(found, true, margin=margin),
-        "area": np.array([_area(box_of(mask, margin=margin)) / mask.size for mask in found]),
+        "area": box_areas(found, margin=margin),
     }
     save(sheet(pictures, true, found, values["dice"], title=spec.title), drawn / "lesions.png")
     return {
@@ -175,11 +174,6 @@ def _usual_place(data: Shards) -> NDArray[np.bool_]:
     lesions = read_lesions(data.split("train")).values()
     often = np.mean(list(lesions), axis=0)
     return np.asarray(often > 0.5 * often.max())
-
-
-def _area(box: tuple[int, int, int, int]) -> int:
-    top, bottom, left, right = box
-    return (bottom - top) * (right - left)
 
 
 def _by_epoch(metrics: dict[str, float]) -> dict[str, float]:

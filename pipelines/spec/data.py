@@ -172,8 +172,10 @@ class ImageSpec(Section):
     """Side in pixels."""
     resize: Literal["stretch", "pad"] = "stretch"
     """Change the aspect ratio, or keep it and pad with black."""
-    crop: Literal["none", "body"] = "none"
-    """Cut away the dark border around the body first, or not."""
+    crop: Literal["none", "body", "lesion"] = "none"
+    """Cut away the dark border around the body first, or all but the lesion and what is around it,
+    or nothing. Lesions are found by a U-Net that learns from the masks (``landing.masks``) of the
+    training images; a picture in which it finds none is kept whole."""
     background: Literal["keep", "mask"] = "keep"
     """Make all pixels outside the body black, or not: letters, borders and scanner noise tell
     where a picture comes from."""
@@ -183,6 +185,11 @@ class ImageSpec(Section):
     colour: Literal["as_is", "grey"] = "as_is"
     """Reduce to grey shades, or not: where all pictures are grey anyway, a tint tells the
     source."""
+
+    @property
+    def uncropped(self) -> "ImageSpec":
+        """The same without a crop: how the network sees pictures that finds what to crop to."""
+        return self.model_copy(update={"crop": "none"})
 
 
 class ExternalSpec(Section):

@@ -96,6 +96,15 @@ class DatasetSpec(Section):
             )
         return self
 
+    @model_validator(mode="after")
+    def _lesions_can_be_found(self) -> "DatasetSpec":
+        if self.image.crop == "lesion" and self.landing.masks is None:
+            raise ValueError(
+                "image.crop: lesion needs masks to learn from; say where they stand "
+                "(landing.masks: masks/{stem}.png), or crop to the body, or not at all"
+            )
+        return self
+
     @cached_property
     def class_names(self) -> tuple[str, ...]:
         """The classes in the order of the model's outputs."""

@@ -31,7 +31,11 @@ def _data(known: Known) -> tuple[Block, ...]:
     spec, card = known.spec, known.spec.card
     synthetic = ("Synthetic: drawn by a program, of no person.",) if spec.synthetic else ()
     image = spec.image
-    body = "cropped to the body, " if image.crop == "body" else ""
+    cropped = {
+        "none": "",
+        "body": "cropped to the body, ",
+        "lesion": "cropped to the lesion that a U-Net finds, ",
+    }[image.crop]
     return (
         Points(
             (
@@ -41,7 +45,7 @@ def _data(known: Known) -> tuple[Block, ...]:
                 f"Population, dates, who was taken in: {card.population or UNKNOWN}",
                 f"Devices and acquisition: {card.acquisition or UNKNOWN}",
                 _taken_in(known),
-                f"Preprocessing: decoded, {body}resized to {image.size} x {image.size} pixels "
+                f"Preprocessing: decoded, {cropped}resized to {image.size} x {image.size} pixels "
                 f"({image.resize}), 8 bits; the same code for training and for use.",
                 "De-identification: DICOM files keep only the elements that picture and technique "
                 "need; patients and UIDs are pseudonyms.",
