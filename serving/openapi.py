@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from pipelines.access.tokens import Role
 from serving import batch_endpoints, endpoints, schemas
+from serving.card import card
 from serving.classic import api as classic
 from serving.classic import schemas as classic_schemas
 from serving.schemas import Wire
@@ -26,7 +27,7 @@ class Endpoint:
     method: Literal["GET", "POST"]
     path: str
     handler: Callable[[Request], Awaitable[Response]]
-    reply: type[Wire] | Literal["image/png"]
+    reply: type[Wire] | Literal["image/png", "text/html; charset=utf-8"]
     fields: type[Wire] | None = None
     images: Literal["none", "one", "several"] = "none"
     image_field: str = "image"
@@ -65,6 +66,7 @@ ENDPOINTS = (
     ),
     Endpoint("GET", "/classes", endpoints.classes, schemas.ClassesReply),
     Endpoint("GET", "/model", endpoints.model, schemas.ModelReply),
+    Endpoint("GET", "/card", card, "text/html; charset=utf-8", schemas.CardFields),
     Endpoint("GET", "/api/health", classic.health, classic_schemas.ClassicHealth, role=None),
     Endpoint(
         "GET",
@@ -99,6 +101,11 @@ REFUSALS = {
     "413": "Too much: bytes, pixels or images",
     "415": "Not an image, or not sent as one",
     "422": "The image cannot be read, or a field's value cannot be used",
+    "503": "No champion serves yet",
+}
+CARD_REFUSALS = {
+    "400": "The request is not put together as it should be",
+    "404": "No such data set, or its version has no card here",
     "503": "No champion serves yet",
 }
 HEALTH = {
@@ -144,12 +151,15 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
     error = {"application/json": {"schema": _ref(endpoint.refusal)}}
     if endpoint.role is None:
         operation["security"] = []
-    refusals = (GATE if endpoint.role else {}) | (REFUSALS if endpoint.fields else {})
+    refusals = GATE if endpoint.role else {}
+    if endpoint.fields:
+        refusals = refusals | (REFUSALS if endpoint.images != "none" else CARD_REFUSALS)
     operation["responses"] |= {
         status: {"description": text, "content": error} for status, text in sorted(refusals.items())
     }
     if endpoint.fields:
         operation["parameters"] = _parameters(endpoint.fields)
+    if endpoint.images != "none":
         operation["requestBody"] = _body(endpoint)
     return operation
 
@@ -157,7 +167,8 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
 def _reply(endpoint: Endpoint) -> dict[str, Any]:
     if isinstance(endpoint.reply, type):
         return {"application/json": {"schema": _ref(endpoint.reply)}}
-    return {endpoint.reply: {"schema": {"type": "string", "format": "binary"}}}
+    schema = {"type": "string"} | ({"format": "binary"} if endpoint.images != "none" else {})
+    return {endpoint.reply: {"schema": schema}}
 
 
 def _parameters(fields: type[Wire]) -> list[dict[str, Any]]:

@@ -3,9 +3,11 @@
 import base64
 from collections.abc import Iterable
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from pipelines.evaluation.abstention import Reason as Given
 from pipelines.evaluation.attention import Attention as Located
+from pipelines.release.card.beside import beside
 from pipelines.release.predictor import Predictor, Reading
 from serving.schemas import (
     Attention,
@@ -143,7 +145,14 @@ def model_info(predictor: Predictor) -> ModelInfo:
         created_at=manifest.created_at,
         metrics=manifest.metrics,
         temperature=manifest.temperature,
+        card=_card(predictor),
         runtime=predictor.runtime_name,
         image_size=manifest.image.size,
         loaded_at=predictor.loaded_at,
     )
+
+
+def _card(predictor: Predictor) -> str | None:
+    if not beside(predictor.bundle.folder).is_file():
+        return None
+    return "/card?" + urlencode({"dataset": predictor.dataset})

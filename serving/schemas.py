@@ -23,6 +23,13 @@ class Wire(BaseModel):
     )
 
 
+class CardFields(Wire):
+    """What may stand in the query for a model card."""
+
+    dataset: str | None = None
+    """Whose; may be left out where only one data set is served."""
+
+
 class PredictFields(Wire):
     """Text fields that go with an image; each may also stand in the query."""
 
@@ -229,6 +236,8 @@ class ModelInfo(Wire):
     """Figures on the test images."""
     temperature: float
     """What calibrates its probabilities; 1 leaves them as they are."""
+    card: str | None
+    """Address of its model card on this service; null if there is none."""
     runtime: str
     image_size: int
     """Pixels a side of what the model sees."""

@@ -16,6 +16,7 @@ from pipelines.errors import BundleError, NotFound
 from pipelines.outputs import Release, Verdict
 from pipelines.release import bundle as bundles
 from pipelines.release import report
+from pipelines.release.card import beside
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint
 from pipelines.tracking import versions
@@ -136,6 +137,8 @@ def refuse(spec: DatasetSpec, context: Context, verdict: Verdict) -> None:
 def fetch(context: Context, dataset: str, version: int) -> Path:
     """The bundle of a version: downloaded once, verified each time, stamped with the version.
 
+    Its model card comes along, as it is now, and stands beside it (`card.beside`).
+
     Raises:
         NotFound: there is no such version, or its bundle is gone.
         BundleError: it is not whole.
@@ -148,6 +151,7 @@ def fetch(context: Context, dataset: str, version: int) -> Path:
     with _only_one(folder.parent):
         if not _is_whole(folder):
             _download(tracking, registered, folder)
+        beside.fetch(tracking, registered, folder)
     return folder
 
 

@@ -39,6 +39,11 @@ export async function askClasses() {
   return (await (await send("/classes")).json()).datasets;
 }
 
+/** The model card at an address that `/model` gave, as a file. */
+export async function askCard(address) {
+  return (await send(address)).blob();
+}
+
 async function post(path, file, fields, signal) {
   const form = new FormData();
   form.append("image", await readable(file), file.name || "image");

@@ -1,7 +1,7 @@
 // What was answered in this session: a table, and the same as CSV. No pixels.
 
 import { csv } from "./csv.js";
-import { percent } from "./words.js";
+import { percent, save } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const entries = [];
@@ -44,10 +44,8 @@ function clear() {
 }
 
 function download() {
-  const address = URL.createObjectURL(new Blob([csv(entries)], { type: "text/csv" }));
   const stamp = new Date().toISOString().slice(0, 16).replace(/\D/g, "");
-  Object.assign(document.createElement("a"), { href: address, download: `medloop-${stamp}.csv` }).click();
-  setTimeout(() => URL.revokeObjectURL(address), 0);
+  save(new Blob([csv(entries)], { type: "text/csv" }), `medloop-${stamp}.csv`);
 }
 
 /** Make the buttons work. */

@@ -1,6 +1,7 @@
 // The model card: what answers, what it was trained on, how well it did.
 
-import { anchor, percent, versionOf } from "./words.js";
+import { askCard, token } from "./client.js";
+import { anchor, percent, save, versionOf } from "./words.js";
 
 const FIGURES = {
   accuracy: "Accuracy",
@@ -52,6 +53,7 @@ export function modelCards({ models, refused, registry }, datasets) {
 function section(model, dataset) {
   const whole = document.createElement("section");
   whole.append(made("h3", `${model.title}, ${versionOf(model.model_version)}`));
+  if (model.card) whole.append(wholeCard(model));
   if (dataset?.synthetic) {
     whole.append(made("p", "Trained on images drawn by a program: it says nothing about real scans.", "note"));
   }
@@ -63,6 +65,21 @@ function section(model, dataset) {
   whole.append(made("h4", "On test images it never saw"), figures(model.metrics));
   whole.append(made("h4", "Where it comes from"), facts(model));
   return whole;
+}
+
+// a browser sends no token along a link, so where there is one the page fetches the card itself
+function wholeCard({ card, dataset, model_version: version }) {
+  const link = anchor(card, "Model card, complete");
+  link.addEventListener("click", async (event) => {
+    if (!token.get()) return;
+    event.preventDefault();
+    try {
+      save(await askCard(card), `${dataset}-v${version}-card.html`);
+    } catch (trouble) {
+      link.replaceWith(made("p", trouble.message, "note"));
+    }
+  });
+  return link;
 }
 
 function training({ images, source, snapshot }) {

@@ -40,6 +40,13 @@ export function keepFocus(part, next, change) {
   if (part.contains(focused) && focused.closest("[hidden]")) next.focus();
 }
 
+/** Let the browser keep a file under a name. */
+export function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  Object.assign(document.createElement("a"), { href: address, download: name }).click();
+  setTimeout(() => URL.revokeObjectURL(address), 0);
+}
+
 /** Say something to who cannot see the page. */
 export function say(text) {
   document.getElementById("said").textContent = text;

@@ -2,6 +2,7 @@
 
 import io
 import itertools
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -10,11 +11,15 @@ from numpy.typing import NDArray
 from openvino import opset13 as op
 from PIL import Image
 
+from pipelines.documents import html
+from pipelines.documents.document import Document, Text
 from pipelines.evaluation.cells import Cells
 from pipelines.evaluation.novelty import fit_novelty, pool
-from pipelines.imaging import decode, fit
+from pipelines.imaging import Finder, crop_box, decode, fit
+from pipelines.imaging.lesion import LesionFinder
 from pipelines.release.bundle import (
     EXPECTED,
+    FINDER,
     HEAD,
     IR,
     KERAS,
@@ -25,6 +30,7 @@ from pipelines.release.bundle import (
     file_digests,
     write_manifest,
 )
+from pipelines.release.card.beside import beside
 from pipelines.spec import ImageSpec, LimitsSpec, ReferenceSpec, SourceSpec
 
 SIZE = 32
@@ -41,9 +47,11 @@ def make_bundle(
     seed: int = 0,
     run_id: str = "run",
     image: ImageSpec | None = None,
+    finder: Path | None = None,
     max_megapixels: float = 4,
 ) -> Path:
-    """Write a whole, valid bundle with random weights; another seed answers differently."""
+    """Write a whole, valid bundle with random weights, and a model card beside it; another seed
+    answers differently. With a finder, for images that are cropped to what it finds."""
     folder.mkdir(parents=True)
     rng = np.random.default_rng(seed)
     head = _head(rng)
@@ -54,7 +62,9 @@ def make_bundle(
     (folder / KERAS).write_bytes(b"the OpenVINO tests do not open this")
     spec = image or ImageSpec(size=SIZE)
     compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
-    _write_canary(folder, compiled, spec)
+    if finder is not None:
+        shutil.copytree(finder, folder / FINDER)
+    _write_canary(folder, compiled, spec, LesionFinder(finder) if finder else None)
     _write_novelty(folder, compiled, spec)
     manifest = BundleManifest(
         dataset=dataset,
@@ -89,6 +99,8 @@ def make_bundle(
         files=file_digests(folder),
     )
     write_manifest(folder, manifest)
+    card = Document(f"Model card: {dataset}", lead=(Text("For tests."),), sections=())
+    beside(folder).write_text(html.page(card), encoding="utf-8")
     return folder
 
 
@@ -150,18 +162,21 @@ def _graph(
 
 def _write_novelty(folder: Path, compiled: openvino.CompiledModel, image: ImageSpec) -> None:
     """As if the model had learnt from pictures such as `png` draws."""
-    fitted = [fit(_noise(1000 + seed, 60, 40), image) for seed in range(300)]
+    fitted = [fit(_noise(1000 + seed, 60, 40), image.without_lesion_crop) for seed in range(300)]
     pooled = pool(compiled(np.stack(fitted).astype(np.float32))["features"])
     fit_novelty([pooled[:200]], pooled[200:], false_alarms=0.01).save(folder / NOVELTY)
 
 
-def _write_canary(folder: Path, compiled: openvino.CompiledModel, image: ImageSpec) -> None:
+def _write_canary(
+    folder: Path, compiled: openvino.CompiledModel, image: ImageSpec, find: Finder | None
+) -> None:
     (folder / "canary").mkdir()
     images = []
     for i, label in enumerate(CLASSES):
         data = png(100 + i)
         (folder / "canary" / f"{label}-0.png").write_bytes(data)
-        batch = fit(decode(data), image)[None].astype(np.float32)
+        pixels = decode(data)
+        batch = fit(pixels, image, crop_box(pixels, image, find))[None].astype(np.float32)
         said = compiled(batch)["probabilities"][0]
         images.append(
             CanaryImage(

@@ -156,6 +156,7 @@ def test_classes_and_model_name_what_serves(serving_client: TestClient) -> None:
     assert model["images"] == {"train": 1200, "validation": 150, "test": 300}
     assert model["source"] == {"origin": "Drawn here", "licence": "CC0-1.0", "url": None}
     assert (model["temperature"], model["created_at"]) == (1, "2026-01-01T00:00:00+00:00")
+    assert model["card"] == "/card?dataset=phantom"
     assert reply["refused"] == []
 
 
@@ -165,6 +166,7 @@ def test_no_champion_is_503_with_the_reason(client: TestClient) -> None:
         assert reply.status_code == 503
         assert reply.json()["error"]["code"] == "no_champion"
         assert "retry-after" in reply.headers
+    assert client.get("/card").json()["error"]["code"] == "no_champion"
     assert client.get("/classes").json() == {"datasets": []}
     assert client.get("/").status_code == 200
 

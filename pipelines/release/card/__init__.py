@@ -9,4 +9,5 @@ and from the spec's block ``card``; what neither knows, the card calls not known
     results.py    what came out
     page.py       the whole card, and its short form
     publish.py    where cards are kept
+    beside.py     a copy beside the bundle, for the service
 """

@@ -9,6 +9,7 @@ from pipelines.errors import NotFound
 from pipelines.evaluation.record import PAGE
 from pipelines.outputs import Prepared
 from pipelines.release.card import page
+from pipelines.release.card.beside import CARD_PAGE
 from pipelines.release.card.known import gather
 from pipelines.release.report import Judgement, place
 from pipelines.spec import DatasetSpec
@@ -18,7 +19,6 @@ from pipelines.tracking.client import Tracking, open_tracking
 from pipelines.tracking.versions import Registered
 
 CARD = "card.md"
-CARD_PAGE = "card.html"
 
 
 def publish(

@@ -11,6 +11,7 @@ from pipelines.errors import BundleError, NotFound, TrackingUnavailable
 from pipelines.outputs import RuleResult, Verdict
 from pipelines.release import registry
 from pipelines.release.bundle import MANIFEST, load_bundle
+from pipelines.release.card.beside import CARD_PAGE, beside
 from pipelines.release.report import place
 from pipelines.settings import Settings
 from pipelines.stage import Context
@@ -170,6 +171,21 @@ def test_a_bundle_is_fetched_once_stamped_and_mended_if_it_was_spoiled(
     assert registry.fetch(here, name, version) == folder
     assert load_bundle(folder).manifest.model_version == version
     assert {path.name for path in folder.parent.iterdir()} == {folder.name, ".lock"}
+
+
+def test_the_card_of_a_version_comes_along_as_it_is_now(here: Context, register: Register) -> None:
+    name = "carded"
+    version = register(name)
+    assert not beside(registry.fetch(here, name, version)).exists()
+    tracking = open_tracking(here.settings)
+    run_id = versions.named(tracking, name, version).run_id
+
+    for text in ("a card", "a newer card"):
+        tracking.upload_text(run_id, place(version, CARD_PAGE), text)
+        folder = registry.fetch(here, name, version)
+        assert beside(folder).read_text("utf-8") == text
+        kept = {path.name for path in folder.parent.iterdir()}
+        assert kept == {folder.name, beside(folder).name, ".lock"}
 
 
 def test_a_bundle_that_several_fetch_at_once_is_never_taken_from_under_one(

@@ -215,6 +215,8 @@ def test_the_header_names_the_model_and_its_card_tells_the_rest(
         expect(card).to_contain_text(model[fact])
     expect(card.get_by_role("row")).to_have_count(len(model["metrics"]))
     expect(card).to_contain_text("images drawn by a program")
+    whole = card.get_by_role("link", name="Model card, complete")
+    expect(whole).to_have_attribute("href", "/card?dataset=phantom")
     expect(card).to_contain_text("Drawn here. Licence: CC0-1.0.")
     expect(card).to_contain_text("1,200 to learn from, 150 to choose by, 300 to test with")
     tab.page.keyboard.press("Escape")
