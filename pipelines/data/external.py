@@ -35,7 +35,7 @@ def spec_of(spec: DatasetSpec, external: ExternalSpec) -> DatasetSpec:
         source=external.source,
         landing=external.landing,
         classes=classes,
-        image=spec.image.uncropped,
+        image=spec.image.without_lesion_crop,
         limits=spec.limits,
         duplicates=spec.duplicates,
         candidates=spec.candidates,

@@ -93,9 +93,7 @@ def plain_shards(spec: DatasetSpec, context: Context, snapshot: Snapshot, split:
 
 def uncropped(spec: DatasetSpec) -> DatasetSpec:
     """The data set as it is before its images are cropped to lesions."""
-    if spec.image.crop != "lesion":
-        return spec
-    return spec.model_copy(update={"image": spec.image.uncropped})
+    return spec.model_copy(update={"image": spec.image.without_lesion_crop})
 
 
 def masks_learnt(context: Context, snapshot: Snapshot, split: Split) -> Masks:

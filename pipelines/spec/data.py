@@ -187,9 +187,9 @@ class ImageSpec(Section):
     source."""
 
     @property
-    def uncropped(self) -> "ImageSpec":
-        """The same without a crop: how the network sees pictures that finds what to crop to."""
-        return self.model_copy(update={"crop": "none"})
+    def without_lesion_crop(self) -> "ImageSpec":
+        """The same, not cropped to lesions: how the network that finds them sees pictures."""
+        return self.model_copy(update={"crop": "none"}) if self.crop == "lesion" else self
 
 
 class ExternalSpec(Section):

@@ -80,7 +80,11 @@ def test_labels_map_to_classes_in_the_order_of_the_file(tmp_path: Path) -> None:
             ["any_finding", "stands for all findings"],
         ),
         ({"image": {"size": 4096}}, ["image.size", "4096", "1024"]),
-        ({"image": {"crop": "head"}}, ["image.crop", "'none' or 'body'", "head"]),
+        ({"image": {"crop": "head"}}, ["image.crop", "'none', 'body' or 'lesion'", "head"]),
+        (
+            {"image": {"crop": "lesion"}},
+            ["image.crop: lesion needs masks", "landing.masks: masks/{stem}.png"],
+        ),
         ({"title": None}, ["title", "None"]),
         ({"classes": MINIMAL["classes"][:1]}, ["classes", "at least 2"]),
         ({"classes": MINIMAL["classes"] * 2}, ["classes.name holds 'a' twice"]),

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from pipelines.evaluation.overlay import LONGEST_SIDE, draw, place
-from pipelines.imaging import fit
+from pipelines.imaging import Box, crop_box, fit
 from pipelines.release.predictor import Predictor
 from pipelines.spec import ImageSpec
 from tests.serving.bundles import png
@@ -17,7 +17,7 @@ HOT = np.ones((32, 32), np.float32)
 
 
 @pytest.mark.parametrize("resize", ["stretch", "pad"])
-@pytest.mark.parametrize("crop", ["none", "body"])
+@pytest.mark.parametrize("crop", ["none", "body", "lesion"])
 @pytest.mark.parametrize(("height", "width"), [(60, 200), (200, 60), (90, 90)])
 def test_place_undoes_fit(resize: Any, crop: Any, height: int, width: int) -> None:
     spec = ImageSpec(size=96, resize=resize, crop=crop)
@@ -25,9 +25,11 @@ def test_place_undoes_fit(resize: Any, crop: Any, height: int, width: int) -> No
     picture[10:-10, 5:-5] = 60
     row, column = int(height * 0.7), int(width * 0.35)
     picture[row - 4 : row + 4, column - 4 : column + 4] = 255
-    as_seen = fit(picture, spec)[..., 0].astype(np.float32) / 255
+    lesion = Box(row - 10, row + 15, column - 15, column + 20)
+    box = crop_box(picture, spec, lambda _: lesion)
+    as_seen = fit(picture, spec, box)[..., 0].astype(np.float32) / 255
     heat = np.where(as_seen > 0.5, as_seen, 0).astype(np.float32)
-    placed = place(heat, picture, spec)
+    placed = place(heat, picture, spec, box)
     assert placed.shape == (height, width)
     rows, columns = np.nonzero(placed > 0.4)
     assert abs(rows.mean() - row) < 2

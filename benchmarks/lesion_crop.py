@@ -1,0 +1,173 @@
+"""What a crop to the lesion is worth: a candidate with and without it, on the same split.
+
+    python -m benchmarks.lesion_crop DATASET LANDING [CANDIDATE] [--epochs 40]
+
+Takes a landing folder to its split, trains a U-Net on the masks of the training images, prepares
+the images whole and cropped to what it finds, trains the candidate on each, and prints figures of
+validation and test split with 95 % intervals, resampled by group. Everything is kept in
+``$MEDLOOP_HOME/cache``: a second call goes on where the first was stopped.
+"""
+
+import argparse
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from pipelines.data import ingest, landing, prepare, split
+from pipelines.data.shards import Shards, fetch
+from pipelines.evaluation.intervals import Interval
+from pipelines.outputs import Prepared, Segmenter, Snapshot, Split, SplitName
+from pipelines.segmentation import segmenter
+from pipelines.settings import get_settings
+from pipelines.spec import DatasetSpec, load_spec
+from pipelines.stage import Context, standing
+from pipelines.storage import open_store
+
+FIGURES = ("macro_auroc", "macro_auprc", "accuracy")
+HEAT = ("pointing_game", "energy_inside")
+BLIND = ("always the centre", "knows nothing")
+"""Maps that look at no picture: what a crop alone does to the figures of heat."""
+SPLITS: tuple[SplitName, ...] = ("validation", "test")
+
+console = Console(width=110)
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a candidate comes to on images that are fitted in one way."""
+
+    figures: dict[str, float]
+    intervals: dict[str, Interval]
+
+    def cell(self, name: str) -> str:
+        """A figure with its interval."""
+        low, high = self.intervals.get(name, (None, None))
+        bounds = f" ({low:.3f} to {high:.3f})" if low is not None else ""
+        return f"{self.figures[name]:.3f}{bounds}" if name in self.figures else "-"
+
+
+def main() -> None:
+    """Train, measure and print."""
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    options = _options()
+    context = _context(options.dataset)
+    spec = load_spec(options.dataset)
+    cropped = _changed(spec, {"image": {"crop": "lesion"}, "segmenter": {"epochs": options.epochs}})
+    whole = segmenter.uncropped(cropped)
+    landed = landing.run(whole, context, str(options.landing.resolve()))
+    snapshot = ingest.run(whole, context, landed)
+    divided = split.run(whole, context, snapshot)
+    plain = prepare.run(whole, context, snapshot, divided)
+    found = _segmenter(cropped, context, snapshot, divided, plain)
+    ready = prepare.run(cropped, context, snapshot, divided, found)
+    console.print(context.store.read_json(f"{ready.path}/stats.json")["test"]["uncropped"])
+    columns = {
+        "whole": _measure(whole, context, plain, options.candidate),
+        "cropped": _measure(cropped, context, ready, options.candidate),
+    }
+    table = Table("figure", *columns, title=f"{spec.title}: {options.candidate}")
+    for name in columns["whole"].figures:
+        table.add_row(name, *(measured.cell(name) for measured in columns.values()))
+    console.print(table)
+
+
+def _changed(spec: DatasetSpec, changes: dict[str, dict[str, object]]) -> DatasetSpec:
+    said = spec.model_dump()
+    return DatasetSpec.model_validate(
+        said | {name: said[name] | fields for name, fields in changes.items()}
+    )
+
+
+def _context(dataset: str) -> Context:
+    """An installation of the benchmark's own."""
+    home = get_settings().cache / "benchmarks" / f"lesion-crop-{dataset}"
+    settings = get_settings().model_copy(update={"home": home, "store": home.as_uri()})
+    return Context(settings=settings, store=open_store(settings))
+
+
+def _segmenter(
+    spec: DatasetSpec, context: Context, snapshot: Snapshot, divided: Split, plain: Prepared
+) -> Segmenter:
+    """As `pipelines.segmentation.segmenter.run`, without MLflow."""
+    from pipelines.segmentation.segment import measure
+    from pipelines.segmentation.train import train
+
+    masks = segmenter.masks_learnt(context, snapshot, divided)
+    path = segmenter.path_of(spec, masks)
+    if (done := standing(context, path, Segmenter)) is not None:
+        return done
+    data = fetch(context.store, plain.path, context.settings.cache)
+    folder = context.settings.work / path
+    model, progress = train(
+        spec.segmenter, data, seed=spec.split.seed, folder=folder, on_epoch=lambda *_: None
+    )
+    console.rule(f"U-Net: {progress.epochs} epochs, {progress.seconds:.0f} s")
+    drawn = folder / "figures"
+    drawn.mkdir(exist_ok=True)
+    seen = measure(segmenter.uncropped(spec), model, data, drawn=drawn)
+    for name, value in seen["figures"].items():
+        console.print(f"{name} {value:.3f}", seen["intervals"][name], f"of {seen['images']}")
+    return segmenter.keep(spec, context, model, masks)
+
+
+def _measure(spec: DatasetSpec, context: Context, prepared: Prepared, name: str) -> Measured:
+    from pipelines.evaluation import intervals, metrics
+    from pipelines.evaluation.predictions import (
+        labels_of,
+        predict,
+        probabilities_of,
+        with_probabilities,
+    )
+    from pipelines.evidence import attention
+    from pipelines.evidence.subject import Subject
+    from pipelines.training.train import train
+
+    data: Shards = fetch(context.store, prepared.path, context.settings.cache)
+    workdir = context.settings.work / prepared.id / name
+    trained = train(
+        spec.candidate(name),
+        data,
+        seed=spec.split.seed,
+        workdir=workdir,
+        on_epoch=lambda *_: None,
+    )
+    rows = with_probabilities(predict(trained.path, data, SPLITS), data.classes, temperature=1.0)
+    figures: dict[str, float] = {}
+    limits: dict[str, Interval] = {}
+    for part in SPLITS:
+        asked = rows[rows["split"] == part]
+        said = labels_of(asked, data.classes), probabilities_of(asked, data.classes)
+        values = metrics.measure(*said, data.classes, findings=spec.findings)
+        bounds = intervals.bootstrap(
+            *said,
+            data.classes,
+            groups=asked["group"].tolist(),
+            seed=spec.split.seed,
+            findings=spec.findings,
+        )
+        figures |= {f"{part}.{figure}": values[figure] for figure in FIGURES}
+        limits |= {f"{part}.{figure}": bounds[figure] for figure in FIGURES if figure in bounds}
+    subject = Subject(spec, context, prepared, name, data, trained.path, rows)
+    heat = attention.look(subject, workdir / "figures")
+    figures |= {figure: heat.figures[figure] for figure in HEAT if figure in heat.figures}
+    limits |= {figure: heat.intervals[figure] for figure in HEAT if figure in heat.intervals}
+    for way, _, pointed, inside in heat.tables[0].rows if heat.tables else ():
+        if way in BLIND:
+            figures |= {f"pointing_game, {way}": pointed, f"energy_inside, {way}": inside}
+    return Measured(figures, limits)
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("dataset")
+    parser.add_argument("landing", type=Path)
+    parser.add_argument("candidate", nargs="?", default="lite0-frozen")
+    parser.add_argument("--epochs", type=int, default=40, help="of the U-Net, at most")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    main()
