@@ -6,7 +6,8 @@ they vary, a network learns less from them.
 
 Training waits for none of it as long as it takes little processor time. So images stay whole grey
 levels, which OpenCV works on several times faster than TensorFlow on floats; what looks at one
-pixel alone is one table of 256 levels; and a batch draws its noise once.
+pixel alone is one table of 256 levels; grey pictures are worked on in one channel; and a batch
+draws its noise once.
 """
 
 from dataclasses import dataclass, replace
@@ -104,48 +105,41 @@ def _changed(
     images: NDArray[np.uint8], ranges: Ranges, drawn: np.random.Generator
 ) -> NDArray[np.uint8]:
     """A batch (n, s, s, 3), each image in its own way."""
-    side = images.shape[1]
-    grain = drawn.standard_normal((2 * side, 2 * side), np.float32) if ranges.noise else None
-    done = np.empty_like(images)
-    for i, image in enumerate(images):
-        done[i] = _one(image, ranges, drawn, grain)
-    return done
+    count, side = images.shape[:2]
 
+    def draw(reach: float, *shape: int) -> NDArray[np.float64]:
+        return drawn.uniform(-reach, reach, (count, *shape))
 
-def _one(
-    image: NDArray[np.uint8],
-    ranges: Ranges,
-    drawn: np.random.Generator,
-    grain: NDArray[np.float32] | None,
-) -> NDArray[np.uint8]:
-    def draw(reach: float) -> float:
-        return float(drawn.uniform(-reach, reach))
-
-    pose = changes.Pose(
-        degrees=draw(ranges.degrees) + (90 * drawn.integers(4) if ranges.turned else 0),
+    poses = changes.poses(
+        degrees=draw(ranges.degrees) + 90 * drawn.integers(4 if ranges.turned else 1, size=count),
         scale=1 + draw(ranges.zoom),
-        across=draw(ranges.shift),
-        down=draw(ranges.shift),
-        mirrored=bool(drawn.integers(2)),
+        shift=draw(ranges.shift, 2),
+        mirror=drawn.choice([-1, 1], count),
     )
-    image = changes.posed(image, pose)
-    if ranges.blur:
-        image = changes.sharpened(image, draw(ranges.blur))
-    tones = changes.tone_curve(
+    shares = draw(ranges.blur)
+    curves = changes.tone_curves(
         exponent=np.exp(draw(ranges.gamma)),
-        stretches=np.exp(drawn.uniform(-ranges.tones, ranges.tones, changes.QUARTERS)),
+        stretch=np.exp(draw(ranges.tones, changes.QUARTERS)),
         contrast=1 + draw(ranges.contrast),
         brightness=draw(ranges.brightness),
     )
-    image = changes.toned(image, tones)
-    if grain is not None:
-        top, left = drawn.integers(len(image) + 1, size=2)
-        deviation = abs(draw(ranges.noise))
-        image = changes.grained(image, deviation * grain[top:, left:])
-    if ranges.compression:
-        image = changes.packed(
-            image, quality=int(drawn.integers(*ranges.compression, endpoint=True))
-        )
-    if ranges.cutout:
-        image = changes.hidden(image, (draw(1), draw(1)), share=ranges.cutout)
-    return image
+    field = drawn.standard_normal((2 * side, 2 * side), np.float32) if ranges.noise else None
+    deviations, corners = draw(ranges.noise), drawn.integers(side + 1, size=(count, 2))
+    least, best = ranges.compression or (100, 100)
+    qualities = drawn.integers(least, best, count, endpoint=True)
+    places = draw(1, 2)
+
+    done = np.empty_like(images)
+    for i in range(count):
+        image = changes.posed(changes.lean(images[i]), poses[i])
+        if ranges.blur:
+            image = changes.sharpened(image, shares[i])
+        image = changes.toned(image, curves[i])
+        if field is not None:
+            image = changes.grained(image, field, corners[i], deviation=deviations[i])
+        if ranges.compression:
+            image = changes.packed(image, quality=int(qualities[i]))
+        if ranges.cutout:
+            image = changes.hidden(image, places[i], share=ranges.cutout)
+        done[i] = changes.whole(image)
+    return done
