@@ -96,7 +96,7 @@ def _segmenter(
     from pipelines.segmentation.train import train
 
     masks = segmenter.masks_learnt(context, snapshot, divided)
-    path = segmenter.path_of(spec, masks)
+    path = segmenter.path_of(spec, context, masks)
     if (done := standing(context, path, Segmenter)) is not None:
         return done
     data = fetch(context.store, plain.path, context.settings.cache)

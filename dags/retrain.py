@@ -60,7 +60,9 @@ def retrain_dag(name: str) -> DAG:
 
         split = step(loop.split)(name, snapshot, fresh=FRESH)
         snapshot_checked = step(loop.check_snapshot)(name, snapshot, split)
-        prepared = heavy_step(loop.prepare, outlets=[assets.prepared(name)])(name, snapshot, split)
+        prepared = heavy_step(loop.prepare, outlets=[assets.prepared(name)])(
+            name, snapshot, split, fresh=FRESH
+        )
         prepared_checked = step(loop.check_prepared)(name, prepared)
 
         # What it draws is for people: it waits until nothing else wants its place.

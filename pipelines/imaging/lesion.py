@@ -56,11 +56,19 @@ class LesionFinder:
     def __call__(self, array: NDArray[np.uint8]) -> Box | None:
         """The box around the lesion in a picture, uint8 (height, width, 3); `None` if the network
         finds none."""
-        square = fit(array, self._said.image).astype(np.float32)
-        probability = self._network.infer_new_request({0: square[None]})[0][0, :, :, 0]
         height, width = array.shape[:2]
-        seen = shown(height, width, self._said.image).of(probability > FOUND)
+        lesion = self.probability(fit(array, self._said.image)) > FOUND
+        seen = shown(height, width, self._said.image).of(lesion)
         return around(seen, height, width, margin=self._said.margin)
+
+    def probability(self, square: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """That each pixel is of the lesion: float32 (size, size), 0 to 1.
+
+        Args:
+            square: a picture as `fit` makes it without a crop, uint8 (size, size, 3).
+        """
+        said = self._network.infer_new_request({0: square[None].astype(np.float32)})
+        return np.asarray(said[0][0, :, :, 0])
 
 
 def around(lesion: NDArray[np.bool_], height: int, width: int, *, margin: float) -> Box | None:

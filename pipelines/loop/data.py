@@ -120,17 +120,19 @@ def check_snapshot(dataset: str, snapshot: Snapshot, split: Split) -> CheckRepor
 
 
 @validate_call
-def prepare(dataset: str, snapshot: Snapshot, split: Split) -> Prepared:
+def prepare(dataset: str, snapshot: Snapshot, split: Split, fresh: str | None = None) -> Prepared:
     """Turn originals into model-ready shards with Spark.
 
     Where they are cropped to lesions, the network that finds those is trained first.
     """
     from pipelines.data import prepare
+
+    spec, context = opened(dataset, fresh=fresh)
+    if spec.image.crop != "lesion":
+        return prepare.run(spec, context, snapshot, split)
     from pipelines.segmentation import segmenter
 
-    spec, context = opened(dataset)
-    crops = spec.image.crop == "lesion"
-    found = segmenter.run(spec, context, snapshot, split) if crops else None
+    found = segmenter.run(spec, context, snapshot, split)
     return prepare.run(spec, context, snapshot, split, found)
 
 

@@ -17,7 +17,7 @@ from pipelines.imaging.lesion import FILES, IR, SAID, FinderSpec, digest
 from pipelines.outputs import Prepared, Segmenter, Snapshot, Split
 from pipelines.segmentation import segment
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, fingerprint, modules_of, standing
+from pipelines.stage import MANIFEST, Context, code_version, modules_of, standing
 from pipelines.tracking.client import open_tracking
 from pipelines.tracking.keras_models import fetch_model
 
@@ -41,7 +41,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -
     import keras
 
     masks = masks_learnt(context, snapshot, split)
-    if (done := standing(context, path_of(spec, masks), Segmenter)) is not None:
+    if (done := standing(context, path_of(spec, context, masks), Segmenter)) is not None:
         logger.info("The U-Net %s stands already", context.store.uri(done.path))
         return done
     prepared = plain_shards(spec, context, snapshot, split)
@@ -52,7 +52,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -
 
 def keep(spec: DatasetSpec, context: Context, model: "keras.Model", masks: Masks) -> Segmenter:
     """Put a U-Net into the store, whole or not at all, as `pipelines.imaging.lesion` reads it."""
-    path = path_of(spec, masks)
+    path = path_of(spec, context, masks)
     with (
         tempfile.TemporaryDirectory(prefix="medloop-") as local,
         context.store.commit(path) as staging,
@@ -105,8 +105,8 @@ def masks_learnt(context: Context, snapshot: Snapshot, split: Split) -> Masks:
     return sorted({(s, image, mask_of[image]) for s, image in places if image in mask_of})
 
 
-def path_of(spec: DatasetSpec, masks: Masks) -> str:
+def path_of(spec: DatasetSpec, context: Context, masks: Masks) -> str:
     """Store path of the U-Net that is made with masks, whether it stands or not."""
     code = code_version(*modules_of(pipelines.segmentation), *modules_of(imaging))
     made_with = (masks, uncropped(spec).image, spec.segmenter, spec.split.seed, code)
-    return f"{spec.name}/segmenters/{fingerprint(*made_with)}"
+    return f"{spec.name}/segmenters/{context.identity(*made_with)}"

@@ -1,5 +1,6 @@
 """A U-Net is kept in the store, named by the masks it learnt from, and crops as Keras would."""
 
+from dataclasses import replace
 from typing import Any
 
 import keras
@@ -12,6 +13,7 @@ from pipelines.errors import NotFound
 from pipelines.imaging.lesion import FOUND, LesionFinder
 from pipelines.outputs import Prepared, Snapshot, Split
 from pipelines.segmentation import segmenter
+from pipelines.segmentation.unet import build
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from tests.pipelines.data.small_collection import Row, divided, images, small_spec, snapshotted
@@ -63,6 +65,19 @@ def test_the_kept_network_finds_what_keras_finds(context: Context) -> None:
     assert abs(box.right - (columns[-1] + 2 + margin)) <= 2
 
 
+def test_a_u_net_says_the_same_when_it_is_kept(context: Context) -> None:
+    keras.utils.set_random_seed(3)
+    model = build(SIZE)
+    picture = with_lesion(SIZE, SIZE, top=8, left=8, side=12)
+
+    kept = segmenter.keep(cropping(), context, model, MASKS)
+
+    said = LesionFinder(fetch_segmenter(context, kept.path)).probability(picture)
+    expected = np.asarray(model(picture[None].astype(np.float32), training=False))[0, ..., 0]
+    np.testing.assert_allclose(said, expected, atol=1e-4)
+    assert np.ptp(expected) > 1e-3
+
+
 def test_a_network_that_stands_is_not_trained_again(context: Context) -> None:
     rows = images()
     snapshot, split = masked(context, rows, which=[0, 1, 3])
@@ -80,14 +95,22 @@ def test_only_masks_of_what_trains_or_validates_and_their_fitting_name_it(contex
     named = {}
     for name, which in {"one": [0, 1], "tested_too": [0, 1, 4], "more": [0, 1, 2]}.items():
         learnt = segmenter.masks_learnt(context, *masked(context, rows, which=which))
-        named[name] = segmenter.path_of(cropping(), learnt)
+        named[name] = segmenter.path_of(cropping(), context, learnt)
 
     assert named["one"] == named["tested_too"]
     assert named["one"] != named["more"]
     learnt = segmenter.masks_learnt(context, *masked(context, rows, which=[0, 1]))
     for changed in ({"image": {"size": 64, "crop": "lesion"}}, {"segmenter": {"epochs": 3}}):
-        assert segmenter.path_of(cropping(**changed), learnt) != named["one"]
-    assert segmenter.path_of(cropping(title="Other"), learnt) == named["one"]
+        assert segmenter.path_of(cropping(**changed), context, learnt) != named["one"]
+    assert segmenter.path_of(cropping(title="Other"), context, learnt) == named["one"]
+
+
+def test_a_fresh_run_trains_its_own(context: Context) -> None:
+    fresh = replace(context, fresh="manual__2026-11-21")
+
+    stood, made = (segmenter.path_of(cropping(), c, MASKS) for c in (context, fresh))
+
+    assert stood != made
 
 
 def test_what_is_kept_cannot_be_altered_unseen(context: Context) -> None:
@@ -119,5 +142,5 @@ def test_a_failed_export_leaves_nothing(context: Context, monkeypatch: pytest.Mo
     with pytest.raises(OSError, match="disk full"):
         segmenter.keep(cropping(), context, bright(), MASKS)
 
-    path = segmenter.path_of(cropping(), MASKS)
+    path = segmenter.path_of(cropping(), context, MASKS)
     assert not context.store.exists(path)
