@@ -124,9 +124,10 @@ def _changed(
         brightness=draw(ranges.brightness),
     )
     field = drawn.standard_normal((2 * side, 2 * side), np.float32) if ranges.noise else None
-    deviations, corners = draw(ranges.noise), drawn.integers(side + 1, size=(count, 2))
+    deviations = draw(ranges.noise)
+    corners = drawn.integers(0, side + 1, (count, 2))
     least, best = ranges.compression or (100, 100)
-    qualities = drawn.integers(least, best, count, endpoint=True)
+    qualities = drawn.integers(least, best, (count,), endpoint=True)
     places = draw(1, 2)
 
     done = np.empty_like(images)
