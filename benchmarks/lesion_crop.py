@@ -154,9 +154,10 @@ def _measure(spec: DatasetSpec, context: Context, prepared: Prepared, name: str)
     heat = attention.look(subject, workdir / "figures")
     figures |= {figure: heat.figures[figure] for figure in HEAT if figure in heat.figures}
     limits |= {figure: heat.intervals[figure] for figure in HEAT if figure in heat.intervals}
-    for way, _, pointed, inside in heat.tables[0].rows if heat.tables else ():
+    for way, _, *shares in heat.tables[0].rows:
         if way in BLIND:
-            figures |= {f"pointing_game, {way}": pointed, f"energy_inside, {way}": inside}
+            told = zip(HEAT, shares, strict=True)
+            figures |= {f"{name}, {way}": float(str(share)) for name, share in told}
     return Measured(figures, limits)
 
 
