@@ -42,7 +42,8 @@ def folder(tmp_path: Path) -> Path:
         picture = with_lesion(80, 100, top=8 * number, left=60 - 8 * number, side=SIDES[number % 3])
         write(made / place, png(picture))
         if SIDES[number % 3]:
-            write(made / "masks" / place, png(np.where(picture[..., 0] == 250, 255, 0)))
+            drawn = np.where(picture[..., 0] == 250, 255, 0).astype(np.uint8)
+            write(made / "masks" / place, png(drawn))
     return made
 
 
