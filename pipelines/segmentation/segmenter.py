@@ -107,6 +107,10 @@ def masks_learnt(context: Context, snapshot: Snapshot, split: Split) -> Masks:
 
 def path_of(spec: DatasetSpec, context: Context, masks: Masks) -> str:
     """Store path of the U-Net that is made with masks, whether it stands or not."""
-    code = code_version(*modules_of(pipelines.segmentation), *modules_of(imaging))
-    made_with = (masks, uncropped(spec).image, spec.segmenter, spec.split.seed, code)
+    made_with = (masks, uncropped(spec).image, spec.segmenter, spec.split.seed, _code())
     return f"{spec.name}/segmenters/{context.identity(*made_with)}"
+
+
+def _code() -> str:
+    """What decides what a U-Net finds."""
+    return code_version(*modules_of(pipelines.segmentation), *modules_of(imaging))

@@ -16,13 +16,14 @@ from pipelines.evaluation import evaluate
 from pipelines.features import extract
 from pipelines.profile import look
 from pipelines.release import gate, select
+from pipelines.segmentation import segmenter
 from pipelines.training.code import training_code
 
 IMAGING = (
     *("blank", "decode", "depth", "dicom", "info", "perceptual", "raster", "shades", "sniff"),
     "traces",
 )
-FITTING = ("body", "fit", "tones", "window")
+FITTING = ("body", "box", "fit", "lesion", "tones", "window")
 EXAMINING = ("data.examine", "data.deidentify", *(f"imaging.{name}" for name in IMAGING))
 MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "landing": (landing._code, EXAMINING),
@@ -38,6 +39,13 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
         (
             *("data.prepare", "data.sharding", "data.pixel_stats", "data.shard_writer"),
             *(f"imaging.{name}" for name in (*IMAGING, *FITTING)),
+        ),
+    ),
+    "segmenter": (
+        segmenter._code,
+        (
+            *(f"segmentation.{name}" for name in ("examples", "segmenter", "train", "unet")),
+            *(f"imaging.{name}" for name in FITTING),
         ),
     ),
     "train": (
