@@ -23,14 +23,17 @@ def fetch_segmenter(context: Context, path: str) -> Path:
     if kept is None:
         raise _gone(context, path, f"there is no {MANIFEST}")
     folder = context.settings.cache / path
+    if _is_whole(folder, kept):
+        return folder
     for name in FILES:
-        if not (folder / name).is_file():
-            context.store.download(f"{path}/{name}", folder / name)
-    if digest(folder) != kept.sha256:
-        for name in FILES:
-            (folder / name).unlink()
+        context.store.download(f"{path}/{name}", folder / name)
+    if not _is_whole(folder, kept):
         raise _gone(context, path, "its files are not those that were kept (sha256 differs)")
     return folder
+
+
+def _is_whole(folder: Path, kept: Segmenter) -> bool:
+    return all((folder / name).is_file() for name in FILES) and digest(folder) == kept.sha256
 
 
 def finder_of(context: Context, prepared: Prepared) -> LesionFinder | None:
