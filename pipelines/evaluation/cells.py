@@ -1,8 +1,9 @@
 """Where the cells of a feature map stand in a model's input.
 
-A cell of the last feature map looks at one place of the input; those places are evenly spaced,
-but padding decides where the first one is. EfficientNet-Lite0's cell ``i`` looks at pixel ``32 i``,
-not at ``32 (i + 0.5)``, where stretching the map over the input would draw it.
+A cell of the last feature map looks at one place of the input. Those places are evenly spaced, but
+padding, and what the kernels learned, decide where the first one is: in `strided_cnn` cell ``i``
+looks at pixel ``16 i + 15``, not at ``16 i + 7.5``, where stretching the map over the input would
+draw it (`pipelines/evaluation/geometry.py` finds out).
 """
 
 import cv2

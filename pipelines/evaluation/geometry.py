@@ -3,15 +3,24 @@
 Each layer moves the centre of the first cell's field of view and multiplies the distance between
 cells, as in Araujo et al. 2019 (doi 10.23915/distill.00021): behind a window of ``k`` with stride
 ``s`` and ``p`` rows of padding before, the centre moves by ``((k - 1) / 2 - p)`` cells.
+
+That holds for kernels that weigh both sides alike. A network that has long learned from mirrored
+pictures has made up for lopsided padding: its kernels lean to one side, and its cells cover the
+picture evenly. EfficientNet-Lite0 with its ImageNet weights looks half a cell beside the place
+that its padding gives. So where the two differ, the network's gradients decide which it is.
 """
 
 from typing import TYPE_CHECKING, Any
 
 from pipelines.errors import BundleError
-from pipelines.evaluation.cells import Cells
+from pipelines.evaluation.cells import Cells, stretched
+from pipelines.evaluation.view import centre_of_view
 
 if TYPE_CHECKING:
     import keras
+
+ALIKE = 1.0
+"""Pixels by which two places may differ and still be one."""
 
 
 def cells_of(model: "keras.Model") -> Cells:
@@ -28,7 +37,21 @@ def cells_of(model: "keras.Model") -> Cells:
             continue
         tensor, before = seen[0]  # branches that meet have come the same way
         places[id(layer.output)] = _behind(layer, tensor, before)
-    return places[id(model.get_layer("features").output)]
+    features = model.get_layer("features").output
+    return _as_learned(model, places[id(features)], cells=int(features.shape[1]))
+
+
+def _as_learned(model: "keras.Model", padded: Cells, *, cells: int) -> Cells:
+    """The cells as the padding places them, or evenly, whichever the gradients are nearer to."""
+    evenly = stretched(cells, int(model.input_shape[1]))
+    if abs(evenly.stride - padded.stride) > ALIKE or abs(evenly.first - padded.first) < ALIKE:
+        return padded
+    cell = round((cells - 1) / 2)
+    seen = centre_of_view(model, cell)
+    if seen is None:
+        return padded
+    first = seen - cell * padded.stride
+    return min(padded, evenly, key=lambda place: abs(place.first - first))
 
 
 def _behind(layer: Any, tensor: Any, before: Cells) -> Cells:

@@ -1,9 +1,11 @@
 """The heat is drawn where the model looked."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
 from keras import layers
+from sklearn.datasets import load_sample_images
 
 from pipelines.errors import BundleError
 from pipelines.evaluation.cells import Cells, spread, stretched
@@ -15,7 +17,7 @@ from tests.pipelines.models.zoo import NAMES, SIZE, model_of
 
 EXPECTED = {
     "densenet121": Cells(first=14, stride=32),
-    "efficientnet_lite0": Cells(first=0, stride=32),
+    "efficientnet_lite0": Cells(first=31, stride=32),
     "inception_v3": Cells(first=63.5, stride=54.61),
     "resnet50": Cells(first=0, stride=32),
     "separable_cnn": Cells(first=13.15, stride=27.31),
@@ -44,6 +46,30 @@ def test_the_cells_stand_where_the_gradient_says_they_look(name: str) -> None:
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "strided_cnn"])
 def test_the_places_do_not_depend_on_the_size_of_the_input(name: str, size: int) -> None:
     assert cells_of(build(name, size=size, classes=2, weights=None)) == EXPECTED[name]
+
+
+@pytest.mark.parametrize("size", [128, 160, 224])
+def test_weights_that_made_up_for_lopsided_padding_look_evenly(size: int) -> None:
+    model = build("efficientnet_lite0", size=size, classes=2, weights="imagenet")
+    assert cells_of(model) == stretched(size // 32, size)
+
+
+@pytest.mark.parametrize("picture", [0, 1])
+def test_what_changes_in_a_picture_is_warm_where_it_changed(picture: int) -> None:
+    size, places = 256, (104, 112, 120, 128, 136, 144, 152)
+    model = build("efficientnet_lite0", size=size, classes=2, weights="imagenet")
+    natural = cv2.resize(load_sample_images().images[picture], (size, size))
+    pictures = np.stack([natural] * (1 + len(places))).astype(np.float32)
+    for one, place in zip(pictures[1:], places, strict=True):
+        one[place - 16 : place + 16, place - 16 : place + 16] = 235
+    features = np.asarray(backbone(model)(pictures))
+    changed = np.abs(features[1:] - features[0]).sum(axis=-1)
+    cells = cells_of(model)
+    where = cells.first + cells.stride * np.arange(changed.shape[1])
+
+    rows = [float((one.sum(axis=1) * where).sum() / one.sum()) for one in changed]
+
+    assert np.mean(rows) == pytest.approx(np.mean(places), abs=6)
 
 
 LAYERS: dict[str, tuple[list[layers.Layer], Cells]] = {
