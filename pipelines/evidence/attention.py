@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.intervals import Interval
@@ -110,20 +111,46 @@ def _figures(looked: Looked) -> dict[str, float]:
     }
     if not len(looked.sample.masked):
         return figures
-    return figures | {
-        "masks": float(len(looked.sample.masked)),
-        "pointing_game": float(looked.found.hits.mean()),
-        "energy_inside": float(looked.found.energy.mean()),
+    return (
+        figures
+        | {
+            "masks": float(len(looked.sample.masked)),
+            "pointing_game": float(looked.found.hits.mean()),
+            "energy_inside": float(looked.found.energy.mean()),
+        }
+        | _of_findings(looked)
+    )
+
+
+def _of_findings(looked: Looked) -> dict[str, float]:
+    called = _called(looked.sample)
+    if called is None:
+        return {}
+    return {
+        "masks_of_findings": float(called.sum()),
+        "pointing_game_of_findings": float(looked.found.hits[called].mean()),
     }
+
+
+def _called(sample: Sample) -> NDArray[np.bool_] | None:
+    """(m,) which images with a mask were called a finding; ``None`` where all were, or none.
+
+    The pointing game asks where a thing is. What speaks for "no finding" may lie anywhere.
+    """
+    called = sample.called[sample.masked]
+    return called if called.any() and not called.all() else None
 
 
 def _intervals(looked: Looked, *, seed: int) -> dict[str, Interval]:
     groups, masked = looked.sample.groups, looked.sample.masked
+    called = _called(looked.sample)
     measured = {
         "inside_body": (looked.inside, groups),
         "pointing_game": (looked.found.hits, groups[masked]),
         "energy_inside": (looked.found.energy, groups[masked]),
     }
+    if called is not None:
+        measured["pointing_game_of_findings"] = (looked.found.hits[called], groups[masked][called])
     return {
         name: mean_interval(values, of.tolist(), seed=seed)
         for name, (values, of) in measured.items()
@@ -178,6 +205,12 @@ def _said(figures: dict[str, float]) -> tuple[str, ...]:
             f"{figures['pointing_game']:.0%} of the time, and {figures['energy_inside']:.0%} of "
             "the heat does."
         )
+    if "masks_of_findings" in figures:
+        said.append(
+            f"On the {figures['masks_of_findings']:.0f} of them that were called a finding, it "
+            f"lies there {figures['pointing_game_of_findings']:.0%} of the time; what speaks for "
+            "no finding may lie anywhere."
+        )
     said.append(
         "With all weights random, the maps have a rank correlation of "
         f"{figures['sanity_correlation']:.2f} with those of the trained model."
@@ -218,6 +251,9 @@ def _pointing_table(looked: Looked) -> tuple[Table, ...]:
         "always the centre": pointing(middle, sample.masks),
         "knows nothing": by_chance(sample.masks),
     }
+    called = _called(sample)
+    if called is not None:
+        ways[f"{GRAD_CAM}, called a finding"] = Pointing(found.hits[called], found.energy[called])
     rows = tuple(
         (name, len(way.hits), float(way.hits.mean()), float(way.energy.mean()))
         for name, way in ways.items()

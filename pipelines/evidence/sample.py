@@ -21,6 +21,8 @@ class Sample:
     """(n,) index of the true class."""
     decided: Targets
     """(n,) index of the class the model decided for."""
+    called: NDArray[np.bool_]
+    """(n,) whether that class is a finding."""
     groups: NDArray[np.str_]
     """(n,)"""
     masked: NDArray[np.int64]
@@ -43,10 +45,13 @@ def draw_sample(subject: Subject, images: int) -> Sample:
     without = [i for i in order if i not in lesions]
     shown = [i for i in order if i in lesions][: max(images // 2, images - len(without))]
     drawn = rng.permutation(shown + without[: images - len(shown)]).tolist()
+    predicted = rows["predicted"].iloc[drawn]
+    findings = [one.name for one in subject.spec.classes if one.finding]
     return Sample(
         pictures=_pictures(split, drawn),
         labels=subject.labels("test")[drawn],
-        decided=np.array([subject.classes.index(name) for name in rows["predicted"].iloc[drawn]]),
+        decided=np.array([subject.classes.index(name) for name in predicted]),
+        called=predicted.isin(findings).to_numpy(),
         groups=rows["group"].iloc[drawn].to_numpy(str),
         masked=np.array([n for n, i in enumerate(drawn) if i in lesions], np.int64),
         masks=np.array([lesions[i] for i in drawn if i in lesions], np.bool_).reshape(

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -148,6 +149,27 @@ def test_lesions_elsewhere_are_missed_and_the_table_says_what_chance_comes_to(
     by_name = {row[0]: row for row in table.rows}
     assert by_name["knows nothing"][2] == pytest.approx(1 / 16)
     assert by_name["Grad-CAM"][1] == IMAGES
+
+
+def test_the_pointing_game_is_told_apart_for_what_was_called_a_finding(
+    context: Context, tmp_path: Path
+) -> None:
+    (tmp_path / "plain").mkdir()
+    plain = subject(context, tmp_path / "plain", {})
+    bright = (plain.of("test")["predicted"] == "bright").tolist()
+    assert 0 < sum(bright) < IMAGES
+    masks = {n: lesion(n) if bright[n] else np.roll(lesion(n), 32, axis=1) for n in range(IMAGES)}
+    kinds = [{"name": n, "title": n, "finding": n == "bright"} for n in CLASSES]
+    asked = replace(subject(context, tmp_path, masks), spec=small_spec(classes=kinds))
+
+    found = attention.look(asked, tmp_path / "drawn")
+
+    assert found.figures["masks_of_findings"] == sum(bright)
+    assert found.figures["pointing_game_of_findings"] == 1
+    assert found.figures["pointing_game"] == pytest.approx(np.mean(bright))
+    assert "pointing_game_of_findings" in found.intervals
+    (table,) = [table for table in found.tables if table.title == "Heat on the lesions"]
+    assert table.rows[-1][:3] == ("Grad-CAM, called a finding", sum(bright), 1)
 
 
 def test_without_masks_all_but_the_lesions_is_told(context: Context, tmp_path: Path) -> None:
