@@ -17,14 +17,13 @@ from typing import TYPE_CHECKING
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.installation import own_installation
 from pipelines.data import ingest, landing, prepare, split
 from pipelines.data.shards import Shards, fetch
 from pipelines.evidence.finding import Finding
 from pipelines.outputs import Prepared
-from pipelines.settings import get_settings
 from pipelines.spec import DatasetSpec, load_spec
 from pipelines.stage import Context
-from pipelines.storage import open_store
 
 if TYPE_CHECKING:
     from pipelines.evidence.subject import Subject
@@ -36,7 +35,7 @@ def main() -> None:
     """Train, look, draw and print."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = _options()
-    spec, context = load_spec(options.dataset), _context(options.dataset)
+    spec, context = load_spec(options.dataset), own_installation(f"attention-{options.dataset}")
     landed = landing.run(spec, context, str(options.landing.resolve()))
     snapshot = ingest.run(spec, context, landed)
     prepared = prepare.run(spec, context, snapshot, split.run(spec, context, snapshot))
@@ -45,13 +44,6 @@ def main() -> None:
         _look(spec, context, prepared, data, name, figures=options.figures)
     if options.segment:
         _segment(spec, context, data, figures=options.figures)
-
-
-def _context(dataset: str) -> Context:
-    """An installation of the benchmark's own."""
-    home = get_settings().cache / "benchmarks" / f"attention-{dataset}"
-    settings = get_settings().model_copy(update={"home": home, "store": home.as_uri()})
-    return Context(settings=settings, store=open_store(settings))
 
 
 def _look(

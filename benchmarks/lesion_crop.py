@@ -16,15 +16,14 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.installation import own_installation
 from pipelines.data import ingest, landing, prepare, split
 from pipelines.data.shards import Shards, fetch
 from pipelines.evaluation.intervals import Interval
 from pipelines.outputs import Prepared, Segmenter, Snapshot, Split, SplitName
 from pipelines.segmentation import segmenter
-from pipelines.settings import get_settings
 from pipelines.spec import DatasetSpec, load_spec
 from pipelines.stage import Context, standing
-from pipelines.storage import open_store
 
 FIGURES = ("macro_auroc", "macro_auprc", "accuracy")
 HEAT = ("pointing_game", "energy_inside")
@@ -53,7 +52,7 @@ def main() -> None:
     """Train, measure and print."""
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     options = _options()
-    context = _context(options.dataset)
+    context = own_installation(f"lesion-crop-{options.dataset}")
     spec = load_spec(options.dataset)
     cropped = _changed(spec, {"image": {"crop": "lesion"}, "segmenter": {"epochs": options.epochs}})
     whole = segmenter.uncropped(cropped)
@@ -79,13 +78,6 @@ def _changed(spec: DatasetSpec, changes: dict[str, dict[str, object]]) -> Datase
     return DatasetSpec.model_validate(
         said | {name: said[name] | fields for name, fields in changes.items()}
     )
-
-
-def _context(dataset: str) -> Context:
-    """An installation of the benchmark's own."""
-    home = get_settings().cache / "benchmarks" / f"lesion-crop-{dataset}"
-    settings = get_settings().model_copy(update={"home": home, "store": home.as_uri()})
-    return Context(settings=settings, store=open_store(settings))
 
 
 def _segmenter(

@@ -11,7 +11,6 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,12 +20,11 @@ from numpy.typing import NDArray
 
 from benchmarks.results import markdown
 from pipelines.errors import NotFound
-from pipelines.evaluation.record import Evaluation, read_evaluation
+from pipelines.evaluation.record import Evaluation, newest_evaluations
 from pipelines.evaluation.targets import ANY_FINDING
 from pipelines.release.bundle import IR, IR_WEIGHTS
 from pipelines.release.export import export_model
 from pipelines.stage import Context, default_context
-from pipelines.tracking import runs
 from pipelines.tracking.client import open_tracking
 from pipelines.tracking.keras_models import fetch_model
 
@@ -53,27 +51,9 @@ def main() -> None:
     rows = [
         _row(context, name, run, found)
         for name in parser.parse_args().datasets
-        for run, found in _newest(context, name)
+        for run, found in newest_evaluations(open_tracking(context.settings), name).values()
     ]
     print(markdown(rows))
-
-
-def _newest(context: Context, name: str) -> Iterator[tuple["Run", Evaluation]]:
-    """The newest run of each candidate that was evaluated."""
-    tracking = open_tracking(context.settings)
-    with tracking.reaching() as client:
-        experiment = client.get_experiment_by_name(name)
-    if experiment is None:
-        raise NotFound(f"Nothing was trained on {name} yet: medloop retrain {name}.")
-    trained = runs.every(
-        tracking, experiment.experiment_id, condition=f"tags.`{runs.TRAINED}` = 'true'"
-    )
-    newest: dict[str, tuple[Run, Evaluation]] = {}
-    for run in trained:
-        found = read_evaluation(tracking, run.info.run_id)
-        if found is not None:
-            newest[found.candidate] = (run, found)
-    yield from newest.values()
 
 
 def _row(context: Context, name: str, run: "Run", found: Evaluation) -> dict[str, str]:

@@ -12,10 +12,9 @@ from pathlib import Path
 from PIL import Image
 
 from pipelines.errors import NotFound
-from pipelines.evaluation.record import read_evaluation
+from pipelines.evaluation.record import newest_evaluations
 from pipelines.stage import default_context
-from pipelines.tracking import runs
-from pipelines.tracking.client import Tracking, open_tracking
+from pipelines.tracking.client import open_tracking
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
 WIDTH = 1000
@@ -23,14 +22,20 @@ COLOURS = 128
 
 
 def main() -> None:
-    """Write the pictures, and print what was found about each kind of evidence."""
+    """Write the pictures, and print where."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset")
     parser.add_argument("candidate")
     parser.add_argument("pictures", nargs="+")
     asked = parser.parse_args()
     tracking = open_tracking(default_context().settings)
-    run_id = _newest(tracking, asked.dataset, asked.candidate)
+    found = newest_evaluations(tracking, asked.dataset).get(asked.candidate)
+    if found is None:
+        raise NotFound(
+            f"{asked.candidate} was not evaluated on {asked.dataset} yet: "
+            f"medloop evaluate {asked.dataset}."
+        )
+    run_id = found[0].info.run_id
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         for name in asked.pictures:
             file = tracking.download(run_id, f"figures/{name}.png", target=Path(folder))
@@ -40,18 +45,6 @@ def main() -> None:
                 picture.thumbnail((WIDTH, 10 * WIDTH))
                 picture.convert("RGB").quantize(COLOURS).save(target, optimize=True)
             print(target)
-
-
-def _newest(tracking: Tracking, dataset: str, candidate: str) -> str:
-    """The run of the candidate that was evaluated last."""
-    with tracking.reaching() as client:
-        experiment = client.get_experiment_by_name(dataset)
-    if experiment is not None:
-        condition = f"tags.`medloop.candidate` = '{candidate}' and tags.`{runs.TRAINED}` = 'true'"
-        for run in reversed(runs.every(tracking, experiment.experiment_id, condition=condition)):
-            if read_evaluation(tracking, run.info.run_id) is not None:
-                return str(run.info.run_id)
-    raise NotFound(f"{candidate} was not evaluated on {dataset} yet: medloop evaluate {dataset}.")
 
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ import json
 import logging
 import secrets
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,6 +32,8 @@ logger = logging.getLogger(__name__)
 
 BLOCK_BYTES = 1 << 20
 PROGRESS_SECONDS = 3.0
+READ_AT_ONCE = 64
+"""Pictures in memory while some are looked for."""
 
 
 class Listed(BaseModel):
@@ -110,6 +112,17 @@ class Split:
         """Every image once, in file order; a file's last batch may be smaller."""
         for shard in self.shards:
             yield from read_batches(self.folder / shard.name, size=self.size, rows=batch_size)
+
+    def pictures(self, positions: Collection[int]) -> dict[int, NDArray[np.uint8]]:
+        """The pictures at some positions in file order: position → (size, size, 3)."""
+        wanted, start = set(positions), 0
+        found = {}
+        for batch in self.batches(READ_AT_ONCE):
+            for position, picture in enumerate(batch.images, start):
+                if position in wanted:
+                    found[position] = picture.copy()
+            start += len(batch.images)
+        return found
 
 
 @dataclass(frozen=True)

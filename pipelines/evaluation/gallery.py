@@ -68,7 +68,7 @@ def explain(
     cells = cells_of(model)
     extract = keras.Model(model.inputs[0], model.get_layer("features").output)
     examples = {}
-    for position, picture in _pictures(data, set(positions)):
+    for position, picture in data.split("test").pictures(positions).items():
         row = rows.iloc[position]
         target = data.classes.index(row["predicted"])
         image = picture.astype(np.float32)
@@ -125,13 +125,3 @@ def _spread(items: list[int], count: int) -> list[int]:
     if len(items) <= count:
         return items
     return [items[round((i + 0.5) * len(items) / count - 0.5)] for i in range(count)]
-
-
-def _pictures(data: Shards, positions: set[int]) -> list[tuple[int, NDArray[np.uint8]]]:
-    found, start = [], 0
-    for batch in data.split("test").batches(32):
-        for offset in range(len(batch.images)):
-            if start + offset in positions:
-                found.append((start + offset, batch.images[offset].copy()))
-        start += len(batch.images)
-    return found

@@ -2,6 +2,7 @@
 
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pandas as pd
 from pydantic import BaseModel, ConfigDict
@@ -13,7 +14,11 @@ from pipelines.evaluation.metrics import OVERALL
 from pipelines.evaluation.targets import ANY_FINDING
 from pipelines.evidence.finding import Finding
 from pipelines.outputs import Evaluated, SplitName
+from pipelines.tracking import runs
 from pipelines.tracking.client import Tracking
+
+if TYPE_CHECKING:
+    from mlflow.entities import Run
 
 FOLDER = "evaluation"
 REPORT = f"{FOLDER}/evaluation.json"
@@ -163,6 +168,25 @@ def read_evaluation(tracking: Tracking, run_id: str) -> Evaluation | None:
     if not tracking.has_artifact(run_id, REPORT):
         return None
     return Evaluation.model_validate(tracking.read_json(run_id, REPORT))
+
+
+def newest_evaluations(tracking: Tracking, dataset: str) -> "dict[str, tuple[Run, Evaluation]]":
+    """Candidate → its newest run that was evaluated, and what was found.
+
+    Raises:
+        NotFound: nothing was trained on the data set yet.
+    """
+    with tracking.reaching() as client:
+        experiment = client.get_experiment_by_name(dataset)
+    if experiment is None:
+        raise NotFound(f"Nothing was trained on {dataset} yet: medloop retrain {dataset}.")
+    newest: dict[str, tuple[Run, Evaluation]] = {}
+    trained = f"tags.`{runs.TRAINED}` = 'true'"
+    for run in runs.every(tracking, experiment.experiment_id, condition=trained):
+        found = read_evaluation(tracking, run.info.run_id)
+        if found is not None:
+            newest[found.candidate] = (run, found)
+    return newest
 
 
 def require_evaluation(tracking: Tracking, run_id: str, candidate: str) -> Evaluation:

@@ -4,7 +4,6 @@ Nothing is taken out because of it: every figure of the evaluation counts all im
 found here says by how much these images bound it.
 """
 
-import csv
 from pathlib import Path
 
 import numpy as np
@@ -41,7 +40,7 @@ def look(subject: Subject, folder: Path) -> Finding:
     """List what should be reviewed; writes the list and a sheet of pictures."""
     rows = pd.concat([_judged(subject, split) for split in ASKED], ignore_index=True)
     review = rows[rows["why"] != ""].sort_values(["why", "margin"], kind="stable")
-    _write(review, folder / REVIEW)
+    review[list(COLUMNS)].to_csv(folder / REVIEW, index=False, lineterminator="\n")
     test = rows[rows["split"] == "test"]
     figures, bounds = _figures(rows, test, seed=subject.seed)
     pictures = {}
@@ -136,13 +135,6 @@ def _warnings(figures: dict[str, float], images: int) -> tuple[str, ...]:
         f"{figures['suspected']:.0f} of {images:,} test labels are suspected and nobody has "
         f"reviewed them: see figures/{REVIEW}.",
     )
-
-
-def _write(review: pd.DataFrame, file: Path) -> None:
-    with file.open("w", encoding="utf-8", newline="") as target:
-        writer = csv.writer(target, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(review[list(COLUMNS)].itertuples(index=False))
 
 
 def _table(review: pd.DataFrame) -> Table:

@@ -4,7 +4,6 @@ A figure says how many; only the pictures say why. The findings that were missed
 those harm most, and of each kind those the model was surest of, as nobody would have doubted them.
 """
 
-import csv
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +34,7 @@ def look(subject: Subject, folder: Path) -> Finding:
     """Count what went wrong; writes the list and a sheet of pictures."""
     rows = subject.of("test")
     wrong = _wrong(subject, rows)
-    _write(wrong, folder / LISTED)
+    wrong[list(COLUMNS)].to_csv(folder / LISTED, index=False, lineterminator="\n")
     pictures = {}
     if len(wrong):
         shown = [_shown(row) for row in wrong.head(SHOWN).to_dict("records")]
@@ -68,7 +67,7 @@ def _shown(row: dict[Any, Any]) -> Shown:
 def _wrong(subject: Subject, rows: pd.DataFrame) -> pd.DataFrame:
     """The wrong answers, worst first: the columns listed, and ``position``."""
     probabilities = subject.probabilities("test")
-    findings = {one.name for one in subject.spec.classes if one.finding}
+    findings = subject.spec.findings
     shows, called = rows["label"].isin(findings), rows["predicted"].isin(findings)
     every = rows[["source_path", "label", "predicted"]].assign(
         kind=np.select([shows & ~called, ~shows & called], [MISSED, FALSE_ALARM], OTHER),
@@ -112,10 +111,3 @@ def _table(wrong: pd.DataFrame, rows: pd.DataFrame) -> Table:
             for row in pairs.to_dict("records")
         ),
     )
-
-
-def _write(wrong: pd.DataFrame, file: Path) -> None:
-    with file.open("w", encoding="utf-8", newline="") as target:
-        writer = csv.writer(target, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        writer.writerows(wrong[list(COLUMNS)].itertuples(index=False))

@@ -6,8 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.data.lesions import read_lesions
-from pipelines.data.shards import Split
-from pipelines.evidence.heat import BATCH, Pictures, Targets
+from pipelines.evidence.heat import Pictures, Targets
 from pipelines.evidence.subject import Subject
 
 
@@ -46,26 +45,15 @@ def draw_sample(subject: Subject, images: int) -> Sample:
     shown = [i for i in order if i in lesions][: max(images // 2, images - len(without))]
     drawn = rng.permutation(shown + without[: images - len(shown)]).tolist()
     predicted = rows["predicted"].iloc[drawn]
-    findings = [one.name for one in subject.spec.classes if one.finding]
+    pictures = split.pictures(drawn)
     return Sample(
-        pictures=_pictures(split, drawn),
+        pictures=np.stack([pictures[i] for i in drawn]),
         labels=subject.labels("test")[drawn],
         decided=np.array([subject.classes.index(name) for name in predicted]),
-        called=predicted.isin(findings).to_numpy(),
+        called=predicted.isin(subject.spec.findings).to_numpy(),
         groups=rows["group"].iloc[drawn].to_numpy(str),
         masked=np.array([n for n, i in enumerate(drawn) if i in lesions], np.int64),
         masks=np.array([lesions[i] for i in drawn if i in lesions], np.bool_).reshape(
             -1, split.size, split.size
         ),
     )
-
-
-def _pictures(split: Split, drawn: list[int]) -> Pictures:
-    """The images at these positions of a split, in this order."""
-    found: dict[int, NDArray[np.uint8]] = {}
-    start = 0
-    for batch in split.batches(BATCH):
-        here = range(start, start + len(batch.images))
-        found |= {i: batch.images[i - start].copy() for i in drawn if i in here}
-        start = here.stop
-    return np.stack([found[i] for i in drawn])

@@ -4,19 +4,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from pipelines.data.shards import Shards
 from pipelines.evaluation.figures import save
 from pipelines.outputs import SplitName
 
 ACROSS = 8
-BATCH = 64
-
-Place = tuple[SplitName, int]
-"""A split, and a position in its file order."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +33,10 @@ def draw_sheet(data: Shards, every: Sequence[Shown], file: Path, *, title: str) 
         file: the PNG.
         title: of the sheet.
     """
-    found = _pictures(data, {(one.split, one.position) for one in every})
+    found = {
+        split: data.split(split).pictures([one.position for one in every if one.split == split])
+        for split in {one.split for one in every}
+    }
     down = -(-len(every) // ACROSS)
     figure = Figure(figsize=(1.25 * ACROSS, 1.55 * down + 0.6), layout="constrained")
     figure.suptitle(title)
@@ -47,18 +44,6 @@ def draw_sheet(data: Shards, every: Sequence[Shown], file: Path, *, title: str) 
     for axes in grid.flat:
         axes.axis("off")
     for axes, one in zip(grid.flat, every, strict=False):
-        axes.imshow(found[one.split, one.position])
+        axes.imshow(found[one.split][one.position])
         axes.set_title(one.line, fontsize=6)
     save(figure, file)
-
-
-def _pictures(data: Shards, places: set[Place]) -> dict[Place, NDArray[np.uint8]]:
-    found = {}
-    for split in {split for split, _ in places}:
-        start = 0
-        for batch in data.split(split).batches(BATCH):
-            for place, picture in enumerate(batch.images, start):
-                if (split, place) in places:
-                    found[split, place] = picture.copy()
-            start += len(batch.images)
-    return found

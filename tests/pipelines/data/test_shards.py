@@ -33,6 +33,15 @@ def test_reads_every_image_once_in_file_order(tmp_path: Path) -> None:
     assert np.array_equal(bright, split.labels() == CLASSES.index("bright"))
 
 
+def test_pictures_are_found_by_their_place_in_file_order(tmp_path: Path) -> None:
+    split = small_shards(tmp_path / "shards").split("train")
+    every = np.concatenate([batch.images for batch in split.batches(5)])
+    last = split.rows - 1
+    found = split.pictures([last, 0, 7])
+    assert list(found) == [0, 7, last]
+    assert all(np.array_equal(picture, every[place]) for place, picture in found.items())
+
+
 def test_a_path_belongs_to_its_image(tmp_path: Path) -> None:
     for batch in small_shards(tmp_path / "shards").split("validation").batches(3):
         assert [Path(p).parts[0] for p in batch.paths] == [CLASSES[i] for i in batch.labels]
