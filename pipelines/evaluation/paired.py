@@ -4,7 +4,7 @@ The paired cluster bootstrap: each resample draws whole groups (patients, lesion
 models about the same draw, and takes the difference. It holds for every figure and for images that
 are not independent of one another (Field and Welsh 2007), where McNemar's and DeLong's tests, in
 their plain form, hold for one figure each and for independent images. Those stand in `mcnemar` and
-`delong`, for the readers who expect them.
+`delong`, for the readers who expect them; the report of a release shows them beside the rules.
 """
 
 from collections.abc import Sequence

@@ -30,6 +30,7 @@ from pipelines.imaging import crop_box, decode, fit
 from pipelines.outputs import Prepared, Snapshot
 from pipelines.progress import track
 from pipelines.release.bundle import Bundle, BundleManifest, finder_digests, load_bundle
+from pipelines.release.paired_tests import PairedTest, paired_tests
 from pipelines.release.rules import Subgroup
 from pipelines.release.runtime import Tuning, open_runtime
 from pipelines.release.subgroups import compare_subgroups
@@ -52,6 +53,7 @@ class Comparison:
     champion: dict[str, float] = field(default_factory=dict)
     differences: dict[str, Difference] = field(default_factory=dict)
     """Figure → challenger less champion."""
+    tests: tuple[PairedTest, ...] = ()
     subgroups: tuple[Subgroup, ...] = ()
     notes: list[str] = field(default_factory=list)
     """What could not be compared, and why."""
@@ -167,6 +169,7 @@ def _measured(
             findings=spec.findings,
             decided=decided,
         ),
+        tests=paired_tests(labels, ours, theirs, decided=decided, classes=classes, groups=groups),
         subgroups=subgroups,
         notes=[*beside.notes, *small],
     )

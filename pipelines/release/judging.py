@@ -95,6 +95,7 @@ def judge(
         challenger_compared=beside.challenger,
         champion_compared=beside.champion,
         differences=beside.differences,
+        tests=beside.tests,
         notes=[*beside.notes, *unknown],
     )
 

@@ -13,6 +13,7 @@ from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.metrics import OVERALL
 from pipelines.evaluation.paired import Difference
 from pipelines.outputs import Evaluated, Verdict
+from pipelines.release.paired_tests import PairedTest
 from pipelines.tracking import versions
 from pipelines.tracking.client import Tracking
 from pipelines.tracking.versions import Registered
@@ -23,6 +24,9 @@ STYLE = (
     "border-bottom:1px solid #ddd;text-align:right}td:first-child,th:first-child{text-align:left}"
     ".passed{color:#006d3c}.refused{color:#b00020}.chosen{font-weight:600}"
 )
+
+SMALLEST_P = 0.001
+ONLY_RIGHT = ("only challenger right", "only champion right")
 
 
 class Selection(BaseModel):
@@ -58,6 +62,8 @@ class Judgement(BaseModel):
     """Both on the compared images."""
     differences: dict[str, Difference] = {}
     """Figure → challenger less champion on the compared images."""
+    tests: tuple[PairedTest, ...] = ()
+    """What McNemar's and DeLong's tests say of the same; no rule asks them."""
     notes: list[str]
     """What could not be compared or judged, and why."""
 
@@ -123,7 +129,30 @@ def _gate(judgement: Judgement) -> str:
     )
     notes = "".join(f"<p>{escape(note)}</p>" for note in judgement.notes)
     head = f"<h2>Gate: <span class={word}>{word}</span></h2><p>{compared}</p>{notes}"
-    return head + _table(("rule", "value", "limit", ""), rows)
+    return head + _table(("rule", "value", "limit", ""), rows) + _tests(judgement)
+
+
+def _tests(judgement: Judgement) -> str:
+    """What others' tests say of challenger and champion, beside the gate's own intervals."""
+    if not judgement.tests:
+        return ""
+    rows = [
+        (
+            escape(one.figure.replace("_", " ").replace(".", " of ", 1)),
+            one.test,
+            f"{one.apart.value:+.3f} ({one.apart.low:+.3f} to {one.apart.high:+.3f})",
+            f"{one.apart.p:.3f}" if one.apart.p >= SMALLEST_P else f"&lt; {SMALLEST_P:g}",
+            *("" if n is None else f"{n:,}" for n in (one.only_challenger, one.only_champion)),
+        )
+        for one in judgement.tests
+    ]
+    about = (
+        "McNemar's and DeLong's tests on the same images, in Obuchowski's form for images of one "
+        "patient or lesion. The rules above rest on the paired bootstrap; these are for readers "
+        "who expect them. They are not corrected for being many."
+    )
+    head = ("figure", "test", "challenger less champion", "p", *ONLY_RIGHT)
+    return f"<h2>Challenger beside champion</h2><p>{about}</p>{_table(head, rows)}"
 
 
 def _candidates(selection: Selection) -> str:

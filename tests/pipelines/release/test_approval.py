@@ -98,7 +98,9 @@ def test_a_rejection_is_kept_with_the_version_and_nobody_is_asked_again(
     page = here.tracking.download(
         challenger.run_id, place(2, "report.html"), target=here.context.settings.home
     )
-    assert "rejected by radiologist" in page.read_text("utf-8")
+    shown = page.read_text("utf-8")
+    assert "rejected by radiologist" in shown
+    assert "<td>sensitivity of bright</td><td>McNemar's test</td><td>-1.000 (" in shown
 
     again = here.judge(challenger, **LENIENT)
     assert not again.passed

@@ -108,6 +108,9 @@ def test_a_worse_challenger_is_refused_with_every_number_and_the_champion_stays(
     assert tags[drop] == "1.0000 (1.0000 to 1.0000) (broken)"
     assert told.differences["accuracy"].value == -0.5
     assert told.differences["accuracy"].high < 0
+    tests = {one.figure: one for one in told.tests}
+    assert tests["sensitivity.bright"].only_champion == 4
+    assert tests["accuracy"].apart.value == -0.5
     assert told.intervals["accuracy"].low < 0.5 < told.intervals["accuracy"].high
     assert registry.champion(here.context, here.name) == before
 
