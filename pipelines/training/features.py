@@ -7,10 +7,12 @@ next shard, and every candidate with the same backbone shares them.
 
 import fcntl
 import hashlib
+import json
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,6 +25,7 @@ from pipelines.models.head import feature_extractor
 from pipelines.outputs import SplitName
 from pipelines.progress import track
 from pipelines.stage import fingerprint
+from pipelines.training.code import training_code
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +35,7 @@ BATCH = 32
 def feature_stream(data: Shards, split: SplitName, model: keras.Model) -> Stream:
     """The pooled features of a split as (float32 (k,), label) rows; made if not there yet."""
     part = data.split(split)
-    folder = data.folder / "features" / f"{model.name}-{_weights_fingerprint(model)}"
+    folder = data.folder / "features" / f"{model.name}-{_identity(model)}"
     folder.mkdir(parents=True, exist_ok=True)
     with _only_one(folder):
         missing = [shard for shard in part.shards if not (folder / shard.name).is_file()]
@@ -79,8 +82,27 @@ def _extract(split: Split, names: list[str], model: keras.Model, folder: Path) -
 _SCHEMA = pa.schema([("features", pa.binary()), ("label", pa.int32())])
 
 
-def _weights_fingerprint(model: keras.Model) -> str:
+def _identity(model: keras.Model) -> str:
+    """Stands for what is computed: its weights, its graph (the same weights may be padded or
+    resized for in other ways), and the code of the layers."""
+    extractor = feature_extractor(model)
     digest = hashlib.sha256()
-    for weights in feature_extractor(model).get_weights():
+    for weights in extractor.get_weights():
         digest.update(weights.tobytes())
-    return fingerprint(model.name, list(model.input_shape), digest.hexdigest())
+    return fingerprint(training_code(), _graph(extractor), digest.hexdigest())
+
+
+def _graph(model: keras.Model) -> str:
+    """The graph as JSON; layers are called by their place, as Keras numbers those without a name
+    through the whole process."""
+    config = model.get_config()
+    places = {layer["name"]: f"layer {n}" for n, layer in enumerate(config["layers"])}
+
+    def placed(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: placed(one) for key, one in value.items()}
+        if isinstance(value, list | tuple):
+            return [placed(one) for one in value]
+        return places.get(value, value) if isinstance(value, str) else value
+
+    return json.dumps(placed({**config, "name": None}), sort_keys=True, default=str)
