@@ -15,8 +15,8 @@ from pipelines.evaluation.mcnemar import clustered, discordant
 from pipelines.evaluation.paired import Difference
 from pipelines.evaluation.targets import Labels, Probabilities
 
-MCNEMAR = "McNemar's test"
-DELONG = "DeLong's test"
+MCNEMAR = "McNemar"
+DELONG = "DeLong"
 
 
 class PairedTest(NamedTuple):

@@ -138,10 +138,10 @@ def _tests(judgement: Judgement) -> str:
         return ""
     rows = [
         (
-            escape(one.figure.replace("_", " ").replace(".", " of ", 1)),
+            escape(one.figure.replace(".", " of ", 1)),
             one.test,
             f"{one.apart.value:+.3f} ({one.apart.low:+.3f} to {one.apart.high:+.3f})",
-            f"{one.apart.p:.3f}" if one.apart.p >= SMALLEST_P else f"&lt; {SMALLEST_P:g}",
+            f"{one.apart.p:.3f}" if one.apart.p >= SMALLEST_P else f"&lt;&nbsp;{SMALLEST_P:g}",
             *("" if n is None else f"{n:,}" for n in (one.only_challenger, one.only_champion)),
         )
         for one in judgement.tests
