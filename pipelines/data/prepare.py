@@ -233,7 +233,8 @@ def _split_of(report: ShardReport) -> str:
 
 def _stats(spec: DatasetSpec, shards: list[ShardReport]) -> dict[str, Any]:
     """Split → ``all`` (every image together) and ``classes`` (each class), described; where images
-    are cropped to lesions, ``uncropped`` too: class → images that are whole, as none was found."""
+    are cropped to lesions, ``uncropped`` too: class → images used whole, as none
+    was found or it fills them."""
     found: Counts = {split: {} for split in SPLITS}
     for shard in shards:
         of_split = found[_split_of(shard)]
