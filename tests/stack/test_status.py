@@ -26,7 +26,8 @@ SAID = """\
 
 @pytest.fixture
 def settings(tmp_path: Path) -> Settings:
-    return Settings(home=tmp_path / "home")
+    """Of a stack that never ran; a NameNode at the usual port would be somebody else's."""
+    return Settings(home=tmp_path / "home", webhdfs_url="http://127.0.0.1:9")
 
 
 def test_ends_that_nobody_asked_for_are_counted_since_supervisord_began(settings: Settings) -> None:
