@@ -159,14 +159,13 @@ def find(model: "keras.Model", pictures: Pictures) -> Masks:
 def with_masks(data: Shards, split: Split) -> tuple[Pictures, Masks, list[str]]:
     """The images of a split that have a mask, with it, and the group of each."""
     lesions = read_lesions(split)
-    pictures: list[NDArray[np.uint8]] = []
-    start = 0
-    for batch in split.batches(BATCH):
-        pictures += [batch.images[i] for i in range(len(batch.images)) if start + i in lesions]
-        start += len(batch.images)
+    places, pictures = sorted(lesions), split.pictures(lesions)
     groups = described(data, "test")["group"]
-    places = sorted(lesions)
-    return np.stack(pictures), np.stack([lesions[i] for i in places]), groups[places].tolist()
+    return (
+        np.stack([pictures[i] for i in places]),
+        np.stack([lesions[i] for i in places]),
+        groups[places].tolist(),
+    )
 
 
 def _usual_place(data: Shards) -> NDArray[np.bool_]:
