@@ -27,7 +27,7 @@ from pipelines.data.duplicates import POSES, near_pairs, stacked
 from pipelines.data.leaks import named
 from pipelines.data.restore import originals
 from pipelines.data.snapshots import Row, index_of
-from pipelines.settings import Settings
+from pipelines.isolation import IsolatedSettings
 from pipelines.spec import DuplicatesSpec, load_spec
 from pipelines.stage import Context
 from pipelines.storage import open_store
@@ -43,7 +43,7 @@ def main() -> None:
     options = _options()
     console = Console()
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(home=Path(folder), store=(Path(folder) / "store").as_uri())
+        settings = IsolatedSettings(home=Path(folder), store=(Path(folder) / "store").as_uri())
         context = Context(settings, open_store(settings))
         spec = load_spec(options.dataset)
         snapshot = ingest.run(spec, context, landing.run(spec, context, options.folder))

@@ -25,8 +25,8 @@ from pipelines.data import ingest, landing, prepare, sharding, split
 from pipelines.data.shard_writer import ORIGINAL, ShardJob, write_shards
 from pipelines.data.sharding import ShardLayout
 from pipelines.data.spark import spark_session
+from pipelines.isolation import IsolatedSettings
 from pipelines.outputs import Snapshot, Split
-from pipelines.settings import Settings
 from pipelines.spec import DatasetSpec, load_spec
 from pipelines.stage import Context
 from pipelines.storage import Store, open_store
@@ -58,7 +58,7 @@ def _options() -> argparse.Namespace:
 
 
 def _context(folder: Path, cores: int) -> Context:
-    settings = Settings(
+    settings = IsolatedSettings(
         home=folder / "home", store=(folder / "store").as_uri(), spark_master=f"local[{cores}]"
     )
     return Context(settings=settings, store=open_store(settings))

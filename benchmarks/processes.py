@@ -15,6 +15,7 @@ from pathlib import Path
 import psutil
 
 from benchmarks.wire import Connection, Refused, request
+from pipelines import isolation
 
 START_SECONDS = 180
 MEGABYTE = 1 << 20
@@ -46,9 +47,7 @@ class Server:
 def serving(bundle: Path, *arguments: str, **settings: object) -> Iterator[Server]:
     """The real service with a bundle, on loopback, with a home of its own."""
     with tempfile.TemporaryDirectory(prefix="medloop-") as home:
-        environment = {"MEDLOOP_HOME": home} | {
-            f"MEDLOOP_{name.upper()}": str(value) for name, value in settings.items()
-        }
+        environment = isolation.settings_environment({"home": home} | settings)
         command = [sys.executable, "-m", "serving", "--bundle", str(bundle), *arguments]
         with running(command, "/readyz", **environment) as server:
             yield server
@@ -62,7 +61,7 @@ def running(command: list[str], ready: str, **environment: str) -> Iterator[Serv
     with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [*command, "--port", str(port)],
-            env={**os.environ, "PATH": _path(), **environment},
+            env={**isolation.isolated_environment(), "PATH": _path(), **environment},
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,

@@ -29,11 +29,11 @@ from pipelines.data import ingest, landing
 from pipelines.data.spark import spark_session
 from pipelines.data.tables import read_rows
 from pipelines.imaging import decode, fit
+from pipelines.isolation import IsolatedSettings
 from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.scoring import score, subjects
 from pipelines.scoring.answers import IMAGES_AT_ONCE
 from pipelines.scoring.subjects import Subject
-from pipelines.settings import Settings
 from pipelines.spec import DatasetSpec, load_spec
 from pipelines.stage import Context
 from pipelines.storage import open_store
@@ -80,7 +80,7 @@ def _options() -> argparse.Namespace:
 
 
 def _context(folder: Path, cores: int) -> Context:
-    settings = Settings(
+    settings = IsolatedSettings(
         home=folder / "home", store=(folder / "store").as_uri(), spark_master=f"local[{cores},4]"
     )
     return Context(settings=settings, store=open_store(settings))

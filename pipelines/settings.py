@@ -1,22 +1,33 @@
 """Where things are and which ports they use: one place, read from ``MEDLOOP_...`` variables.
 
-They come from the environment, or else from the file ``.env`` in the project's folder. What
-describes a *dataset* stands in ``datasets/*.yaml``; what describes an *installation* stands here.
-Nothing else in Medloop reads the environment for its configuration.
+They come from the environment, or else from the file ``.env`` in the project's folder. The file
+``datasets/*.yaml`` describes a data set; the settings describe an installation. Nothing else in
+Medloop reads the environment for its configuration. `pipelines.isolation` makes environments for
+processes that must not read the installation's settings.
 """
 
+import os
 import re
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
 from pydantic import Field, ValidationError, ValidationInfo, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import (
+    BaseSettings,
+    DotEnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+)
 
 from pipelines.errors import SettingsError
 from pipelines.reach import address_of, within
 
 PROJECT = Path(__file__).resolve().parent.parent
+ENV_FILE = "MEDLOOP_ENV_FILE"
+"""The variable that names another file to read instead of ``.env``."""
+NO_ENV_FILE = "none"
+"""Its value for a process that reads no such file."""
 MAIL_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
@@ -198,6 +209,23 @@ class Settings(BaseSettings):
     backup_snapshots: bool = False
     """Whether Airflow's backups hold the images and shards of the store too."""
 
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments override variables, which override the file that ``MEDLOOP_ENV_FILE`` names."""
+        named = os.environ.get(ENV_FILE)
+        default = getattr(dotenv_settings, "env_file", None) == cls.model_config.get("env_file")
+        if named and default:
+            file = None if named == NO_ENV_FILE else Path(named)
+            dotenv_settings = DotEnvSettingsSource(settings_cls, env_file=file)
+        return init_settings, env_settings, dotenv_settings, file_secret_settings
+
     @field_validator(
         *("home", "datasets", "jars", "backup_folder", "mlflow_login_file"),
         *("service_tls_cert", "service_tls_key", "service_ca"),
@@ -338,6 +366,12 @@ def get_settings() -> Settings:
     Raises:
         SettingsError: a ``MEDLOOP_...`` variable has an unusable value.
     """
+    named = os.environ.get(ENV_FILE)
+    if named and named != NO_ENV_FILE and not Path(named).is_file():
+        raise SettingsError(
+            f"{ENV_FILE}={named!r} is not a file. Correct the path, unset the variable to read "
+            f"{PROJECT / '.env'}, or write {NO_ENV_FILE} to read no file."
+        )
     try:
         return Settings()
     except ValidationError as error:

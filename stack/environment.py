@@ -6,6 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
+from pipelines import isolation
 from pipelines.errors import StackError
 from pipelines.settings import PROJECT, Settings
 
@@ -58,11 +59,8 @@ def stack_environment(settings: Settings) -> dict[str, str]:
 
 
 def settings_environment(settings: Settings) -> dict[str, str]:
-    """The ``MEDLOOP_...`` variables that make another process read these very settings."""
-    fields: Mapping[str, object] = settings.model_dump()
-    return {
-        f"MEDLOOP_{name.upper()}": str(value) for name, value in fields.items() if value is not None
-    }
+    """The ``MEDLOOP_...`` variables that make another process read exactly these settings."""
+    return isolation.settings_environment(settings.model_dump())
 
 
 def environment_bin() -> Path:

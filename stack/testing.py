@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from pipelines.isolation import IsolatedSettings
 from pipelines.settings import Settings
 from stack.control import down, up
 from stack.hdfs import DATANODE_OFFSETS, PORTS_EACH
@@ -26,7 +27,7 @@ def isolated_settings(home: Path, *, datanodes: int = 1, **fields: Any) -> Setti
         "datanode_base_port": find_free(HOST, offsets=offsets),
         **{name: find_free(HOST) for name in _SINGLE_PORTS},
     }
-    return Settings.model_validate(
+    return IsolatedSettings.model_validate(
         {"home": home, "host": HOST, "datanodes": datanodes, **ports, **fields}
     )
 

@@ -1,12 +1,21 @@
-"""Real parts for the tests, started once a session on free ports, apart from any user's stack."""
+"""Real parts for the tests, started once a session on free ports, apart from any user's stack.
 
+The tests read no settings but their own: not the variables of the shell that runs them, not the
+file ``.env`` of the checkout, not the files in the user's home folder.
+"""
+
+import atexit
+import os
+import shutil
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
+from pipelines.isolation import isolated_environment
 from pipelines.settings import Settings, get_settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
@@ -14,6 +23,23 @@ from pipelines.storage.local import LocalStore
 
 if TYPE_CHECKING:
     from pipelines.release.predictor import Predictor
+
+
+def _isolate() -> None:
+    """Before any test is imported: what they import may read the environment."""
+    own = isolated_environment()
+    home = Path.home()
+    # What can be made again is shared; it takes long.
+    own.setdefault("XDG_CACHE_HOME", str(home / ".cache"))
+    # git refuses a checkout of another user unless this file trusts it.
+    own.setdefault("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
+    own["HOME"] = own["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="medloop-tests-")
+    atexit.register(shutil.rmtree, own["HOME"], ignore_errors=True)
+    os.environ.clear()
+    os.environ.update(own)
+
+
+_isolate()
 
 if not hasattr(sys.modules["__main__"], "__file__"):
     # PySpark takes a process that runs no file (one of pytest-xdist's) for a doctest, and ends it.

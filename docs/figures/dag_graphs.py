@@ -18,6 +18,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
+from pipelines.isolation import settings_environment
+
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ROOT / "docs" / "images"
 WIDTH, HEIGHT, APART, DOWN = 2.3, 0.5, 3.0, 0.95
@@ -37,7 +39,8 @@ Place = tuple[float, float]
 def main() -> None:
     """Draw the pictures."""
     with tempfile.TemporaryDirectory(prefix="medloop-dags-") as folder:
-        os.environ |= {"AIRFLOW_HOME": folder, "MEDLOOP_DATASETS": folder, "MEDLOOP_HOME": folder}
+        os.environ |= settings_environment({"home": folder, "datasets": folder})
+        os.environ["AIRFLOW_HOME"] = folder
         spec = yaml.safe_load((ROOT / "datasets" / "phantom.yaml").read_text("utf-8"))
         spec |= {"approval": {}, "retrain": {"on_drift": True}}
         (Path(folder) / "phantom.yaml").write_text(yaml.safe_dump(spec), "utf-8")

@@ -35,6 +35,7 @@ from pipelines.settings import Settings, get_settings
 from pipelines.stage import default_context
 from pipelines.tracking import versions
 from pipelines.tracking.client import open_tracking
+from stack.environment import settings_environment
 from stack.testing import running_stack
 
 IMAGES = Path(__file__).resolve().parent.parent / "images"
@@ -70,8 +71,7 @@ def main() -> None:
 
 def _apply(settings: Settings) -> None:
     """Let this process and those it starts use an installation."""
-    for name, value in settings.model_dump(mode="json", exclude_none=True).items():
-        os.environ[f"MEDLOOP_{name.upper()}"] = str(value)
+    os.environ |= settings_environment(settings)
     get_settings.cache_clear()
 
 

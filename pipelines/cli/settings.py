@@ -35,7 +35,8 @@ def settings(
 ) -> None:
     """Every setting of this installation: its value, and whether that is the default.
 
-    Each is an environment variable, or a line of the file `.env` in the project's folder.
+    Each is an environment variable, or a line of the file `.env` in the project's folder
+    (`MEDLOOP_ENV_FILE` names another file; `none` reads none).
     """
     if example:
         typer.echo(example_file(), nl=False)

@@ -19,6 +19,7 @@ import httpx
 import numpy as np
 
 from pipelines.errors import CanaryFailed
+from pipelines.isolation import isolated_environment
 from pipelines.outputs import Challenger
 from pipelines.release import registry
 from pipelines.release.bundle import Bundle, CanaryImage, load_bundle
@@ -122,7 +123,11 @@ def _is_picture(content: bytes) -> bool:
 
 @contextmanager
 def _service(folder: Path, *, home: Path) -> Iterator[httpx.Client]:
-    """``python -m serving`` on a free port, in a process group of its own that ends with us."""
+    """``python -m serving`` on a free port, in a process group of its own that ends with us.
+
+    It reads none of the installation's settings: it is asked over loopback, by no certificate's
+    name, beside a service that holds the ports.
+    """
     port = _free_port()
     service = ["-m", "serving", "--host", "127.0.0.1", "--port", str(port), "--bundle", str(folder)]
     tether = [sys.executable, "-m", "pipelines.release.tethered", str(os.getpid())]
@@ -130,7 +135,7 @@ def _service(folder: Path, *, home: Path) -> Iterator[httpx.Client]:
         process = subprocess.Popen(
             [*tether, sys.executable, *service],
             cwd=PROJECT,
-            env=_environment(home),
+            env=isolated_environment(home=home),
             stdout=log,
             stderr=subprocess.STDOUT,
             start_new_session=True,
@@ -149,14 +154,6 @@ def _service(folder: Path, *, home: Path) -> Iterator[httpx.Client]:
                 yield http
         finally:
             _end(process)
-
-
-def _environment(home: Path) -> dict[str, str]:
-    """This process's, but for TLS and the second listener: the canary is asked over loopback,
-    by no certificate's name, and beside a service that runs."""
-    dropped = ("MEDLOOP_SERVICE_TLS_", "MEDLOOP_CLASSIC_PORT")
-    kept = {name: v for name, v in os.environ.items() if not name.startswith(dropped)}
-    return kept | {"MEDLOOP_HOME": str(home)}
 
 
 def _is_ready(http: httpx.Client, process: subprocess.Popen[bytes]) -> bool:
