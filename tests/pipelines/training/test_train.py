@@ -14,8 +14,10 @@ import pytest
 
 from pipelines.data.shards import read_shards
 from pipelines.errors import TrainingError
+from pipelines.models.head import backbone
 from pipelines.models.registry import build
 from pipelines.spec import CandidateSpec
+from pipelines.training.objective import loss_of
 from pipelines.training.train import TrainedModel, train
 from tests.pipelines.training.small_shards import CLASSES, SIZE, candidate, small_shards
 
@@ -207,3 +209,58 @@ def test_a_class_without_images_is_named(tmp_path: Path) -> None:
     shards = small_shards(tmp_path / "shards", counts)
     with pytest.raises(TrainingError, match="'bright'"):
         train(candidate(), shards, seed=1, workdir=tmp_path / "work", on_epoch=lambda *_: None)
+
+
+# Fine-tuning keeps the best model of both phases
+
+WORSE = {"epochs": 2, "finetune_epochs": 2, "finetune_layers": 1, "finetune_learning_rate": 0.9}
+"""Steps so long that they destroy what the head has learned."""
+
+
+def test_finetuning_that_makes_things_worse_returns_the_head_however_often_it_is_killed(
+    tmp_path: Path,
+) -> None:
+    pretrained = tmp_path / "pretrained.keras"
+    build("strided_cnn", size=SIZE, classes=2, weights=None).save(pretrained)
+    judge = {"label_smoothing": 0.1, "loss": "focal", "augment": "light"}
+    chosen = candidate(recipe="finetune", weights=str(pretrained), **WORSE, **judge)
+    small_shards(tmp_path / "shards")
+    cut_off(chosen, tmp_path, after=2)
+    cut_off(chosen, tmp_path, after=3)
+    training = finish(chosen, tmp_path)
+    losses = [metrics["val_loss"] for metrics in training.done.history]
+    assert min(losses[2:]) > 2 * min(losses[:2])
+    assert training.done.best_epoch == 1 + int(np.argmin(losses)) <= 2
+    assert validation_loss(training, chosen) == pytest.approx(min(losses), rel=1e-3)
+    before = backbone(keras.saving.load_model(pretrained, compile=False)).get_weights()
+    after = backbone(training.model()).get_weights()
+    assert all(np.array_equal(a, b) for a, b in zip(before, after, strict=True))
+
+
+class CutOff(Exception):
+    """Stands for a kill right after an epoch was saved."""
+
+
+def cut_off(chosen: CandidateSpec, folder: Path, *, after: int) -> None:
+    def stop(epoch: int, _: dict[str, float]) -> None:
+        if epoch == after:
+            raise CutOff
+
+    with pytest.raises(CutOff):
+        train(
+            chosen,
+            read_shards(folder / "shards"),
+            seed=3,
+            workdir=folder / "work",
+            on_epoch=stop,
+        )
+
+
+def validation_loss(training: Training, chosen: CandidateSpec) -> float:
+    """The finished model's own loss on the validation images."""
+    split = read_shards(training.folder / "shards").split("validation")
+    images = np.concatenate([b.images for b in split.batches(16)]).astype(np.float32)
+    model = training.model()
+    logits = keras.Model(model.input, model.get_layer("logits").output)(images)
+    targets = keras.ops.one_hot(split.labels(), len(CLASSES))
+    return float(loss_of(chosen)(targets, logits))
