@@ -1,7 +1,9 @@
 """Stage 2, ingest: landed originals, packed into an immutable snapshot in the store.
 
 A snapshot appears whole or not at all, after every image in it was read back from the store and
-hashed. The same landing again makes no new one; new files make one that adds only them.
+hashed. The same landing again makes no new one; new files make one that adds only them. Of two
+machines that ingest at once, the second builds its snapshot again on top of the first one's. The
+ledger notes the files only after their snapshot has its place in the line.
 """
 
 import logging
@@ -24,6 +26,8 @@ from pipelines.data.pseudonyms import load_pseudonyms
 from pipelines.data.snapshots import (
     INDEX,
     Row,
+    claim,
+    confirmed,
     digest,
     index_of,
     key_of,
@@ -68,29 +72,53 @@ def _add(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
     listed = read_rows(context.store, f"{landing.path}/{FILES}")
     source = open_source(context.settings, landing.source)
     files = LandedFiles(spec, source, load_pseudonyms(context.settings))
-    with _emptied(context.settings.work / "ingest" / spec.name) as work:
+    with _emptied(_work(context, spec.name)) as work:
         refused = [row for row in listed if row["reason"]]
         kept = quarantine.keep(spec, context, refused, files=files, work=work)
-        parent = latest(context, spec.name)
-        stood = index_of(context, parent)
-        rows = merged(stood, [row for row in listed if not row["reason"]])
-        known = masks.masks_of(context, parent)
-        lesions = masks.merged(known, masks.landed(context, landing))
-        if parent and (digest(rows), digest(lesions)) == (digest(stood), digest(known)):
-            logger.info("%s: nothing new; snapshot %s stands", spec.name, parent.id)
-            return parent
-        snapshot = _named(spec, parent, stood=stood, rows=rows, lesions=lesions, refused=kept)
-        with context.store.commit(snapshot.path) as staging:
-            pack_new = partial(_pack_new, context, files, snapshot=snapshot, staging=staging)
-            packs = pack_new(rows, name="images", work=work)
-            write_rows(context.store, f"{staging}/{INDEX}", rows, schema=INDEXED)
-            if lesions:
-                packs += pack_new(lesions, name="masks", work=work)
-                write_rows(context.store, f"{staging}/{masks.MASKS}", lesions, schema=MASKS_INDEXED)
-            manifest = _manifest(spec, snapshot, landing, rows=rows, packs=packs)
-            manifest["masks"] = len(lesions)
-            context.store.write_json(f"{staging}/{MANIFEST}", manifest)
+        while True:
+            snapshot = _committed(spec, context, landing, listed, files=files, refused=kept)
+            if claim(context, snapshot):
+                return snapshot
+            # Another machine's snapshot has the number; ours is built again on top of it.
+            logger.warning("%s: another machine has ingested images meanwhile", spec.name)
+            context.store.delete(snapshot.path)
+
+
+def _committed(
+    spec: DatasetSpec,
+    context: Context,
+    landing: Landing,
+    listed: list[Row],
+    *,
+    files: LandedFiles,
+    refused: str | None,
+) -> Snapshot:
+    """A snapshot that adds a landing to the newest one, or that one if there is nothing to add."""
+    parent = confirmed(context, spec.name)
+    stood = index_of(context, parent)
+    rows = merged(stood, [row for row in listed if not row["reason"]])
+    known = masks.masks_of(context, parent)
+    lesions = masks.merged(known, masks.landed(context, landing))
+    if parent and (digest(rows), digest(lesions)) == (digest(stood), digest(known)):
+        logger.info("%s: nothing new; snapshot %s stands", spec.name, parent.id)
+        return parent
+    snapshot = _named(spec, parent, stood=stood, rows=rows, lesions=lesions, refused=refused)
+    with context.store.commit(snapshot.path) as staging:
+        pack_new = partial(_pack_new, context, files, snapshot=snapshot, staging=staging)
+        work = _work(context, spec.name)
+        packs = pack_new(rows, name="images", work=work)
+        write_rows(context.store, f"{staging}/{INDEX}", rows, schema=INDEXED)
+        if lesions:
+            packs += pack_new(lesions, name="masks", work=work)
+            write_rows(context.store, f"{staging}/{masks.MASKS}", lesions, schema=MASKS_INDEXED)
+        manifest = _manifest(spec, snapshot, landing, rows=rows, packs=packs)
+        manifest["masks"] = len(lesions)
+        context.store.write_json(f"{staging}/{MANIFEST}", manifest)
     return snapshot
+
+
+def _work(context: Context, dataset: str) -> Path:
+    return context.settings.work / "ingest" / dataset
 
 
 def _named(

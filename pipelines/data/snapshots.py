@@ -1,10 +1,15 @@
 """The line of a data set's snapshots, and what the newest of them holds.
 
-Each snapshot builds on the one before it and is named by its place in the line and its content:
-``0003-9f2c…``. So the newest is the last by name, one look into a folder finds it, and nothing
-that changes has to be kept.
+Each snapshot builds on the one before it and is named by its number in the line and its content:
+``0003-9f2c…``. The newest is the one with the highest number.
+
+Two machines may commit different snapshots with the same number. Each number belongs to one
+snapshot only: ``<dataset>/snapshot_line/<number>`` names it, a file that is created once. Whoever
+does not get the number builds again, on top of the snapshot that did.
 """
 
+import logging
+from collections.abc import Iterable
 from typing import Any
 
 from pipelines.data.tables import read_rows
@@ -12,15 +17,69 @@ from pipelines.errors import NotFound
 from pipelines.outputs import Snapshot
 from pipelines.stage import Context, fingerprint, standing
 
+logger = logging.getLogger(__name__)
+
 INDEX = "index.parquet"
 Row = dict[str, Any]
+
+
+def number_of(identity: str) -> int:
+    """The number of a snapshot in its line, from its id (``0003-9f2c…``)."""
+    return int(identity.partition("-")[0])
+
+
+def in_order(identities: Iterable[str]) -> list[str]:
+    """Ids of snapshots, the oldest first: 10000 comes after 9999."""
+    return sorted(identities, key=lambda identity: (number_of(identity), identity))
 
 
 def latest(context: Context, dataset: str) -> Snapshot | None:
     """The newest snapshot of a data set; ``None`` if nothing was ingested yet."""
     folder = f"{dataset}/snapshots"
-    names = context.store.names(folder)
-    return standing(context, f"{folder}/{names[-1]}", Snapshot) if names else None
+    names = in_order(context.store.names(folder))
+    if not names:
+        return None
+    newest = [name for name in names if number_of(name) == number_of(names[-1])]
+    owner = _owner(context, dataset, number_of(names[-1])) if len(newest) > 1 else None
+    return standing(context, f"{folder}/{owner if owner in newest else newest[0]}", Snapshot)
+
+
+def confirmed(context: Context, dataset: str) -> Snapshot | None:
+    """The newest snapshot, like `latest`, once its number is certainly its own: what the next
+    snapshot may build on."""
+    while True:
+        newest = latest(context, dataset)
+        if newest is None or claim(context, newest):
+            return newest
+
+
+def claim(context: Context, snapshot: Snapshot) -> bool:
+    """Take a committed snapshot's number for it; ``False`` if another one has it.
+
+    Of several processes on several machines that do this at once, one succeeds.
+    """
+    dataset, number = snapshot.dataset, number_of(snapshot.id)
+    path = _claim_path(dataset, number)
+    content = snapshot.id.encode()
+    if context.store.create(path, content):
+        return True
+    owner = _owner(context, dataset, number)
+    if owner == snapshot.id:
+        return True
+    if context.store.exists(f"{dataset}/snapshots/{owner}"):
+        return False
+    logger.warning("%s: snapshot %s was removed; %s takes its number", dataset, owner, snapshot.id)
+    context.store.replace(path, content)
+    return True
+
+
+def _owner(context: Context, dataset: str, number: int) -> str | None:
+    path = _claim_path(dataset, number)
+    return context.store.read(path).decode() if context.store.exists(path) else None
+
+
+def _claim_path(dataset: str, number: int) -> str:
+    return f"{dataset}/snapshot_line/{number}"
 
 
 def require(context: Context, dataset: str, identity: str | None = None) -> Snapshot:
@@ -35,7 +94,7 @@ def require(context: Context, dataset: str, identity: str | None = None) -> Snap
         found = standing(context, f"{dataset}/snapshots/{identity}", Snapshot)
     if found is not None:
         return found
-    known = context.store.names(f"{dataset}/snapshots")
+    known = in_order(context.store.names(f"{dataset}/snapshots"))
     if not known:
         raise NotFound(f"{dataset} has no snapshot yet: run `medloop ingest {dataset} FOLDER`.")
     raise NotFound(f"{dataset} has no snapshot {identity}; the newest are {', '.join(known[-5:])}.")
@@ -80,5 +139,5 @@ def digest(rows: list[Row]) -> str:
 def name_after(parent: Snapshot | None, rows: list[Row], masks: list[Row]) -> str:
     """The id of the snapshot that holds ``rows`` and ``masks`` and builds on ``parent``."""
     content = [digest(rows), *([digest(masks)] if masks else [])]
-    place = int(parent.id.partition("-")[0]) + 1 if parent else 1
-    return f"{place:04d}-{fingerprint(parent.id if parent else None, *content)}"
+    number = number_of(parent.id) + 1 if parent else 1
+    return f"{number:04d}-{fingerprint(parent.id if parent else None, *content)}"

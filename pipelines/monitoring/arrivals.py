@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.data.snapshots import INDEX, Row, index_of, latest
+from pipelines.data.snapshots import INDEX, Row, in_order, index_of, latest
 from pipelines.data.tables import read_rows
 from pipelines.monitoring.ask import ask
 from pipelines.monitoring.judge import LEAST_ROWS, judge
@@ -41,7 +41,7 @@ def new_images(context: Context, manifest: BundleManifest) -> dict[str, list[Row
     for row in index_of(context, newest):
         if row["sha256"] not in learnt:
             added[row["file"].split("/")[-2]].setdefault(row["sha256"], row)
-    return {name: list(rows.values()) for name, rows in sorted(added.items())}
+    return {name: list(added[name].values()) for name in in_order(added)}
 
 
 def landed_labels(arrived: dict[str, list[Row]]) -> dict[str, str]:

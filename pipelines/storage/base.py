@@ -69,6 +69,10 @@ class Store(ABC):
         """Delete a file or a whole folder, if it stands."""
 
     @abstractmethod
+    def _move_new(self, source: str, target: str) -> bool:
+        """Rename a file atomically; ``False`` if a file exists at ``target``."""
+
+    @abstractmethod
     def _rename(self, source: str, target: str) -> bool:
         """Rename a folder atomically; ``False`` if something stands at ``target`` already."""
 
@@ -113,6 +117,24 @@ class Store(ABC):
         self.write(staging, data)
         is_placed = self._rename(staging, path)
         assert is_placed, f"{path} stands already"
+
+    def create(self, path: str, data: bytes) -> bool:
+        """Write a small file if none exists at ``path``; it appears whole or not at all.
+
+        Returns:
+            Whether it was written. Of several processes, on any machines, that create the same
+            file at once, exactly one gets ``True``.
+        """
+        self.require_layout()
+        if self.exists(path):
+            return False
+        parent, _, name = path.rpartition("/")
+        staging = f"{parent}/{STAGING_PREFIX}{name}-{secrets.token_hex(4)}"
+        self.write(staging, data)
+        try:
+            return self._move_new(staging, path)
+        finally:
+            self.delete(staging)
 
     def replace(self, path: str, data: bytes) -> None:
         """Write a file in the place of another: readers find the old one, the new one or, for a

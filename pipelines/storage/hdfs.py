@@ -118,6 +118,17 @@ class HdfsStore(Store):
         with self._reaching():
             self.client.delete(path, recursive=True)
 
+    def _move_new(self, source: str, target: str) -> bool:
+        # HDFS never moves a file onto another one.
+        with self._reaching():
+            try:
+                self.client.rename(source, target)
+            except HdfsError:
+                if self.exists(target):
+                    return False
+                raise
+        return True
+
     def _rename(self, source: str, target: str) -> bool:
         # HDFS moves a folder *into* an existing target, so a race shows as our folder inside
         # theirs; it is taken out again and theirs stays.

@@ -75,6 +75,14 @@ class LocalStore(Store):
         else:
             target.unlink(missing_ok=True)
 
+    def _move_new(self, source: str, target: str) -> bool:
+        try:
+            self._at(target).hardlink_to(self._at(source))
+        except FileExistsError:
+            return False
+        self._at(source).unlink()
+        return True
+
     def _rename(self, source: str, target: str) -> bool:
         try:
             os.rename(self._at(source), self._at(target))  # noqa: PTH104 (atomic, fails on content)

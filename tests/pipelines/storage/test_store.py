@@ -1,5 +1,6 @@
 """The same promises, kept by the local store and by a real HDFS."""
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -169,3 +170,14 @@ def test_what_is_not_yet_placed_is_not_to_be_seen(
 
     assert seen == [[]]
     assert store.names("a") == ["b.bin"]
+
+
+def test_of_many_that_create_a_file_at_once_one_does(store: Store) -> None:
+    contents = [f"writer {number}".encode() for number in range(8)]
+    with ThreadPoolExecutor(8) as writers:
+        created = list(writers.map(lambda content: store.create("line/1", content), contents))
+
+    assert created.count(True) == 1
+    assert store.read("line/1") == contents[created.index(True)]
+    assert store.names("line") == ["1"]
+    assert store._hidden("line") == []
