@@ -40,16 +40,17 @@ def source_clusters(traces: Sequence[Sequence[float] | None], *, seed: int) -> N
     """The source of each picture.
 
     Args:
-        traces: what `pipelines.imaging.traces` found in each; ``None`` where it was not asked.
+        traces: what `pipelines.imaging.traces` found in each; ``None`` where it was not asked. A
+            picture with a value that is not finite is unknown, so that it spoils no other's.
         seed: of the mixture's starting points.
 
     Returns:
         (n,) 1 for the source of the most pictures, 2 for the next and so on; 0 where unknown.
     """
     found = np.zeros(len(traces), np.int32)
-    known = np.array([trace is not None for trace in traces], np.bool_)
+    known = np.array([trace is not None and bool(np.isfinite(trace).all()) for trace in traces])
     if known.any():
-        values = np.array([trace for trace in traces if trace is not None], np.float64)
+        values = np.array([traces[row] for row in np.flatnonzero(known)], np.float64)
         found[known] = _by_size(_divide(values, seed=seed))
     return found
 

@@ -38,12 +38,14 @@ class Novelty:
     """The largest distance of an image that is like the training images."""
 
     def distances(self, pooled: Floats) -> Floats:
-        """Mahalanobis distances, float32 (n,), of pooled feature maps (n, channels)."""
-        centred = unit(pooled) - self.mean
+        """Mahalanobis distances, float32 (n,), of pooled feature maps (n, channels); infinite
+        for features that are not finite, which are certainly not like the training images."""
+        finite = np.isfinite(pooled).all(axis=1)
+        centred = unit(np.where(finite[:, None], pooled, 0)) - self.mean
         along = centred @ self.axes.T
         gain = 1 / self.variances - 1 / self.residual_variance
         squared = (centred**2).sum(axis=1) / self.residual_variance + along**2 @ gain
-        return np.asarray(np.sqrt(np.maximum(squared, 0)), np.float32)
+        return np.where(finite, np.sqrt(np.maximum(squared, 0)), np.inf).astype(np.float32)
 
     def unlikeness(self, features: Floats) -> Floats:
         """Distances, float32 (n,), of feature maps (n, h, w, channels), as multiples of the
@@ -74,11 +76,14 @@ def fit_novelty(training: Iterable[Floats], validation: Floats, *, false_alarms:
         training: pooled feature maps, batches of (n, channels), of the training images.
         validation: (n, channels), of images the model did not learn from.
         false_alarms: share of these that may lie beyond the limit.
+
+    Images with features that are not finite are left out, so that one of them does not turn the
+    whole reference, and with it every later answer, into numbers that compare with nothing.
     """
     from scipy.special import chdtri  # not at import: the service never fits
 
     fitted = _gaussian(training)
-    distances = fitted.distances(validation)
+    distances = fitted.distances(validation[np.isfinite(validation).all(axis=1)])
     allowed = float(np.quantile(distances, 1 - false_alarms, method="higher"))
     # nor is what the Gaussian itself would draw too far, however alike the images are
     drawn = float(np.sqrt(chdtri(len(fitted.mean), false_alarms)))
@@ -103,7 +108,7 @@ def _gaussian(training: Iterable[Floats]) -> Novelty:
     total: NDArray[np.float64] | float = 0.0
     products: NDArray[np.float64] | float = 0.0
     for batch in training:
-        vectors = unit(batch).astype(np.float64)
+        vectors = unit(batch[np.isfinite(batch).all(axis=1)]).astype(np.float64)
         count += len(vectors)
         total = total + vectors.sum(axis=0)
         products = products + vectors.T @ vectors

@@ -64,7 +64,8 @@ def traces(data: bytes, picture: NDArray[np.uint8]) -> list[float]:
 
     Returns:
         As many numbers as `TRACES` has names, rounded to three digits; sizes and energies are
-        logarithms, so that twice is as far from once as once from half.
+        logarithms, so that twice is as far from once as once from half. All are finite: a picture
+        too small to have noise or fine detail has 0.
     """
     height, width = picture.shape[:2]
     grey = np.asarray(Image.fromarray(picture).convert("L"), np.float32)
@@ -142,16 +143,24 @@ def _sharpness(grey: Grey) -> list[float]:
     spectrum = np.abs(np.fft.rfft2(grey - grey.mean())) ** 2
     rows, columns = np.fft.fftfreq(grey.shape[0]), np.fft.rfftfreq(grey.shape[1])
     reach = 2 * np.hypot(rows[:, None], columns[None, :])
-    energy = [
-        float(spectrum[(reach >= low) & (reach < high)].mean())
+    bands = [
+        spectrum[(reach >= low) & (reach < high)]
         for low, high in zip((0.0, *BANDS), BANDS, strict=False)
     ]
-    coarse = energy[0] + SPECK
-    return [math.log2(1 + noise), *(math.log2((part + SPECK) / coarse) for part in energy[1:])]
+    # A picture of a few pixels has no such frequencies; its lowest band always has one.
+    coarse = float(bands[0].mean()) + SPECK
+    detail = [
+        math.log2((float(band.mean()) + SPECK) / coarse) if band.size else 0.0
+        for band in bands[1:]
+    ]
+    return [math.log2(1 + noise), *detail]
 
 
 def _noise(grey: Grey) -> float:
-    """Standard deviation of the noise: Immerkaer, "Fast noise variance estimation", 1996."""
+    """Standard deviation of the noise: Immerkaer, "Fast noise variance estimation", 1996; 0 of a
+    picture with a side of less than three pixels."""
+    if min(grey.shape) < 3:
+        return 0.0
     across = grey[:, :-2] - 2 * grey[:, 1:-1] + grey[:, 2:]
     both = across[:-2] - 2 * across[1:-1] + across[2:]
     return float(np.abs(both).mean()) * math.sqrt(math.pi / 2) / 6

@@ -38,8 +38,8 @@ def ask(context: Context, predictor: Predictor, rows: Sequence[Row]) -> Asked:
         rows: of the index; ``group``, where it is none, stands for the image alone.
 
     Returns:
-        One row an image, in the order they are packed in. An image that is no longer accepted
-        is left out, with a line in the log.
+        One row an image, in the order they are packed in. An image that is no longer accepted,
+        or whose answer is not made of finite numbers, is left out, with a line in the log.
 
     Raises:
         NotFound: not one image can be asked about.
@@ -49,9 +49,14 @@ def ask(context: Context, predictor: Predictor, rows: Sequence[Row]) -> Asked:
     found = track(originals(context, rows), total=len(rows), what="Asking the model")
     for row, content in found:
         try:
-            asked.append((row, noted(predictor.read(content))))
+            note = noted(predictor.read(content))
         except BadImage as error:
             logger.warning("%s is left out: %s", row["source_path"], error)
+            continue
+        if np.isfinite(note.features).all() and np.isfinite(note.probabilities).all():
+            asked.append((row, note))
+        else:
+            logger.warning("%s is left out: its answer is not finite", row["source_path"])
     if not asked:
         raise NotFound(f"None of {len(rows)} images of {predictor.dataset} can be asked about.")
     known = {name: index for index, name in enumerate(predictor.class_names)}

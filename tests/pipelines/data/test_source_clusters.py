@@ -59,3 +59,12 @@ def test_traces_that_are_the_same_everywhere_say_nothing() -> None:
 def test_there_are_never_more_than_a_person_can_look_at() -> None:
     traces, _ = origins(*[60] * (MOST_SOURCES + 3), apart=20.0)
     assert 2 <= source_clusters(traces, seed=1).max() <= MOST_SOURCES
+
+
+def test_one_picture_without_a_usable_trace_is_unknown_and_spoils_no_other() -> None:
+    traces, _ = origins(120, 60)
+    for bad in (float("nan"), float("inf")):
+        broken = [*traces, [*traces[0][:-1], bad]]
+        found = source_clusters(broken, seed=1)
+        assert found[-1] == 0
+        np.testing.assert_array_equal(found[:-1], source_clusters(traces, seed=1))

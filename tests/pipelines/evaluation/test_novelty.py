@@ -114,3 +114,18 @@ def test_it_is_read_as_it_was_saved(novelty: Novelty, tmp_path: Path) -> None:
     assert read.distances(seen).tolist() == novelty.distances(seen).tolist()
     assert read.limit == novelty.limit
     assert (tmp_path / "novelty.npz").stat().st_size < 100_000
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf])
+def test_one_image_with_features_that_are_not_finite_spoils_no_other(bad: float) -> None:
+    training, validation = like(1, 300), like(2, 200)
+    whole = fit_novelty([training], validation, false_alarms=FALSE_ALARMS)
+    broken = np.full((1, CHANNELS), bad, np.float32)
+    fitted = fit_novelty(
+        [np.concatenate([training, broken])],
+        np.concatenate([broken, validation]),
+        false_alarms=FALSE_ALARMS,
+    )
+    assert np.isfinite(fitted.limit)
+    assert fitted.limit == pytest.approx(whole.limit)
+    assert fitted.distances(np.concatenate([validation[:1], broken]))[1] > fitted.limit

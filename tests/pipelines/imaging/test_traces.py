@@ -1,5 +1,7 @@
 """Traces tell how a picture was made, whatever it shows."""
 
+import itertools
+
 import numpy as np
 import pytest
 from PIL import Image, ImageFilter
@@ -67,3 +69,13 @@ def test_a_black_picture_and_a_dicom_file_have_traces_too() -> None:
     assert (black["black"], black["border_top"]) == (1, 1)
     assert np.isfinite(list(black.values())).all()
     assert np.isfinite(list(told(scan_of(deep())).values())).all()
+
+
+def test_every_trace_of_the_smallest_and_flattest_pictures_is_a_number() -> None:
+    shades = np.random.default_rng(3).integers(0, 256, (40, 40), np.uint8)
+    sides = (*range(1, 12), 40)
+    for height, width in itertools.product(sides, sides):
+        for picture in (shades[:height, :width], np.zeros((height, width), np.uint8)):
+            data = file_of(picture, "PNG")
+            found = traces(data, np.repeat(picture[..., None], 3, axis=2))
+            assert np.isfinite(found).all(), (height, width, found)
