@@ -150,8 +150,7 @@ def _sharpness(grey: Grey) -> list[float]:
     # A picture of a few pixels has no such frequencies; its lowest band always has one.
     coarse = float(bands[0].mean()) + SPECK
     detail = [
-        math.log2((float(band.mean()) + SPECK) / coarse) if band.size else 0.0
-        for band in bands[1:]
+        math.log2((float(band.mean()) + SPECK) / coarse) if band.size else 0.0 for band in bands[1:]
     ]
     return [math.log2(1 + noise), *detail]
 
