@@ -50,7 +50,7 @@ def source_clusters(traces: Sequence[Sequence[float] | None], *, seed: int) -> N
     found = np.zeros(len(traces), np.int32)
     known = np.array([trace is not None and bool(np.isfinite(trace).all()) for trace in traces])
     if known.any():
-        values = np.array([traces[row] for row in np.flatnonzero(known)], np.float64)
+        values = np.array([traces[row] for row in np.flatnonzero(known).tolist()], np.float64)
         found[known] = _by_size(_divide(values, seed=seed))
     return found
 

@@ -40,7 +40,7 @@ class Novelty:
     def distances(self, pooled: Floats) -> Floats:
         """Mahalanobis distances, float32 (n,), of pooled feature maps (n, channels); infinite
         for features that are not finite, which are certainly not like the training images."""
-        finite = np.isfinite(pooled).all(axis=1)
+        finite = np.asarray(np.isfinite(pooled).all(axis=1))
         centred = unit(np.where(finite[:, None], pooled, 0)) - self.mean
         along = centred @ self.axes.T
         gain = 1 / self.variances - 1 / self.residual_variance
