@@ -23,6 +23,7 @@ traceback; the DAG marks the task failed and retries only what can heal.
     ├── LabelError            a file of true classes cannot be read or used
     ├── NotFound              a snapshot, version or image that was named does not exist
     ├── BackupError           a backup cannot be written, is not whole, or cannot be put back here
+    ├── PathRefused           a path leads out of its folder, or to a file that is not ours
     ├── LayoutError           a newer Medloop wrote what is to be read
     ├── MemoryExceeded        a step takes more memory than it may
     ├── StackError            a part of the stack does not start, or its port is taken
@@ -118,6 +119,10 @@ class NotFound(MedloopError):
 
 class BackupError(MedloopError):
     """A backup cannot be written, is not whole, or cannot be put back where it is wanted."""
+
+
+class PathRefused(MedloopError):
+    """A path leads out of its folder, or to a file that would be lost."""
 
 
 class LayoutError(MedloopError):

@@ -20,10 +20,10 @@ from pydantic import BaseModel, ConfigDict
 
 from pipelines import layout
 from pipelines.settings import Settings, get_settings
-from pipelines.storage import Store, open_store
+from pipelines.storage import Store, base, open_store
 from pipelines.storage.local import LocalStore
 
-MANIFEST = "manifest.json"
+MANIFEST = base.MANIFEST
 
 
 @dataclass(frozen=True)

@@ -13,19 +13,24 @@ A folder and not an archive: any file in it can be looked at, compared and copie
 import hashlib
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, StringConstraints, ValidationError
 
-from pipelines.errors import BackupError
+from pipelines.errors import BackupError, PathRefused
+from pipelines.inside import InsidePath, path_inside
 from pipelines.progress import track
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
+READABLE = (1, 2)
+"""Format 1 does not name the installation."""
 MANIFEST = "backup.json"
 DATABASES = "databases"
 HOME = "home"
 STORE = "store"
 DATASETS = "datasets"
+DatabaseName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")]
+"""It becomes a file name, and part of an SQL statement."""
 
 
 class BackupFile(BaseModel):
@@ -46,19 +51,21 @@ class BackupManifest(BaseModel):
     medloop: str
     """The release that made it."""
     git_commit: str | None
+    installation: str | None = None
+    """Which installation made it (`pipelines.backup.ownership`)."""
     created_at: AwareDatetime
     """When its first dump was taken: what was committed before is in it."""
     home: str
     """The home it was taken of."""
     store: str
     """The root of the store it was taken of."""
-    databases: dict[str, str]
+    databases: dict[DatabaseName, str]
     """Each database, and the release that its tables are of."""
     pictures: bool
     """Whether it holds images and shards, or only what is known of them."""
-    partial: tuple[str, ...] = ()
+    partial: tuple[InsidePath, ...] = ()
     """Folders of the store that it holds without their pictures."""
-    files: dict[str, BackupFile]
+    files: dict[InsidePath, BackupFile]
     digest: str = ""
     """sha256 of all of the above."""
 
@@ -93,15 +100,16 @@ def read_manifest(folder: Path) -> BackupManifest:
         version = content["format_version"]
     except OSError as error:
         raise BackupError(
-            f"{folder} is no backup: there is no {MANIFEST} ({error.strerror}). Name a folder that "
-            "medloop backup has made (medloop backup list)."
+            f"{folder} is not a backup: there is no {MANIFEST} ({error.strerror}). Name a folder "
+            "that medloop backup has made (medloop backup list)."
         ) from error
     except (ValueError, TypeError, KeyError) as error:
         raise _damaged(folder, f"{MANIFEST} cannot be read ({error})") from error
-    if version != FORMAT_VERSION:
+    if version not in READABLE:
         raise BackupError(
             f"{folder} is a backup of format {version}, made by Medloop {content.get('medloop')}; "
-            f"this Medloop reads format {FORMAT_VERSION}. Restore it with the release that made it."
+            f"this Medloop reads formats 1 to {FORMAT_VERSION}. Restore it with the release that "
+            "made it."
         )
     try:
         manifest = BackupManifest.model_validate(content)
@@ -122,7 +130,10 @@ def verify(folder: Path) -> BackupManifest:
     """
     manifest = read_manifest(folder)
     for name, file in track(manifest.files.items(), total=len(manifest.files), what="Verifying"):
-        path = folder / name
+        try:
+            path = path_inside(folder, name)
+        except PathRefused as error:
+            raise _damaged(folder, str(error)) from error
         if not path.is_file():
             raise _damaged(folder, f"{name} is missing")
         if path.stat().st_size != file.bytes:

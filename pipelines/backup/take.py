@@ -33,6 +33,14 @@ from pipelines.backup.manifest import (
     read_manifest,
     write_manifest,
 )
+from pipelines.backup.ownership import (
+    PREFIX,
+    UNFINISHED,
+    installation_id,
+    mark,
+    remove_expired,
+    remove_unfinished,
+)
 from pipelines.backup.state import BackupState, read_state, write_state
 from pipelines.errors import BackupError, MedloopError, NotFound, Unavailable
 from pipelines.progress import track
@@ -43,7 +51,6 @@ from pipelines.storage.local import LocalStore
 
 logger = logging.getLogger(__name__)
 
-PREFIX = "medloop-"
 PAUSE = 0.5
 """Seconds after which a store that has changed is looked at again."""
 AT_ONCE = 8
@@ -51,7 +58,7 @@ AT_ONCE = 8
 
 
 def run(settings: Settings, *, to: Path | None = None, pictures: bool, keep: int) -> Path:
-    """Take a backup, and remove the oldest ones beyond those to keep.
+    """Take a backup, and remove the oldest ones of this installation beyond those to keep.
 
     It appears whole or not at all; how it went is noted for those who watch.
 
@@ -59,7 +66,7 @@ def run(settings: Settings, *, to: Path | None = None, pictures: bool, keep: int
         settings: the installation; its PostgreSQL and its store must answer.
         to: the folder backups go to; the installation's own if ``None``.
         pictures: whether images and shards of the store are taken along.
-        keep: how many backups stay in that folder, this one included.
+        keep: how many backups of this installation stay in that folder, this one included.
 
     Returns:
         The backup's folder.
@@ -72,30 +79,30 @@ def run(settings: Settings, *, to: Path | None = None, pictures: bool, keep: int
     """
     began, clock = datetime.now(UTC), time.monotonic()
     try:
-        folder = _take(settings, to or settings.backups, began=began, pictures=pictures)
+        to = to or settings.backups
+        to.mkdir(mode=0o700, parents=True, exist_ok=True)
+        installation = installation_id(settings)
+        with _alone(to, installation):
+            remove_unfinished(to, installation=installation)
+            folder = _take(settings, to, installation=installation, began=began, pictures=pictures)
+            size, seconds = read_manifest(folder).bytes, time.monotonic() - clock
+            done = BackupState(succeeded_at=began, path=folder, bytes=size, seconds=seconds)
+            write_state(settings, done)
+            remove_expired(folder, installation=installation, keep=keep)
     except (MedloopError, OSError) as error:
         failed = {"failed_at": datetime.now(UTC), "error": f"{type(error).__name__}: {error}"}
         write_state(settings, read_state(settings).model_copy(update=failed))
         if isinstance(error, OSError):
             raise BackupError(f"The backup could not be written: {error}") from error
         raise
-    size, seconds = read_manifest(folder).bytes, time.monotonic() - clock
-    write_state(settings, BackupState(succeeded_at=began, path=folder, bytes=size, seconds=seconds))
-    for older in backups_in(folder.parent)[keep:]:
-        logger.info("Removing the old backup %s", older)
-        shutil.rmtree(older)
     return folder
 
 
-def backups_in(folder: Path) -> list[Path]:
-    """The backups that stand in a folder, the newest first."""
-    return sorted(folder.glob(f"{PREFIX}*"), reverse=True) if folder.is_dir() else []
-
-
-def _take(settings: Settings, to: Path, *, began: datetime, pictures: bool) -> Path:
-    to.mkdir(mode=0o700, parents=True, exist_ok=True)
+def _take(
+    settings: Settings, to: Path, *, installation: str, began: datetime, pictures: bool
+) -> Path:
     folder = to / f"{PREFIX}{began:%Y%m%dT%H%M%S}.{began.microsecond // 1000:03}Z"
-    with _alone(to), _many_files(), _beside(folder) as copies:
+    with _many_files(), _beside(folder, installation) as copies:
         layout.HOME.require(LocalStore(settings.home))
         store = open_store(settings)
         store.require_layout()
@@ -106,6 +113,7 @@ def _take(settings: Settings, to: Path, *, began: datetime, pictures: bool) -> P
         manifest = BackupManifest(
             medloop=version("medloop"),
             git_commit=git_commit(),
+            installation=installation,
             created_at=began,
             home=str(settings.home),
             store=store.root,
@@ -189,17 +197,17 @@ def _fetch(store: Store, copies: Copies, wanted: list[str]) -> bool:
 
 
 @contextmanager
-def _beside(folder: Path) -> Iterator[Copies]:
+def _beside(folder: Path, installation: str) -> Iterator[Copies]:
     """A backup in the making; renamed to its place if the block ends without an error."""
-    for left in folder.parent.glob(f".{PREFIX}*"):
-        shutil.rmtree(left)
-    part = folder.with_name(f".{folder.name}")
+    copies = Copies(folder.with_name(f".{folder.name}"))
     try:
-        yield Copies(part)
+        mark(copies.folder / UNFINISHED, installation)
+        yield copies
+        (copies.folder / UNFINISHED).unlink()
         os.sync()  # whole on the disk too, before it is called so
-        part.rename(folder)
+        copies.folder.rename(folder)
     finally:
-        shutil.rmtree(part, ignore_errors=True)
+        shutil.rmtree(copies.folder, ignore_errors=True)
 
 
 @contextmanager
@@ -214,9 +222,9 @@ def _many_files() -> Iterator[None]:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
-    """One backup into a folder at a time; the lock goes with the process that holds it."""
-    with (folder / ".lock").open("w") as lock:
+def _alone(folder: Path, installation: str) -> Iterator[None]:
+    """One backup of an installation at a time; the lock goes with the process that holds it."""
+    with (folder / f".{PREFIX}{installation}.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

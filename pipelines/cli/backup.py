@@ -62,17 +62,18 @@ def verify(backup: Backup) -> None:
 
 @app.command("list")
 def show() -> None:
-    """The backups that stand."""
-    from pipelines.backup.manifest import read_manifest
-    from pipelines.backup.take import backups_in
+    """List the backups in the backup folder."""
+    from pipelines.backup.ownership import backups_in, known_installation
 
     place = get_settings().backups
-    rows = table(f"Backups in {place}", "name", "taken", "size", "pictures", "release")
-    for folder in backups_in(place):
-        found = read_manifest(folder)
+    ours = known_installation(get_settings())
+    columns = ("name", "taken (UTC)", "size", "images", "release", "ours")
+    rows = table(f"Backups in {place}", *columns)
+    for folder, found in backups_in(place):
         pictures = "yes" if found.pictures else "no"
-        taken = f"{found.created_at:%Y-%m-%d %H:%M} UTC"
-        rows.add_row(folder.name, taken, _size(found.bytes), pictures, found.medloop)
+        taken = f"{found.created_at:%Y-%m-%d %H:%M}"
+        of = "yes" if ours and found.installation == ours else "no"
+        rows.add_row(folder.name, taken, _size(found.bytes), pictures, found.medloop, of)
     console.print(rows if rows.row_count else f"No backups yet in {place}: medloop backup")
 
 

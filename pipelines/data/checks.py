@@ -120,8 +120,7 @@ def _check(
         warnings=_sentences(result["results"], order, stopping=False),
         data_docs=str(page),
     )
-    context.store.delete(path)
-    with context.store.commit(path) as staging:
+    with context.store.recommit(path) as staging:
         context.store.write_json(f"{staging}/result.json", result)
         context.store.write_json(
             f"{staging}/{MANIFEST}",

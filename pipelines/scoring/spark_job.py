@@ -56,7 +56,7 @@ def score(
         subject: the images.
         bundle: folder of the bundle.
         manifest: what it says.
-        target: URI of the folder to write; it must not stand.
+        target: URI of the staging folder to write into.
         cache: where the executors keep compiled models.
         overlays: whether to draw overlays.
 
@@ -82,7 +82,7 @@ def score(
             .sortWithinPartitions("source_path", "sha256")
         )
         with told(spark, what=f"Scoring {manifest.dataset}", tasks=subject.tasks):
-            sorted_rows.write.parquet(target, compression="zstd")
+            sorted_rows.write.mode("append").parquet(target, compression="zstd")
         tally = spark.read.parquet(target).groupBy(*Kind._fields).count().collect()
     return {Kind(*row[:-1]): row[-1] for row in tally}
 

@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipelines import layout
+from pipelines.errors import NotFound, StoreUnavailable
+from pipelines.storage.staging import OWNER, STAGING_PREFIX, Lease, discard, sweep
 
-STAGING_PREFIX = ".staging-"
+MANIFEST = "manifest.json"
+"""A folder that has it is complete."""
 
 
 class Store(ABC):
@@ -65,16 +68,51 @@ class Store(ABC):
         """Write a small file, making its folders; an existing file is replaced."""
 
     @abstractmethod
+    def modified(self, path: str) -> float:
+        """When a file or folder was last changed: the store's time, in seconds since 1970.
+
+        Raises:
+            NotFound: nothing is there.
+        """
+
+    @abstractmethod
+    def set_modified(self, path: str, when: float) -> None:
+        """Set the time of change of a file, which must exist.
+
+        Raises:
+            NotFound: there is no such file.
+        """
+
+    @abstractmethod
+    def hidden(self, path: str) -> list[str]:
+        """Names in a folder that `names` leaves out."""
+
+    @abstractmethod
+    def rename(self, source: str, target: str) -> bool:
+        """Rename a file or folder atomically; ``False`` if something is at ``target`` already.
+
+        Raises:
+            NotFound: nothing is at ``source``.
+        """
+
+    @abstractmethod
+    def _delete(self, path: str) -> None:
+        """Delete a file or a whole folder, if it exists."""
+
+    @abstractmethod
+    def _exchange(self, source: str, target: str) -> None:
+        """Rename a file atomically, in the place of the one at ``target`` if there is one."""
+
     def delete(self, path: str) -> None:
-        """Delete a file or a whole folder, if it stands."""
+        """Delete a file or a whole folder, if it exists.
 
-    @abstractmethod
-    def _move_new(self, source: str, target: str) -> bool:
-        """Rename a file atomically; ``False`` if a file exists at ``target``."""
-
-    @abstractmethod
-    def _rename(self, source: str, target: str) -> bool:
-        """Rename a folder atomically; ``False`` if something stands at ``target`` already."""
+        Raises:
+            ValueError: ``path`` is the store's root, or leads out of it.
+        """
+        parts = path.split("/")
+        if not all(parts) or any(part in (".", "..") for part in parts):
+            raise ValueError(f"{path!r} is not a path inside the store; nothing was deleted.")
+        self._delete(path)
 
     def read(self, path: str) -> bytes:
         """The content of a file.
@@ -109,14 +147,10 @@ class Store(ABC):
     def place(self, path: str, data: bytes) -> None:
         """Write a file under a name of its own; it appears whole or not at all.
 
-        What a process leaves that is killed meanwhile is hidden from `names`.
+        What a killed process leaves is hidden from `names`, and `sweep` deletes it.
         """
-        self.require_layout()
-        parent, _, name = path.rpartition("/")
-        staging = f"{parent}/{STAGING_PREFIX}{name}-{secrets.token_hex(4)}"
-        self.write(staging, data)
-        is_placed = self._rename(staging, path)
-        assert is_placed, f"{path} stands already"
+        is_placed = self.create(path, data)
+        assert is_placed, f"{path} exists already"
 
     def create(self, path: str, data: bytes) -> bool:
         """Write a small file if none exists at ``path``; it appears whole or not at all.
@@ -128,22 +162,27 @@ class Store(ABC):
         self.require_layout()
         if self.exists(path):
             return False
-        parent, _, name = path.rpartition("/")
-        staging = f"{parent}/{STAGING_PREFIX}{name}-{secrets.token_hex(4)}"
+        staging = _staging(path)
         self.write(staging, data)
         try:
-            return self._move_new(staging, path)
+            return self.rename(staging, path)
         finally:
             self.delete(staging)
 
     def replace(self, path: str, data: bytes) -> None:
-        """Write a file in the place of another: readers find the old one, the new one or, for a
-        moment in HDFS, none, but never a part of one."""
-        staging = f"{STAGING_PREFIX}{secrets.token_hex(4)}"
+        """Write a file in the place of another: readers find the old one or the new one."""
+        staging = _staging(path)
         self.write(staging, data)
-        self.delete(path)
-        if not self._rename(staging, path):
-            self.delete(staging)
+        self._exchange(staging, path)
+
+    def sweep(self, folder: str) -> None:
+        """Delete what killed writers left in a folder."""
+        probe = _staging(f"{folder}/probe")
+        self.write(probe, b"")
+        try:
+            sweep(self, folder, now=self.modified(probe))
+        finally:
+            self.delete(probe)
 
     def require_layout(self) -> None:
         """Make sure that this code knows how the store is laid out; asked once.
@@ -160,34 +199,80 @@ class Store(ABC):
     def commit(self, path: str) -> Iterator[str]:
         """Write a folder beside its place, then rename it into place.
 
-        Yields the staging path to write into. If the block raises, nothing appears and the
-        staging folder is deleted. If somebody else committed the same path meanwhile, theirs
-        stays and ours is deleted: a path names its content, so both are the same.
+        Yields the staging path to write into; it belongs to this writer alone. If the block
+        raises, nothing appears and the staging folder is deleted. If another process committed
+        the same path meanwhile, its folder stays and ours is deleted: a path names its content,
+        so both are the same.
 
-        What a killed process left in staging is hidden, and deleted by the next commit of
-        the same path.
+        What a killed process left in staging is hidden, and deleted by the next commit into the
+        same parent folder once its writer is known to be dead (`pipelines.storage.staging`).
 
         Raises:
             LayoutError: a newer Medloop has written the store.
+            StoreUnavailable: the store does not answer, or this process was suspended for so
+                long that another took it for dead. Nothing appears; try again.
         """
-        self.require_layout()
-        parent, _, name = path.rpartition("/")
-        prefix = f"{STAGING_PREFIX}{name}-"
-        for leftover in self._hidden(parent):
-            if leftover.startswith(prefix):
-                self.delete(f"{parent}/{leftover}")
-        staging = f"{parent}/{prefix}{secrets.token_hex(4)}"
-        try:
+        with self._staged(path) as staging:
             yield staging
-            if not self._rename(staging, path):
-                self.delete(staging)
-        except BaseException:
-            self.delete(staging)
-            raise
+            self._settle(staging, path)
 
-    @abstractmethod
-    def _hidden(self, path: str) -> list[str]:
-        """Names in a folder that `names` leaves out."""
+    @contextmanager
+    def recommit(self, path: str) -> Iterator[str]:
+        """As `commit`, but the new folder takes the place of one that exists.
+
+        Readers find the old folder, the new one or, for a moment, none; never a part of one.
+        """
+        with self._staged(path) as staging:
+            yield staging
+            while not self._renamed(staging, path):
+                discard(self, path)
+
+    @contextmanager
+    def _staged(self, path: str) -> Iterator[str]:
+        self.require_layout()
+        parent, _, _ = path.rpartition("/")
+        staging = _staging(path)
+        try:
+            with Lease(self, staging) as lease:
+                sweep(self, parent, now=lease.began)
+                yield staging
+            self.delete(f"{path}/{OWNER}")
+        finally:
+            self.delete(staging)
+
+    def _settle(self, staging: str, path: str) -> None:
+        if self._renamed(staging, path):
+            return
+        # Earlier releases could leave half a folder in place; nothing would ever replace it.
+        is_whole = self.exists(f"{path}/{MANIFEST}") or not self.exists(f"{staging}/{MANIFEST}")
+        if not is_whole:
+            discard(self, path)
+            self._renamed(staging, path)
+
+    def _renamed(self, staging: str, path: str) -> bool:
+        """Rename a staging folder into place; ``False`` if another folder is there.
+
+        Raises:
+            StoreUnavailable: another process has taken the writer of ``staging`` for dead.
+        """
+        try:
+            if self.exists(f"{staging}/{OWNER}"):
+                return self.rename(staging, path)
+        except NotFound:
+            pass
+        if self.exists(path):
+            return False
+        raise StoreUnavailable(
+            f"{self.uri(path)} was not written: this process did not run for so long that another "
+            "took it for dead and deleted its staging folder. Run the step again."
+        )
+
+
+def _staging(path: str) -> str:
+    """A new hidden path beside ``path``, for one writer."""
+    parent, _, name = path.rpartition("/")
+    hidden = f"{STAGING_PREFIX}{name}-{secrets.token_hex(8)}"
+    return f"{parent}/{hidden}" if parent else hidden
 
 
 def is_hidden(name: str) -> bool:

@@ -15,6 +15,8 @@ from pipelines.errors import NotFound, StoreUnavailable
 from pipelines.storage.base import Store, is_hidden
 
 CHUNK_BYTES = 1 << 22
+ABSENT = ("FileNotFoundException", "ParentNotDirectoryException")
+"""What HDFS answers about a path that does not exist, or that leads through a file."""
 NOT_READY = (
     *("standbyexception", "safe mode", "startup mode", "eofexception", "connection refused"),
     *("failed to find datanode", "could not obtain block"),
@@ -34,6 +36,7 @@ class HdfsStore(Store):
     def __init__(self, root: str, *, webhdfs: str, user: str) -> None:
         super().__init__(root)
         self.webhdfs = webhdfs
+        self.user = user
         folder = urlsplit(root).path or "/"
         self.client = InsecureClient(webhdfs, user=user, root=folder, timeout=120)
 
@@ -47,14 +50,14 @@ class HdfsStore(Store):
                 return cast("dict[str, Any]", self.client.status(path))
             except HdfsError as error:
                 # Nothing else means absent: a NameNode that starts says many things.
-                if error.exception == "FileNotFoundException":
+                if error.exception in ABSENT:
                     return None
                 raise
 
     def names(self, path: str) -> list[str]:
         return [name for name in self._entries(path) if not is_hidden(name)]
 
-    def _hidden(self, path: str) -> list[str]:
+    def hidden(self, path: str) -> list[str]:
         return [name for name in self._entries(path) if is_hidden(name)]
 
     def _entries(self, path: str) -> list[str]:
@@ -97,12 +100,8 @@ class HdfsStore(Store):
         return status
 
     def open(self, path: str) -> BinaryIO:
-        try:
+        with self._finding(path):
             return cast(BinaryIO, _Reader(self, path))
-        except HdfsError as error:
-            if error.exception == "FileNotFoundException":
-                raise NotFound(f"There is no file {self.uri(path)}.") from error
-            raise
 
     def upload(self, local: Path, path: str) -> None:
         with self._reaching(), local.open("rb") as source:
@@ -114,32 +113,46 @@ class HdfsStore(Store):
         with self._reaching():
             self.client.write(path, data=data, overwrite=True)
 
-    def delete(self, path: str) -> None:
+    def modified(self, path: str) -> float:
+        status = self.status(path)
+        if status is None:
+            raise NotFound(f"There is no {self.uri(path)}.")
+        return float(status["modificationTime"]) / 1000
+
+    def set_modified(self, path: str, when: float) -> None:
+        with self._reaching(), self._finding(path):
+            self.client.set_times(path, modification_time=int(when * 1000))
+
+    def _delete(self, path: str) -> None:
         with self._reaching():
             self.client.delete(path, recursive=True)
 
-    def _move_new(self, source: str, target: str) -> bool:
-        # HDFS never moves a file onto another one.
-        with self._reaching():
-            try:
-                self.client.rename(source, target)
-            except HdfsError:
-                if self.exists(target):
-                    return False
-                raise
+    def rename(self, source: str, target: str) -> bool:
+        try:
+            self._rename_as(source, target, how="NONE")
+        except HdfsError as error:
+            if error.exception == "FileAlreadyExistsException":
+                return False
+            raise
         return True
 
-    def _rename(self, source: str, target: str) -> bool:
-        # HDFS moves a folder *into* an existing target, so a race shows as our folder inside
-        # theirs; it is taken out again and theirs stays.
-        if self.exists(target):
-            return False
-        with self._reaching():
-            self.client.rename(source, target)
-        inside = f"{target}/{source.rpartition('/')[2]}"
-        if self.exists(inside):
-            self.delete(inside)
-        return True
+    def _exchange(self, source: str, target: str) -> None:
+        self._rename_as(source, target, how="OVERWRITE")
+
+    def _rename_as(self, source: str, target: str, *, how: str) -> None:
+        """HDFS's ``rename2``; `InsecureClient.rename` would move a folder into an existing one."""
+        with self._reaching(), self._finding(source):
+            self.client._rename(source, destination=self.client.resolve(target), renameoptions=how)
+
+    @contextmanager
+    def _finding(self, path: str) -> Iterator[None]:
+        """Turn the client's error about an absent file into ours."""
+        try:
+            yield
+        except HdfsError as error:
+            if error.exception in ABSENT:
+                raise NotFound(f"There is no {self.uri(path)}.") from error
+            raise
 
     @contextmanager
     def _reaching(self) -> Iterator[None]:

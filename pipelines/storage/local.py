@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from pipelines.errors import NotFound
 from pipelines.storage.base import Store, is_hidden
+from pipelines.storage.staging import discard
 
 
 class LocalStore(Store):
@@ -31,7 +32,7 @@ class LocalStore(Store):
     def names(self, path: str) -> list[str]:
         return [name for name in self._entries(path) if not is_hidden(name)]
 
-    def _hidden(self, path: str) -> list[str]:
+    def hidden(self, path: str) -> list[str]:
         return [name for name in self._entries(path) if is_hidden(name)]
 
     def _entries(self, path: str) -> list[str]:
@@ -68,26 +69,53 @@ class LocalStore(Store):
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_bytes(data)
 
-    def delete(self, path: str) -> None:
-        target = self._at(path)
-        if target.is_dir():
-            shutil.rmtree(target)
-        else:
-            target.unlink(missing_ok=True)
-
-    def _move_new(self, source: str, target: str) -> bool:
+    def modified(self, path: str) -> float:
         try:
-            self._at(target).hardlink_to(self._at(source))
-        except FileExistsError:
-            return False
-        self._at(source).unlink()
-        return True
+            return self._at(path).stat().st_mtime
+        except (FileNotFoundError, NotADirectoryError) as error:
+            raise NotFound(f"There is no {self.uri(path)}.") from error
 
-    def _rename(self, source: str, target: str) -> bool:
+    def set_modified(self, path: str, when: float) -> None:
+        try:
+            os.utime(self._at(path), (when, when))
+        except FileNotFoundError as error:
+            raise NotFound(f"There is no file {self.uri(path)}.") from error
+
+    def _delete(self, path: str) -> None:
+        target = self._at(path)
+        if not target.is_dir():
+            target.unlink(missing_ok=True)
+        elif is_hidden(target.name):
+            shutil.rmtree(target, ignore_errors=True)
+        else:
+            discard(self, path)  # a reader must not see half of a folder
+
+    def rename(self, source: str, target: str) -> bool:
+        if not self._at(source).is_dir():
+            return self._rename_file(self._at(source), self._at(target))
         try:
             os.rename(self._at(source), self._at(target))  # noqa: PTH104 (atomic, fails on content)
         except OSError as error:
-            if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            if error.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR):
                 return False
+            if error.errno == errno.ENOENT:
+                raise NotFound(f"There is no {self.uri(source)}.") from error
             raise
         return True
+
+    def _rename_file(self, source: Path, target: Path) -> bool:
+        try:
+            target.hardlink_to(source)  # rename(2) would replace the target
+        except FileExistsError:
+            return False
+        except FileNotFoundError as error:
+            raise NotFound(f"There is no {source}.") from error
+        except OSError:  # a file system without hard links
+            if target.exists():
+                return False
+            source.replace(target)
+        source.unlink(missing_ok=True)
+        return True
+
+    def _exchange(self, source: str, target: str) -> None:
+        self._at(source).replace(self._at(target))

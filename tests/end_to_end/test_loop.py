@@ -233,8 +233,8 @@ def test_killed_tasks_are_tried_again_and_new_images_are_added_to_the_snapshot(
     output = store.read_json(f"tiny/snapshots/{newer[0]}/manifest.json")["output"]
     assert output["parent"] == first
     assert 0 < output["added"] < output["images"]
-    assert store._hidden("tiny/snapshots") == []
-    assert store._hidden("tiny/prepared") == []
+    assert store.hidden("tiny/snapshots") == []
+    assert store.hidden("tiny/prepared") == []
 
 
 def test_stages_run_by_hand_as_the_dag_runs_them(loop: Loop, tmp_path: Path) -> None:

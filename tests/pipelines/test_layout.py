@@ -36,7 +36,7 @@ def test_the_first_write_stamps_a_store_with_its_layout_and_the_release(store: S
 
     assert store.read_json(FILE) == {"version": layout.STORE.version, "medloop": version("medloop")}
     assert store.names("") == ["a", FILE]
-    assert store._hidden("") == []
+    assert store.hidden("") == []
 
 
 def test_a_store_from_before_there_were_layouts_is_read_and_stamped(context: Context) -> None:

@@ -180,8 +180,8 @@ def test_whatever_is_killed_the_run_ends_well_and_the_service_answers(
     (snapshot,) = context.store.names("tiny/snapshots")
     manifest = context.store.read_json(f"tiny/snapshots/{snapshot}/manifest.json")
     assert manifest["output"]["images"] == IMAGES + 2 * COPIES
-    assert not context.store._hidden("tiny/snapshots")
-    assert not context.store._hidden("tiny/prepared")
+    assert not context.store.hidden("tiny/snapshots")
+    assert not context.store.hidden("tiny/prepared")
 
 
 def _await_first_answer(settings: Settings, image: Path) -> None:

@@ -64,10 +64,12 @@ def test_a_damaged_file_is_named(backup: Path, content: bytes | None, said: str)
 
 def test_a_backup_of_a_newer_release_is_refused_with_its_name(backup: Path) -> None:
     content = json.loads((backup / MANIFEST).read_text())
-    later = content | {"format_version": 2, "medloop": "7.5.0", "unheard_of": True}
+    later = content | {"format_version": 3, "medloop": "7.5.0", "unheard_of": True}
     (backup / MANIFEST).write_text(json.dumps(later))
 
-    with pytest.raises(BackupError, match=r"format 2, made by Medloop 7\.5\.0.*reads format 1"):
+    with pytest.raises(
+        BackupError, match=r"format 3, made by Medloop 7\.5\.0.*reads formats 1 to 2"
+    ):
         read_manifest(backup)
 
 
@@ -89,5 +91,37 @@ def test_what_is_no_manifest_is_refused(backup: Path, text: str) -> None:
 
 
 def test_a_folder_that_is_no_backup_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(BackupError, match="is no backup"):
+    with pytest.raises(BackupError, match="is not a backup"):
         verify(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["home/../../payload", "/etc/payload", "home\\..\\payload", "C:payload", "home//x", "./x", ""],
+)
+def test_a_path_that_leads_out_of_the_backup_is_refused(backup: Path, name: str) -> None:
+    manifest = read_manifest(backup)
+    (backup.parent / "payload").write_bytes(b"content")
+    files = {name: manifest.files["home/file"]}
+    write_manifest(backup, BackupManifest.model_construct(**dict(manifest) | {"files": files}))
+
+    with pytest.raises(BackupError, match="not a path inside a folder"):
+        verify(backup)
+
+
+def test_a_link_in_a_backup_is_refused(backup: Path) -> None:
+    (backup / "home" / "file").unlink()
+    (backup / "home" / "file").symlink_to(backup.parent / "file")
+
+    with pytest.raises(BackupError, match="symbolic link"):
+        verify(backup)
+
+
+def test_a_database_name_that_would_be_sql_is_refused(backup: Path) -> None:
+    manifest = read_manifest(backup)
+    databases = {'x"; DROP DATABASE mlflow; --': ""}
+    forged = BackupManifest.model_construct(**dict(manifest) | {"databases": databases})
+    write_manifest(backup, forged)
+
+    with pytest.raises(BackupError, match="databases"):
+        read_manifest(backup)

@@ -12,7 +12,8 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.backup import take
-from pipelines.backup.manifest import read_manifest, verify
+from pipelines.backup.manifest import BackupManifest, read_manifest, verify, write_manifest
+from pipelines.backup.ownership import backups_in, installation_id
 from pipelines.backup.state import read_state
 from pipelines.errors import BackupError, LayoutError
 from pipelines.layout import FILE
@@ -42,6 +43,17 @@ def used(installation: Settings) -> Settings:
 
 def backup(settings: Settings, *, pictures: bool = True, keep: int = 7) -> Path:
     return take.run(settings, pictures=pictures, keep=keep)
+
+
+def folders(place: Path) -> list[Path]:
+    """The backups in a folder, the newest first."""
+    return [folder for folder, _ in backups_in(place)]
+
+
+def files_below(folder: Path) -> dict[str, bytes]:
+    """Each file below a folder, with its content."""
+    found = (path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in found}
 
 
 def shown(settings: Settings) -> dict[str, float]:
@@ -75,7 +87,7 @@ def test_the_oldest_are_removed_once_a_new_one_stands(used: Settings) -> None:
     (used.backups / "notes").mkdir(parents=True)
     first, second, third = (backup(used, keep=2) for _ in range(3))
 
-    assert take.backups_in(used.backups) == [third, second]
+    assert folders(used.backups) == [third, second]
     assert not first.exists()
     assert (used.backups / "notes").is_dir()
 
@@ -127,7 +139,10 @@ def test_backups_that_go_into_the_home_are_not_in_one_another(used: Settings) ->
 
 def test_two_at_once_are_refused(used: Settings) -> None:
     used.backups.mkdir(parents=True)
-    with take._alone(used.backups), pytest.raises(BackupError, match="Another backup"):
+    with (
+        take._alone(used.backups, installation_id(used)),
+        pytest.raises(BackupError, match="Another backup"),
+    ):
         backup(used)
 
 
@@ -142,13 +157,13 @@ def test_what_a_killed_one_leaves_is_no_backup_and_is_swept(used: Settings) -> N
         time.sleep(0.01)
     os.kill(process.pid or 0, signal.SIGKILL)
     process.join()
-    assert take.backups_in(used.backups) == []
+    assert folders(used.backups) == []
     big.unlink()
 
     folder = backup(used)
 
-    assert take.backups_in(used.backups) == [folder]
-    assert list(used.backups.glob(".medloop-*")) == []
+    assert folders(used.backups) == [folder]
+    assert [path.name for path in used.backups.glob(".medloop-*") if path.is_dir()] == []
 
 
 def test_files_that_are_merged_meanwhile_are_in_it_one_way_or_the_other(used: Settings) -> None:
@@ -172,3 +187,96 @@ def test_files_that_are_merged_meanwhile_are_in_it_one_way_or_the_other(used: Se
 
     assert list((folder / "store" / day).iterdir())
     verify(folder)
+
+
+def test_what_this_installation_did_not_make_is_never_removed(
+    used: Settings, tmp_path: Path
+) -> None:
+    shared = tmp_path / "shared"
+    theirs = used.model_copy(update={"home": tmp_path / "another home"})
+    other = take.run(theirs, to=shared, pictures=True, keep=1)
+    earlier = take.run(used, to=shared, pictures=True, keep=9)
+    manifest = read_manifest(earlier).model_copy(update={"installation": None, "format_version": 1})
+    write_manifest(earlier, manifest)
+    for name in ("medloop-thesis", ".medloop-cache", "medloop-20200101T000000.000Z"):
+        (shared / name).mkdir()
+        (shared / name / "work.txt").write_text("of years")
+    (shared / "elsewhere").mkdir()
+    (shared / "elsewhere" / "kept").write_text("kept")
+    (shared / "medloop-link").symlink_to(shared / "elsewhere")
+    (shared / ".lock").write_text("another program's")
+    unfinished = shared / ".medloop-20260101T000000.000Z"
+    unfinished.mkdir()
+    (unfinished / "unfinished.json").write_text('{"installation": "another"}')
+    before = files_below(shared)
+
+    for _ in range(3):
+        newest = take.run(used, to=shared, pictures=True, keep=1)
+
+    after = {
+        name: content
+        for name, content in files_below(shared).items()
+        if not name.startswith((newest.name, f".medloop-{installation_id(used)}"))
+    }
+    assert after == {name: content for name, content in before.items() if name in after}
+    assert set(before) - set(after) == {f".medloop-{installation_id(used)}.lock"}
+    assert folders(shared) == [newest, earlier, other]
+
+
+def test_a_file_that_somebody_put_into_an_old_backup_stays(used: Settings, tmp_path: Path) -> None:
+    old = backup(used, keep=1)
+    (old / "home" / "notes.txt").write_text("why we kept it")
+    (tmp_path / "outside").write_text("not ours")
+    (old / "home" / "pseudonyms.key").unlink()
+    (old / "home" / "pseudonyms.key").symlink_to(tmp_path / "outside")
+
+    newest = backup(used, keep=1)
+
+    assert folders(used.backups) == [newest]
+    left = [path for path in old.rglob("*") if not path.is_dir()]
+    assert sorted(path.name for path in left) == ["notes.txt", "pseudonyms.key"]
+    assert (tmp_path / "outside").read_text() == "not ours"
+
+
+def test_a_forged_manifest_cannot_have_files_elsewhere_deleted(used: Settings) -> None:
+    victim = used.backups / "victim"
+    old = backup(used, keep=1)
+    victim.write_text("not ours")
+    manifest = read_manifest(old)
+    files = manifest.files | {"../victim": next(iter(manifest.files.values()))}
+    forged = BackupManifest.model_construct(**dict(manifest) | {"files": files})
+    write_manifest(old, forged)
+
+    newest = backup(used, keep=1)
+
+    assert victim.read_text() == "not ours"
+    assert folders(used.backups) == [newest]
+    assert old.is_dir()
+
+
+def test_the_newest_stays_although_the_clock_was_set_back(
+    used: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Past(datetime):
+        @classmethod
+        def now(cls, tz: object = None) -> "Past":  # noqa: ARG003
+            return cls(2001, 1, 1, tzinfo=UTC)
+
+    future = backup(used)
+    monkeypatch.setattr(take, "datetime", Past)
+
+    newest = backup(used, keep=1)
+
+    assert folders(used.backups) == [newest]
+    assert not future.exists()
+
+
+def test_a_removal_that_was_killed_is_finished_by_the_next_backup(used: Settings) -> None:
+    old = backup(used)
+    aside = old.rename(old.with_name(f".{old.name}"))
+    min(path for path in (aside / "home").rglob("*") if path.is_file()).unlink()
+
+    newest = backup(used)
+
+    assert not aside.exists()
+    assert folders(used.backups) == [newest]

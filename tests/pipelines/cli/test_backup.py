@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.backup.take import backups_in
+from pipelines.backup.ownership import backups_in as listed
 from pipelines.cli import main
 from pipelines.settings import Settings, get_settings
 from pipelines.storage import open_store
@@ -21,6 +21,10 @@ def used(tmp_path: Path, installation: Settings, monkeypatch: pytest.MonkeyPatch
     (installation.home / "pseudonyms.key").write_bytes(b"k" * 32)
     open_store(installation).write("d/snapshots/1/images-00000.parquet", b"pictures")
     return get_settings()
+
+
+def backups_in(place: Path) -> list[Path]:
+    return [folder for folder, _ in listed(place)]
 
 
 def medloop(monkeypatch: pytest.MonkeyPatch, *arguments: str) -> int:
@@ -84,5 +88,5 @@ def test_a_folder_that_is_no_backup_is_one_clear_line(
     used: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     assert medloop(monkeypatch, "restore-backup", str(tmp_path), "--force") == 1
-    assert "is no backup" in capsys.readouterr().err
+    assert "is not a backup" in capsys.readouterr().err
     assert (used.home / "pseudonyms.key").is_file()

@@ -22,8 +22,8 @@ from pipelines.outputs import Snapshot
 from pipelines.settings import PROJECT, Settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
-from pipelines.storage.base import STAGING_PREFIX
 from pipelines.storage.local import LocalStore
+from pipelines.storage.staging import STAGING_PREFIX
 from tests.pipelines.data.landing_folders import class_folders, dicom, drawing, png, spec, write
 
 
@@ -169,7 +169,7 @@ def test_a_file_that_changes_while_it_is_ingested_stops_it(
     with pytest.raises(LandingError, match=f"cat/001.png {message}|cat/001.png in .* {message}"):
         ingest.run(spec(), context, landed)
     assert ingest.latest(context, "pets") is None
-    assert context.store._hidden("pets/snapshots") == []
+    assert context.store.hidden("pets/snapshots") == []
 
 
 def test_refused_files_are_kept_each_with_its_reason(context: Context, folder: Path) -> None:
@@ -268,10 +268,10 @@ def check_recovery(context: Context, folder: Path) -> None:
     killed_while_uploading(context.settings, folder)
     assert ingest.latest(context, "pets") is None
     assert context.store.names("pets/snapshots") == []
-    assert context.store._hidden("pets/snapshots")[0].startswith(STAGING_PREFIX)
+    assert context.store.hidden("pets/snapshots")[0].startswith(STAGING_PREFIX)
     snapshot = ingested(context, folder)
     assert held(context, snapshot) == on_disk(folder)
-    assert context.store._hidden("pets/snapshots") == []
+    assert context.store.hidden("pets/snapshots") == []
     assert not (context.settings.work / "ingest" / "pets").exists()
 
 

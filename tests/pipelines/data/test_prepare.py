@@ -22,7 +22,7 @@ from pipelines.outputs import SPLITS, Prepared
 from pipelines.settings import PROJECT, Settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
-from pipelines.storage.base import STAGING_PREFIX
+from pipelines.storage.staging import STAGING_PREFIX
 from tests.pipelines.data.small_collection import (
     CLASSES,
     SIZE,
@@ -165,7 +165,7 @@ def test_an_original_that_no_longer_decodes_is_named_and_nothing_appears(context
     with pytest.raises(BadImage, match=r"bright/003\.png was accepted at landing but cannot"):
         prepared(context, rows)
     assert context.store.names("small/prepared") == []
-    assert context.store._hidden("small/prepared") == []
+    assert context.store.hidden("small/prepared") == []
 
 
 def test_altered_bytes_are_found(context: Context) -> None:

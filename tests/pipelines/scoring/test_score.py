@@ -27,7 +27,7 @@ from pipelines.scoring.subjects import Subject
 from pipelines.settings import PROJECT, Settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
-from pipelines.storage.base import STAGING_PREFIX
+from pipelines.storage.staging import STAGING_PREFIX
 from tests.pipelines.data.small_collection import images, small_spec, snapshotted
 from tests.pipelines.scoring.scored import draw_every_kind, table
 from tests.serving.bundles import CLASSES, make_bundle, png

@@ -12,16 +12,6 @@ from pipelines.storage import Store, open_store
 from pipelines.storage.hdfs import HdfsStore
 
 
-@pytest.fixture(params=["local", "hdfs"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "local":
-        local: Store = request.getfixturevalue("local_store")
-        return local
-    settings: Settings = request.getfixturevalue("hdfs")
-    root = f"{settings.store_root}/{tmp_path.name}"
-    return HdfsStore(root, webhdfs=settings.webhdfs, user=settings.hdfs_user)
-
-
 def test_a_written_file_reads_back_identical(store: Store) -> None:
     store.write("a/b.bin", b"\x00\xffbytes")
 
@@ -107,17 +97,7 @@ def test_a_failed_commit_leaves_nothing(store: Store) -> None:
         interrupted()
 
     assert store.names("d") == []
-    assert store._hidden("d") == []
-
-
-def test_what_a_killed_commit_left_is_deleted_by_the_next(store: Store) -> None:
-    store.write("d/.staging-s1-0123abcd/half", b"")
-    store.write("d/.staging-s2-0123abcd/half", b"")
-
-    with store.commit("d/s1") as staging:
-        store.write(f"{staging}/whole", b"1")
-
-    assert store._hidden("d") == [".staging-s2-0123abcd"]
+    assert store.hidden("d") == []
 
 
 def test_of_two_commits_of_one_path_the_first_stays(store: Store) -> None:
@@ -127,7 +107,7 @@ def test_of_two_commits_of_one_path_the_first_stays(store: Store) -> None:
 
     assert store.read("d/s1/file") == b"first"
     assert store.names("d/s1") == ["file"]
-    assert store._hidden("d") == []
+    assert store.hidden("d") == []
 
 
 def test_the_uri_is_what_spark_reads(store: Store) -> None:
@@ -151,7 +131,7 @@ def test_a_placed_file_is_there_whole_and_nothing_else(store: Store) -> None:
     store.place("a/b.bin", b"content")
 
     assert store.read("a/b.bin") == b"content"
-    assert store.names("a") == [*store._hidden("a"), "b.bin"]
+    assert store.names("a") == [*store.hidden("a"), "b.bin"]
 
 
 def test_what_is_not_yet_placed_is_not_to_be_seen(
@@ -159,13 +139,13 @@ def test_what_is_not_yet_placed_is_not_to_be_seen(
 ) -> None:
     store.require_layout()
     seen: list[list[str]] = []
-    rename = store._rename
+    rename = store.rename
 
     def look_and_rename(source: str, target: str) -> bool:
         seen.append(store.names("a"))
         return rename(source, target)
 
-    monkeypatch.setattr(store, "_rename", look_and_rename)
+    monkeypatch.setattr(store, "rename", look_and_rename)
     store.place("a/b.bin", b"content")
 
     assert seen == [[]]
