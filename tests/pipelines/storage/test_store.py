@@ -160,4 +160,4 @@ def test_of_many_that_create_a_file_at_once_one_does(store: Store) -> None:
     assert created.count(True) == 1
     assert store.read("line/1") == contents[created.index(True)]
     assert store.names("line") == ["1"]
-    assert store._hidden("line") == []
+    assert store.hidden("line") == []
