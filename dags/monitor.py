@@ -10,11 +10,12 @@ nothing to watch, and the run ends after its first task.
 from airflow.sdk import DAG, dag
 
 from dags import assets
+from dags.building import build_each, names_in_use
 from dags.callbacks import run_succeeded
 from dags.runs import waking
 from dags.steps import heavy_step, only_if, step
 from pipelines import loop
-from pipelines.spec import load_spec, spec_names
+from pipelines.spec import load_spec
 
 
 def monitor_dag(name: str) -> DAG:
@@ -46,5 +47,4 @@ def monitor_dag(name: str) -> DAG:
     return monitor()
 
 
-for dataset in spec_names():
-    globals()[f"monitor_{dataset}"] = monitor_dag(dataset)
+globals().update(build_each(monitor_dag, names_in_use()))

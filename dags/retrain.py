@@ -8,7 +8,7 @@ which wakes ``score_<dataset>`` and the service.
 Every step skips what already stands, so a run with nothing new ends within a minute and a killed
 one resumes. The run's state tells whether the loop worked; which of ``promote``, ``refuse``,
 ``unchanged`` and ``too_few`` ran tells what was decided, and ``settle``, where the spec wants an
-approval, what a person said.
+approval, what a person said. The clock starts once the data set is in use (`pipelines.activity`).
 """
 
 from typing import Any
@@ -17,11 +17,14 @@ from airflow.sdk import DAG, Asset, Param, dag, task_group
 
 from dags import assets
 from dags.approval import RESPONSE, approval
+from dags.building import build_each
 from dags.callbacks import run_succeeded
 from dags.lateness import deadline
 from dags.runs import FRESH, WOKEN_BY, waking, woken_by
 from dags.steps import branch, heavy_step, step
 from pipelines import loop
+from pipelines.activity import is_active, is_disabled
+from pipelines.settings import get_settings
 from pipelines.spec import DatasetSpec, load_spec, spec_names
 
 ONE_AT_A_TIME = {"max_active_tis_per_dagrun": 1}
@@ -34,12 +37,15 @@ may be the shards', so that a run in which all were skipped fails, and says why.
 def retrain_dag(name: str) -> DAG:
     """The retraining DAG of one data set."""
     spec = load_spec(name)
+    settings = get_settings()
+    clock = spec.retrain.schedule if is_active(settings, name) else None
+    wakers = [] if is_disabled(settings, name) else _wakers(spec)
 
     @dag(
         dag_id=f"retrain_{name}",
         dag_display_name=f"Retrain: {spec.title}",
         doc_md=__doc__,
-        schedule=waking(spec.retrain.schedule, *_wakers(spec)),
+        schedule=waking(clock, *wakers),
         catchup=False,
         max_active_runs=1,
         deadline=deadline(spec, f"retrain_{name}"),
@@ -139,5 +145,4 @@ def _params(spec: DatasetSpec) -> dict[str, Param]:
     }
 
 
-for dataset in spec_names():
-    globals()[f"retrain_{dataset}"] = retrain_dag(dataset)
+globals().update(build_each(retrain_dag, spec_names()))

@@ -7,11 +7,12 @@ also for another snapshot or a folder. It makes the scores, which wake nothing.
 from airflow.sdk import DAG, Param, dag
 
 from dags import assets
+from dags.building import build_each, names_in_use
 from dags.callbacks import run_succeeded
 from dags.runs import waking
 from dags.steps import heavy_step
 from pipelines import loop
-from pipelines.spec import load_spec, spec_names
+from pipelines.spec import load_spec
 
 
 def score_dag(name: str) -> DAG:
@@ -53,5 +54,4 @@ def score_dag(name: str) -> DAG:
     return score()
 
 
-for dataset in spec_names():
-    globals()[f"score_{dataset}"] = score_dag(dataset)
+globals().update(build_each(score_dag, names_in_use()))

@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from pipelines.activity import served_note
 from pipelines.errors import BundleError, MedloopError, Unavailable
 from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
@@ -169,4 +170,4 @@ def recall(settings: Settings, dataset: str) -> Path | None:
 
 
 def _note(settings: Settings, dataset: str) -> Path:
-    return settings.home / "service" / f"{dataset}.json"
+    return served_note(settings, dataset)

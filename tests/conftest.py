@@ -34,6 +34,8 @@ def _isolate() -> None:
     # git refuses a checkout of another user unless this file trusts it.
     own.setdefault("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
     own["HOME"] = own["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="medloop-tests-")
+    # The state of the checkout's own installation is none of the tests' business.
+    own["MEDLOOP_HOME"] = str(Path(own["HOME"]) / "medloop")
     atexit.register(shutil.rmtree, own["HOME"], ignore_errors=True)
     os.environ.clear()
     os.environ.update(own)

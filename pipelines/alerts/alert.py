@@ -17,6 +17,7 @@ Kind = Literal[
     "part_down",
     "disk_full",
     "backup_failed",
+    "spec_invalid",
 ]
 Severity = Literal["info", "warning", "critical"]
 

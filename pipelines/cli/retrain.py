@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from pipelines import loop
+from pipelines.activity import enable
 from pipelines.cli.console import Dataset, console, done
 from pipelines.cli.follow import follow
 from pipelines.cli.outcome import tell
@@ -34,6 +35,8 @@ def run(dataset: Dataset = "phantom", landing: LandingOption = None) -> None:
     folder = loop.landing_folder(dataset, landing)
     if load_spec(dataset).synthetic and not (is_hdfs(folder) or Path(folder).exists()):
         _draw(Path(folder))
+    # Before the stack starts: its first look at the DAG files then finds all of this data set's.
+    enable(settings, dataset)
     start()
     _retrain(dataset, folder, {})
     _ask(settings, dataset, folder)
@@ -70,6 +73,7 @@ def _draw(folder: Path) -> None:
 
 
 def _retrain(dataset: str, folder: str, conf: dict[str, Any]) -> None:
+    enable(get_settings(), dataset)
     scheduler = open_scheduler(get_settings())
     dag = f"retrain_{dataset}"
     scheduler.wait_for(dag)

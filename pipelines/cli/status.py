@@ -1,19 +1,23 @@
 """``medloop status``: the stack, each data set's champion, last run and traffic, and the URLs."""
 
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 
 import typer
 
+from pipelines.activity import disable, enable, is_active
 from pipelines.cli import alerts
 from pipelines.cli import stack as stack_commands
-from pipelines.cli.console import console, table
+from pipelines.cli.console import Dataset, console, done, fail, table
 from pipelines.cli.outcome import decision
-from pipelines.errors import MedloopError, Unavailable
+from pipelines.errors import Unavailable
 from pipelines.scheduler import open_scheduler
 from pipelines.settings import get_settings
-from pipelines.spec import load_spec, spec_names
+from pipelines.spec import invalid_specs, load_spec, spec_names
+
+logger = logging.getLogger(__name__)
 
 app = typer.Typer()
 
@@ -23,8 +27,10 @@ def status() -> None:
     """What runs, which champions serve and are asked what, how the last runs ended."""
     import stack
 
-    stack_commands.show(stack.status(get_settings()), stack.rooms(get_settings()))
-    names = spec_names()
+    settings = get_settings()
+    stack_commands.show(stack.status(settings), stack.rooms(settings))
+    wrong = invalid_specs()
+    names = [name for name in spec_names() if is_active(settings, name)]
     columns = {
         "champion": _champion,
         "last run": _last_run,
@@ -33,12 +39,39 @@ def status() -> None:
     }
     with ThreadPoolExecutor(max_workers=len(columns)) as threads:
         cells = list(threads.map(lambda look: _column(look, names), columns.values()))
-    rows = table("\nData sets", "data set", *columns)
+    rows = table("\nData sets in use", "data set", *columns)
     for row in zip(names, *cells, strict=True):
         rows.add_row(*row)
-    console.print(rows)
-    if told := alerts.summary(get_settings()):
+    console.print(rows if names else "\nNo data set is in use.")
+    if unused := [name for name in spec_names() if name not in names]:
+        console.print(
+            f"Not in use: {', '.join(unused)}. The first files in its landing folder, "
+            "`medloop retrain DATASET` or `medloop enable DATASET` change that.",
+            markup=False,
+        )
+    for error in wrong.values():
+        fail(error)
+    if told := alerts.summary(settings):
         console.print(f"\n{told}", style="yellow")
+
+
+@app.command(name="enable")
+def enable_dataset(dataset: Dataset) -> None:
+    """Use a data set: all its DAGs, with their clocks, before any of its files has landed."""
+    load_spec(dataset)
+    enable(get_settings(), dataset)
+    done(f"{dataset} is in use; Airflow shows its DAGs within a minute")
+
+
+@app.command(name="disable")
+def disable_dataset(dataset: Dataset) -> None:
+    """Use a data set no more: no clock and no new files start its DAGs.
+
+    Runs under way go on, its champion goes on serving, and nothing is deleted.
+    """
+    load_spec(dataset)
+    disable(get_settings(), dataset)
+    done(f"{dataset} is not in use; `medloop enable` or `medloop retrain` changes that")
 
 
 def _column(look: Callable[[str], str], names: list[str]) -> list[str]:
@@ -49,7 +82,8 @@ def _column(look: Callable[[str], str], names: list[str]) -> list[str]:
             told.append(look(name))
         except Unavailable as error:
             return told + [f"unknown ({type(error).__name__})"] * (len(names) - len(told))
-        except MedloopError as error:
+        except Exception as error:  # whatever it is, the other data sets are shown
+            logger.info("%s: %s", name, error, exc_info=True)
             told.append(f"unknown ({type(error).__name__})")
     return told
 

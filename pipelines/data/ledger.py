@@ -7,6 +7,7 @@ one run that finds nothing new.
 """
 
 import fcntl
+import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,8 @@ from pathlib import Path
 from pipelines.data.pseudonyms import Pseudonyms, load_pseudonyms
 from pipelines.data.sources import FileState
 from pipelines.settings import Settings
+
+logger = logging.getLogger(__name__)
 
 TABLE = """CREATE TABLE IF NOT EXISTS files
     (key TEXT PRIMARY KEY, landing TEXT, ingested REAL) WITHOUT ROWID"""
@@ -117,5 +120,21 @@ class Ledger:
 
 def open_ledger(settings: Settings, dataset: str) -> Ledger:
     """The ledger of a data set in this installation."""
-    path = settings.home / "landed" / f"{dataset}.sqlite"
-    return Ledger(path, load_pseudonyms(settings))
+    return Ledger(_path(settings, dataset), load_pseudonyms(settings))
+
+
+def has_entries(settings: Settings, dataset: str) -> bool:
+    """Whether files of a data set were ever announced or landed; a broken ledger counts as yes."""
+    path = _path(settings, dataset)
+    if not path.exists():
+        return False
+    try:
+        with closing(sqlite3.connect(f"{path.as_uri()}?mode=ro", uri=True, timeout=5)) as ledger:
+            return ledger.execute("SELECT 1 FROM files LIMIT 1").fetchone() is not None
+    except sqlite3.Error as error:
+        logger.warning("%s cannot be read: %s", path, error)
+        return True
+
+
+def _path(settings: Settings, dataset: str) -> Path:
+    return settings.home / "landed" / f"{dataset}.sqlite"

@@ -34,7 +34,7 @@ from pipelines.spec.data import (
 )
 from pipelines.spec.dataset import DatasetSpec
 from pipelines.spec.gate import GateSpec
-from pipelines.spec.load import load_spec, read_spec, spec_names
+from pipelines.spec.load import invalid_specs, load_spec, read_spec, spec_names
 from pipelines.spec.models import (
     AbstentionSpec,
     BundleSpec,
@@ -79,6 +79,7 @@ __all__ = [
     "SplitSpec",
     "TableSpec",
     "TuneSpec",
+    "invalid_specs",
     "load_spec",
     "read_spec",
     "spec_names",

@@ -17,6 +17,17 @@ def spec_names() -> list[str]:
     return sorted(path.stem for path in get_settings().datasets.glob("*.yaml"))
 
 
+def invalid_specs() -> dict[str, SpecError]:
+    """What is wrong with each file that cannot be used; data set → error."""
+    errors: dict[str, SpecError] = {}
+    for name in spec_names():
+        try:
+            load_spec(name)
+        except SpecError as error:
+            errors[name] = error
+    return errors
+
+
 def load_spec(name: str) -> DatasetSpec:
     """Load ``datasets/<name>.yaml``.
 
@@ -35,7 +46,9 @@ def read_spec(path: Path) -> DatasetSpec:
     """Read and check one spec file; see `load_spec`."""
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as error:
+    except OSError as error:
+        raise SpecError(f"{path} cannot be read: {error.strerror}.") from error
+    except (yaml.YAMLError, ValueError, RecursionError) as error:
         raise SpecError(f"{path} is not YAML: {error}") from error
     if not isinstance(content, dict):
         raise SpecError(f"{path} must hold fields (name: …, classes: …), not {content!r}.")

@@ -1,14 +1,33 @@
 """When a data set is trained anew, who is asked, and what is watched meanwhile."""
 
-from pydantic import Field
+from typing import Annotated
+
+from croniter import CroniterError, croniter
+from pydantic import AfterValidator, Field
 
 from pipelines.spec.section import Section, Share
+
+
+def _cron(text: str) -> str:
+    try:
+        croniter(PRESETS.get(text, text)).get_next()
+    except (CroniterError, ValueError, KeyError, IndexError) as error:
+        raise ValueError(
+            "not a cron expression that ever comes due; write five fields, such as 0 3 * * *, or "
+            "@hourly, @daily, @weekly, @monthly, @quarterly, @yearly"
+        ) from error
+    return text
+
+
+PRESETS = {"@quarterly": "0 0 1 */3 *"}
+"""Those of Airflow that croniter does not know."""
+Cron = Annotated[str, AfterValidator(_cron)]
 
 
 class RetrainSpec(Section):
     """What wakes the retraining DAG, and what is enough to train for."""
 
-    schedule: str | None = None
+    schedule: Cron | None = None
     """Cron expression or preset (UTC); no schedule if null."""
     on_landing: bool = True
     """Whether new files in the landing folder wake it, once they have stopped arriving."""
@@ -36,7 +55,7 @@ class ApprovalSpec(Section):
 class MonitorSpec(Section):
     """How the served traffic is watched (docs/monitoring.md)."""
 
-    schedule: str | None = "@hourly"
+    schedule: Cron | None = "@hourly"
     """Cron expression or preset (UTC) of the monitoring DAG; by hand only if null."""
     window: int = Field(default=200, ge=50, le=100_000)
     """Answers that are judged together."""

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipelines.activity import enable
 from pipelines.settings import get_settings
 from pipelines.spec import load_spec
 
@@ -28,6 +29,7 @@ def write_spec(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Call
         get_settings.cache_clear()
         spec = yaml.safe_load(PHANTOM.read_text("utf-8")) | {"name": "scans"} | changes
         (tmp_path / "scans.yaml").write_text(yaml.safe_dump(spec), encoding="utf-8")
+        enable(get_settings(), "scans")
         return load_spec("scans").name
 
     yield write

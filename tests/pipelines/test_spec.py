@@ -7,7 +7,8 @@ import pytest
 import yaml
 
 from pipelines.errors import SpecError
-from pipelines.spec import load_spec, read_spec, spec_names
+from pipelines.settings import get_settings
+from pipelines.spec import invalid_specs, load_spec, read_spec, spec_names
 
 MINIMAL: dict[str, Any] = {
     "name": "tiny",
@@ -173,3 +174,29 @@ def test_an_unknown_data_set_lists_the_known_ones() -> None:
 def test_an_unknown_candidate_lists_the_known_ones(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="'d'; it has c"):
         read(tmp_path).candidate("d")
+
+
+def test_each_invalid_file_is_found_whatever_is_wrong_with_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MEDLOOP_DATASETS", str(tmp_path))
+    get_settings.cache_clear()
+    daily, never = ({"retrain": {"schedule": text}} for text in ("@quarterly", "0 0 31 2 *"))
+    contents = {
+        "good": yaml.safe_dump(MINIMAL | daily | {"name": "good"}).encode(),
+        "yaml": b"name: [",
+        "deep": b"[" * 5000,
+        "empty": b"",
+        "bytes": b"\xff\xfe\x00",
+        "field": yaml.safe_dump(MINIMAL | {"clases": []}).encode(),
+        "clock": yaml.safe_dump(MINIMAL | never | {"name": "clock"}).encode(),
+    }
+    for name, content in contents.items():
+        (tmp_path / f"{name}.yaml").write_bytes(content)
+    (tmp_path / "folder.yaml").mkdir()
+
+    errors = {name: str(error) for name, error in invalid_specs().items()}
+
+    assert errors.keys() == {*contents, "folder"} - {"good"}
+    assert all(f"{name}.yaml" in error for name, error in errors.items())
+    assert "retrain.schedule: not a cron expression that ever comes due" in errors["clock"]
