@@ -67,10 +67,12 @@ class Enough(Output):
     enough: bool
     new_images: int
     """Images that the champion has not seen; all, where there is no champion."""
+    changed_images: int = 0
+    """Images that it has seen with another label, group, split or mask, or that are gone."""
     wanted: int
-    """How many have to be new."""
+    """How many have to be new or changed."""
     said: str
-    """For a person: ``17 new images, 200 wanted``."""
+    """For a person: ``17 new images and 2 changed images (label: 2), 200 wanted``."""
 
 
 class Split(Output):

@@ -3,6 +3,9 @@
     source_path,label,why
     Testing/notumor/Te-no_0114.jpg,meningioma,"plain mass at the falx, seen by two readers"
 
+A DICOM file may be named by its path in the folder or by its pseudonym, the only name by which it
+is known after landing (``glioma/3f2a….dcm``).
+
 So what is found by review (`pipelines.evidence.labels` lists it) comes back by the way that images
 come: the next landing says the new label, the snapshot after it holds it, and the old label and the
 reason stay with the image as metadata. Originals and folders are left as they are.
@@ -10,7 +13,7 @@ reason stay with the image as metadata. Originals and folders are left as they a
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -61,15 +64,52 @@ def read_corrections(spec: DatasetSpec, source: Source) -> dict[str, Correction]
     return found
 
 
-def corrected(entries: list[Entry], corrections: dict[str, Correction]) -> list[Entry]:
-    """Entries with the corrected labels; a correction of what is not there is an entry of its own,
-    with that reason."""
+def corrected(
+    entries: list[Entry],
+    corrections: dict[str, Correction],
+    *,
+    pseudonym: Callable[[str], str],
+) -> list[Entry]:
+    """Entries with the corrected labels.
+
+    Args:
+        entries: the files of the landing folder.
+        corrections: what `read_corrections` found.
+        pseudonym: path → the name by which a DICOM file at that path is stored.
+
+    Returns:
+        All entries; a correction of what is not there is an entry of its own, with that reason.
+
+    Raises:
+        LandingError: a file's path and its pseudonym are given two labels.
+    """
+    by_path = _by_path(entries, corrections, pseudonym=pseudonym)
     there = {entry.relative for entry in entries}
-    absent = sorted(set(corrections) - there)
+    absent = sorted(set(by_path) - there)
     return [
-        *(_correct(entry, corrections.get(entry.relative)) for entry in entries),
-        *(_without_file(path, corrections[path]) for path in absent),
+        *(_correct(entry, by_path.get(entry.relative)) for entry in entries),
+        *(_without_file(path, by_path[path]) for path in absent),
     ]
+
+
+def _by_path(
+    entries: list[Entry],
+    corrections: dict[str, Correction],
+    *,
+    pseudonym: Callable[[str], str],
+) -> dict[str, Correction]:
+    """The corrections by the paths of the files, those named by a pseudonym among them."""
+    there = {entry.relative for entry in entries}
+    found = {path: one for path, one in corrections.items() if path in there}
+    others = {path: one for path, one in corrections.items() if path not in there}
+    if not others:
+        return found
+    relative = {pseudonym(path): path for path in there}
+    for name, correction in others.items():
+        path = relative.get(name, name)
+        _require_new(FILE, name, correction, {name: found[path]} if path in found else {})
+        found[path] = correction
+    return found
 
 
 def _require_columns(place: str, columns: Sequence[str]) -> None:
@@ -107,9 +147,15 @@ def _require_new(
 def _correct(entry: Entry, correction: Correction | None) -> Entry:
     if correction is None or entry.label == correction.label:
         return entry
-    before = entry.label or entry.landing_label or "no label"
-    said = {CORRECTED_FROM: before, CORRECTED_WHY: correction.why}
-    known = replace(entry, label=correction.label, metadata=entry.metadata | said)
+    # What is no class may be the name of a folder, and of a DICOM file that may be a patient's.
+    before = entry.landing_label if entry.label else None
+    said = {CORRECTED_FROM: entry.label or "no known label", CORRECTED_WHY: correction.why}
+    known = replace(
+        entry,
+        label=correction.label,
+        landing_label=before,
+        metadata=entry.metadata | said,
+    )
     if entry.reason not in OF_LABELS:
         return known
     return replace(known, reason=None, message=None)

@@ -1,9 +1,11 @@
-"""Whether so many new images have come that training anew is worth its while."""
+"""Whether so many images are new or changed that it is worth training again."""
 
 import logging
 import math
+from collections import defaultdict
 
-from pipelines.data.snapshots import index_of
+from pipelines.data.masks import masks_of
+from pipelines.data.snapshots import Row, index_of
 from pipelines.outputs import Enough, Snapshot, Waker
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint, standing
@@ -12,34 +14,96 @@ from pipelines.tracking.client import open_tracking
 
 logger = logging.getLogger(__name__)
 
+LEARNED_FROM = {"label": "label", "group": "group", "declared_split": "split"}
+"""Columns of a snapshot's index that decide what a training learns from → their names in messages.
+Metadata are not among them: subgroups are reported by them, and nothing is trained on them."""
+
+Changes = dict[str, set[str]]
+"""What changed (``label``, ``group``, ``split``, ``mask``, ``removed``) → sha256 of the images."""
+
 
 def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, *, woken_by: Waker) -> Enough:
     """Compare a snapshot with the one that the champion was made from.
 
-    An image is new by its bytes (sha256), whatever it is called. Both ``retrain.min_new_images``
-    and ``retrain.min_new_share`` (of the champion's images) must be reached. Without a champion,
-    or where its snapshot is gone, anything is enough; so it is for runs that something else than
-    the landing folder woke.
+    An image is new by its bytes (sha256), whatever its name. An image that the champion has seen
+    has changed if its label, group (patient, lesion) or declared split is another one, if its
+    mask is and images are cropped by masks, or if it is gone. New and changed images together
+    must reach both ``retrain.min_new_images`` and ``retrain.min_new_share`` (of the champion's
+    images). Without a champion, or where its snapshot is gone, anything is enough; so it is for
+    runs that something else than the landing folder started.
 
     Raises:
         StoreUnavailable: the store does not answer.
         TrackingUnavailable: MLflow does not answer.
     """
-    seen = _seen_by_champion(spec, context)
-    images = {row["sha256"] for row in index_of(context, snapshot)}
-    new = len(images - (seen or set()))
-    wanted = _wanted(spec, len(seen)) if seen else 0
-    asked = woken_by == "landing" and seen is not None
+    champions = _champions_snapshot(spec, context)
+    now, seen = index_of(context, snapshot), index_of(context, champions)
+    known = {row["sha256"] for row in seen}
+    new = len({row["sha256"] for row in now} - known)
+    changed = changes(seen, now)
+    if champions and spec.image.crop == "lesion":
+        masks = changed_masks(masks_of(context, champions), masks_of(context, snapshot))
+        if masks & known:
+            changed["mask"] = masks & known
+    count = len(set().union(*changed.values()))
+    wanted = _wanted(spec, len(known)) if champions else 0
+    asked = woken_by == "landing" and champions is not None
     answer = Enough(
         dataset=spec.name,
-        id=fingerprint(snapshot.id, woken_by, new, wanted),
-        enough=not asked or new >= wanted,
+        id=fingerprint(snapshot.id, woken_by, new, count, wanted),
+        enough=not asked or new + count >= wanted,
         new_images=new,
+        changed_images=count,
         wanted=wanted,
-        said=f"{new:,} new {'image' if new == 1 else 'images'}, {wanted:,} wanted",
+        said=_message(new, count, changed, wanted),
     )
     logger.info("%s, woken by %s: %s", spec.name, woken_by, answer.said)
     return answer
+
+
+def changes(seen: list[Row], now: list[Row]) -> Changes:
+    """Which images of an earlier index a later one describes otherwise, or lacks; nothing that
+    did not change is named."""
+    before, after = _described(seen), _described(now)
+    found: defaultdict[str, set[str]] = defaultdict(set)
+    for sha256, description in before.items():
+        if sha256 not in after:
+            found["removed"].add(sha256)
+            continue
+        for name, values in description.items():
+            if after[sha256][name] != values:
+                found[name].add(sha256)
+    return dict(found)
+
+
+def changed_masks(seen: list[Row], now: list[Row]) -> set[str]:
+    """sha256 of the images whose mask came, went or is another one."""
+    before, after = ({(row["image"], row["sha256"]) for row in rows} for rows in (seen, now))
+    return {image for image, _ in before ^ after}
+
+
+def _described(rows: list[Row]) -> dict[str, dict[str, set[str | None]]]:
+    """sha256 → what its rows (it may have several paths) say about it."""
+    found: dict[str, dict[str, set[str | None]]] = {}
+    for row in rows:
+        description = found.setdefault(
+            row["sha256"], {name: set() for name in LEARNED_FROM.values()}
+        )
+        for column, name in LEARNED_FROM.items():
+            description[name].add(row[column])
+    return found
+
+
+def _message(new: int, count: int, changed: Changes, wanted: int) -> str:
+    parts = [_images(new, "new")]
+    if count:
+        kinds = ", ".join(f"{name}: {len(images):,}" for name, images in changed.items())
+        parts.append(f"{_images(count, 'changed')} ({kinds})")
+    return f"{' and '.join(parts)}, {wanted:,} wanted"
+
+
+def _images(count: int, kind: str) -> str:
+    return f"{count:,} {kind} {'image' if count == 1 else 'images'}"
 
 
 def _wanted(spec: DatasetSpec, seen: int) -> int:
@@ -47,8 +111,8 @@ def _wanted(spec: DatasetSpec, seen: int) -> int:
     return max(spec.retrain.min_new_images, share)
 
 
-def _seen_by_champion(spec: DatasetSpec, context: Context) -> set[str] | None:
-    """The sha256 of the images of the champion's snapshot; ``None`` if there is none."""
+def _champions_snapshot(spec: DatasetSpec, context: Context) -> Snapshot | None:
+    """The snapshot that the champion was made from; ``None`` if there is none."""
     champion = versions.holder(open_tracking(context.settings), spec.name, "champion")
     if champion is None:
         return None
@@ -56,5 +120,4 @@ def _seen_by_champion(spec: DatasetSpec, context: Context) -> set[str] | None:
     snapshot = standing(context, path, Snapshot) if path else None
     if snapshot is None:
         logger.warning("%s: the snapshot %r of the champion is gone", spec.name, path)
-        return None
-    return {row["sha256"] for row in index_of(context, snapshot)}
+    return snapshot

@@ -93,7 +93,8 @@ def _judged(
     """A row for every file, sorted by source path, and for every mask of an accepted one; see
     `pipelines.outputs.Landing` and `pipelines.data.masks`."""
     names = load_pseudonyms(context.settings)
-    entries = layout.entries(spec, source, files)
+    paths = LandedFiles(spec, source, names)
+    entries = layout.entries(spec, source, files, pseudonym=paths.pseudonym)
     if latest(context, spec.name) is None:
         layout.require_every_class(spec, source, entries)
     memory = Examinations(
@@ -108,7 +109,6 @@ def _judged(
         return _examine_all(source, files, names, limits=limits_of(spec.limits), memory=memory)
 
     examined = open_files(images)
-    paths = LandedFiles(spec, source, names)
     rows = {
         e.relative: _row(e, examined.get(e.relative, Examined()), paths, names) for e in entries
     }

@@ -9,7 +9,7 @@ Three layouts are known, told apart by the spec:
 Labels that a person has corrected stand beside them (`pipelines.data.corrections`).
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pipelines.data.corrections import FILE as CORRECTIONS
 from pipelines.data.corrections import corrected, read_corrections
@@ -42,17 +42,30 @@ def files(spec: DatasetSpec, source: Source) -> list[FileState]:
     return found
 
 
-def entries(spec: DatasetSpec, source: Source, files: list[FileState]) -> list[Entry]:
+def entries(
+    spec: DatasetSpec,
+    source: Source,
+    files: list[FileState],
+    *,
+    pseudonym: Callable[[str], str],
+) -> list[Entry]:
     """Every file of a landing folder with its label, split and group, sorted by path.
 
     A file nobody labelled is among them, with a reason; so is a row of the table without file.
+
+    Args:
+        spec: the data set.
+        source: the landing folder.
+        files: what is in it.
+        pseudonym: path → the name by which a DICOM file at that path is stored; corrections may
+            use it.
 
     Raises:
         LandingError: the folder is not laid out as the spec says.
     """
     paths = [file.path for file in files if file.path != CORRECTIONS]
     found = _from_table(spec, source, paths) if spec.landing.table else _from_folders(spec, paths)
-    found = corrected(found, read_corrections(spec, source))
+    found = corrected(found, read_corrections(spec, source), pseudonym=pseudonym)
     return sorted(found, key=lambda entry: entry.relative)
 
 

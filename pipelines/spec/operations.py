@@ -32,8 +32,9 @@ class RetrainSpec(Section):
     on_landing: bool = True
     """Whether new files in the landing folder wake it, once they have stopped arriving."""
     min_new_images: int = Field(default=1, ge=1)
-    """Images that the champion has not seen, below which new files are taken in but nothing is
-    trained; asked of runs that the landing folder woke, not of others."""
+    """Images that are new to the champion or have changed since (label, group, split, mask; see
+    docs/landing.md), below which new files are taken in but nothing is trained; asked of runs
+    that the landing folder started, not of others."""
     min_new_share: Share = 0.0
     """The same as a share of the images the champion was made from; both must be reached."""
     on_drift: bool = False

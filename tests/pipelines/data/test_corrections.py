@@ -1,17 +1,20 @@
 """Labels that a person has corrected."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipelines.data import ingest, landing
 from pipelines.data.entry import Entry
 from pipelines.data.layout import entries, files
+from pipelines.data.originals import LandedFiles
+from pipelines.data.pseudonyms import load_pseudonyms
 from pipelines.data.snapshots import index_of
 from pipelines.data.sources import LocalFolder
 from pipelines.errors import LandingError
 from pipelines.stage import Context
-from tests.pipelines.data.landing_folders import class_folders, spec, write
+from tests.pipelines.data.landing_folders import class_folders, dicom, spec, write
 
 HEADER = "source_path,label,why"
 
@@ -21,7 +24,13 @@ def laid_out(folder: Path, *lines: str, header: str = HEADER) -> dict[str, Entry
         write(folder / name, b"x")
     write(folder / "corrections.csv", "\n".join([header, *lines]).encode())
     source = LocalFolder(folder)
-    return {entry.relative: entry for entry in entries(spec(), source, files(spec(), source))}
+    found = entries(spec(), source, files(spec(), source), pseudonym=stored_as)
+    return {entry.relative: entry for entry in found}
+
+
+def stored_as(path: str) -> str:
+    """Stands for a pseudonym."""
+    return f"{path.partition('/')[0]}/{path[::-1].replace('/', '')}.dcm"
 
 
 def test_a_corrected_label_is_taken_and_the_old_one_kept(tmp_path: Path) -> None:
@@ -40,6 +49,43 @@ def test_a_file_nobody_could_label_can_be_used_then(tmp_path: Path) -> None:
     assert laid_out(tmp_path)["zebra/1.png"].reason == "unlabelled"
     found = laid_out(tmp_path, "zebra/1.png,dog,a dog in pyjamas")["zebra/1.png"]
     assert (found.label, found.reason, found.message) == ("dog", None, None)
+
+
+def test_a_file_can_be_named_by_its_pseudonym(tmp_path: Path) -> None:
+    name = stored_as("cat/1.png")
+    found = laid_out(tmp_path, f"{name},dog,it barks")
+    assert (found["cat/1.png"].label, found["cat/1.png"].reason) == ("dog", None)
+    assert name not in found
+    with pytest.raises(LandingError, match=r"line 2 says 'cat' of .*line 3 says 'dog'"):
+        laid_out(tmp_path, "cat/1.png,cat,seen", f"{name},dog,it barks")
+
+
+def test_a_dicom_file_is_corrected_by_the_name_it_is_stored_by(
+    context: Context, tmp_path: Path
+) -> None:
+    folder = class_folders(tmp_path / "landing", per_class=4)
+    write(folder / "cat" / "Doe_Jane" / "IM1", dicom(1))
+    write(folder / "Roe_John" / "IM2", dicom(2))
+
+    def stored() -> dict[str, dict[str, Any]]:
+        landed = landing.run(spec(), context, str(folder))
+        snapshot = ingest.run(spec(), context, landed)
+        return {
+            row["source_path"]: row
+            for row in index_of(context, snapshot)
+            if row["source_path"].endswith(".dcm")
+        }
+
+    (name,) = stored()
+    names = load_pseudonyms(context.settings)
+    unlabelled = LandedFiles(spec(), LocalFolder(folder), names).pseudonym("Roe_John/IM2")
+    lines = [HEADER, f"{name},dog,seen", f"{unlabelled},cat,seen"]
+    write(folder / "corrections.csv", "\n".join(lines).encode())
+    rows = stored()
+    assert {path: row["label"] for path, row in rows.items()} == {name: "dog", unlabelled: "cat"}
+    said = [row | {"thumbnail": None} for row in rows.values()]
+    assert "Roe" not in str(said)
+    assert "Doe" not in str(said)
 
 
 def test_a_label_that_is_right_already_changes_nothing(tmp_path: Path) -> None:

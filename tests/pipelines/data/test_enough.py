@@ -7,7 +7,7 @@ import pytest
 
 from pipelines.data import enough, ingest, landing
 from pipelines.errors import TrackingUnavailable
-from pipelines.outputs import Snapshot, Waker
+from pipelines.outputs import Enough, Snapshot, Waker
 from pipelines.settings import Settings
 from pipelines.spec import DatasetSpec
 from pipelines.spec.operations import RetrainSpec
@@ -74,6 +74,53 @@ def test_new_images_are_counted_by_their_bytes_and_must_reach_both_bounds(
     others: tuple[Waker, ...] = ("hand", "schedule", "drift")
     for waker in others:
         assert enough.run(few, tracked, second, woken_by=waker).enough
+
+
+def test_images_whose_label_or_patient_changed_count_and_copies_do_not(
+    tracked: Context, tmp_path: Path
+) -> None:
+    named = pets(min_new_images=2)
+    folder = class_folders(tmp_path / "landing", per_class=4)
+    champion_of(tracked, named, ingested(tracked, named, folder).path)
+    (folder / "cat" / "copy.png").write_bytes((folder / "cat" / "000.png").read_bytes())
+
+    def asked() -> Enough:
+        return enough.run(named, tracked, ingested(tracked, named, folder), woken_by="landing")
+
+    assert (asked().enough, asked().said) == (False, "0 new images, 2 wanted")
+    corrections = "source_path,label,why\ncat/001.png,dog,seen\n"
+    (folder / "corrections.csv").write_text(corrections)
+    found = asked()
+    assert (found.enough, found.new_images, found.changed_images) == (False, 0, 1)
+    assert found.said == "0 new images and 1 changed image (label: 1), 2 wanted"
+    (folder / "corrections.csv").write_text(corrections + "dog/000.png,cat,seen\n")
+    assert asked().enough
+
+
+def test_what_a_training_depends_on_counts_and_the_rest_does_not() -> None:
+    row = {"sha256": "a", "label": "cat", "group": "p", "declared_split": None, "metadata": "{}"}
+    other = row | {"sha256": "b"}
+    seen = [row, other]
+    for now, found in (
+        (seen, {}),
+        ([row, other | {"source_path": "moved.png"}], {}),
+        ([row, other | {"metadata": '{"sex": "F"}'}], {}),
+        ([row, other | {"label": "dog"}], {"label": {"b"}}),
+        ([row, other, other | {"label": "dog"}], {"label": {"b"}}),
+        ([row | {"group": "q"}, other], {"group": {"a"}}),
+        ([row | {"group": "q", "label": "dog"}, other], {"label": {"a"}, "group": {"a"}}),
+        ([row, other | {"declared_split": "test"}], {"split": {"b"}}),
+        ([row], {"removed": {"b"}}),
+    ):
+        assert enough.changes(seen, now) == found
+
+
+def test_a_changed_mask_counts_where_images_are_cropped_by_masks() -> None:
+    mask = {"image": "a", "sha256": "m"}
+    assert enough.changed_masks([mask], [mask]) == set()
+    assert enough.changed_masks([mask], [mask | {"sha256": "n"}]) == {"a"}
+    assert enough.changed_masks([], [mask]) == {"a"}
+    assert enough.changed_masks([mask], []) == {"a"}
 
 
 def test_without_a_champion_anything_is_enough(tracked: Context, tmp_path: Path) -> None:

@@ -23,7 +23,7 @@ TABLE = {
 
 def laid_out(folder: Path, **changes: Any) -> list[Entry]:
     source = LocalFolder(folder)
-    found = entries(spec(**changes), source, files(spec(**changes), source))
+    found = entries(spec(**changes), source, files(spec(**changes), source), pseudonym=str)
     require_every_class(spec(**changes), source, found)
     return found
 
