@@ -28,6 +28,8 @@ ENV_FILE = "MEDLOOP_ENV_FILE"
 """The variable that names another file to read instead of ``.env``."""
 NO_ENV_FILE = "none"
 """Its value for a process that reads no such file."""
+SERVICE_FLUSH_SECONDS = 15
+"""For which the service may write what it holds in memory once its requests are answered."""
 MAIL_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
@@ -327,6 +329,16 @@ class Settings(BaseSettings):
         """URL at which the service of this very installation listens."""
         scheme = "https" if self.service_tls_cert else "http"
         return f"{scheme}://{address_of(self.host)}:{self.service_port}"
+
+    @property
+    def service_kill_seconds(self) -> int:
+        """When the service is killed if it still runs after it was told to stop.
+
+        Whatever starts it (supervisord, Compose, systemd) must leave it so long: the ports finish
+        their requests one after the other, then samples and audit lines are written.
+        """
+        ports = 1 if self.classic_port is None else 2
+        return ports * self.service_stop_seconds + SERVICE_FLUSH_SECONDS
 
     @property
     def bundles(self) -> Path:

@@ -20,6 +20,8 @@ from stack.environment import inherited_environment
 from stack.part import Part, Process, Say
 
 DATABASES = ("airflow", "mlflow")
+STOP_SECONDS = 60
+"""For which it may write its checkpoint; killed before, it replays its log at the next start."""
 
 
 def part(settings: Settings) -> Part:
@@ -50,6 +52,7 @@ def part(settings: Settings) -> Part:
                 url=f"unix:{folder}",
                 # Fast shutdown: open sessions are ended, all that was committed is kept.
                 stop_signal="INT",
+                stop_seconds=STOP_SECONDS,
             )
         ],
         prepare=lambda say: _initialise(settings, say),

@@ -16,6 +16,7 @@ def part(settings: Settings) -> Part:
             Process(
                 name="service",
                 command=[sys.executable, "-m", "serving"],
+                stop_seconds=settings.service_kill_seconds,
                 ports=[Port(settings.service_port, "MEDLOOP_SERVICE_PORT")],
                 version=lambda: version("medloop"),
                 url=settings.service,

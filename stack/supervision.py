@@ -27,6 +27,7 @@ from pipelines.sockets import make_socket_folder, socket_folder
 from stack import launch
 from stack.environment import command, inherited_environment, stack_environment
 from stack.part import Process
+from stack.postgres import STOP_SECONDS
 
 START_SECONDS = 15
 """Time in which supervisord starts and answers."""
@@ -145,7 +146,9 @@ class Supervisor:
         daemon = self.family()[-1:]
         if self.answers():
             self._call("shutdown")
-        psutil.wait_procs(daemon, timeout=START_SECONDS)
+        # It stops what still runs, each as long as that may take.
+        longest = max((process.stop_seconds for process in self._processes), default=0)
+        psutil.wait_procs(daemon, timeout=START_SECONDS + longest)
 
     def end_left_behind(self, family: Sequence[psutil.Process] = ()) -> None:
         """End processes of this installation that no supervisord watches any more.
@@ -286,6 +289,6 @@ def _end_postmaster(pid_file: Path) -> None:
         if process.name() != "postgres":
             return
         process.send_signal(signal.SIGINT)
-        process.wait(timeout=30)
-    except (OSError, ValueError, IndexError, psutil.NoSuchProcess):
+        process.wait(timeout=STOP_SECONDS)
+    except (OSError, ValueError, IndexError, psutil.Error):
         return

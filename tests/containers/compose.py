@@ -15,12 +15,12 @@ SECRETS = {
 }
 
 
-def interpolated() -> dict[str, Any]:
-    """The whole file, as Compose reads it with these secrets and no other variable."""
+def interpolated(**variables: str) -> dict[str, Any]:
+    """The whole file, as Compose reads it with these secrets and variables and no others."""
 
     def value(found: re.Match[str]) -> str:
         default = found[2].removeprefix(":-") if found[2].startswith(":-") else ""
-        return SECRETS.get(found[1], default)
+        return (SECRETS | variables).get(found[1], default)
 
     content: dict[str, Any] = yaml.safe_load(re.sub(r"\$\{(\w+)([^}]*)\}", value, TEXT))
     return content

@@ -1,15 +1,27 @@
 """What can be known of docker-compose.yml without a container engine."""
 
+import configparser
 import re
 import shutil
 import tomllib
+from pathlib import Path
 
 import pytest
 
 from pipelines.scheduler import HEAVY_POOL
 from pipelines.settings import Settings
+from stack.catalog import all_parts
 from stack.pools import ABOUT
-from tests.containers.compose import COMPOSE, OURS, ROOT, SERVICES, TEXT, dockerfile
+from stack.supervision import Supervisor
+from tests.containers.compose import (
+    COMPOSE,
+    OURS,
+    ROOT,
+    SERVICES,
+    TEXT,
+    dockerfile,
+    interpolated,
+)
 
 SETTINGS = {f"MEDLOOP_{field.upper()}" for field in Settings.model_fields}
 OF_THE_NATIVE_STACK = re.compile(
@@ -99,6 +111,49 @@ def test_the_pool_of_heavy_tasks_is_made_as_the_native_stack_makes_it() -> None:
     script = SERVICES["airflow-migrate"]["command"][-1]
 
     assert f"airflow pools set {HEAVY_POOL} 1 '{ABOUT}'" in script
+
+
+def seconds(duration: str) -> float:
+    """A duration as Compose reads it: numbers with units, which add up."""
+    parts = re.findall(r"(\d+)(ms|s|m)", duration)
+    assert "".join(number + unit for number, unit in parts) == duration
+    return sum(int(number) * {"ms": 0.001, "s": 1, "m": 60}[unit] for number, unit in parts)
+
+
+def test_a_container_is_given_as_long_to_stop_as_the_same_part_of_the_native_stack(
+    tmp_path: Path,
+) -> None:
+    settings = Settings(home=tmp_path, spark="standalone")
+    native = {
+        process.name.removesuffix("-0"): process.stop_seconds
+        for part in all_parts(settings)
+        for process in part.processes
+    }
+    both = native.keys() & SERVICES.keys()
+    assert both >= {"postgres", "namenode", "datanode", "mlflow", "airflow-scheduler", "service"}
+
+    for name in both - {"spark-master", "spark-worker"}:
+        assert seconds(SERVICES[name]["stop_grace_period"]) >= native[name], name
+
+
+@pytest.mark.parametrize("stop", [30, 90])
+def test_nothing_kills_the_service_before_the_time_it_promises_to_stop_in(
+    stop: int, tmp_path: Path
+) -> None:
+    settings = Settings(home=tmp_path, service_stop_seconds=stop)
+    supervisor = Supervisor(
+        settings, [process for part in all_parts(settings) for process in part.processes]
+    )
+    supervisor._write_configuration()
+    written = configparser.RawConfigParser()
+    written.read(settings.home / "supervisor" / "supervisord.conf")
+    service = interpolated(MEDLOOP_SERVICE_STOP_SECONDS=str(stop))["services"]["service"]
+
+    assert settings.service_kill_seconds > stop
+    assert written.getint("program:service", "stopwaitsecs") == settings.service_kill_seconds
+    assert seconds(service["stop_grace_period"]) == settings.service_kill_seconds
+    with_second_port = settings.model_copy(update={"classic_port": 5050})
+    assert with_second_port.service_kill_seconds == settings.service_kill_seconds + stop
 
 
 @pytest.mark.parametrize("name", SERVICES)
