@@ -11,11 +11,13 @@ from typing import Any
 
 from airflow.sdk import task
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.log import mask_secret
 from pydantic import BaseModel
 
 from dags.callbacks import task_failed
 from pipelines.errors import CandidateSkipped, MedloopError, Unavailable
 from pipelines.memory import bounded_memory
+from pipelines.redaction import password_of
 from pipelines.scheduler import HEAVY_POOL
 from pipelines.settings import get_settings
 
@@ -88,6 +90,15 @@ def only_if(function: Callable[..., bool]) -> Any:
     return task.short_circuit(**_options(function, {}))(call)
 
 
+def _mask_secrets() -> None:
+    """Let Airflow hide our logins in the task's log, whoever writes it: messages of libraries name
+    whole addresses."""
+    settings = get_settings()
+    for url in (settings.mlflow_uri, settings.airflow_url, settings.service_url, settings.store):
+        if url and (password := password_of(url)):
+            mask_secret(password)
+
+
 def _options(function: Callable[..., Any], options: dict[str, Any]) -> dict[str, Any]:
     named = {"task_id": function.__name__, "doc_md": inspect.getdoc(function)}
     return named | EVERY | options
@@ -95,6 +106,7 @@ def _options(function: Callable[..., Any], options: dict[str, Any]) -> dict[str,
 
 def _heal_or_fail(function: Callable[..., Any], *args: Any, **inputs: Any) -> Any:
     began = time.monotonic()
+    _mask_secrets()
     try:
         output = function(*args, **inputs)
     except Unavailable:

@@ -35,9 +35,18 @@ traceback; the DAG marks the task failed and retries only what can heal.
         └── SchedulerUnavailable  the Airflow API
 """
 
+from pipelines.redaction import without_credentials
+
 
 class MedloopError(Exception):
-    """Base of every error a user can mend."""
+    """Base of every error a user can mend.
+
+    Its message goes to terminals, logs and mailboxes, so it holds no login of an address.
+    """
+
+    def __init__(self, *args: object) -> None:
+        shown = (without_credentials(arg) if isinstance(arg, str) else arg for arg in args)
+        super().__init__(*shown)
 
 
 class SpecError(MedloopError):

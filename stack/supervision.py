@@ -4,6 +4,7 @@ Every process stands in ``supervisord.conf`` but is started by name, once what i
 """
 
 import configparser
+import io
 import os
 import re
 import shlex
@@ -24,7 +25,7 @@ import psutil
 from pipelines.errors import StackError
 from pipelines.settings import PROJECT, Settings
 from pipelines.sockets import make_socket_folder, socket_folder
-from stack import launch
+from stack import launch, private
 from stack.environment import command, inherited_environment, stack_environment
 from stack.part import Process
 from stack.postgres import STOP_SECONDS
@@ -222,10 +223,10 @@ class Supervisor:
             folder.mkdir(parents=True, exist_ok=True)
         config = configparser.RawConfigParser()
         config.read_dict(self._sections())
-        fresh = self._configuration.with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as file:
-            config.write(file)
-        fresh.replace(self._configuration)
+        text = io.StringIO()
+        config.write(text)
+        # Private: the settings in it may hold a login in an address.
+        private.write(self._configuration, text.getvalue())
 
     def _sections(self) -> dict[str, dict[str, str]]:
         daemon = {

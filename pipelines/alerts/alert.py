@@ -2,7 +2,9 @@
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict
+
+from pipelines.redaction import without_credentials
 
 Kind = Literal[
     "check_failed",
@@ -26,11 +28,13 @@ TITLE_LENGTH = 150
 
 def _one_line(text: object) -> str:
     """Printable, without line breaks: it becomes a header of an e-mail."""
-    line = " ".join("".join(c if c.isprintable() else " " for c in str(text)).split())
+    printable = "".join(c if c.isprintable() else " " for c in without_credentials(str(text)))
+    line = " ".join(printable.split())
     return line if len(line) <= TITLE_LENGTH else line[: TITLE_LENGTH - 1] + "…"
 
 
 OneLine = Annotated[str, BeforeValidator(_one_line)]
+Redacted = Annotated[str, AfterValidator(without_credentials)]
 
 
 class Alert(BaseModel):
@@ -49,9 +53,9 @@ class Alert(BaseModel):
     tells whether two alerts are the same trouble."""
     title: OneLine
     """One line; what does not fit is cut off."""
-    text: str
+    text: Redacted
     """What happened, with figures, and what to do."""
-    link: str | None = None
+    link: Redacted | None = None
     """Where to read on: an Airflow run, an MLflow page, a report."""
 
     @property

@@ -15,6 +15,7 @@ from pipelines.cli.release import show_answer
 from pipelines.cli.stack import start
 from pipelines.data.sources import is_hdfs
 from pipelines.errors import Unavailable
+from pipelines.redaction import without_credentials
 from pipelines.scheduler import open_scheduler
 from pipelines.service_client import ServiceClient
 from pipelines.settings import Settings, get_settings
@@ -133,13 +134,13 @@ def _show_urls(settings: Settings, dataset: str) -> None:
     passwords = settings.home / "airflow" / "passwords.json"
     console.print(
         "\n[bold]Where to look[/bold]\n"
-        f"  The service and its page   {settings.service}\n"
-        f"  MLflow: the candidates     {settings.tracking_uri}\n"
-        f"  Airflow: the run           {settings.airflow}\n"
+        f"  The service and its page   {without_credentials(settings.service)}\n"
+        f"  MLflow: the candidates     {without_credentials(settings.tracking_uri)}\n"
+        f"  Airflow: the run           {without_credentials(settings.airflow)}\n"
         f"    user admin, password in  {passwords}\n"
         f"  Data Docs: the checks      {settings.home}/data_docs/index.html\n"
         f"  Copies and leaks found     {loop.leak_report(dataset)}\n\n"
-        f"Try it:  curl -F image=@IMAGE {settings.service}/predict\n"
+        f"Try it:  curl -F image=@IMAGE {without_credentials(settings.service)}/predict\n"
         "Stop it: make stop   See it: make status",
         soft_wrap=True,
     )

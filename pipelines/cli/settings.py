@@ -8,6 +8,7 @@ from pydantic import SecretStr
 from pydantic.fields import FieldInfo
 
 from pipelines.cli.console import console, table
+from pipelines.redaction import without_credentials
 from pipelines.settings import PROJECT, Settings, get_settings
 
 app = typer.Typer()
@@ -75,7 +76,7 @@ def _default(field: FieldInfo) -> str:
 def _shown(value: object) -> str:
     if isinstance(value, SecretStr):
         return "(secret)"
-    return "" if value is None else str(value)
+    return "" if value is None else without_credentials(str(value))
 
 
 def _origin(name: str, current: Settings) -> str:

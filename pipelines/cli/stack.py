@@ -24,13 +24,16 @@ app = typer.Typer(
 def up() -> None:
     """Start what does not run yet, each part once those it needs are ready.
 
-    A password that is made for a part's first login is shown once; it stays in a private file.
+    Passwords that are made for a part's first login are kept in private files; this names them.
     """
     start()
 
 
 def start() -> None:
-    """Bring the stack up, and tell the logins that this has made."""
+    """Bring the stack up, and name the files of the logins that this has made.
+
+    The passwords themselves are not printed: a terminal's history and the logs of CI keep them.
+    """
     import stack
 
     settings = get_settings()
@@ -39,8 +42,7 @@ def start() -> None:
     for login in stack.logins(settings):
         if login not in known:
             console.print(
-                f"{login.part} at {login.url}: user {login.user}, password {login.password} "
-                f"(told this once; kept in {login.file})",
+                f"{login.part} at {login.url}: user {login.user}, password in {login.file}",
                 soft_wrap=True,
                 markup=False,
             )
