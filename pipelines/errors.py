@@ -77,6 +77,9 @@ class BadImage(MedloopError):
         super().__init__(message)
         self.reason = reason
 
+    def __reduce__(self) -> tuple[type["BadImage"], tuple[str, str]]:
+        return type(self), (self.reason, str(self))
+
 
 class CheckFailed(MedloopError):
     """An expectation suite did not pass; the message lists each failed expectation."""

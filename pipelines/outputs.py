@@ -30,7 +30,7 @@ class Landing(Output):
     ``phash`` (16 hex digits), ``thumbnail`` (1,024 bytes, 32 x 32 grey), ``mean``, ``std`` (grey
     level of the decoded picture, 0 to 255), ``traces`` (of how the picture was made:
     `pipelines.imaging.traces`; null in older landings), ``reason`` and ``message`` (null where
-    accepted).
+    accepted; ``copy`` where a file without a label holds the bytes of an accepted one).
     """
 
     source: str
@@ -38,6 +38,8 @@ class Landing(Output):
     path: str
     files: int
     accepted: int
+    copies: int = 0
+    """Files without a label that hold the bytes of an accepted file, and are left out."""
     quarantined: dict[str, int]
     """Reason → number of files refused."""
 

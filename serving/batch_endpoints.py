@@ -5,6 +5,7 @@ model: docs/decisions/batching.md says why.
 """
 
 import asyncio
+import logging
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -13,6 +14,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipelines.errors import BadImage
+from pipelines.failures import only_this_image
 from pipelines.release.predictor import Predictor, Reading
 from serving.counters import count_batch, count_refusal
 from serving.endpoints import as_json, ask, backend_of, class_index, told, work_for
@@ -27,6 +29,8 @@ from serving.schemas import (
     PredictFields,
 )
 from serving.uploads import Upload
+
+logger = logging.getLogger(__name__)
 
 SeenT = TypeVar("SeenT")
 
@@ -73,7 +77,8 @@ async def _each(
 
     def attempt(image: bytes) -> SeenT | BadImage:
         try:
-            return work(image)
+            with only_this_image(logger, f"request {request.state.request_id}, one image"):
+                return work(image)
         except BadImage as error:
             return error
 

@@ -45,9 +45,28 @@ def ingest(
     done(
         f"{landed.accepted:,} of {landed.files:,} files accepted; quarantined: {refused or 'none'}"
     )
+    if landed.copies:
+        done(f"{landed.copies:,} files are copies of accepted ones and are left out")
     _say(loop.check_landing(dataset, landed))
     snapshot = loop.ingest(dataset, landed)
     done(f"Snapshot {snapshot.id}: {snapshot.images:,} images, {snapshot.added:,} of them new")
+
+
+@app.command()
+def locate(
+    dataset: Dataset,
+    source_path: Annotated[
+        str, typer.Argument(help="A path as reasons.csv, a log or a report shows it.")
+    ],
+    landing: Annotated[
+        str | None, typer.Argument(help="The landing folder; the data set's own if left out.")
+    ] = None,
+) -> None:
+    """Find the landed file whose name was replaced by a pseudonym.
+
+    The answer may be a patient's name: it is printed here and stored nowhere.
+    """
+    typer.echo(loop.locate(dataset, loop.landing_folder(dataset, landing), source_path))
 
 
 @app.command()

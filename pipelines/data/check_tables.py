@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.data.landing import COPY
 from pipelines.errors import NotFound
 from pipelines.outputs import Landing, Prepared, Snapshot, Split
 from pipelines.stage import MANIFEST, Context
@@ -24,8 +25,10 @@ UNREAD = ["thumbnail", "notes", "metadata", "traces"]
 
 
 def landing_table(context: Context, landing: Landing) -> pd.DataFrame:
-    """The table of ``expectations/landing.py``."""
-    return _with_sizes(_read(context, f"{landing.path}/files.parquet"))
+    """The table of ``expectations/landing.py``: a row for each file that is not a mere copy of an
+    accepted one."""
+    rows = _read(context, f"{landing.path}/files.parquet")
+    return _with_sizes(rows[rows["reason"] != COPY])
 
 
 def snapshot_table(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:

@@ -21,6 +21,7 @@ from pydicom.uid import UID
 from pipelines.data.pseudonyms import Pseudonyms
 from pipelines.errors import BadImage
 from pipelines.imaging.dicom import refuse_deflated
+from pipelines.imaging.sniff import sniff
 
 SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 OURS = UID("2.25.170938462750183645209384756102938475")
@@ -101,9 +102,21 @@ PSEUDONYMISED_UIDS = (
 
 
 def may_be_dicom(name: str, data: bytes) -> bool:
-    """Whether a file is, or claims to be, DICOM: then its bytes may name a patient."""
+    """Whether a file is DICOM, or claims to be: then its bytes may name a patient.
+
+    Content decides before the name: a JPEG called ``x.dcm`` is a JPEG.
+    """
+    if is_dicom(data):
+        return True
     begins_with_tag = data[:4] in (b"\x02\x00\x00\x00", b"\x08\x00\x00\x00", b"\x08\x00\x05\x00")
-    return is_dicom(data) or begins_with_tag or name.lower().endswith(SUFFIXES)
+    return begins_with_tag or (name.lower().endswith(SUFFIXES) and not _is_another_image(data))
+
+
+def _is_another_image(data: bytes) -> bool:
+    try:
+        return sniff(data) != "DICOM"
+    except BadImage:
+        return False
 
 
 def is_dicom(data: bytes) -> bool:

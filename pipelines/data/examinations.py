@@ -38,15 +38,17 @@ class Examinations:
             memory.execute("CREATE TABLE IF NOT EXISTS examined (key TEXT PRIMARY KEY, found TEXT)")
 
     def key(self, place: str, file: FileState) -> str | None:
-        """What stands for a file in its present state; ``None`` if that is not settled yet.
+        """The key of a file in its present state; ``None`` if a change might go unnoticed: it has
+        just changed, or the file system does not tell one file from its replacement.
 
         Args:
             place: the landing folder.
             file: the file in it.
         """
-        if not file.changed_ns or time.time() - file.changed_ns / 1e9 < SETTLED_SECONDS:
+        changed = max(file.changed_ns / 1e9, file.arrived)
+        if not file.identity or time.time() - changed < SETTLED_SECONDS:
             return None
-        state = f"{place}/{file.path}\0{file.size}\0{file.changed_ns}\0{self._version}"
+        state = f"{place}/{file.path}\0{file.version}\0{self._version}"
         return self._names.of("examined", state)
 
     def known(self, keys: Iterable[str]) -> dict[str, Examined]:

@@ -1,22 +1,25 @@
 """Opening one landed file: what it holds, and whether it can be used."""
 
 import hashlib
+from contextlib import suppress
 from typing import BinaryIO
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines import imaging
-from pipelines.data.deidentify import is_dicom, may_be_dicom, patient_of
-from pipelines.data.originals import name_of, original_of
+from pipelines.data.deidentify import is_dicom, patient_of
+from pipelines.data.originals import may_name_patient, named_as_image, original_of
 from pipelines.data.pseudonyms import Pseudonyms
 from pipelines.data.sources import Source
-from pipelines.errors import BadImage
+from pipelines.errors import BadImage, MedloopError
+from pipelines.failures import frames_of, refusal
 from pipelines.imaging import Limits
 from pipelines.imaging.shades import grey_level
 from pipelines.spec import LimitsSpec
 
 BLOCK_BYTES = 1 << 20
 MEGABYTE = 1 << 20
+SIGNATURE_BYTES = 1 << 10
 
 
 class Examined(BaseModel):
@@ -41,10 +44,12 @@ class Examined(BaseModel):
     """Of how the picture was made; see `pipelines.imaging.traces`."""
     reason: str | None = None
     message: str | None = None
-    dicom: bool = False
-    """Whether its name may be a patient's."""
+    nameless: bool = True
+    """Whether its name may be a patient's: it is not proven to be a plain image."""
     patient: str | None = None
-    """Pseudonym of whom a DICOM file shows."""
+    """Pseudonym of the patient whom a DICOM file shows."""
+    frames: str | None = Field(default=None, exclude=True)
+    """Where an error that nobody expected was raised, for the log."""
 
 
 def limits_of(spec: LimitsSpec) -> Limits:
@@ -57,7 +62,7 @@ def limits_of(spec: LimitsSpec) -> Limits:
 
 
 def examine(source: Source, path: str, names: Pseudonyms, *, limits: Limits) -> Examined:
-    """Open a file; never raises for what is wrong with it, but tells it in ``reason``.
+    """Open a file. Whatever is wrong with it is the ``reason`` of the result, never an error.
 
     Args:
         source: the landing folder.
@@ -66,13 +71,31 @@ def examine(source: Source, path: str, names: Pseudonyms, *, limits: Limits) -> 
         limits: beyond which it is refused.
 
     Raises:
-        StoreUnavailable: HDFS, where the file stands, does not answer.
+        StoreUnavailable: HDFS, where the file is stored, does not answer.
     """
     found = Examined()
     try:
         _examine(source, path, names, limits=limits, found=found)
     except BadImage as error:
         found.reason, found.message = error.reason, str(error)
+    except MedloopError:  # of the store or of this process, not of the file
+        raise
+    except Exception as error:
+        refused = refusal(error)
+        found.reason, found.message = refused.reason, str(refused)
+        found.frames = frames_of(error)
+    return found
+
+
+def unopened(source: Source, path: str, *, reason: str, message: str) -> Examined:
+    """The result for a file that ended the process that opened it, or kept it busy.
+
+    Only its first bytes are read here, to decide whether its name may be known.
+    """
+    found = Examined(reason=reason, message=message)
+    with suppress(BadImage), source.open(path) as file:
+        begin = file.read(SIGNATURE_BYTES)
+        found.nameless = not named_as_image(path) or imaging.sniff(begin) == "DICOM"
     return found
 
 
@@ -80,10 +103,10 @@ def _examine(
     source: Source, path: str, names: Pseudonyms, *, limits: Limits, found: Examined
 ) -> None:
     """Fill ``found`` in, as far as the file allows."""
-    found.dicom = may_be_dicom(name_of(path), b"")
+    found.nameless = not named_as_image(path)
     with source.open(path) as file:
         content = file.read(limits.max_bytes + 1)
-        found.dicom = may_be_dicom(name_of(path), content)
+        found.nameless = may_name_patient(path, content)
         _refuse_oversized(content, file, limits=limits, found=found)
     data = original_of(path, content, names)
     found.sha256, found.size = hashlib.sha256(data).hexdigest(), len(data)

@@ -18,7 +18,7 @@ from typing import Any
 
 from pipelines.alone import alone
 from pipelines.data import masks, packing, quarantine
-from pipelines.data.landing import FILES
+from pipelines.data.landing import COPY, FILES
 from pipelines.data.ledger import open_ledger
 from pipelines.data.originals import LandedFiles
 from pipelines.data.packing import Original, Pack, deliver, pack
@@ -73,7 +73,7 @@ def _add(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
     source = open_source(context.settings, landing.source)
     files = LandedFiles(spec, source, load_pseudonyms(context.settings))
     with _emptied(_work(context, spec.name)) as work:
-        refused = [row for row in listed if row["reason"]]
+        refused = [row for row in listed if row["reason"] not in (None, COPY)]
         kept = quarantine.keep(spec, context, refused, files=files, work=work)
         while True:
             snapshot = _committed(spec, context, landing, listed, files=files, refused=kept)

@@ -27,7 +27,7 @@ INGESTED = "UPDATE files SET ingested = ? WHERE landing = ? AND ingested IS NULL
 
 
 class Ledger:
-    """The ledger of one data set. A file that changes is another file.
+    """The ledger of one data set. A file that changes, or is replaced, is another file.
 
     Args:
         path: the SQLite file; made if absent.
@@ -110,7 +110,7 @@ class Ledger:
         return list(remaining.values())
 
     def _key(self, place: str, file: FileState) -> str:
-        return self._names.of("landed", f"{place}/{file.path}\0{file.size}\0{file.changed_ns}")
+        return self._names.of("landed", f"{place}/{file.path}\0{file.version}")
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:

@@ -1,12 +1,16 @@
 """A landed file's original: the bytes that may be kept of it, and the path it is known by.
 
 An original is the file, byte for byte. DICOM is the exception: its original is the de-identified
-file (`pipelines.data.deidentify`), and its sha256 is of that. A DICOM file's own name, and any
-folder it stands in below its class folder, may name the patient; a pseudonym stands for them.
+file (`pipelines.data.deidentify`), and its sha256 is of that.
+
+The name of a file that is not proven to be a plain image (DICOM, an archive, an unknown format)
+may be a patient's, and so may the folders between it and its class folder. A pseudonym replaces
+them everywhere.
 """
 
 import hashlib
 import os
+import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,23 +18,58 @@ from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any
 
-from pipelines.data.deidentify import deidentify, may_be_dicom
+from pipelines import imaging
+from pipelines.data.deidentify import SUFFIXES, deidentify, is_dicom, may_be_dicom
 from pipelines.data.pseudonyms import Pseudonyms
 from pipelines.data.sources import Source
-from pipelines.errors import LandingError
+from pipelines.errors import BadImage, LandingError
+from pipelines.imaging import Limits
 from pipelines.spec import DatasetSpec
 
 AHEAD = 4
 """Originals that are read in advance."""
+PLAIN_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
+HARMLESS_SUFFIXES = (
+    *PLAIN_SUFFIXES,
+    *(".gif", ".heic", ".jp2", ".pdf", ".txt", ".csv", ".xml", ".html", ".json", ".doc", ".docx"),
+    *(".zip", ".gz", ".tar", ".tgz", ".7z", ".rar", ".nii", ".npy", ".h5", ".db", ".xlsx"),
+)
+"""Endings that a pseudonym keeps: they tell what a file is, and nothing else."""
+ANY_SIZE = Limits(max_bytes=sys.maxsize, max_pixels=sys.maxsize, min_side=1)
 Row = dict[str, Any]
+
+
+def is_plain_image(data: bytes) -> bool:
+    """Whether bytes are proven to be an image that is not DICOM: a decoder can read its header."""
+    try:
+        return not is_dicom(data) and imaging.inspect(data, limits=ANY_SIZE).format != "DICOM"
+    except BadImage:
+        return False
+
+
+def named_as_image(path: str) -> bool:
+    """Whether a file is named like a plain image. It says little, but all there is where the
+    content cannot be read."""
+    return name_of(path).lower().endswith(PLAIN_SUFFIXES)
+
+
+def may_name_patient(path: str, data: bytes) -> bool:
+    """Whether a file's own name must be replaced, because it may be a patient's.
+
+    Args:
+        path: where the file is in the landing folder.
+        data: its content, or the beginning of it.
+    """
+    return name_of(path).lower().endswith(SUFFIXES) or not is_plain_image(data)
 
 
 def original_of(path: str, data: bytes, names: Pseudonyms) -> bytes:
     """The bytes that may be kept of a file.
 
     Args:
-        path: where it stands in the landing folder; its name may tell that it is DICOM.
-        data: what it holds.
+        path: its path in the landing folder; a name like ``x.dcm`` counts as DICOM unless the
+            content is another image format.
+        data: its content.
         names: this installation's pseudonyms.
 
     Raises:
@@ -65,13 +104,15 @@ class LandedFiles:
         return printable(relative)
 
     def pseudonym(self, relative: str) -> str:
-        """Source path of a DICOM file."""
+        """Source path of a file whose name may be a patient's."""
         kept = []
         for folder in PurePosixPath(relative).parts[:-1]:
             if folder not in self._known_folders:
                 break
             kept.append(folder)
-        return "/".join([*kept, f"{self._names.of('file', relative)}.dcm"])
+        suffix = PurePosixPath(relative).suffix.lower()
+        suffix = suffix if suffix in HARMLESS_SUFFIXES else ".dcm"
+        return "/".join([*kept, f"{self._names.of('file', relative)}{suffix}"])
 
     def read(self, row: Row) -> bytes:
         """The original that a row of ``files.parquet`` lists.

@@ -1,25 +1,29 @@
 """Where refused files are kept, each with its reason, for somebody to look at and mend.
 
     <dataset>/quarantine/<id>/reasons.csv       for a person: path, reason, message
-    <dataset>/quarantine/<id>/refused-*.parquet  the files, byte for byte
+    <dataset>/quarantine/<id>/refused-*.parquet  originals of those that are proven to be images
 
-A file that may name a patient and could not be de-identified is listed, but not copied; neither
-is one that is larger than the spec's limit. Both stay where they landed.
+Only a file whose image could be decoded is copied (it has no label, or shows nothing). Anything
+else may hold a patient's name, whatever it is called: DICOM that cannot be de-identified, an
+archive, a text, a damaged file. It is listed, and stays where it landed. `medloop locate` finds
+the file whose name was replaced.
 """
 
 import csv
 import io
+import logging
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from pipelines.data.examine import limits_of
 from pipelines.data.originals import LandedFiles
 from pipelines.data.packing import Original, deliver, pack
-from pipelines.errors import BadImage
+from pipelines.errors import BadImage, LandingError
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, fingerprint
+
+logger = logging.getLogger(__name__)
 
 REASONS = "reasons.csv"
 COLUMNS = ("source_path", "reason", "message", "landing_label", "bytes", "sha256", "copied")
@@ -51,8 +55,7 @@ def keep(
     path = f"{spec.name}/quarantine/{identity}"
     if context.store.exists(f"{path}/{MANIFEST}"):
         return path
-    limit = limits_of(spec.limits).max_bytes
-    copyable = [row for row in rows if row["sha256"] and row["bytes"] <= limit]
+    copyable = [row for row in rows if row["thumbnail"]]  # it was decoded
     copied: set[str] = set()
     with context.store.commit(path) as staging:
         for packed in pack(_copies(copyable, files, copied), work, name="refused"):
@@ -72,7 +75,9 @@ def _copies(rows: list[dict[str, Any]], files: LandedFiles, copied: set[str]) ->
     for row in rows:
         try:
             content = files.read(row)
-        except BadImage:  # may name a patient, and cannot be de-identified
+        except (BadImage, LandingError) as error:
+            # It was replaced or deleted since it was landed, which must not stop the others.
+            logger.warning("%s is not copied to quarantine: %s", row["source_path"], error)
             continue
         copied.add(row["source_path"])
         yield Original(

@@ -13,6 +13,7 @@ from pipelines.imaging.fit import crop_box, fit, fit_mask
 from pipelines.imaging.info import DEFAULT, Format, ImageInfo, Limits
 from pipelines.imaging.perceptual import phash, thumbnail
 from pipelines.imaging.reasons import REASONS, Reason
+from pipelines.imaging.sniff import sniff
 from pipelines.imaging.traces import traces
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "inspect",
     "is_blank",
     "phash",
+    "sniff",
     "thumbnail",
     "traces",
 ]

@@ -50,6 +50,22 @@ def ingest(dataset: str, landing: Landing) -> Snapshot:
     return ingest.run(spec, context, landing)
 
 
+def locate(dataset: str, place: str, source_path: str) -> str:
+    """The path, below a landing folder, of the file that is listed as ``source_path``.
+
+    Raises:
+        LandingError: the folder has no such file.
+    """
+    from pipelines.data.originals import LandedFiles
+    from pipelines.data.pseudonyms import load_pseudonyms
+    from pipelines.data.sources import open_source
+
+    spec, context = opened(dataset)
+    source = open_source(context.settings, place)
+    files = LandedFiles(spec, source, load_pseudonyms(context.settings))
+    return files.relative(source_path)
+
+
 def ingest_external(dataset: str, name: str, source: str) -> Snapshot:
     """Add a landing folder to an external collection; see `pipelines.data.external`."""
     from pipelines.data import external

@@ -1,16 +1,18 @@
 """One loaded bundle: bytes in, prediction and explanation out."""
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines import imaging
 from pipelines.errors import BadImage, BundleError
 from pipelines.evaluation import overlay
 from pipelines.evaluation.abstention import Case, Reason, contrast, why_abstain, why_review
@@ -20,14 +22,24 @@ from pipelines.evaluation.cells import spread, stretched
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.evaluation.operating_point import decide
-from pipelines.imaging import Box, crop_box, decode, fit
+from pipelines.failures import only_this_image
+from pipelines.imaging import Box, crop_box, fit
 from pipelines.imaging import Limits as ImageLimits
 from pipelines.imaging.body import body_mask
 from pipelines.release.bundle import Bundle, load_bundle
 from pipelines.release.runtime import Goal, Runtime, RuntimeName, Tuning, open_runtime
 
+logger = logging.getLogger(__name__)
+
 ATTENTION_SIDE = 64
 """Longer side, in pixels, of the picture in which the attention is located."""
+
+
+class Decode(Protocol):
+    """`pipelines.imaging.decode`, or what does the same elsewhere."""
+
+    def __call__(self, data: bytes, *, limits: ImageLimits) -> NDArray[np.uint8]:
+        """The pixels of a file, uint8 (height, width, 3)."""
 
 
 @dataclass(frozen=True)
@@ -109,17 +121,23 @@ class Predictor:
         """
         return self.judge([self.see(data)])[0]
 
-    def see(self, data: bytes) -> Picture:
+    def see(self, data: bytes, *, decode: Decode = imaging.decode) -> Picture:
         """Decode one image, as `judge` takes it.
 
+        Args:
+            data: the bytes of a file.
+            decode: what turns them into pixels.
+
         Raises:
-            BadImage: the bytes are no picture within the data set's limits.
+            BadImage: the bytes are not an image within the data set's limits, or something
+                unexpected happened with this one (``unexpected_error``), which is logged.
         """
-        pixels = decode(data, limits=self.limits)
-        image = self.bundle.manifest.image
-        box = crop_box(pixels, image, self.bundle.finder)
-        fitted = fit(pixels, image, box)
-        return Picture(pixels, fitted, box, sha256=hashlib.sha256(data).hexdigest())
+        with only_this_image(logger):
+            pixels = decode(data, limits=self.limits)
+            image = self.bundle.manifest.image
+            box = crop_box(pixels, image, self.bundle.finder)
+            fitted = fit(pixels, image, box)
+            return Picture(pixels, fitted, box, sha256=hashlib.sha256(data).hexdigest())
 
     def judge(self, pictures: Sequence[Picture]) -> list[Reading]:
         """Classify some images at once."""

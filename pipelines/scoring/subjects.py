@@ -4,6 +4,7 @@ Either is divided into tasks beforehand, so that progress can be told, and a tas
 costs little. The same images give the same tasks.
 """
 
+import hashlib
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from pipelines.data import snapshots
 from pipelines.data.originals import LandedFiles
 from pipelines.data.pseudonyms import load_pseudonyms
 from pipelines.data.sources import Source, open_source
-from pipelines.errors import LandingError
+from pipelines.errors import BadImage, LandingError
 from pipelines.outputs import Snapshot
 from pipelines.scoring.answers import Row, columns
 from pipelines.scoring.worker import FILE_KNOWN, PACKED_KNOWN, ScoreJob, score_files, score_packed
@@ -132,11 +133,11 @@ class FolderFiles(InTasks):
     source: Source
     rows: list[Row]
     """``path`` (as bytes: it need not be text), ``source_path``, ``pseudonym``, ``bytes`` and
-    ``changed_ns`` of each file."""
+    ``version`` of each file."""
 
     @property
     def identity(self) -> str:
-        listed = [[repr(row["path"]), row["bytes"], row["changed_ns"]] for row in self.rows]
+        listed = [[repr(row["path"]), row["version"]] for row in self.rows]
         return fingerprint(listed)
 
     @property
@@ -211,11 +212,19 @@ def of_folder(spec: DatasetSpec, context: Context, place: str) -> FolderFiles:
             "source_path": names.plain(file.path),
             "pseudonym": names.pseudonym(file.path),
             "bytes": file.size,
-            "changed_ns": file.changed_ns,
+            "version": file.version if file.identity else _content(source, file.path),
         }
         for file in files
     ]
     return FolderFiles(source, rows)
+
+
+def _content(source: Source, path: str) -> str:
+    """What distinguishes a file where the file system does not tell it from its replacement."""
+    try:
+        return hashlib.sha256(source.read(path)).hexdigest()
+    except BadImage as error:
+        return error.reason
 
 
 def _divided(rows: list[Row]) -> Iterator[Row]:

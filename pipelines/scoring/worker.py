@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipelines.data.deidentify import may_be_dicom
+from pipelines.data.opening import decode_apart
+from pipelines.data.originals import may_name_patient
 from pipelines.data.sources import Source
 from pipelines.errors import BadImage
 from pipelines.release.predictor import Picture, Predictor, open_predictor
@@ -56,8 +57,8 @@ def score_files(
     """Score files of a folder; ``mapInArrow`` calls this.
 
     Args:
-        batches: rows with ``path`` (in the folder, as bytes), ``source_path`` (what the file goes
-            by) and ``pseudonym`` (what it goes by if it is DICOM).
+        batches: rows with ``path`` (in the folder, as bytes), ``source_path`` (its name if that is
+            nobody's) and ``pseudonym`` (its name if it may be a patient's).
         source: the folder.
         job: the same for every task.
 
@@ -116,10 +117,10 @@ def _open_file(source: Source, predictor: Predictor, row: Row) -> Opened:
     try:
         with source.open(path) as file:
             data = file.read(predictor.limits.max_bytes + 1)
-        content: Picture | BadImage = predictor.see(data)
+        content: Picture | BadImage = predictor.see(data, decode=decode_apart)
     except BadImage as error:
         content = error
-    name = "pseudonym" if may_be_dicom(path, data) else "source_path"
+    name = "pseudonym" if may_name_patient(path, data) else "source_path"
     is_whole = 0 < len(data) <= predictor.limits.max_bytes
     sha256 = hashlib.sha256(data).hexdigest() if is_whole else None
     return Opened({"source_path": row[name], "sha256": sha256}, content)

@@ -11,7 +11,7 @@ import expectations.landing
 import expectations.prepared
 import expectations.snapshot
 from pipelines import stage
-from pipelines.data import checks, landing, prepare, split
+from pipelines.data import checks, opening, prepare, split
 from pipelines.evaluation import evaluate
 from pipelines.features import extract
 from pipelines.profile import look
@@ -24,9 +24,14 @@ IMAGING = (
     "traces",
 )
 FITTING = ("body", "box", "fit", "lesion", "tones", "window")
-EXAMINING = ("data.examine", "data.deidentify", *(f"imaging.{name}" for name in IMAGING))
+EXAMINING = (
+    "data.examine",
+    "data.deidentify",
+    "data.originals",
+    *(f"imaging.{name}" for name in IMAGING),
+)
 MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
-    "landing": (landing._code, EXAMINING),
+    "landing": (opening.examination_version, EXAMINING),
     "split": (
         split._code,
         (

@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 from starlette.testclient import TestClient
 
+from pipelines.release.predictor import Predictor, Reading
 from tests.serving.bundles import CLASSES, png
 
 MIXED = [
@@ -78,3 +79,21 @@ def _picture(item: dict[str, str]) -> Image.Image:
 
 def _open(content: bytes) -> Image.Image:
     return Image.open(io.BytesIO(content))
+
+
+def test_an_image_that_nobody_foresaw_is_refused_and_the_others_are_answered(
+    serving_client: TestClient, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    read = Predictor.read
+
+    def read_but_one(predictor: Predictor, data: bytes) -> Reading:
+        if data == MIXED[2][1][1]:
+            raise TypeError
+        return read(predictor, data)
+
+    monkeypatch.setattr(Predictor, "read", read_but_one)
+    for path in ("/predict/batch", "/gradcam/batch"):
+        reply = serving_client.post(path, files=MIXED)
+        codes = [item["error"] and item["error"]["code"] for item in reply.json()["results"]]
+        assert (reply.status_code, codes) == (200, [None, "unknown_format", "unexpected_error"])
+    assert "in read_but_one" in caplog.text

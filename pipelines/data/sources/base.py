@@ -25,7 +25,17 @@ class FileState:
     changed_ns: int
     """When its content changed last, in nanoseconds since 1970; 0 if it cannot be told."""
     arrived: float
-    """When it came to stand there, in seconds since 1970; 0 if it cannot be told."""
+    """When it was written or replaced, in seconds since 1970, by a clock that nobody sets back; 0
+    if it cannot be told."""
+    identity: str = ""
+    """Differs for every file that was ever at this path (inode and its time of change, file ID of
+    HDFS); empty where the file system does not tell."""
+
+    @property
+    def version(self) -> str:
+        """Another one for any other content at this path. Size and time of change do not suffice:
+        ``cp -p``, ``rsync -t`` and archives replace a file by one of the same size and time."""
+        return f"{self.size}\0{self.changed_ns}\0{self.identity}"
 
 
 class Source(ABC):

@@ -92,7 +92,9 @@ class HdfsFolder(Source):
 
 def _state(path: str, status: dict[str, Any]) -> FileState:
     milliseconds = int(status["modificationTime"])
-    return FileState(path, int(status["length"]), milliseconds * 10**6, milliseconds / 1e3)
+    identity = str(status.get("fileId") or "")  # never used twice; other servers may send none
+    size = int(status["length"])
+    return FileState(path, size, milliseconds * 10**6, milliseconds / 1e3, identity)
 
 
 @lru_cache(maxsize=8)

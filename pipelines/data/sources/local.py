@@ -36,9 +36,9 @@ class LocalFolder(Source):
     @contextmanager
     def open(self, path: str) -> Iterator[BinaryIO]:
         file = self._folder / path
-        if not file.is_file():
-            raise BadImage("unreadable", "This is no regular file (a broken link, a pipe?).")
         try:
+            if not file.is_file():
+                raise BadImage("unreadable", "This is not a regular file (a broken link, a pipe?).")
             with file.open("rb") as stream:
                 yield stream
         except OSError as error:

@@ -2,10 +2,14 @@
 
 import os
 from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
 
 from pipelines.data.sources.base import FileState
 from pipelines.errors import LandingError
+
+MADE_UP = ("fuse.", "cifs ", "smb", "9p ", "vboxsf ", "prl_fs ", "drvfs ", "ncpfs ")
+"""Kinds of file systems whose inodes and times of change say nothing reliable."""
 
 
 def walk(folder: Path) -> list[FileState]:
@@ -35,10 +39,17 @@ def _below(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Ite
     if this in above:
         return
     for entry in entries:
-        if entry.is_dir():
+        if _is_folder(entry):
             yield from _below(folder / entry.name, f"{prefix}{entry.name}/", (*above, this))
         elif state := _state_of(entry, f"{prefix}{entry.name}"):
             yield state
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link that leads to itself, or to where nobody may look
+        return False
 
 
 def _state_of(entry: os.DirEntry[str], path: str) -> FileState | None:
@@ -49,6 +60,19 @@ def _state_of(entry: os.DirEntry[str], path: str) -> FileState | None:
 
 
 def described(path: str, status: os.stat_result) -> FileState:
-    """A file by what the file system says of it."""
+    """The state of a file, from what the file system reports."""
     # The inode's own time cannot be set back, as the content's is by `cp -p`.
-    return FileState(path, status.st_size, status.st_mtime_ns, status.st_ctime)
+    identity = f"{status.st_ino}:{status.st_ctime_ns}" if _keeps_inodes(status.st_dev) else ""
+    return FileState(path, status.st_size, status.st_mtime_ns, status.st_ctime, identity)
+
+
+@lru_cache(maxsize=64)
+def _keeps_inodes(device: int) -> bool:
+    """Whether inodes are a file system's own, and not made up where it is mounted."""
+    number = f"{os.major(device)}:{os.minor(device)}"
+    try:
+        mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
+    except OSError:
+        return True
+    kinds = [mount.partition(" - ")[2] for mount in mounts if mount.split()[2] == number]
+    return not any(kind.startswith(MADE_UP) for kind in kinds)

@@ -1,8 +1,10 @@
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from pipelines.data import examinations
 from pipelines.data.examinations import Examinations
 from pipelines.data.examine import Examined
 from pipelines.data.pseudonyms import Pseudonyms
@@ -18,6 +20,13 @@ def key(memory: Examinations, path: Path) -> str | None:
     file = folder.state(path.name)
     assert file
     return memory.key(folder.place, file)
+
+
+@pytest.fixture(autouse=True)
+def settled(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+    """Files of just now count as written long ago, but in the test of that."""
+    if "may_still_change" not in request.node.name:
+        monkeypatch.setattr(examinations, "SETTLED_SECONDS", 0)
 
 
 @pytest.fixture
@@ -56,6 +65,19 @@ def test_a_file_that_may_still_change_is_not_remembered(
     (tmp_path / "new.png").write_bytes(b"abc")
     assert key(memory, tmp_path / "new.png") is None
     assert memory.key("/landing", FileState("broken-link.png", 0, 0, 0.0)) is None
+    copied = write(tmp_path / "copied.png", b"abc")
+    assert key(memory, copied) is None, "its own time is old, but it has just come"
+
+
+def test_a_file_is_not_remembered_where_its_replacement_could_not_be_told(
+    memory: Examinations,
+) -> None:
+    of_hdfs = FileState("a.png", 3, 10**18, 1e9, identity="16387")
+    assert memory.key("hdfs:///landing", of_hdfs)
+    assert memory.key("hdfs:///landing", of_hdfs) != memory.key(
+        "hdfs:///landing", replace(of_hdfs, identity="16388")
+    )
+    assert memory.key("/mnt/share", replace(of_hdfs, identity="")) is None
 
 
 def test_no_file_name_stands_in_the_memory(memory: Examinations, tmp_path: Path) -> None:

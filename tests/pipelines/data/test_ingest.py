@@ -1,4 +1,6 @@
+import bz2
 import csv
+import gzip
 import hashlib
 import io
 import os
@@ -6,6 +8,8 @@ import shutil
 import signal
 import subprocess
 import sys
+import tarfile
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -187,14 +191,66 @@ def test_refused_files_are_kept_each_with_its_reason(context: Context, folder: P
         "too_large",
         "burned_in_text",
     }
-    assert reasons["cat/large.png"]["copied"] == "False"
+    copied = {path for path, row in reasons.items() if row["copied"] == "True"}
+    assert copied == {"bird/1.png"}, "only what is proven to be an image"
     content = context.store.read(f"{snapshot.quarantine}/refused-00000.parquet")
     kept = pq.read_table(io.BytesIO(content)).to_pylist()
-    assert {row["source_path"]: row["content"] for row in kept} == {
-        "bird/1.png": png(drawing(9)),
-        "cat/text.png": b"just some text",
-    }
+    assert {row["source_path"]: row["content"] for row in kept} == {"bird/1.png": png(drawing(9))}
     assert "Doe" not in text
+
+
+def disguised(dicom: bytes) -> dict[str, bytes]:
+    """A DICOM file as people send it: without its preamble, in an archive, cut, or as text."""
+    archive = io.BytesIO()
+    with zipfile.ZipFile(archive, "w") as packed:
+        packed.writestr("Doe_Jane.dcm", dicom)
+    tape = io.BytesIO()
+    with tarfile.open(fileobj=tape, mode="w") as packed_too:
+        packed_too.add(__file__, "Doe_Jane.py")
+    dataset = dicom[132 + 12 + int.from_bytes(dicom[140:144], "little") :]
+    return {
+        "Doe_Jane_IM1": dataset,
+        "Doe_Jane_IM2": dicom[132:],
+        "Doe_Jane.zip": archive.getvalue(),
+        "Doe_Jane.dcm.gz": gzip.compress(dicom),
+        "Doe_Jane.tar": tape.getvalue(),
+        "Doe_Jane.bz2": bz2.compress(dicom),
+        "Doe_Jane.jpg": b"\xff\xd8\xff" + dicom,
+        "Doe_Jane.tif": b"II*\0" + dicom[4:128] + b"DICX" + dicom[132:],
+        "Doe_Jane.hl7": b"PID|1||SECRET-4711||Doe^Jane||19700101",
+        "Doe_Jane": b"\0" * 500 + dicom,
+        "Doe_Jane.png": png(drawing(1))[:40] + dicom,
+        "Doe_Jane.dcm": dicom[:500],
+    }
+
+
+def test_nothing_of_a_refused_file_that_may_name_a_patient_is_stored_logged_or_reported(
+    context: Context, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
+    files = disguised(dicom(1))
+    for name, data in files.items():
+        write(folder / "cat" / "Doe_Family" / name, data)
+    landed = landing.run(spec(), context, str(folder))
+    assert sum(landed.quarantined.values()) == len(files)
+    snapshot = ingest.run(spec(), context, landed)
+    assert context.store.names(str(snapshot.quarantine)) == ["manifest.json", "reasons.csv"]
+    kept = on_disk(Path(context.store.folder))  # type: ignore[attr-defined]
+    kept |= on_disk(context.settings.home) | {"log": caplog.text.encode()}
+    for particular in (b"Doe", b"SECRET", b"4711", b"19700101"):
+        assert not [name for name, data in kept.items() if particular in data]
+        assert not [name for name in kept if particular.decode() in name]
+
+
+def test_a_refused_file_that_is_gone_meanwhile_stops_nothing(
+    context: Context, folder: Path
+) -> None:
+    write(folder / "bird" / "1.png", png(drawing(9)))
+    landed = landing.run(spec(), context, str(folder))
+    (folder / "bird" / "1.png").unlink()
+    snapshot = ingest.run(spec(), context, landed)
+    assert snapshot.images == 8
+    assert ",False" in context.store.read(f"{snapshot.quarantine}/reasons.csv").decode()
 
 
 def test_files_refused_later_are_kept_though_the_snapshot_stands(

@@ -1,16 +1,23 @@
 import io
 import os
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.data import ingest, landing
-from pipelines.data.sources import Source
+from pipelines import guarded, imaging
+from pipelines.data import check_tables, examinations, ingest, landing, opening
+from pipelines.data.examine import Examined, examine
+from pipelines.data.originals import LandedFiles
+from pipelines.data.pseudonyms import Pseudonyms, load_pseudonyms
+from pipelines.data.sources import LocalFolder, Source
 from pipelines.data.tables import LANDED, read_rows
-from pipelines.errors import LandingError
+from pipelines.errors import LandingError, StoreUnavailable
+from pipelines.guarded import Lost, TookTooLong
+from pipelines.imaging import Limits
 from pipelines.outputs import Landing
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import class_folders, dicom, drawing, png, spec, write
@@ -28,7 +35,7 @@ def rows(context: Context, landed: Landing) -> dict[str, dict[str, Any]]:
 
 def test_every_file_is_listed_judged_and_counted(context: Context, folder: Path) -> None:
     write(folder / "cat" / "broken.png", png(drawing(1))[:300])
-    write(folder / "bird" / "1.png", png(drawing(2)))
+    write(folder / "bird" / "1.png", png(drawing(50)))
     landed = landing.run(spec(), context, str(folder))
     assert (landed.files, landed.accepted) == (10, 8)
     assert landed.quarantined == {"truncated": 1, "unlabelled": 1}
@@ -56,60 +63,184 @@ def test_another_file_makes_another_landing(context: Context, folder: Path) -> N
     assert landing.run(spec(), context, str(folder)).id != first.id
 
 
-def test_an_unchanged_file_is_not_opened_again(context: Context, folder: Path) -> None:
+@pytest.fixture
+def settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Files of just now count as written long ago."""
+    monkeypatch.setattr(examinations, "SETTLED_SECONDS", 0)
+
+
+@pytest.fixture
+def opened(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The files that are opened, which happens in this process."""
+    paths: list[str] = []
+
+    def call_here(function: Any, items: list[str], **_: Any) -> Iterator[tuple[str, Any]]:
+        for item in items:
+            paths.append(item)
+            yield item, function(item)
+
+    monkeypatch.setattr(guarded, "call_each", call_here)
+    return paths
+
+
+@pytest.mark.usefixtures("settled")
+def test_an_unchanged_file_is_not_opened_again(
+    context: Context, folder: Path, opened: list[str]
+) -> None:
+    first = landing.run(spec(), context, str(folder))
+    assert landing.run(spec(), context, str(folder)) == first
+    assert len(opened) == 8
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_file_replaced_by_one_of_the_same_size_and_time_is_opened(
+    context: Context, folder: Path
+) -> None:
     first = landing.run(spec(), context, str(folder))
     path = folder / "cat" / "000.png"
     status = path.stat()
-    path.write_bytes(b"x" * status.st_size)
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
-    assert landing.run(spec(), context, str(folder)) == first
-    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns + 1))
-    assert landing.run(spec(), context, str(folder)).quarantined == {"unknown_format": 1}
+    for replace in (
+        lambda new: path.write_bytes(new),
+        lambda new: write(folder.parent / "new.png", new).replace(path),
+    ):
+        replace(b"x" * status.st_size)
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert landing.run(spec(), context, str(folder)).quarantined == {"unknown_format": 1}
+        path.write_bytes(png(drawing(0)))
+        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+        assert landing.run(spec(), context, str(folder)) == first
 
 
 def test_many_files_are_opened_by_several_processes_with_the_same_result(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    folder = class_folders(tmp_path / "many", per_class=40)
-    together = landing.run(spec(), context, str(folder))
+    folder = class_folders(tmp_path / "many", per_class=6)
+    one = landing.run(spec(), context, str(folder))
     shutil.rmtree(context.settings.cache)
-    monkeypatch.setattr(landing, "FEW_FILES", 1000)
-    assert landing.run(spec(), context, str(folder)).id == together.id
-    assert together.accepted == 80
+    monkeypatch.setattr(opening, "FEW_FILES", 1)
+    assert landing.run(spec(), context, str(folder)).id == one.id
+    assert one.accepted == 12
 
 
-def test_a_process_that_the_system_ends_is_told_in_words(
+def open_or_end(source: Source, names: Pseudonyms, limits: Limits, path: str) -> Examined:
+    """Opens a file in another process; one name is the end of it."""
+    if "crash" in path:
+        os._exit(9)
+    if "error" in path:
+        raise StoreUnavailable("HDFS does not answer")
+    return examine(source, path, names, limits=limits)
+
+
+def test_a_file_that_ends_its_process_is_named_and_the_others_land(
     context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing, "FEW_FILES", 1)
-    monkeypatch.setattr(landing, "FILES_PER_TASK", 1)
-    monkeypatch.setattr(landing, "_examine_part", _die)
-    with pytest.raises(LandingError, match="was ended by the system"):
+    write(folder / "cat" / "crash.png", png(drawing(50)))
+    monkeypatch.setattr(opening, "_examine", open_or_end)
+    landed = landing.run(spec(), context, str(folder))
+    assert (landed.accepted, landed.quarantined) == (8, {"process_died": 1})
+    assert rows(context, landed)["cat/crash.png"]["reason"] == "process_died"
+    assert ingest.run(spec(), context, landed).images == 8
+
+
+def test_a_file_that_is_never_opened_to_the_end_is_named_unless_its_name_may_be_a_patients(
+    context: Context, folder: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder / "cat" / "slow.png", png(drawing(51)))
+    write(folder / "cat" / "Doe_slow", dicom(1))
+    call_here = guarded.call_each
+
+    def with_slow_ones(function: Any, items: list[str], **limits: Any) -> Iterator[Any]:
+        yield from call_here(function, [item for item in items if "slow" not in item], **limits)
+        for item in items:
+            if "slow" in item:
+                yield item, Lost(item, TookTooLong())
+
+    monkeypatch.setattr(guarded, "call_each", with_slow_ones)
+    landed = landing.run(spec(), context, str(folder))
+    assert (landed.accepted, landed.quarantined) == (8, {"timeout": 2})
+    listed = rows(context, landed)
+    assert listed["cat/slow.png"]["reason"] == "timeout"
+    assert "Doe" not in str(listed)
+    assert len(opened) == 8
+
+
+def test_a_store_that_does_not_answer_ends_the_landing(
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(folder / "cat" / "error.png", png(drawing(50)))
+    monkeypatch.setattr(opening, "_examine", open_or_end)
+    with pytest.raises(StoreUnavailable, match="HDFS does not answer"):
         landing.run(spec(), context, str(folder))
 
 
-def _die(*_: object) -> None:
-    os._exit(1)
-
-
-def test_a_landing_that_was_cut_off_goes_on_where_it_was(
-    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.usefixtures("settled")
+def test_a_landing_that_was_cut_off_goes_on_where_it_was_and_tries_again_what_may_heal(
+    context: Context, folder: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened: list[str] = []
-    open_part = landing._examine_part
-
-    def cut_off_at_fourth(source: Source, part: list[str], *rest: Any) -> Any:
-        opened.extend(part)
+    def fail(source: Source, names: Pseudonyms, limits: Limits, path: str) -> Examined:
         if len(opened) == 4:
             raise KeyboardInterrupt
-        return open_part(source, part, *rest)
+        if len(opened) == 2:
+            return Examined(reason="unexpected_error")
+        return examine(source, path, names, limits=limits)
 
-    monkeypatch.setattr(landing, "FILES_PER_TASK", 1)
-    monkeypatch.setattr(landing, "_examine_part", cut_off_at_fourth)
-    with pytest.raises(KeyboardInterrupt):
-        landing.run(spec(), context, str(folder))
+    with monkeypatch.context() as failing:
+        failing.setattr(opening, "_examine", fail)
+        with pytest.raises(KeyboardInterrupt):
+            landing.run(spec(), context, str(folder))
     assert landing.run(spec(), context, str(folder)).accepted == 8
-    assert len(opened) == 4 + 5, "three are not opened again"
+    assert len(opened) == 4 + 6, "two are not opened again"
+
+
+def test_an_unexpected_error_is_logged_with_the_files_name(
+    context: Context,
+    folder: Path,
+    opened: list[str],
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    decode = imaging.decode
+
+    def fail_once(data: bytes, **limits: Any) -> Any:
+        if len(opened) == 3:
+            raise ValueError
+        return decode(data, **limits)
+
+    monkeypatch.setattr(imaging, "decode", fail_once)
+    landed = landing.run(spec(), context, str(folder))
+    assert (landed.accepted, landed.quarantined) == (7, {"unexpected_error": 1})
+    assert opened[2] in caplog.text
+    assert "in fail_once" in caplog.text
+
+
+def test_names_that_are_not_text_land_wherever_they_are_kept(
+    context: Context, folder: Path
+) -> None:
+    odd = os.fsdecode(b"caf\xe9")
+    write(folder / odd / "1.png", png(drawing(50)))
+    write(folder / "cat" / f"{odd}_1.png", png(drawing(51)))
+    pattern = r"^(?P<group>.+)_"
+    named = spec(landing={"group_pattern": pattern, "metadata_pattern": pattern})
+    listed = rows(context, landing.run(named, context, str(folder)))
+    assert listed["caf\\xe9/1.png"]["landing_label"] == "caf\\xe9"
+    assert listed["cat/caf\\xe9_1.png"]["group"] == "caf\\xe9"
+
+
+def test_a_copy_of_an_accepted_file_without_a_label_is_no_reason_to_stop(
+    context: Context, folder: Path
+) -> None:
+    shutil.copytree(folder, folder / "again")
+    write(folder / "again" / "cat" / "new.png", png(drawing(77)))
+    landed = landing.run(spec(checks={"max_quarantined": 0.2}), context, str(folder))
+    assert (landed.files, landed.accepted, landed.copies) == (17, 8, 8)
+    assert landed.quarantined == {"unlabelled": 1}
+    assert "cat/000.png" in rows(context, landed)["again/cat/000.png"]["message"]
+    table = check_tables.landing_table(context, landed)
+    assert len(table) == 9, "the share of refused files is one of those that are not copies"
+    snapshot = ingest.run(spec(), context, landed)
+    assert snapshot.images == 8
+    text = context.store.read(f"{snapshot.quarantine}/reasons.csv").decode()
+    assert text.count("\n") == 2, "copies are not refused"
 
 
 def test_names_with_letters_of_any_kind_survive(context: Context, folder: Path) -> None:
@@ -133,6 +264,17 @@ def test_a_dicom_file_is_listed_without_its_patient(context: Context, folder: Pa
     found = [r for r in rows(context, landed).values() if r["format"] == "DICOM" and r["label"]]
     assert len({row["group"] for row in found}) == 1
     assert all(row["source_path"].startswith("cat/") for row in found)
+
+
+def test_the_file_behind_a_pseudonym_is_found_by_whoever_has_the_folder(
+    context: Context, folder: Path
+) -> None:
+    write(folder / "cat" / "Doe.zip", b"PK\x03\x04")
+    listed = rows(context, landing.run(spec(), context, str(folder)))
+    (name,) = [name for name, row in listed.items() if row["reason"]]
+    files = LandedFiles(spec(), LocalFolder(folder), load_pseudonyms(context.settings))
+    assert name.endswith(".zip")
+    assert files.relative(name) == "cat/Doe.zip"
 
 
 def test_the_group_in_a_dicom_files_name_is_a_pseudonym_too(context: Context, folder: Path) -> None:

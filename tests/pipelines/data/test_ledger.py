@@ -37,7 +37,9 @@ def test_what_was_announced_or_landed_is_known_ever_after(ledger: Ledger, path: 
 def test_a_changed_file_and_one_elsewhere_are_others(ledger: Ledger) -> None:
     ledger.announce("/landing", [ONE])
     grown, touched = FileState(ONE.path, 11, 1_000, 1.0), FileState(ONE.path, 10, 1_001, 1.0)
-    assert ledger.unknown("/landing", [ONE, grown, touched]) == [grown, touched]
+    replaced = FileState(ONE.path, 10, 1_000, 1.0, identity="another")
+    files = [ONE, grown, touched, replaced]
+    assert ledger.unknown("/landing", files) == [grown, touched, replaced]
     assert ledger.unknown("/elsewhere", [ONE]) == [ONE]
 
 

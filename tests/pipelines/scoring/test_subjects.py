@@ -1,8 +1,10 @@
 import json
+import os
 from pathlib import Path
 
 import pytest
 
+from pipelines.data.sources import walk
 from pipelines.errors import LandingError, NotFound
 from pipelines.scoring import subjects
 from pipelines.scoring.answers import Row
@@ -41,7 +43,21 @@ def test_a_folder_is_known_by_its_files(context: Context, folder: Path) -> None:
     first = of_folder(small_spec(), context, str(folder))
     assert of_folder(small_spec(), context, str(folder)).identity == first.identity
 
-    (folder / "a.png").write_bytes(b"another")
+    same_size_and_time = (folder / "a.png").stat()
+    (folder / "a.png").write_bytes(b"b.png")
+    os.utime(folder / "a.png", ns=(same_size_and_time.st_atime_ns, same_size_and_time.st_mtime_ns))
+
+    assert of_folder(small_spec(), context, str(folder)).identity != first.identity
+
+
+def test_a_folder_whose_file_system_tells_nothing_is_known_by_content(
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(walk, "_keeps_inodes", lambda _: False)
+    first = of_folder(small_spec(), context, str(folder))
+    status = (folder / "a.png").stat()
+    (folder / "a.png").write_bytes(b"b.png")
+    os.utime(folder / "a.png", ns=(status.st_atime_ns, status.st_mtime_ns))
 
     assert of_folder(small_spec(), context, str(folder)).identity != first.identity
 

@@ -36,7 +36,8 @@ def test_links_are_followed_but_not_in_circles(tmp_path: Path) -> None:
 
 def test_a_broken_link_is_listed_for_whoever_opens_it(tmp_path: Path) -> None:
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
-    assert found(tmp_path) == ["gone.png"]
+    (tmp_path / "itself").symlink_to(tmp_path / "itself")
+    assert found(tmp_path) == ["gone.png", "itself"]
 
 
 @pytest.mark.parametrize(
