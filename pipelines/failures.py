@@ -27,7 +27,7 @@ class RaisedElsewhere(Exception):
 
 def frames_of(error: BaseException) -> str:
     """The traceback of an error and of its causes, with their types and without their messages."""
-    parts = []
+    parts: list[str] = []
     following: BaseException | None = error
     while following is not None and len(parts) < MOST_CAUSES:
         lines = "".join(traceback.format_tb(following.__traceback__))
