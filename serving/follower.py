@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from pipelines.activity import served_note
+from pipelines.atomic import written_whole
 from pipelines.errors import BundleError, MedloopError, Unavailable
 from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
@@ -152,9 +153,8 @@ def remember(settings: Settings, dataset: str, folder: Path) -> None:
     place = folder.relative_to(home) if folder.is_relative_to(home) else folder
     note = _note(settings, dataset)
     note.parent.mkdir(parents=True, exist_ok=True)
-    part = note.with_name(f".{note.name}.{threading.get_native_id()}")
-    part.write_text(json.dumps({"bundle": str(place)}) + "\n", encoding="utf-8")
-    part.replace(note)
+    with written_whole(note) as part:
+        part.write_text(json.dumps({"bundle": str(place)}) + "\n", encoding="utf-8")
 
 
 def recall(settings: Settings, dataset: str) -> Path | None:

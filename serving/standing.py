@@ -2,12 +2,12 @@
 
 import logging
 import os
-import secrets
 from pathlib import Path
 
 import psutil
 from pydantic import BaseModel, ValidationError
 
+from pipelines.atomic import written_whole
 from serving.schemas import WorkerInfo
 
 logger = logging.getLogger(__name__)
@@ -38,11 +38,10 @@ class Standing:
         """Note what this process serves; a full disk is no reason to stop serving."""
         born = psutil.Process(worker.pid).create_time()
         note = Note(parent=self._parent, born=born, worker=worker)
-        part = self._folder / f".{worker.pid}.{secrets.token_hex(4)}"
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            part.write_text(note.model_dump_json() + "\n", encoding="utf-8")
-            part.replace(self._folder / f"{worker.pid}.json")
+            with written_whole(self._folder / f"{worker.pid}.json") as part:
+                part.write_text(note.model_dump_json() + "\n", encoding="utf-8")
         except OSError as error:
             logger.warning("Cannot note what this worker serves: %s", error)
 

@@ -5,6 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import cast
 
+from pipelines.atomic import written_whole
+
 
 def once(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
     """What a private JSON file holds; made if it is not there."""
@@ -16,8 +18,6 @@ def once(path: Path, make: Callable[[], dict[str, str]]) -> dict[str, str]:
 def write(path: Path, text: str) -> None:
     """Write a private file, beside and renamed, so that it is whole or not there."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f"{path.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.touch(mode=0o600)
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
+    with written_whole(path) as fresh:
+        fresh.touch(mode=0o600)
+        fresh.write_text(text, encoding="utf-8")

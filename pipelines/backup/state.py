@@ -1,12 +1,12 @@
 """How the last backup went: ``$MEDLOOP_HOME/backups/state.json``, for those who watch."""
 
-import secrets
 from datetime import datetime
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError
 
+from pipelines.atomic import written_whole
 from pipelines.settings import Settings
 
 
@@ -41,12 +41,8 @@ def write_state(settings: Settings, state: BackupState) -> None:
     """Note how a backup went, whole or not at all, for programs and for Prometheus."""
     path = _path(settings)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    try:
+    with written_whole(path) as part:
         part.write_text(state.model_dump_json(indent=1) + "\n", encoding="utf-8")
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
     _show(settings, state)
 
 

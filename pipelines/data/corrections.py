@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
+from pipelines import spreadsheet
 from pipelines.data.entry import Entry
 from pipelines.data.sources import Source
 from pipelines.errors import LandingError
@@ -130,7 +131,7 @@ def _correction(
             f"{place}, line {line}: expected the path of an image, one of "
             f"{', '.join(spec.class_names)}, and why; found {path!r}, {label!r}, {why!r}."
         )
-    return path, Correction(line, known, why)
+    return spreadsheet.original(path), Correction(line, known, why)
 
 
 def _require_new(

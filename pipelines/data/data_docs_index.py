@@ -10,6 +10,7 @@ from html import escape
 from pathlib import Path
 from string import Template
 
+from pipelines.atomic import written_whole
 from pipelines.data import findings
 
 PAGE = Template("""<!DOCTYPE html>
@@ -64,9 +65,8 @@ def write_index(results: Path, site: Path) -> Path:
     runs = [run for run in listed if (site / run.page).is_file()]
     runs.sort(key=lambda run: run.time, reverse=True)
     index = site / "index.html"
-    part = site / ".index.html"
-    part.write_text(PAGE.substitute(rows="\n".join(map(_row, runs))), "utf-8")
-    part.replace(index)
+    with written_whole(index) as part:
+        part.write_text(PAGE.substitute(rows="\n".join(map(_row, runs))), "utf-8")
     return index
 
 

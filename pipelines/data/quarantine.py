@@ -9,7 +9,6 @@ archive, a text, a damaged file. It is listed, and stays where it landed. `medlo
 the file whose name was replaced.
 """
 
-import csv
 import io
 import logging
 from collections import Counter
@@ -17,6 +16,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pipelines import spreadsheet
 from pipelines.data.originals import LandedFiles
 from pipelines.data.packing import Original, deliver, pack
 from pipelines.errors import BadImage, LandingError
@@ -91,7 +91,6 @@ def _copies(rows: list[dict[str, Any]], files: LandedFiles, copied: set[str]) ->
 
 def _reasons(rows: list[dict[str, Any]], copied: set[str]) -> bytes:
     text = io.StringIO()
-    writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
-    writer.writeheader()
-    writer.writerows(row | {"copied": row["source_path"] in copied} for row in rows)
+    listed = (row | {"copied": row["source_path"] in copied} for row in rows)
+    spreadsheet.write_csv(text, COLUMNS, listed)
     return text.getvalue().encode()

@@ -9,7 +9,8 @@ from pathlib import Path
 from pipelines.data import packing
 from pipelines.data.masks import masks_of
 from pipelines.data.snapshots import Row, index_of, latest
-from pipelines.errors import NotFound, StoreUnavailable
+from pipelines.errors import NotFound, PathRefused, StoreUnavailable
+from pipelines.inside import path_inside
 from pipelines.stage import Context
 
 
@@ -29,6 +30,7 @@ def restore(context: Context, dataset: str, *, what: str, target: Path) -> list[
 
     Raises:
         NotFound: the data set has no such image.
+        PathRefused: its path leads out of the folder, or another file is there.
         StoreUnavailable: the store gave back other bytes than were landed.
     """
     snapshot = latest(context, dataset)
@@ -54,7 +56,12 @@ def _write(row: Row, data: bytes, wanted: Iterable[tuple[str, str]], target: Pat
     alike = [sha256 for path, sha256 in wanted if path == row["source_path"]]
     if len(alike) > 1:  # landings whose files have the same name
         name = name.with_stem(f"{name.stem}-{row['sha256'][:8]}")
-    path = target / name
+    path = path_inside(target, name.as_posix().replace("\\", "_"))
+    if path.exists() and path.read_bytes() != data:
+        raise PathRefused(
+            f"{path} exists and is another file; nothing was overwritten. Restore into an empty "
+            "folder (--to), or move that file away."
+        )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
     return path

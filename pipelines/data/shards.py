@@ -11,7 +11,6 @@ bytes and sha256. `fetch` copies one from the store, `read_shards` opens a local
 import hashlib
 import json
 import logging
-import secrets
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -23,7 +22,9 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipelines.atomic import written_whole
 from pipelines.errors import NotFound, StoreUnavailable
+from pipelines.inside import InsidePath
 from pipelines.outputs import SPLITS, SplitName
 from pipelines.stage import MANIFEST
 from pipelines.storage import Store
@@ -45,7 +46,7 @@ class Listed(BaseModel):
 class ShardFile(Listed):
     """One Parquet file."""
 
-    name: str
+    name: InsidePath
     rows: int
     sha256: str
     bytes: int
@@ -200,9 +201,8 @@ def fetch(store: Store, path: str, cache: Path) -> Shards:
         content = store.read_json(f"{path}/{MANIFEST}")
         manifest = ShardManifest.model_validate(content)
         _download(store, path, folder, manifest)
-        part = folder / f".{MANIFEST}.{secrets.token_hex(4)}"
-        part.write_text(json.dumps(content), encoding="utf-8")
-        part.replace(folder / MANIFEST)
+        with written_whole(folder / MANIFEST) as part:
+            part.write_text(json.dumps(content), encoding="utf-8")
     return read_shards(folder)
 
 

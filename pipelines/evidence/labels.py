@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipelines import spreadsheet
 from pipelines.evaluation.intervals import Interval, draws, percentiles
 from pipelines.evidence.confident import margin, suggested, suspected
 from pipelines.evidence.finding import Finding, Table
@@ -40,7 +41,8 @@ def look(subject: Subject, folder: Path) -> Finding:
     """List what should be reviewed; writes the list and a sheet of pictures."""
     rows = pd.concat([_judged(subject, split) for split in ASKED], ignore_index=True)
     review = rows[rows["why"] != ""].sort_values(["why", "margin"], kind="stable")
-    review[list(COLUMNS)].to_csv(folder / REVIEW, index=False, lineterminator="\n")
+    with (folder / REVIEW).open("w", encoding="utf-8", newline="") as file:
+        spreadsheet.write_csv(file, COLUMNS, review.to_dict("records"))
     test = rows[rows["split"] == "test"]
     figures, bounds = _figures(rows, test, seed=subject.seed)
     pictures = {}

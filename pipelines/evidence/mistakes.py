@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from pipelines import spreadsheet
 from pipelines.evidence.finding import Finding, Table
 from pipelines.evidence.sheet import Shown, draw_sheet
 from pipelines.evidence.subject import Subject
@@ -34,7 +35,8 @@ def look(subject: Subject, folder: Path) -> Finding:
     """Count what went wrong; writes the list and a sheet of pictures."""
     rows = subject.of("test")
     wrong = _wrong(subject, rows)
-    wrong[list(COLUMNS)].to_csv(folder / LISTED, index=False, lineterminator="\n")
+    with (folder / LISTED).open("w", encoding="utf-8", newline="") as file:
+        spreadsheet.write_csv(file, COLUMNS, wrong.to_dict("records"))
     pictures = {}
     if len(wrong):
         shown = [_shown(row) for row in wrong.head(SHOWN).to_dict("records")]

@@ -5,12 +5,12 @@ of the model's run in the experiment ``<dataset>-monitoring`` of MLflow, beside 
 every window as metrics.
 """
 
-import secrets
 from collections.abc import Iterable
 from datetime import datetime
 from html import escape
 from pathlib import Path
 
+from pipelines.atomic import written_whole
 from pipelines.evaluation.metrics import OVERALL
 from pipelines.monitoring import charts, journal
 from pipelines.monitoring.judge import Finding
@@ -58,9 +58,8 @@ def publish(spec: DatasetSpec, context: Context, state: State, reference: Refere
     journal.log(spec, context, state, page=text)
     path = place(context.settings, spec)
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    part.write_text(text, encoding="utf-8")
-    part.replace(path)
+    with written_whole(path) as part:
+        part.write_text(text, encoding="utf-8")
 
 
 def page(spec: DatasetSpec, context: Context, state: State, reference: Reference) -> str:

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
+from pipelines.atomic import written_whole
 from pipelines.errors import BundleError
 from pipelines.evaluation.cells import Cells
 from pipelines.evaluation.novelty import Novelty
@@ -255,6 +256,8 @@ def load_bundle(folder: Path) -> Bundle:
     for name, digest in sorted(manifest.files.items()):
         if name not in found:
             raise _broken(folder, f"{name} is missing")
+        if (folder / name).is_symlink():
+            raise _broken(folder, f"{name} is a symbolic link, which could lead anywhere")
         if file_digest(folder / name) != digest:
             raise _broken(folder, f"{name} is not the file that was bundled (sha256 differs)")
     return Bundle(folder=folder, manifest=manifest)
@@ -297,9 +300,8 @@ def read_manifest(folder: Path) -> BundleManifest:
 
 def write_manifest(folder: Path, manifest: BundleManifest) -> None:
     """Write ``bundle.json``, sealed, whole or not at all."""
-    part = folder / f".{MANIFEST}"
-    part.write_text(manifest.sealed().model_dump_json(indent=2) + "\n", encoding="utf-8")
-    part.replace(folder / MANIFEST)
+    with written_whole(folder / MANIFEST) as part:
+        part.write_text(manifest.sealed().model_dump_json(indent=2) + "\n", encoding="utf-8")
 
 
 def stamp(folder: Path, version: int) -> None:
@@ -332,7 +334,7 @@ def _seal(manifest: dict[str, Any]) -> str:
 
 
 def _files(folder: Path) -> set[str]:
-    files = (path for path in folder.rglob("*") if path.is_file())
+    files = (path for path in folder.rglob("*") if path.is_file() or path.is_symlink())
     return {path.relative_to(folder).as_posix() for path in files} - {MANIFEST}
 
 

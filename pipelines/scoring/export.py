@@ -1,10 +1,12 @@
 """Scores as a person wants them: a CSV for a spreadsheet, overlays as picture files."""
 
-import csv
 import tempfile
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 
+from pipelines import spreadsheet
+from pipelines.atomic import written_whole
 from pipelines.outputs import Scores
 from pipelines.scoring.answers import Row
 from pipelines.scoring.subjects import of_folder
@@ -29,19 +31,13 @@ def write_csv(context: Context, scores: Scores, target: Path, *, files: dict[str
     joined by ``;``.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    part = target.with_name(f".{target.name}.part")
-    try:
-        with part.open("w", newline="", encoding="utf-8") as file:
-            writer: csv.DictWriter[str] | None = None
-            for row in rows(context, scores, without=DRAWN_FOR_PROGRAMS):
-                plain = {"file": files.get(row["source_path"], row["source_path"])} | _flat(row)
-                if writer is None:
-                    writer = csv.DictWriter(file, list(plain))
-                    writer.writeheader()
-                writer.writerow(plain)
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    flat = (
+        {"file": files.get(row["source_path"], row["source_path"])} | _flat(row)
+        for row in rows(context, scores, without=DRAWN_FOR_PROGRAMS)
+    )
+    with written_whole(target) as part, part.open("w", newline="", encoding="utf-8") as file:
+        if (first := next(flat, None)) is not None:
+            spreadsheet.write_csv(file, list(first), chain([first], flat))
 
 
 def names_of_files(spec: DatasetSpec, context: Context, scores: Scores) -> dict[str, str]:

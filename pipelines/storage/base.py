@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipelines import layout
+from pipelines.atomic import written_whole
 from pipelines.errors import NotFound, StoreUnavailable
 from pipelines.storage.staging import OWNER, STAGING_PREFIX, Lease, discard, sweep
 
@@ -126,14 +127,13 @@ class Store(ABC):
     def download(self, path: str, local: Path) -> None:
         """Copy a file to ``local``; it appears there whole or not at all."""
         local.parent.mkdir(parents=True, exist_ok=True)
-        part = local.with_name(f".{local.name}.{secrets.token_hex(4)}")
-        try:
-            with self.open(path) as source, part.open("wb") as target:
-                while block := source.read(1 << 20):
-                    target.write(block)
-            part.replace(local)
-        finally:
-            part.unlink(missing_ok=True)
+        with (
+            written_whole(local) as part,
+            self.open(path) as source,
+            part.open("wb") as target,
+        ):
+            while block := source.read(1 << 20):
+                target.write(block)
 
     def read_json(self, path: str) -> Any:
         """The content of a JSON file."""

@@ -24,6 +24,8 @@ class LocalStore(Store):
         self.folder = folder.absolute()
 
     def _at(self, path: str) -> Path:
+        if path.startswith("/") or ".." in path.split("/"):
+            raise ValueError(f"{path!r} is not a path inside the store {self.root}.")
         return self.folder / path
 
     def exists(self, path: str) -> bool:

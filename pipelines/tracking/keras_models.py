@@ -1,5 +1,6 @@
 """A run's Keras model in MLflow: logged with its signature and an example, fetched as a file."""
 
+import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -62,6 +63,7 @@ def fetch_model(tracking: Tracking, run_id: str, *, cache: Path) -> Path:
     """
     target = cache / "models" / run_id / "model.keras"
     if not target.is_file():
-        local = tracking.download(run_id, FILE, target=target.parent / "download")
-        local.replace(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=".download-", dir=target.parent) as folder:
+            tracking.download(run_id, FILE, target=Path(folder)).replace(target)
     return target

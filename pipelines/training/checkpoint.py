@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel
 
+from pipelines.atomic import written_whole
+
 if TYPE_CHECKING:
     import keras
 
@@ -43,13 +45,13 @@ def save(folder: Path, model: "keras.Model", progress: Progress) -> None:
     if progress.best_epoch == progress.epochs:
         weights = {f"w{i}": w for i, w in enumerate(model.get_weights())}
         _write(folder / _best_name(progress.epochs), weights)
-    part = folder / f".{STATE}"
-    part.write_text(progress.model_dump_json())
-    part.replace(folder / STATE)
+    with written_whole(folder / STATE) as part:
+        part.write_text(progress.model_dump_json())
     keep = {_name(progress.epochs), _best_name(progress.best_epoch)}
-    for old in folder.glob("*.npz"):
-        if old.name not in keep:
-            old.unlink()
+    for pattern in ("epoch-*.npz", "best-*.npz"):
+        for old in folder.glob(pattern):
+            if old.name not in keep:
+                old.unlink()
 
 
 def resume(folder: Path, model: "keras.Model", *, learning_rate: float) -> Progress:
@@ -89,7 +91,5 @@ def _best_name(epoch: int) -> str:
 
 
 def _write(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    part = path.with_name(f".{path.name}.part")
-    with part.open("wb") as file:
+    with written_whole(path) as part, part.open("wb") as file:
         np.savez(file, **arrays)  # type: ignore[arg-type]
-    part.replace(path)

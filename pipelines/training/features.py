@@ -19,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from pipelines.atomic import written_whole
 from pipelines.data.shards import Shards, Split, read_batches
 from pipelines.data.streams import Stream
 from pipelines.models.head import feature_extractor
@@ -69,14 +70,15 @@ def _extract(split: Split, names: list[str], model: keras.Model, folder: Path) -
         feature_extractor(model), input_signature=[tf.TensorSpec((None, *model.input_shape[1:]))]
     )
     for name in names:
-        part = folder / f".{name}"
-        with pq.ParquetWriter(part, _SCHEMA, compression="none") as writer:
+        with (
+            written_whole(folder / name) as part,
+            pq.ParquetWriter(part, _SCHEMA, compression="none") as writer,
+        ):
             for batch in read_batches(split.folder / name, size=split.size, rows=BATCH):
                 pooled = extract(batch.images.astype(np.float32)).numpy()
                 values = [row.tobytes() for row in pooled]
                 writer.write_batch(pa.record_batch([values, batch.labels], schema=_SCHEMA))
                 yield len(values)
-        part.replace(folder / name)
 
 
 _SCHEMA = pa.schema([("features", pa.binary()), ("label", pa.int32())])

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from pydantic import BaseModel
 
+from pipelines.atomic import written_whole
 from pipelines.data.shards import Shards
 from pipelines.errors import TrainingError
 from pipelines.spec import CandidateSpec
@@ -84,9 +85,8 @@ def train(
             candidate, data, seed=seed, folder=epochs, on_epoch=on_epoch, others=others
         )
     model = over_poses(model, candidate.poses)
-    part = workdir / f"part-{MODEL}"
-    model.save(part)
-    part.replace(workdir / MODEL)
+    with written_whole(workdir / MODEL) as part:
+        model.save(part)
     trained = TrainedModel(
         path=workdir / MODEL,
         history=progress.history,
@@ -96,9 +96,8 @@ def train(
         parameters=model.count_params(),
         trainable_parameters=sum(int(np.prod(w.shape)) for w in model.trainable_weights),
     )
-    part = workdir / f"part-{RESULT}"
-    part.write_text(trained.model_dump_json())
-    part.replace(result)
+    with written_whole(result) as part:
+        part.write_text(trained.model_dump_json())
     shutil.rmtree(epochs, ignore_errors=True)
     return trained
 
@@ -168,9 +167,8 @@ def _claim(workdir: Path, identity: str) -> None:
     owner = workdir / OWNER
     if not owner.is_file():
         workdir.mkdir(parents=True, exist_ok=True)
-        part = workdir / f"part-{OWNER}"
-        part.write_text(identity)
-        part.replace(owner)
+        with written_whole(owner) as part:
+            part.write_text(identity)
     if owner.read_text() != identity:
         raise TrainingError(
             f"{workdir} holds another training (other candidate, data or seed); give this one a "

@@ -33,7 +33,13 @@ function messages(reasons = []) {
 
 function quoted(value) {
   let text = String(value ?? "");
-  // a file name that begins like a formula would be run by a spreadsheet
-  if (typeof value === "string" && /^[=+\-@\t\r]/.test(text)) text = `'${text}`;
+  if (typeof value === "string") text = safe(text);
   return /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
+}
+
+/** Text that no spreadsheet runs, although it begins like a formula (pipelines/spreadsheet.py). */
+function safe(text) {
+  const isFormula = /^'*[\s\ufeff\u200b]*[=+\-@|\uff1d\uff0b\uff0d\uff20]|^'*[\t\r\n]/.test(text);
+  const isNumber = /^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$/.test(text);
+  return isFormula && !isNumber ? `'${text}` : text;
 }

@@ -4,7 +4,7 @@
 masks/<class>/subject70123_slice2.png    where the lesion is (255), for classes that have one
 """
 
-import shutil
+import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -84,10 +84,11 @@ def generate(folder: Path, *, seed: int, images: int = 800, size: int = 128) -> 
     """
     if folder.exists() and any(folder.iterdir()):
         raise LandingError(f"{folder} holds files already; name a new folder for the phantoms.")
-    part = folder.with_name(f".{folder.name}.part")
-    shutil.rmtree(part, ignore_errors=True)
-    report = _draw(part, seed=seed, images=images, size=size)
-    part.replace(folder)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as name:
+        part = Path(name) / folder.name
+        report = _draw(part, seed=seed, images=images, size=size)
+        part.replace(folder)
     return report
 
 

@@ -6,8 +6,8 @@ import pytest
 
 from pipelines.data import ingest, landing
 from pipelines.data.restore import restore
-from pipelines.data.snapshots import index_of
-from pipelines.errors import NotFound, StoreUnavailable
+from pipelines.data.snapshots import index_of, latest
+from pipelines.errors import NotFound, PathRefused, StoreUnavailable
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import class_folders, spec
 
@@ -77,3 +77,26 @@ def test_bytes_the_store_has_lost_are_never_given_out(
     with pytest.raises(StoreUnavailable, match=r"dog/001\.png"):
         restore(ingested, "pets", what="dog/001.png", target=tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("path", ["../payload.png", "/tmp/payload.png", "cat/../../payload.png"])
+def test_a_path_that_leads_out_of_the_folder_is_refused(
+    ingested: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str
+) -> None:
+    real = index_of(ingested, latest(ingested, "pets"))
+    forged = [row | {"source_path": path} for row in real]
+    monkeypatch.setattr("pipelines.data.restore.index_of", lambda *_: forged)
+
+    with pytest.raises(PathRefused, match="not a path inside a folder"):
+        restore(ingested, "pets", what=real[0]["sha256"], target=tmp_path / "out")
+    assert not (tmp_path / "payload.png").exists()
+
+
+def test_a_file_of_the_users_is_not_overwritten(ingested: Context, tmp_path: Path) -> None:
+    mine = tmp_path / "out" / "dog" / "001.png"
+    mine.parent.mkdir(parents=True)
+    mine.write_bytes(b"mine")
+
+    with pytest.raises(PathRefused, match="nothing was overwritten"):
+        restore(ingested, "pets", what="dog/001.png", target=tmp_path / "out")
+    assert mine.read_bytes() == b"mine"

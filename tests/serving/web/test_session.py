@@ -47,11 +47,11 @@ def test_failed_images_stand_in_the_list_and_the_file(tab: Tab) -> None:
 
 
 def test_awkward_file_names_neither_break_nor_run_in_a_spreadsheet(tab: Tab) -> None:
-    names = ['=cmd|"x",1.png', "+1.png", "@a.png", 'a "b", c.png', "ödem.png"]
+    names = ['=cmd|"x",1.png', "+1.png", "@a.png", 'a "b", c.png', "ödem.png", " =b.png"]
     tab.page.set_input_files("#files", [payload(name, png(1)) for name in names])
     expect(tab.page.locator("#history tr")).to_have_count(len(names))
     files = {row["file"] for row in downloaded(tab)}
-    assert files == {"'" + names[0], "'+1.png", "'@a.png", names[3], names[4]}
+    assert files == {"'" + names[0], "'+1.png", "'@a.png", names[3], names[4], "' =b.png"}
 
 
 def test_the_list_outlives_the_cards_and_holds_no_pixels(tab: Tab) -> None:
