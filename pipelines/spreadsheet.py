@@ -29,7 +29,7 @@ def original(cell: str) -> str:
     return cell[1:] if cell.startswith("'") and _LIKE_A_FORMULA.match(cell) else cell
 
 
-def write_csv(file: TextIO, columns: Sequence[str], rows: Iterable[Mapping[str, Any]]) -> None:
+def write_csv(file: TextIO, columns: Sequence[str], rows: Iterable[Mapping[Any, Any]]) -> None:
     """Write a header and rows; fields that are not among the columns are left out.
 
     Args:
