@@ -5,6 +5,7 @@ import smtplib
 import ssl
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
 from email.message import EmailMessage
 from email.policy import SMTP
 from email.utils import format_datetime
@@ -75,7 +76,8 @@ class Mail:
         message["Subject"] = notice.headline
         message["From"] = sender
         message["To"] = ", ".join(self._recipients)
-        message["Date"] = format_datetime(notice.at)
+        # Of this attempt: dated hours ago, a late message is sorted below those already read.
+        message["Date"] = format_datetime(datetime.now(UTC))
         # The same if it is sent twice, and all about one trouble stand together.
         message["Message-ID"] = f"<{notice.id}@{host}>"
         message["References"] = f"<{notice.thread}@{host}>"

@@ -38,6 +38,7 @@ class Notice(BaseModel):
             "Data set": self.alert.dataset,
             "About": self.alert.subject,
             "Since": _utc(self.since),
+            "As of": _utc(self.at) if self.state == "goes on" else None,
             "Over": _utc(self.at) if self.state == "over" else None,
             "Seen": f"{self.seen} times since it was told last" if self.seen > 1 else None,
             "Machine": self.host,

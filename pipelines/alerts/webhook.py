@@ -6,6 +6,7 @@
 import hashlib
 import hmac
 import json
+import time
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal
@@ -41,7 +42,9 @@ class Webhook:
         body = json.dumps(payload(notice)).encode()
         headers = {"Content-Type": "application/json", "User-Agent": "medloop"}
         if self._secret_file:
-            headers |= proof(read_secret(self._secret_file), body, notice, way=self._auth)
+            headers |= proof(
+                read_secret(self._secret_file), body, sent_at=time.time(), way=self._auth
+            )
         request = Request(self._url(), data=body, headers=headers, method="POST")
         # No message of ours or of the library may hold the address, hence the bare reasons;
         # httpx would log it.
@@ -87,18 +90,24 @@ def payload(notice: Notice) -> dict[str, str | int | None]:
 
 
 def proof(
-    secret: str, body: bytes, notice: Notice, *, way: Literal["hmac", "bearer"]
+    secret: str, body: bytes, *, sent_at: float, way: Literal["hmac", "bearer"]
 ) -> dict[str, str]:
-    """The header by which the receiver knows the sender.
+    """The headers that authenticate the sender to the receiver.
 
-    ``hmac``: SHA-256 over the time, a full stop and the body, so that nobody can change or, much
-    later, repeat it. ``bearer``: the secret itself.
+    Args:
+        secret: the shared secret.
+        body: what is posted.
+        sent_at: the time of this attempt, in seconds since 1970. A receiver rejects requests
+            whose timestamp is old (replay protection), so a delivery that is retried hours after
+            the alert must not carry the alert's time.
+        way: ``hmac``, SHA-256 over the timestamp, a full stop and the body; or ``bearer``, the
+            secret itself.
     """
     if way == "bearer":
         return {"Authorization": f"Bearer {secret}"}
-    time = str(int(notice.at.timestamp()))
-    signed = hmac.new(secret.encode(), f"{time}.".encode() + body, hashlib.sha256)
-    return {TIMESTAMP: time, SIGNATURE: f"sha256={signed.hexdigest()}"}
+    timestamp = str(int(sent_at))
+    signed = hmac.new(secret.encode(), f"{timestamp}.".encode() + body, hashlib.sha256)
+    return {TIMESTAMP: timestamp, SIGNATURE: f"sha256={signed.hexdigest()}"}
 
 
 class _NoRedirect(HTTPRedirectHandler):

@@ -2,6 +2,8 @@
 
 import ssl
 from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from pathlib import Path
 from typing import Any
 
@@ -87,6 +89,19 @@ def test_all_messages_about_one_trouble_stand_together(
     assert len({message["References"] for message in box.messages}) == 1
     assert box.messages[2]["Subject"] == "[Medloop] over: phantom: answers drift"
     assert box.messages[2].get_content().startswith("This is over.")
+
+
+def test_a_late_message_carries_the_date_of_sending_and_says_when_it_was_seen(
+    settings: Settings, trusted: ssl.SSLContext, drift: Alert
+) -> None:
+    with mail_server(login=LOGIN, starttls=trusted) as box:
+        late = make_notice(drift, "goes on", since=1_700_000_000, at=1_700_003_600)
+        mail(settings, box.port).deliver(late)
+
+    (message,) = box.messages
+    sent = parsedate_to_datetime(message["Date"])
+    assert abs((datetime.now(UTC) - sent).total_seconds()) < 60
+    assert "As of:    2023-11-14 23:13 UTC" in message.get_content()
 
 
 def test_a_title_with_line_breaks_makes_no_headers(

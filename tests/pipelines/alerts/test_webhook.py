@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import time
 from typing import Any
 
 import pytest
@@ -66,6 +67,27 @@ def test_a_receiver_can_prove_where_it_comes_from(
     expected = hmac.new(SECRET.encode(), signed, hashlib.sha256).hexdigest()
     assert post.headers[SIGNATURE] == f"sha256={expected}"
     assert SECRET not in str(post)
+
+
+def test_a_late_delivery_is_signed_with_the_time_of_its_own_attempt(
+    settings: Settings, hook: Hook, drift: Alert
+) -> None:
+    secret = settings.home.parent / "secret"
+    secret.write_text(SECRET)
+    hours_ago = time.time() - 7200
+    late = make_notice(drift, "begun", since=hours_ago, at=hours_ago)
+    channel = webhook(settings, alert_webhook_secret_file=secret)
+    hook.status = 500
+    with pytest.raises(DeliveryFailed):
+        channel.deliver(late)
+    hook.status = 200
+    time.sleep(1.1)
+    channel.deliver(late)
+
+    failed, delivered = (post.headers[TIMESTAMP] for post in hook.posts)
+    assert abs(int(delivered) - time.time()) < 10, "a receiver's replay window would refuse it"
+    assert int(failed) < int(delivered)
+    assert hook.posts[1].json["at"] == late.at.isoformat()
 
 
 @pytest.mark.parametrize("status", [302, 307, 404, 500])
