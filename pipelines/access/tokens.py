@@ -32,8 +32,11 @@ class Role(StrEnum):
     """Ask for predictions and explanations, and which models answer."""
     UPLOAD = "upload"
     """Bring images into the landing folder; may not ask for predictions."""
+    METRICS = "metrics"
+    """Read the figures for Prometheus (``/metrics``), and nothing else: a scraper's token lies in
+    a file of another program."""
     ADMIN = "admin"
-    """Everything, the figures for Prometheus included."""
+    """Everything."""
 
     def includes(self, other: "Role") -> bool:
         """Whether a token of this role may do what one of the other may."""

@@ -15,7 +15,8 @@ ROLES: Mapping[str, Role | None] = {
     **{endpoint.path: endpoint.role for endpoint in ENDPOINTS},
     # where images will be brought into the landing folder
     "/landing": Role.UPLOAD,
-    **dict.fromkeys(("/metrics", "/schema.json"), Role.ADMIN),
+    "/metrics": Role.METRICS,
+    "/schema.json": Role.ADMIN,
 }
 """Path → the least role that may ask it; ``None`` if anybody may."""
 FOLDERS: Mapping[str, Role | None] = {"/web/": None, "/static_content/": Role.PREDICT}

@@ -15,6 +15,7 @@ from pipelines.evaluation.abstention import Code
 from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.settings import PROJECT
 from serving import counters
+from serving.access.doors import role_for
 from serving.champions import Champions
 from tests.serving.bundles import make_bundle, png
 
@@ -86,6 +87,9 @@ def test_the_scrape_example_asks_where_the_service_answers() -> None:
     assert job["metrics_path"] == "/metrics"
     assert job["authorization"]["type"] == "Bearer"
     assert "credentials_file" in job["authorization"]
+    text = (GRAFANA / "prometheus.yml").read_text("utf-8")
+    (role,) = re.findall(r"medloop token new \S+ --role (\w+)", text)
+    assert role == role_for(job["metrics_path"]), "the least role that may ask is enough"
     for file in config["rule_files"]:
         assert (GRAFANA / file).is_file()
 

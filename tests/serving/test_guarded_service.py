@@ -124,6 +124,8 @@ def test_every_route_but_health_and_the_page_is_shut(guarded: Guarded) -> None:
         answers = path in ANSWERS or path.startswith("/static_content/")
         allowed = http.get(path, headers=headers[Role.PREDICT]).status_code != 403
         assert allowed is answers, path
+        measured = http.get(path, headers=headers[Role.METRICS]).status_code != 403
+        assert measured is (path == "/metrics"), path
         assert http.get(path, headers=headers[Role.ADMIN]).status_code not in (401, 403), path
 
 

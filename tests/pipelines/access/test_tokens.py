@@ -52,6 +52,9 @@ def test_a_token_opens_until_it_expires_or_is_revoked() -> None:
         (Role.PREDICT, Role.UPLOAD, False),
         (Role.UPLOAD, Role.PREDICT, False),
         (Role.ADMIN, Role.UPLOAD, True),
+        (Role.ADMIN, Role.METRICS, True),
+        (Role.METRICS, Role.PREDICT, False),
+        (Role.METRICS, Role.ADMIN, False),
         (Role.PREDICT, Role.ADMIN, False),
     ],
 )
