@@ -118,7 +118,13 @@ class Settings(BaseSettings):
     service_stop_seconds: int = Field(default=30, ge=1)
     """How long the service may take to answer what it was asked, once it is told to stop."""
     service_header_seconds: float = Field(default=10.0, gt=0)
-    """How long a client of the service may take to begin a request and to end its headers."""
+    """How long a client of the service may take for a TLS handshake, to begin a request, to end
+    its headers, and to end a body that was answered before it had arrived."""
+    service_read_seconds: float = Field(default=30.0, gt=0)
+    """How long a client of the service may take to send a request's body."""
+    service_answer_seconds: float = Field(default=120.0, gt=0)
+    """How long a request may take until its answer begins, the arrival of its body included;
+    beyond that, the service answers 504."""
     service_write_seconds: float = Field(default=30.0, gt=0)
     """How long a client of the service may leave its answer unread."""
     service_connections: int = Field(default=500, ge=10)

@@ -4,7 +4,6 @@ Plain routes rather than BentoML APIs: half the overhead, and full say over what
 answered with.
 """
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,8 +18,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from pipelines.errors import BadImage
-from serving.access.doors import known
-from serving.counters import count_request
+from serving.counting import count_once
 from serving.endpoints import Backend
 from serving.exposition import metrics
 from serving.marks import mark
@@ -83,8 +81,7 @@ class App:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
                 headers["X-Request-ID"] = request_id
-                seconds = time.perf_counter() - scope["state"]["began"]
-                count_request(known(scope["path"]), status=message["status"], seconds=seconds)
+                count_once(scope, message["status"])
             await send(message)
 
         try:

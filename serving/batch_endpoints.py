@@ -83,7 +83,14 @@ async def _each(
             return error
 
     waiting = (work_for(request, partial(attempt, image)) for image in upload.images)
-    return await asyncio.gather(*waiting)
+    # Wait for all, also where one fails: the body may not be given back while work is at it.
+    results = await asyncio.gather(*waiting, return_exceptions=True)
+    answers: list[SeenT | BadImage] = []
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, BadImage):
+            raise result
+        answers.append(result)
+    return answers
 
 
 def _overlay(

@@ -1,20 +1,22 @@
 """Connections that nobody can hold: uvicorn's protocol with a clock on all a client may delay.
 
-uvicorn waits for ever for a request that does not come, for the end of its headers, and for a
-client that does not read its answer. (A body has its own clock: `limits.read_body`.) BentoML
-starts uvicorn without naming a protocol, so `install` puts ours in uvicorn's table of them.
+uvicorn waits for ever for a request that does not come, for the end of its headers, for the rest
+of a body that was answered early, and for a client that does not read its answer. (A body that is
+wanted has its own clock: `limits.read_body`; an answer has one in `access.envelope`.) BentoML
+names no protocol when it starts uvicorn, so `install` gives uvicorn our configuration.
 """
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-import uvicorn.config
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+import httptools
+import uvicorn
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-CLOSING = b"Content-Length: 0\r\nConnection: close\r\n\r\n"
-TOO_SLOW = b"HTTP/1.1 408 Request Timeout\r\n" + CLOSING
-FULL = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 1\r\n" + CLOSING
+from serving.counters import count_refusal, count_request
+from serving.early import EarlyRefusal, Note, unnoted
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,8 @@ class Patience:
     """How long a client may take, and how many there may be; for each worker."""
 
     header_seconds: float = 10.0
-    """From a connection's begin, or a request's first byte, to the end of the headers."""
+    """For a TLS handshake; for a request from the connection's begin, or from its first byte, to
+    the end of its headers; and for the rest of a body that was answered early."""
     write_seconds: float = 30.0
     """For which an answer may stay unread."""
     stop_seconds: float = 30.0
@@ -31,49 +34,105 @@ class Patience:
     """Most at once. Beyond that, the one whose client has been waited for longest gives way."""
 
 
-def install(patience: Patience) -> None:
-    """Let uvicorn use `PatientProtocol`; to be called before its server starts."""
+class Config(uvicorn.Config):
+    """uvicorn's configuration with our protocol, and without websockets: nothing here speaks
+    them, and uvicorn's protocol for them has no clocks."""
+
+    def load(self) -> None:
+        """Load the application and the certificate."""
+        super().load()
+        self.http_protocol_class = PatientProtocol
+        self.ws_protocol_class = None
+
+
+def install(patience: Patience, *, note: Note = unnoted) -> None:
+    """Let uvicorn use our protocol and server; to be called before its server is configured.
+
+    Args:
+        patience: the limits of each connection.
+        note: hears of requests that are refused before the application sees them.
+    """
     PatientProtocol.patience = patience
-    uvicorn.config.HTTP_PROTOCOLS["auto"] = f"{__name__}:{PatientProtocol.__name__}"
+    PatientProtocol.note = staticmethod(note)
+    from serving.handshakes import Server
+
+    uvicorn.Config = Config  # type: ignore[misc]
+    uvicorn.Server = Server  # type: ignore[misc]
 
 
 class PatientProtocol(HttpToolsProtocol):
     """One client's connection, which ends when the client takes too long."""
 
     patience = Patience()
+    _is_given_up = False
+    note: Note = staticmethod(unnoted)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request, if there is room."""
-        super().connection_made(transport)
-        self._waits_since = self.loop.time()
-        self._is_asked = False
         self._clocks: dict[str, asyncio.TimerHandle] = {}
-        if len(self.connections) > self.patience.connections and not self._make_room():
-            self._end_with(FULL)
-        else:
-            self._start("header", self.patience.header_seconds, self._header_is_late)
+        self._in_headers = False
+        self._running: RequestResponseCycle | None = None
+        super().connection_made(transport)
+        # Or the last kilobytes of an unread answer would wait without a clock. (TLS takes 0 for
+        # always full.)
+        transport.set_write_buffer_limits(high=1)
+        self._await_request()
+        if not self._has_room():
+            self._refuse(503, "overloaded", "There are too many connections. Try again later.")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop all clocks."""
+        """Stop all clocks, and let the application write no more: uvicorn tells only the newest
+        of several requests sent one behind the other."""
         super().connection_lost(exc)
+        if self._running is not None:
+            self._running.disconnected = True
+            self._running.message_event.set()
         for name in tuple(self._clocks):
             self._stop(name)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on. Anybody can send nonsense, so none of it is logged."""
+        self._unset_keepalive_if_required()
+        try:
+            self.parser.feed_data(data)
+        except httptools.HttpParserUpgrade:
+            pass  # to a protocol not spoken here: the request is answered as any other
+        except httptools.HttpParserError:
+            self._refuse(400, "bad_request", "This is not a valid HTTP request.")
 
     def on_message_begin(self) -> None:
         """A request begins."""
         super().on_message_begin()
-        self._is_asked = True
+        self._in_headers = True
         self._start("header", self.patience.header_seconds, self._header_is_late)
 
     def on_headers_complete(self) -> None:
         """Its headers are there; its body has a clock of its own."""
+        self._in_headers = False
         self._stop("header")
         super().on_headers_complete()
 
+    def on_message_complete(self) -> None:
+        """Its body is there; if it was answered early, the connection is free again."""
+        super().on_message_complete()
+        if "rest" in self._clocks:
+            self._stop("rest")
+            self._await_request()
+
     def on_response_complete(self) -> None:
-        """It is answered."""
-        self._waits_since = self.loop.time()
+        """It is answered. A client may send the rest of its body, but not at leisure."""
         super().on_response_complete()
+        self._waits_since = self.loop.time()
+        if self.transport.is_closing() or not self.cycle.response_complete:
+            return
+        if self.cycle.more_body:
+            self._start("rest", self.patience.header_seconds, self.transport.close)
+        elif not self._in_headers:
+            self._await_request()
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
+        super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
         """The client does not read as fast as it is written to."""
@@ -95,24 +154,58 @@ class PatientProtocol(HttpToolsProtocol):
         """Whether no request has arrived whole that is still to be answered."""
         return self.cycle is None or self.cycle.response_complete or self.cycle.more_body
 
-    def _make_room(self) -> bool:
-        """End the connection whose client has been waited for longest; whether there was one."""
-        others = (c for c in self.connections if isinstance(c, PatientProtocol) and c is not self)
-        waiting = [c for c in others if c.waits_for_client and not c.transport.is_closing()]
-        if not waiting:
-            return False
-        min(waiting, key=lambda c: c._waits_since).transport.abort()
-        return True
+    def give_up(self) -> None:
+        """End the connection at once."""
+        self._is_given_up = True
+        self.transport.abort()
+
+    def _await_request(self) -> None:
+        self._waits_since = self.loop.time()
+        self._start("header", self.patience.header_seconds, self._header_is_late)
+
+    def _has_room(self) -> bool:
+        """Whether there may be one more connection. If there are too many, the one whose client
+        has been waited for longest is ended."""
+        if len(self.connections) <= self.patience.connections:
+            return True
+        known = [c for c in self.connections if isinstance(c, PatientProtocol)]
+        others = [c for c in known if c is not self and not c._is_given_up]
+        if len(others) < self.patience.connections:
+            return True  # those given up are about to leave
+        waiting = [c for c in others if c.waits_for_client]
+        if waiting:
+            min(waiting, key=lambda c: c._waits_since).give_up()
+        return bool(waiting)
 
     def _header_is_late(self) -> None:
-        if not self._is_asked:
+        if not self._in_headers:
             # nothing came: browsers open connections in advance, and expect no answer on them
             self.transport.close()
         else:
-            self._end_with(TOO_SLOW)
+            seconds = self.patience.header_seconds
+            self._refuse(408, "too_slow", f"The headers did not arrive within {seconds:g} s.")
 
-    def _end_with(self, reply: bytes) -> None:
-        self.transport.write(reply)
+    def _refuse(self, status: int, code: str, message: str) -> None:
+        """Answer in the application's place, and end the connection."""
+        cycle = self.cycle
+        is_open = cycle is not None and not cycle.response_complete
+        if is_open and (cycle.response_started or not cycle.more_body):
+            # The client would take this for a part of the answer that is under way.
+            self.transport.abort()
+            return
+        address = self.client[0] if self.client else None
+        refusal = EarlyRefusal(status, code, message, address, self.scheme or "http")
+        if is_open:
+            # The application sees the client go and notes that itself, under its own ID.
+            known = cycle.scope.get("state", {}).get("request_id", refusal.request_id)
+            refusal = replace(refusal, request_id=known)
+            cycle.disconnected = True
+            cycle.message_event.set()
+        else:
+            count_refusal(code)
+            count_request("other", status=status, seconds=self.loop.time() - self._waits_since)
+            self.note(refusal)
+        self.transport.write(bytes(refusal))
         self.transport.close()
 
     def _start(self, name: str, seconds: float, then: Callable[[], None]) -> None:

@@ -7,11 +7,11 @@ from prometheus_client import Counter, Gauge, Histogram
 from pipelines.release.predictor import Predictor
 from serving.observed import Answered
 
-OUTCOMES = {500: "failed", 503: "unavailable"}
+OUTCOMES = {500: "failed", 503: "unavailable", 504: "failed"}
 
 REQUESTS = Counter(
     "medloop_requests",
-    "Requests, by route and outcome: ok, refused (4xx), unavailable (503), failed (500).",
+    "Requests, by route and outcome: ok, refused (4xx), unavailable (503), failed (500, 504).",
     ["route", "outcome"],
 )
 SECONDS = Histogram(

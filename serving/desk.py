@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import TypeVar
 
 from serving.counters import WAITING
@@ -88,7 +89,13 @@ class Desk:
 
     async def _work(self, work: Callable[[], ResultT]) -> ResultT:
         began = time.perf_counter()
+        done = asyncio.get_running_loop().run_in_executor(self._threads, work)
         try:
-            return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+            return await asyncio.shield(done)
         finally:
+            # A thread cannot be stopped: whoever is cancelled waits for it, or its place would be
+            # given to others while it goes on.
+            while not done.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.wait([done])
             self._usual_seconds += RECENT * (time.perf_counter() - began - self._usual_seconds)

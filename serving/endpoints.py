@@ -108,8 +108,15 @@ def backend_of(request: Request) -> Backend:
 
 
 async def work_for(request: Request, work: Callable[[], ResultT]) -> ResultT:
-    """Do work in a thread, unless the client goes away while it waits for one."""
-    return await backend_of(request).desk.run(work, is_abandoned=request.is_disconnected)
+    """Do work in a thread, unless the client goes away while it waits for one.
+
+    Raises:
+        Problem: nobody waits for the result any more (499).
+    """
+    result = await backend_of(request).desk.run(work, is_abandoned=request.is_disconnected)
+    if getattr(request.state, "is_expired", False):
+        raise Problem(499, "disconnected", "The client was answered before the work was done.")
+    return result
 
 
 async def ask(request: Request, model: type[FieldsT]) -> tuple[Upload, FieldsT]:

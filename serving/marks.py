@@ -13,5 +13,10 @@ def mark(scope: Scope) -> str:
     """
     state = scope.setdefault("state", {})
     if "request_id" not in state:
-        state.update(request_id=secrets.token_hex(8), began=time.perf_counter())
+        state.update(request_id=new_request_id(), began=time.perf_counter())
     return str(state["request_id"])
+
+
+def new_request_id() -> str:
+    """A request ID that no other request has."""
+    return secrets.token_hex(8)

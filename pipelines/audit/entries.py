@@ -1,13 +1,16 @@
 """What a line of the audit log says, where the lines stand, and how one is found again.
 
 ``$MEDLOOP_HOME/service/audit/answers.jsonl`` has a line for each image that was answered,
-``refusals.jsonl`` one for each that was not; older lines stand in ``.1``, ``.2`` and so on. They
-are apart so that no flood of refused requests can push answers out.
+``refusals.jsonl`` one for each that was not. ``unauthenticated.jsonl`` has the refusals of
+everybody else who reaches the service: a number of lines a minute, the rest counted. Older lines
+stand in ``.1``, ``.2`` and so on. The files are apart so that no flood of refused requests can
+push answers out, and nobody without a token the refusals of those who have one.
 """
 
 import mmap
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from itertools import chain
 from pathlib import Path
 from typing import TypeVar
 
@@ -17,6 +20,7 @@ from pipelines.settings import Settings
 
 ANSWERS = "answers.jsonl"
 REFUSALS = "refusals.jsonl"
+UNAUTHENTICATED = "unauthenticated.jsonl"
 
 
 class _Entry(BaseModel):
@@ -57,6 +61,9 @@ class RefusedEntry(_Entry):
 
     status: int
     code: str
+    count: int = 1
+    """How many refusals of one minute, status and code this line stands for; the ID and the
+    address are the newest's."""
 
 
 EntryT = TypeVar("EntryT", bound=_Entry)
@@ -75,7 +82,10 @@ def find_answers(folder: Path, request_id: str) -> list[AnsweredEntry]:
 
 def find_refusals(folder: Path, request_id: str) -> list[RefusedEntry]:
     """Why one request, or images of it, were refused."""
-    lines = _lines_with(folder, REFUSALS, request_id)
+    lines = chain(
+        _lines_with(folder, REFUSALS, request_id),
+        _lines_with(folder, UNAUTHENTICATED, request_id),
+    )
     return [e for e in _parsed(RefusedEntry, lines) if e.request_id == request_id]
 
 

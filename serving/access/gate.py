@@ -1,22 +1,20 @@
 """The gate around everything the service answers, BentoML's own routes included."""
 
 import math
-import time
 from dataclasses import dataclass
+from ipaddress import ip_address, ip_network
 
 from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from pipelines.access.store import token_file
 from pipelines.settings import Settings, listed
-from serving.access.doors import known, role_for
-from serving.access.headers import secure
+from serving.access.doors import role_for
+from serving.access.envelope import Envelope
 from serving.access.keys import Keyring
 from serving.access.neighbours import Neighbours
 from serving.access.rates import Rates
-from serving.counters import count_request
-from serving.marks import mark
 from serving.problems import Problem
 from serving.records.audit import Audit
 from serving.refusals import reply_problem
@@ -40,9 +38,12 @@ class Guard:
     strangers: Rates
     audit: Audit
     origins: tuple[str, ...]
+    answer_seconds: float = 120.0
+    """Longest time until an answer begins; see `Envelope`."""
 
     def admit(self, request: Request) -> None:
-        """Let a request pass, and note whose it is in ``request.state.client``.
+        """Let a request pass, and note whose it is: the token's name in ``request.state.client``,
+        and in ``is_known`` that somebody is known to have sent it.
 
         Raises:
             Problem: it may not.
@@ -52,14 +53,16 @@ class Guard:
             return
         if self.keyring is None:
             self.neighbours.admit(request)
+            request.state.is_known = True
             return
         try:
             token = self.keyring.holder(request.headers.get("authorization"))
         except Problem as problem:
             if problem.status == 401:
-                _hold(self.strangers, request.client.host if request.client else "")
+                _hold(self.strangers, _network(request.client.host if request.client else ""))
             raise
         request.state.client = token.name
+        request.state.is_known = True
         _hold(self.rates, token.name)
         if not token.role.includes(role):
             raise Problem(
@@ -86,56 +89,50 @@ def guard_of(settings: Settings, *, tokens: bool) -> Guard:
         strangers=Rates(STRANGERS_PER_SECOND, STRANGERS_BURST),
         audit=Audit.of(settings),
         origins=origins,
+        answer_seconds=settings.service_answer_seconds,
     )
 
 
 def gated(app: ASGIApp, guard: Guard) -> ASGIApp:
     """An application behind the gate; pages of the allowed origins may ask it from browsers."""
-    gate = Gate(app, guard)
-    if not guard.origins:
-        return gate
-    return CORSMiddleware(
-        gate,
-        allow_origins=guard.origins,
-        allow_methods=("GET", "POST"),
-        allow_headers=("Authorization", "Content-Type"),
-        expose_headers=CORS_HEADERS,
-    )
+    gate: ASGIApp = Gate(app, guard)
+    if guard.origins:
+        gate = CORSMiddleware(
+            gate,
+            allow_origins=guard.origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("Authorization", "Content-Type"),
+            expose_headers=CORS_HEADERS,
+        )
+    return Envelope(gate, guard.audit, guard.answer_seconds)
 
 
 @dataclass(frozen=True)
 class Gate:
-    """Gives each request an id, refuses those that may not pass, and adds what browsers need."""
+    """Refuses requests that may not pass."""
 
     inner: ASGIApp
     guard: Guard
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await self.inner(scope, receive, send)
-        elif scope["type"] == "http":
-            await self._answer(scope, receive, send)
-        else:
-            await send({"type": "websocket.close", "code": 1008})
+        if scope["type"] == "http":
+            request = Request(scope)
+            try:
+                self.guard.admit(request)
+            except Problem as problem:
+                await reply_problem(request, problem)(scope, receive, send)
+                return
+        await self.inner(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        request_id = mark(scope)
-        request = Request(scope)
 
-        async def send_marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                secure(message, scope, request_id=request_id)
-                self.guard.audit.note_refusals(request, message["status"])
-            await send(message)
-
-        try:
-            self.guard.admit(request)
-        except Problem as problem:
-            seconds = time.perf_counter() - scope["state"]["began"]
-            count_request(known(scope["path"]), status=problem.status, seconds=seconds)
-            await reply_problem(request, problem)(scope, receive, send_marked)
-        else:
-            await self.inner(scope, receive, send_marked)
+def _network(address: str) -> str:
+    """Whom an address belongs to: itself, or the /64 of an IPv6 address, all of which one
+    subscriber has."""
+    try:
+        parsed = ip_address(address)
+    except ValueError:
+        return address
+    return str(ip_network((parsed, 64), strict=False)) if parsed.version == 6 else address
 
 
 def _hold(rates: Rates, caller: str) -> None:

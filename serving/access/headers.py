@@ -26,13 +26,18 @@ def secure(start: Message, scope: Scope, *, request_id: str) -> None:
     """
     headers = [pair for pair in start["headers"] if pair[0] != b"x-request-id"]
     given = {name for name, _ in headers}
-    wanted = _WITH_TLS if scope.get("scheme") == "https" else _PLAIN
+    wanted = security_headers(scope.get("scheme", "http"))
     if scope["path"].startswith("/web/") and b"etag" in given:
         headers.append((b"cache-control", b"no-cache"))  # kept, but asked after each time
         given.add(b"cache-control")
     headers += [pair for pair in wanted if pair[0] not in given]
     headers.append((b"x-request-id", request_id.encode()))
     start["headers"] = headers
+
+
+def security_headers(scheme: str) -> list[tuple[bytes, bytes]]:
+    """Names and values of the headers of security over ``http`` or ``https``."""
+    return _WITH_TLS if scheme == "https" else _PLAIN
 
 
 # as ASGI wants them, encoded once: this happens on every answer

@@ -10,11 +10,12 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-import uvicorn
 from starlette.requests import Request
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.access.exposure import Certificate
+from serving.connections import Config
+from serving.handshakes import Server
 from serving.problems import Problem
 from serving.refusals import CLASSIC, reply_problem
 
@@ -51,7 +52,7 @@ class ClassicListener:
     ) -> None:
         self._address = (host, port)
         self._server = _Server(
-            uvicorn.Config(
+            Config(
                 app,
                 lifespan="off",
                 log_config=None,
@@ -84,7 +85,7 @@ class ClassicListener:
             await self._serving
 
 
-class _Server(uvicorn.Server):
+class _Server(Server):
     """Leaves the signals to the service's own server, which ends this one."""
 
     @contextmanager

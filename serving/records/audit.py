@@ -1,18 +1,31 @@
 """The audit log of the service: a line for each image answered, one for each refusal.
 
 No request waits for the disk, and none is refused because it is full: see `serving.records.spool`.
+What strangers can make it grow by is bounded: see `serving.records.budget`.
 """
 
 import time
 
 from starlette.requests import Request
 
-from pipelines.audit.entries import ANSWERS, REFUSALS, AnsweredEntry, RefusedEntry, audit_folder
+from pipelines.audit.entries import (
+    ANSWERS,
+    REFUSALS,
+    UNAUTHENTICATED,
+    AnsweredEntry,
+    RefusedEntry,
+    audit_folder,
+)
 from pipelines.settings import Settings
 from serving.access.doors import known
+from serving.early import EarlyRefusal
 from serving.observed import Answered
 from serving.records.append import Appended
+from serving.records.budget import Budget
 from serving.records.spool import Spool
+
+STRANGERS_LINES = 60
+"""Refusals of unauthenticated clients that have a line of their own, in each minute and worker."""
 
 
 class Audit:
@@ -21,11 +34,16 @@ class Audit:
     Args:
         answers: where lines on answers go.
         refusals: where lines on refusals go.
+        unauthenticated: where lines on refusals of unauthenticated clients go.
     """
 
-    def __init__(self, answers: Spool, refusals: Spool) -> None:
+    def __init__(self, answers: Spool, refusals: Spool, unauthenticated: Spool) -> None:
         self._answers = answers
         self._refusals = refusals
+        self._unauthenticated = unauthenticated
+        self._budget = Budget(STRANGERS_LINES)
+        self._too_many = Budget(0)
+        """Of those who are known: nothing else bounds how often they are told to slow down."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Audit":
@@ -37,19 +55,21 @@ class Audit:
                     Appended(folder / name, most_bytes=most_bytes, files=settings.audit_files),
                     name=name,
                 )
-                for name in (ANSWERS, REFUSALS)
+                for name in (ANSWERS, REFUSALS, UNAUTHENTICATED)
             )
         )
 
     def start(self) -> None:
         """Begin to write."""
-        self._answers.start()
-        self._refusals.start()
+        for spool in (self._answers, self._refusals, self._unauthenticated):
+            spool.start()
 
     def stop(self) -> None:
         """Write what waits, and end."""
-        self._answers.stop()
-        self._refusals.stop()
+        self._put(self._unauthenticated, self._budget.flush())
+        self._put(self._refusals, self._too_many.flush())
+        for spool in (self._answers, self._refusals, self._unauthenticated):
+            spool.stop()
 
     def note_answer(self, answered: Answered) -> None:
         """Note an image that was answered; an `Observer`."""
@@ -74,26 +94,55 @@ class Audit:
 
     def note_refusals(self, request: Request, status: int) -> None:
         """Note why a request, or images of a batch, are refused, as its answer begins."""
+        self._write_due()
         state = request.state
         if status < 400 and not hasattr(state, "refused_images"):
             return
         codes = list(getattr(state, "refused_images", ()))
         if status >= 400:
             codes.append(getattr(state, "refused", str(status)))
-        client = getattr(state, "client", None)
-        if status == 429 and client is None:
-            return  # the rest of a stranger's flood: counted, and known by its first lines
+        is_known = getattr(state, "is_known", False)
         for code in codes:
             entry = RefusedEntry(
                 request_id=state.request_id,
-                token=client,
+                token=getattr(state, "client", None),
                 address=request.client.host if request.client else None,
                 path=known(request.scope["path"]),
                 milliseconds=round((time.perf_counter() - state.began) * 1e3, 2),
                 status=status,
                 code=code,
             )
-            self._refusals.put(_line(entry))
+            if not is_known:
+                self._put(self._unauthenticated, self._budget.add(entry))
+            elif status == 429:
+                self._put(self._refusals, self._too_many.add(entry))
+            else:
+                self._put(self._refusals, [entry])
+
+    def note_early(self, refusal: EarlyRefusal) -> None:
+        """Note a request that was refused before the application saw it."""
+        self._write_due()
+        entry = RefusedEntry(
+            request_id=refusal.request_id,
+            token=None,
+            address=refusal.address,
+            path=known(""),
+            milliseconds=0,
+            status=refusal.status,
+            code=refusal.code,
+        )
+        self._put(self._unauthenticated, self._budget.add(entry))
+
+    def _write_due(self) -> None:
+        if self._budget.is_due:
+            self._put(self._unauthenticated, self._budget.flush())
+        if self._too_many.is_due:
+            self._put(self._refusals, self._too_many.flush())
+
+    @staticmethod
+    def _put(spool: Spool, entries: list[RefusedEntry]) -> None:
+        for entry in entries:
+            spool.put(_line(entry))
 
 
 def _line(entry: AnsweredEntry | RefusedEntry) -> bytes:

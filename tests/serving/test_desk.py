@@ -133,6 +133,24 @@ def test_a_cancelled_wait_takes_no_thread_with_it() -> None:
     _play(scene)
 
 
+def test_a_thread_s_place_is_free_when_its_work_has_ended_however_often_it_is_cancelled() -> None:
+    async def scene(desk: Desk) -> None:
+        go = threading.Event()
+        cancelled = asyncio.create_task(desk.run(go.wait))
+        waiting = asyncio.create_task(desk.run(lambda: 2))
+        for _ in range(3):
+            await asyncio.sleep(0.02)
+            cancelled.cancel()
+        done, _ = await asyncio.wait([waiting, cancelled], timeout=0.1)
+        assert not done
+        go.set()
+        assert await waiting == 2
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+
+    _play(scene)
+
+
 def test_an_error_of_the_work_is_its_callers() -> None:
     async def scene(desk: Desk) -> None:
         with pytest.raises(ZeroDivisionError):

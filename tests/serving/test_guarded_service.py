@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import takewhile
 from pathlib import Path
 
 import httpx
@@ -22,6 +23,7 @@ from pipelines.service_client import ServiceClient
 from pipelines.settings import Settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
+from serving.access.gate import gated
 from serving.openapi import ENDPOINTS
 from tests.serving.bundles import png
 from tests.serving.certificates import make_certificate
@@ -108,6 +110,26 @@ def test_started_by_bentoml_alone_it_is_shut() -> None:
 
     client = TestClient(Medloop.to_asgi(is_main=True))  # type: ignore[attr-defined]
     assert client.get("/model").status_code == 401
+
+
+def test_nothing_of_bentoml_answers_around_the_gate() -> None:
+    """Its routes refuse in our shape, and nothing outside the gate answers anything."""
+    from serving.service import Medloop, guard
+
+    app = Medloop.to_asgi(is_main=True)  # type: ignore[attr-defined]
+    client = TestClient(app)
+    for method, path, status in (
+        ("POST", "/livez", 404),
+        ("GET", "/readyz", 500),  # it has not been started
+    ):
+        reply = client.request(method, path)
+        assert reply.status_code == status
+        assert reply.json()["request_id"] == reply.headers["X-Request-ID"]
+        assert reply.headers["X-Content-Type-Options"] == "nosniff"
+    around = list(takewhile(lambda m: m.cls is not gated, app.user_middleware))
+    assert {m.cls.__name__ for m in around} == {"OpenTelemetryMiddleware", "TimeoutMiddleware"}
+    (limit,) = (m.kwargs["timeout"] for m in around if m.cls.__name__ == "TimeoutMiddleware")
+    assert limit > guard.answer_seconds, "its 504 is not ours, so ours comes first"
 
 
 def test_every_route_but_health_and_the_page_is_shut(guarded: Guarded) -> None:

@@ -1,5 +1,6 @@
 """The gate, in this process, around the service's routes."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -10,6 +11,7 @@ from starlette.types import ASGIApp
 
 from pipelines.access.store import add_token
 from pipelines.access.tokens import Role, mint
+from pipelines.audit.entries import audit_folder
 from pipelines.settings import Settings
 from serving.access.gate import Guard, gated, guard_of
 from serving.access.rates import Rates
@@ -135,6 +137,43 @@ def test_guessing_tokens_is_cut_off_and_good_ones_still_pass(
     said = {guarded.get("/model", headers=tokens_guess()).status_code for _ in range(60)}
     assert said == {401, 429}
     assert guarded.get("/model", headers=tokens["predict"]).status_code == 200
+
+
+def test_strangers_fill_no_log_and_displace_no_line_of_those_with_a_token(
+    app: ASGIApp, settings: Settings, tokens: dict[str, dict[str, str]]
+) -> None:
+    """Whatever they ask for, paths that need no token included, from however many addresses."""
+    guard = guard_of(settings.model_copy(update={"service_rate": 1e6}), tokens=True)
+    guard.audit.start()
+    client = TestClient(gated(app, guard), raise_server_exceptions=False)
+    client.get("/no/such", headers=tokens["admin"])
+    for n in range(300):
+        stranger = TestClient(client.app, client=(f"2001:db8:{n:x}::1", 1))
+        assert stranger.get(f"/{n}").status_code == 401
+        assert stranger.get(f"/web/{n}").status_code == 404
+    for _ in range(250):
+        client.get("/classes", headers=tokens["predict"])
+    guard.audit.stop()
+    folder = audit_folder(settings)
+    ours, theirs = (
+        [json.loads(line) for line in (folder / name).read_text().splitlines()]
+        for name in ("refusals.jsonl", "unauthenticated.jsonl")
+    )
+    assert {line["token"] for line in theirs} == {None}
+    assert sum(line["count"] for line in theirs) == 600
+    assert len(theirs) < 100
+    assert (ours[0]["status"], ours[0]["token"]) == (404, "a-admin")
+    assert len(ours) <= 2, "a client that asks too often has one line a minute"
+
+
+def test_one_subscriber_s_addresses_share_one_bucket(guarded: TestClient) -> None:
+    """An IPv6 subscriber has 2**64 addresses: a bucket for each would hold nobody."""
+    said = [
+        TestClient(guarded.app, client=(f"2001:db8::{n:x}", 1)).get("/model").status_code
+        for n in range(60)
+    ]
+    assert said[-1] == 429
+    assert TestClient(guarded.app, client=("2001:db8:0:1::1", 1)).get("/model").status_code == 401
 
 
 def tokens_guess() -> dict[str, str]:

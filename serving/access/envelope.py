@@ -1,0 +1,144 @@
+"""What surrounds every request, whoever answers it: a request ID, security headers, one shape of
+refusals, a line in the audit log, and a limit in time.
+
+BentoML's own routes and errors pass through it too. What the server refuses by itself does not:
+see `serving.early`.
+"""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from http import HTTPStatus
+
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from serving.access.headers import secure
+from serving.counting import count_once
+from serving.marks import mark
+from serving.records.audit import Audit
+from serving.refusals import refusal, reply_crash
+
+logger = logging.getLogger(__name__)
+
+CODES = {400: "bad_request", 404: "not_found", 405: "method_not_allowed", 500: "internal"}
+"""Codes of refusals by others than us: BentoML's routes, CORS."""
+KEPT = (b"allow", b"retry-after", b"vary")
+"""Headers of such a refusal that are kept, besides those of CORS."""
+
+
+@dataclass(frozen=True)
+class Envelope:
+    """The outermost layer of the application."""
+
+    inner: ASGIApp
+    audit: Audit
+    answer_seconds: float
+    """Longest time until an answer begins, its body's arrival included; then 504."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self.inner(scope, receive, send)
+        elif scope["type"] == "http":
+            await self._answer(scope, receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+        mark(scope)
+        reply = _Reply(self.audit, scope, receive, send)
+        loop = asyncio.get_running_loop()
+        clock = loop.call_later(self.answer_seconds, reply.expire, self.answer_seconds)
+        try:
+            await self.inner(scope, receive, reply.send)
+        except Exception as error:
+            await reply.crash(error)
+        finally:
+            clock.cancel()
+            if reply.late:
+                await reply.late
+
+
+class _Reply:
+    """One request's answer on its way out."""
+
+    def __init__(self, audit: Audit, scope: Scope, receive: Receive, send: Send) -> None:
+        self._audit = audit
+        self._scope = scope
+        self._receive = receive
+        self._send = send
+        self._has_begun = False
+        self._is_complete = False
+        self._is_ours = False
+        """Whether we answer in the application's place; what it still sends is dropped."""
+        self.late: asyncio.Task[None] | None = None
+
+    async def send(self, message: Message) -> None:
+        """Send what the application answers."""
+        if self._is_ours:
+            return
+        if message["type"] == "http.response.start":
+            self._has_begun = True
+            status = message["status"]
+            if status >= 400 and "refused" not in self._scope["state"]:
+                await self._replace(status, message["headers"])
+                return
+        await self._pass(message)
+
+    def expire(self, seconds: float) -> None:
+        """Answer 504 if no answer has begun.
+
+        The application goes on: a thread cannot be stopped, and what it holds (a place in the
+        queue, the bytes of the body) is free when it ends, no sooner.
+        """
+        if not self._has_begun:
+            self._is_ours = self._has_begun = True
+            self._scope["state"]["is_expired"] = True
+            message = f"There was no answer within {seconds:g} s. Try again later."
+            self.late = asyncio.create_task(self._refuse(504, "timed_out", message))
+
+    async def crash(self, error: Exception) -> None:
+        """Answer 500, if no answer has begun.
+
+        Raises:
+            Exception: the error, if half an answer is out: the client must not take it for whole.
+        """
+        if self._is_complete:
+            return  # the routes have logged and answered it
+        if self._has_begun:
+            request_id = self._scope["state"]["request_id"]
+            logger.error("request %s failed", request_id, exc_info=error)
+            if not self._is_ours:
+                raise error
+            return
+        self._is_ours = self._has_begun = True
+        reply = reply_crash(Request(self._scope), error)
+        await reply(self._scope, self._receive, self._pass)
+
+    async def _replace(self, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Say in our shape what others refuse in theirs."""
+        self._is_ours = True
+        code = CODES.get(status, "refused" if status < 500 else "internal")
+        phrase = HTTPStatus(status).phrase
+        message = f"{self._scope['method']} {self._scope['path']}: {phrase}."
+        kept = [
+            pair for pair in headers if pair[0] in KEPT or pair[0].startswith(b"access-control-")
+        ]
+        await self._refuse(status, code, message, kept)
+
+    async def _refuse(
+        self, status: int, code: str, message: str, headers: list[tuple[bytes, bytes]] | None = None
+    ) -> None:
+        reply = refusal(Request(self._scope), status, code=code, message=message)
+        reply.raw_headers.extend(headers or [])
+        await reply(self._scope, self._receive, self._pass)
+
+    async def _pass(self, message: Message) -> None:
+        if message["type"] == "http.response.start":
+            scope, status = self._scope, message["status"]
+            secure(message, scope, request_id=scope["state"]["request_id"])
+            count_once(scope, status)
+            self._audit.note_refusals(Request(scope), status)
+        elif not message.get("more_body", False):
+            self._is_complete = True
+        await self._send(message)

@@ -1,0 +1,290 @@
+"""Clients that delay at every point where one can, on real sockets, with short clocks."""
+
+import contextlib
+import json
+import logging
+import select
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from pipelines.access.store import add_token
+from pipelines.access.tokens import Role, mint
+from pipelines.audit.entries import audit_folder
+from pipelines.settings import Settings
+from serving import connections
+from serving.access.gate import Guard, gated, guard_of
+from serving.app import build_app
+from serving.champions import Champions
+from serving.connections import Patience, PatientProtocol
+from serving.desk import Desk
+from serving.endpoints import Backend
+from serving.limits import Limits
+from tests.serving.certificates import make_certificate
+from tests.serving.listening import listening
+
+SHORT = 1.0
+"""Seconds of every clock."""
+MOST = 12
+"""Connections at once."""
+GIVEN_UP = 6.0
+"""Seconds by which a connection is closed, busy as the machine may be."""
+ICON = b"GET /web/icon.svg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+
+
+@dataclass(frozen=True)
+class Running:
+    """A service in this process."""
+
+    port: int
+    guard: Guard
+    settings: Settings
+    token: dict[Role, str]
+    server: uvicorn.Server
+    certificate: Path | None = None
+
+    @property
+    def connections(self) -> list[PatientProtocol]:
+        """Those the server has now."""
+        return [c for c in self.server.server_state.connections if isinstance(c, PatientProtocol)]
+
+    def connect(self) -> socket.socket:
+        """A TCP connection, without a word yet."""
+        return socket.create_connection(("127.0.0.1", self.port), timeout=5)
+
+    def head(self, method: str, path: str, role: Role | None = None, *more: str) -> bytes:
+        """The headers of a request that announces 100,000 bytes."""
+        lines = [f"{method} {path} HTTP/1.1", "Host: 127.0.0.1", "Content-Length: 100000", *more]
+        if role:
+            lines.append(f"Authorization: Bearer {self.token[role]}")
+        return ("\r\n".join(lines) + "\r\n\r\n").encode()
+
+    def lines(self, name: str) -> list[dict[str, object]]:
+        """Lines of a file of the audit log; ends its writing."""
+        self.guard.audit.stop()
+        path = audit_folder(self.settings) / name
+        return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.fixture(params=["http", "https"])
+def running(
+    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Running]:
+    """A service that asks for tokens and waits hardly at all, over TCP and over TLS."""
+    yield from serve(tmp_path, monkeypatch, tls=request.param == "https")
+
+
+@pytest.fixture
+def over_tls(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
+    yield from serve(tmp_path, monkeypatch, tls=True)
+
+
+def serve(folder: Path, monkeypatch: pytest.MonkeyPatch, *, tls: bool) -> Iterator[Running]:
+    settings = Settings(home=folder)
+    texts = {}
+    for role in Role:
+        token, texts[role] = mint(f"a-{role}", role)
+        add_token(settings, token)
+    guard = guard_of(settings, tokens=True)
+    guard.audit.start()
+    desk = Desk(1)
+    app = build_app(Backend(Champions(), desk, Limits(body_bytes=1000, read_seconds=SHORT)))
+    for name in ("Config", "Server"):  # put back what `install` changes
+        monkeypatch.setattr(uvicorn, name, getattr(uvicorn, name))
+    patience = Patience(header_seconds=SHORT, write_seconds=SHORT, connections=MOST)
+    connections.install(patience, note=guard.audit.note_early)
+    certificate = make_certificate(folder / "tls") if tls else None
+    with listening(gated(app, guard), certificate=certificate) as (port, server):
+        yield Running(port, guard, settings, texts, server, certificate and certificate.cert)
+    desk.close()
+
+
+def client(running: Running) -> socket.socket:
+    """A connection ready for a request."""
+    return secured(running, running.connect())
+
+
+def secured(running: Running, connection: socket.socket) -> socket.socket:
+    """The same with TLS, where the service speaks it."""
+    if running.certificate is None:
+        return connection
+    context = ssl.create_default_context(cafile=running.certificate)
+    return context.wrap_socket(connection, server_hostname="127.0.0.1")
+
+
+def drip(connection: socket.socket, drop: bytes = b"x") -> tuple[bytes, float]:
+    """Send a byte now and then until the connection is closed; what was read, and the seconds."""
+    began, received = time.monotonic(), b""
+    while time.monotonic() - began < GIVEN_UP:
+        try:
+            connection.sendall(drop)
+            connection.settimeout(0.05)
+            while part := connection.recv(65536):
+                received += part
+            break
+        except TimeoutError:
+            continue
+        except OSError:
+            break
+    return received, time.monotonic() - began
+
+
+@pytest.mark.parametrize(
+    ("status", "method", "path", "role"),
+    [
+        (401, "POST", "/predict", None),
+        (403, "POST", "/metrics", Role.PREDICT),
+        (404, "POST", "/no/such", Role.ADMIN),
+        (405, "POST", "/classes", Role.PREDICT),
+        (200, "GET", "/classes", Role.PREDICT),
+    ],
+)
+def test_an_early_answer_does_not_leave_the_connection_to_a_client_that_drips_its_body(
+    running: Running, status: int, method: str, path: str, role: Role | None
+) -> None:
+    with client(running) as connection:
+        connection.sendall(running.head(method, path, role))
+        received, seconds = drip(connection)
+    assert received.startswith(f"HTTP/1.1 {status} ".encode())
+    assert seconds < GIVEN_UP
+
+
+def test_a_body_that_ends_in_time_keeps_its_connection_for_the_next_request(
+    running: Running,
+) -> None:
+    with client(running) as connection:
+        connection.sendall(running.head("POST", "/predict"))
+        received = connection.recv(65536)
+        assert received.startswith(b"HTTP/1.1 401")
+        connection.sendall(
+            b"x" * 100_000 + b"GET /web/icon.svg HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+        )
+        while b"HTTP/1.1 200" not in received:
+            part = connection.recv(65536)
+            assert part
+            received += part
+
+
+def test_after_an_answer_stray_bytes_do_not_hold_the_connection(running: Running) -> None:
+    early = running.head("POST", "/predict") + b"x" * 100_000
+    for request in (ICON, early):
+        with client(running) as connection:
+            connection.sendall(request)
+            _, seconds = drip(connection, b"\r\n")
+            assert seconds < GIVEN_UP
+
+
+def test_an_answer_that_is_not_read_to_its_end_does_not_hold_the_connection(
+    running: Running,
+) -> None:
+    """However little of it is left: the kernel takes most of it."""
+    connection = socket.socket()
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    connection.settimeout(5)
+    connection.connect(("127.0.0.1", running.port))
+    with secured(running, connection) as client:
+        head = running.head("GET", "/docs.json", Role.PREDICT).replace(b"100000", b"0")
+        until(lambda: bool(running.connections and running.connections[0].transport))
+        (protocol,) = running.connections
+        kernel = protocol.transport.get_extra_info("socket")
+        kernel.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        client.sendall(head)
+        until(lambda: protocol.cycle is not None and protocol.cycle.response_started)
+        assert protocol.transport.get_write_buffer_size() < 65536
+        until(lambda: not running.connections)
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """Wait for something that comes within `GIVEN_UP` seconds."""
+    deadline = time.monotonic() + GIVEN_UP
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def test_a_handshake_that_does_not_end_is_given_up(over_tls: Running) -> None:
+    for sent in (b"", b"\x16\x03\x01"):
+        with over_tls.connect() as connection:
+            connection.sendall(sent)
+            connection.settimeout(GIVEN_UP)
+            assert connection.recv(100) == b""
+
+
+def test_handshakes_count_as_connections_and_the_oldest_gives_way(over_tls: Running) -> None:
+    with contextlib.ExitStack() as stack:
+        idle = [stack.enter_context(over_tls.connect()) for _ in range(3 * MOST)]
+        with client(over_tls) as good:
+            good.sendall(ICON)
+            assert good.recv(65536).startswith(b"HTTP/1.1 200")
+        closed = [connection for connection in idle if is_closed(connection)]
+        assert len(closed) >= 2 * MOST
+        assert not is_closed(idle[-1])
+
+
+def is_closed(connection: socket.socket) -> bool:
+    if not select.select([connection], [], [], 0)[0]:
+        return False
+    try:
+        return connection.recv(1) == b""
+    except ConnectionError:
+        return True
+
+
+def test_what_the_server_itself_refuses_looks_like_every_refusal(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    broken = {
+        b"nonsense\r\n\r\n": (400, "bad_request"),
+        b"GET / HTTP/1.1\r\nHost": (408, "too_slow"),
+        b"GET /\xff HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n": (400, "bad_request"),
+    }
+    said = []
+    for sent, (status, code) in broken.items():
+        with client(running) as connection:
+            connection.sendall(sent)
+            connection.settimeout(GIVEN_UP)
+            received = b""
+            while part := connection.recv(65536):
+                received += part
+        head, _, body = received.partition(b"\r\n\r\n")
+        assert head.startswith(f"HTTP/1.1 {status} ".encode())
+        headers = {
+            name.lower(): value.strip()
+            for name, _, value in (line.partition(":") for line in head.decode().split("\r\n")[1:])
+        }
+        reply = json.loads(body)
+        assert reply["error"]["code"] == code
+        assert reply["request_id"] == headers["x-request-id"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["connection"] == "close"
+        assert ("strict-transport-security" in headers) is (running.certificate is not None)
+        said.append((reply["request_id"], status, code))
+    noted = [
+        (line["request_id"], line["status"], line["code"])
+        for line in running.lines("unauthenticated.jsonl")
+    ]
+    assert noted == said
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING], "strangers fill the log"
+
+
+def test_a_websocket_is_answered_as_any_request_and_under_the_same_clocks(
+    running: Running, caplog: pytest.LogCaptureFixture
+) -> None:
+    upgrade = (
+        b"GET /model HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+        b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    with client(running) as connection:
+        connection.sendall(upgrade)
+        received, seconds = drip(connection)
+    assert received.startswith(b"HTTP/1.1 401 ")
+    assert b"token_needed" in received
+    assert seconds < GIVEN_UP
+    assert not [r for r in caplog.records if r.levelno >= logging.WARNING]
