@@ -21,6 +21,7 @@ class TlsProtocol(PatientProtocol):
     """One client's connection, counted from its first packet on."""
 
     _socket: socket.socket | None = None
+    """While it is in its handshake."""
 
     def arrive(self, connection: socket.socket) -> bool:
         """Count a connection whose handshake begins; ``False`` if there is no room for it."""
@@ -29,22 +30,27 @@ class TlsProtocol(PatientProtocol):
         self.connections.add(self)
         return self._has_room()
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """The handshake is done."""
+        self._socket = None
+        super().connection_made(transport)
+
     def leave(self) -> None:
         """Count it no longer: its handshake has failed."""
         self.connections.discard(self)
 
     def give_up(self) -> None:
         """End the connection at once, also during its handshake."""
-        if self.transport is not None:
+        if self._socket is None:
             super().give_up()
-        elif self._socket is not None:
+        else:
             self._is_given_up = True
             with suppress(OSError):
                 self._socket.shutdown(socket.SHUT_RDWR)
 
     def shutdown(self) -> None:
         """The service ends: a handshake is nothing to wait for."""
-        if self.transport is not None:
+        if self._socket is None:
             super().shutdown()
         else:
             self.give_up()
@@ -59,24 +65,26 @@ class Server(uvicorn.Server):
             await super().startup(sockets)
             return
         assert sockets, "it is given its sockets: by BentoML, or by the second listener"
+        for listening in sockets:
+            listening.setblocking(False)
+            listening.listen(self.config.backlog)
         await super().startup([])
-        self.servers = [TlsListener(self, listening) for listening in sockets]
+        listeners = [TlsListener(self, listening) for listening in sockets]
+        self.servers.extend(listeners)  # type: ignore[arg-type]  # it closes them, no more
 
 
-class TlsListener(asyncio.AbstractServer):
-    """Accepts the connections of one socket.
+class TlsListener:
+    """Accepts the connections of one socket; closed as an `asyncio.Server` is.
 
     Args:
         server: whose configuration and connections they share.
-        listening: the socket, bound; it is closed by the server.
+        listening: the socket; it is closed by the server.
     """
 
     def __init__(self, server: uvicorn.Server, listening: socket.socket) -> None:
         self._server = server
         self._socket = listening
         self._handshakes: set[asyncio.Task[None]] = set()
-        listening.setblocking(False)
-        listening.listen(server.config.backlog)
         self._accepting = asyncio.get_running_loop().create_task(self._accept_all())
 
     def close(self) -> None:

@@ -99,9 +99,11 @@ def serve(folder: Path, monkeypatch: pytest.MonkeyPatch, *, tls: bool) -> Iterat
         monkeypatch.setattr(uvicorn, name, getattr(uvicorn, name))
     patience = Patience(header_seconds=SHORT, write_seconds=SHORT, connections=MOST)
     connections.install(patience, note=guard.audit.note_early)
-    certificate = make_certificate(folder / "tls") if tls else None
-    with listening(gated(app, guard), certificate=certificate) as (port, server):
-        yield Running(port, guard, settings, texts, server, certificate and certificate.cert)
+    made = make_certificate(folder / "tls") if tls else None
+    with listening(gated(app, guard), certificate=made) as (port, server):
+        yield Running(
+            port, guard, settings, texts, server, certificate.cert if certificate else None
+        )
     desk.close()
 
 

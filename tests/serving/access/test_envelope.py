@@ -164,7 +164,7 @@ class Asked:
         self.headers: dict[str, str] = {}
         self.reply: dict[str, Any] = {}
         self._body: bytes | None = body
-        scope = {
+        scope: Scope = {
             "type": "http",
             "method": "POST",
             "path": "/predict",
@@ -174,7 +174,10 @@ class Asked:
             "client": ("127.0.0.1", 5000),
             "scheme": "http",
         }
-        self.task = asyncio.create_task(app(scope, self._receive, self._send))  # type: ignore[arg-type]
+        self.task = asyncio.create_task(self._ask(app, scope))
+
+    async def _ask(self, app: ASGIApp, scope: Scope) -> None:
+        await app(scope, self._receive, self._send)
 
     async def _receive(self) -> Message:
         if self._body is None:
