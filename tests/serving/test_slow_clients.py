@@ -101,9 +101,7 @@ def serve(folder: Path, monkeypatch: pytest.MonkeyPatch, *, tls: bool) -> Iterat
     connections.install(patience, note=guard.audit.note_early)
     made = make_certificate(folder / "tls") if tls else None
     with listening(gated(app, guard), certificate=made) as (port, server):
-        yield Running(
-            port, guard, settings, texts, server, certificate.cert if certificate else None
-        )
+        yield Running(port, guard, settings, texts, server, made.cert if made else None)
     desk.close()
 
 
