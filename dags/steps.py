@@ -15,7 +15,8 @@ from airflow.sdk.log import mask_secret
 from pydantic import BaseModel
 
 from dags.callbacks import task_failed
-from pipelines.errors import CandidateSkipped, MedloopError, Unavailable
+from pipelines.errors import CandidateSkipped
+from pipelines.healing import can_heal
 from pipelines.memory import bounded_memory
 from pipelines.redaction import password_of
 from pipelines.scheduler import HEAVY_POOL
@@ -109,12 +110,12 @@ def _heal_or_fail(function: Callable[..., Any], *args: Any, **inputs: Any) -> An
     _mask_secrets()
     try:
         output = function(*args, **inputs)
-    except Unavailable:
-        raise
     except CandidateSkipped as skipped:
         raise AirflowSkipException(str(skipped)) from skipped
-    except MedloopError as error:
-        # Trying again cannot help: the message says what a person has to mend.
+    except Exception as error:
+        if can_heal(error):
+            raise
+        # It would fail the same way again, after the same hours of work.
         raise AirflowFailException(f"{type(error).__name__}: {error}") from error
     logger.info("%s took %.2f s", function.__name__, time.monotonic() - began)
     return output

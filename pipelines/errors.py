@@ -26,6 +26,7 @@ traceback; the DAG marks the task failed and retries only what can heal.
     ├── PathRefused           a path leads out of its folder, or to a file that is not ours
     ├── LayoutError           a newer Medloop wrote what is to be read
     ├── MemoryExceeded        a step takes more memory than it may
+    ├── SparkJobFailed        a Spark job fails, and would fail the same way again
     ├── StackError            a part of the stack does not start, or its port is taken
     └── Unavailable           a part that should answer does not (now); worth a retry
         ├── StoreUnavailable      HDFS or the local store
@@ -143,6 +144,10 @@ class LayoutError(MedloopError):
 
 class MemoryExceeded(MedloopError):
     """A step takes more memory than it may."""
+
+
+class SparkJobFailed(MedloopError):
+    """A Spark job fails, and would fail the same way again."""
 
 
 class StackError(MedloopError):

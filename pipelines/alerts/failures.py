@@ -48,13 +48,16 @@ def failure_keys(dataset: str, step: str) -> tuple[str, ...]:
 
 
 def _ours(error: BaseException | str | None) -> BaseException | None:
-    """The error of ours that led to another, or else that one."""
-    found = error if isinstance(error, BaseException) else None
+    """The error of ours that led to another, or else what the step itself raised."""
+    raised = error if isinstance(error, BaseException) else None
+    if type(raised).__name__ == "AirflowFailException" and raised is not None:
+        raised = raised.__cause__ or raised
+    found = raised
     while found is not None:
         if isinstance(found, MedloopError):
             return found
         found = found.__cause__
-    return error if isinstance(error, BaseException) else None
+    return raised
 
 
 def _what(error: BaseException | None) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.data.cluster import cluster_options
+from pipelines.data.spark_failures import translated
 from pipelines.errors import StackError
 from pipelines.progress import watch
 from pipelines.settings import PROJECT, Settings
@@ -42,17 +43,20 @@ def spark_session(settings: Settings, *, name: str) -> Iterator["SparkSession"]:
 
     Raises:
         StackError: Java is missing or too old, or Spark does not start.
+        MedloopError: a job fails; see `pipelines.data.spark_failures.translated`.
     """
     from pyspark.sql import SparkSession
 
     running = SparkSession.getActiveSession()
     if running is not None:
-        yield running
+        with translated(name):
+            yield running
         return
     require_java()
     session = _start(settings, name)
     try:
-        yield session
+        with translated(name):
+            yield session
     finally:
         session.stop()
 

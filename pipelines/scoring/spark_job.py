@@ -4,16 +4,11 @@ The bundle travels with the job (`pipelines.data.sent`): executors need no MLflo
 home.
 """
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipelines import errors
 from pipelines.data.sent import sent
 from pipelines.data.spark import told
-from pipelines.errors import MedloopError, Unavailable
 from pipelines.release.bundle import BundleManifest
 from pipelines.scoring.subjects import Subject
 from pipelines.scoring.worker import ScoreJob
@@ -59,14 +54,10 @@ def score(
         target: URI of the staging folder to write into.
         cache: where the executors keep compiled models.
         overlays: whether to draw overlays.
-
-    Raises:
-        MedloopError: a worker's own, such as a BundleError.
-        Unavailable: Spark gave the job up.
     """
     from pyspark.sql import functions as F
 
-    with sent(spark, bundle) as archive, _giving_up(subject):
+    with sent(spark, bundle) as archive:
         job = ScoreJob(archive, cache, overlays)
         rows = (
             subject.frame(spark, job, manifest.class_names)
@@ -85,29 +76,3 @@ def score(
             sorted_rows.write.mode("append").parquet(target, compression="zstd")
         tally = spark.read.parquet(target).groupBy(*Kind._fields).count().collect()
     return {Kind(*row[:-1]): row[-1] for row in tally}
-
-
-@contextmanager
-def _giving_up(subject: Subject) -> Iterator[None]:
-    """Say in our words that Spark gave a job up."""
-    from py4j.protocol import Py4JError
-    from pyspark.errors import PySparkException
-
-    try:
-        yield
-    except (PySparkException, Py4JError) as error:
-        raise _of_worker(str(error)) or Unavailable(
-            f"Spark could not score {subject.identity}: {_first_line(str(error))} Nothing was "
-            "written; run it again once its executors and the store are well."
-        ) from error
-
-
-def _of_worker(told: str) -> MedloopError | None:
-    """The error of ours that a worker raised again and again, if that was it."""
-    found = re.search(r"^pipelines\.errors\.(\w+): (.*)$", told, re.MULTILINE)
-    kind = getattr(errors, found[1], None) if found else None
-    return kind(found[2]) if found and isinstance(kind, type) else None
-
-
-def _first_line(told: str) -> str:
-    return next((line for line in told.splitlines() if line.strip()), "it does not say why.")[:500]

@@ -19,7 +19,9 @@ ABSENT = ("FileNotFoundException", "ParentNotDirectoryException")
 """What HDFS answers about a path that does not exist, or that leads through a file."""
 NOT_READY = (
     *("standbyexception", "safe mode", "startup mode", "eofexception", "connection refused"),
-    *("failed to find datanode", "could not obtain block"),
+    *("failed to find datanode", "could not obtain block", "could only be written to"),
+    *("could only be replicated to", "retriableexception", "alreadybeingcreated"),
+    *("recoveryinprogress", "notreplicatedyet"),
 )
 """What HDFS says while a NameNode starts or a DataNode has lost its connection to it."""
 
@@ -167,7 +169,8 @@ class HdfsStore(Store):
             ) from error
         except HdfsError as error:
             said = f"{error.exception}: {error}".lower()
-            if any(sign in said for sign in NOT_READY):
+            # What is no answer of HDFS's own (no JSON) comes from something before it that is ill.
+            if error.exception is None or any(sign in said for sign in NOT_READY):
                 raise StoreUnavailable(f"HDFS at {self.webhdfs} is not ready: {error}") from error
             raise
 

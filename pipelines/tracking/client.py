@@ -12,15 +12,16 @@ from typing import TYPE_CHECKING, Any
 
 import requests
 
-from pipelines.errors import NotFound, SettingsError, TrackingUnavailable
+from pipelines.errors import MedloopError, NotFound, SettingsError, TrackingUnavailable
+from pipelines.healing import TEMPORARY
 from pipelines.settings import Settings
 from pipelines.tracking.login import log_in, login_file
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
-TEMPORARY = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED")
-"""Error codes of MLflow after which trying again can help."""
+PASSING = (408, 425, 429)
+"""Statuses of 4xx after which trying again can help."""
 
 QUIET = {
     "MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT": "true",
@@ -75,6 +76,11 @@ class Tracking:
         try:
             yield self.client
         except requests.RequestException as error:
+            status = error.response.status_code if error.response is not None else None
+            if status == requests.codes.unauthorized:
+                raise self._refused() from error
+            if status is not None and 400 <= status < 500 and status not in PASSING:
+                raise self._rejected(status, error) from error
             raise self._away(error) from error
         except MlflowException as error:
             if error.get_http_status_code() == requests.codes.unauthorized:
@@ -89,10 +95,13 @@ class Tracking:
             "For an MLflow elsewhere, name a file with one: MEDLOOP_MLFLOW_LOGIN_FILE=…"
         )
 
+    def _rejected(self, status: int, error: Exception) -> MedloopError:
+        kind = NotFound if status == requests.codes.not_found else MedloopError
+        return kind(f"MLflow at {self.uri} refuses a request: {_first_line(error)}")
+
     def _away(self, error: Exception) -> TrackingUnavailable:
-        cause = str(error).splitlines()[0][:200]
         return TrackingUnavailable(
-            f"MLflow does not answer at {self.uri} ({cause}). "
+            f"MLflow does not answer at {self.uri} ({_first_line(error)}). "
             "Is the stack up (medloop stack status)?"
         )
 
@@ -170,6 +179,10 @@ class Tracking:
         """
         with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
             return json.loads(self.download(run_id, path, target=Path(folder)).read_bytes())
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:200]
 
 
 def is_missing(error: Exception) -> bool:

@@ -17,6 +17,16 @@ def failing_check() -> None:
     raise CheckFailed("12 of 100 files quarantined")
 
 
+def mistaken_program() -> None:
+    """Fails for good, with an error that is not ours."""
+    raise KeyError("sha256")
+
+
+def broken_connection() -> bool:
+    """Fails for now, with an error that is not ours."""
+    raise ConnectionResetError("reset by peer")
+
+
 def absent_store() -> bool:
     """Fails for now."""
     raise StoreUnavailable("HDFS does not answer")
@@ -41,6 +51,8 @@ def niceness() -> int:
 def test_what_trying_again_cannot_heal_fails_at_once(wrapped: object) -> None:
     with pytest.raises(AirflowFailException, match="CheckFailed: 12 of 100"):
         wrapped(failing_check).function()  # type: ignore[operator]
+    with pytest.raises(AirflowFailException, match="KeyError: 'sha256'"):
+        wrapped(mistaken_program).function()  # type: ignore[operator]
 
 
 @pytest.mark.parametrize("wrapped", [step, heavy_step])
@@ -53,6 +65,8 @@ def test_what_need_not_be_done_is_skipped(wrapped: object) -> None:
 def test_what_may_heal_is_tried_again(wrapped: object) -> None:
     with pytest.raises(StoreUnavailable):
         wrapped(absent_store).function()  # type: ignore[operator]
+    with pytest.raises(ConnectionResetError):
+        wrapped(broken_connection).function()  # type: ignore[operator]
 
 
 def test_retries_wait_longer_each_time() -> None:

@@ -3,6 +3,7 @@
 import pytest
 
 from pipelines.alerts.failures import failure_alert, failure_keys
+from pipelines.data.spark_failures import failure
 from pipelines.errors import BackupError, CheckFailed, LandingError, MedloopError, StoreUnavailable
 
 CHECK = CheckFailed(
@@ -10,6 +11,17 @@ CHECK = CheckFailed(
     "  - Every image can be read; found 2 of 40 rows: landing/Smith_John.png, b.png.\n"
     "Mend the data. Report: /home/x/data-docs/index.html"
 )
+
+
+class AirflowFailException(Exception):
+    """Named as Airflow's, by which a step says that trying again cannot help."""
+
+
+def failed_for_good(error: Exception) -> Exception:
+    try:
+        raise AirflowFailException(str(error)) from error
+    except AirflowFailException as outer:
+        return outer
 
 
 def wrapped(error: MedloopError) -> Exception:
@@ -44,6 +56,8 @@ def test_what_does_not_answer_is_named() -> None:
     [
         (LandingError("landing/Smith_John.png is no image"), "LandingError: A landing folder"),
         (ValueError("Smith_John.png"), "ValueError."),
+        (failed_for_good(ValueError("Smith_John.png")), "ValueError."),
+        (failure("score phantom", "OSError: broken pipe: Smith_John.png"), "score phantom."),
         (None, "killed"),
         ("Task timed out for Smith_John", "killed"),
     ],

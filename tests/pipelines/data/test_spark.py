@@ -1,12 +1,19 @@
 import logging
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pipelines.data.spark import require_java, spark_session, told
-from pipelines.errors import StackError
+from pipelines.errors import (
+    BundleError,
+    MedloopError,
+    SparkJobFailed,
+    StackError,
+    Unavailable,
+)
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
@@ -53,6 +60,37 @@ def test_a_running_session_is_used_and_left_running(
     with spark_session(installation, name="second") as session:
         assert session is spark
     assert spark.range(3).count() == 3
+
+
+@pytest.mark.parametrize(
+    ("raised", "error"),
+    [
+        ("pipelines.errors.BundleError", BundleError),
+        ("ValueError", SparkJobFailed),
+        ("ConnectionResetError", Unavailable),
+    ],
+)
+def test_what_a_worker_raises_decides_whether_the_job_is_tried_again(
+    raised: str, error: type[MedloopError], spark: "SparkSession", installation: Settings
+) -> None:
+    def work(batches: Iterator[Any]) -> Iterator[Any]:
+        import builtins
+        import importlib
+
+        module, _, name = raised.rpartition(".")
+        for batch in batches:
+            if len(batch):
+                kind = getattr(importlib.import_module(module) if module else builtins, name)
+                raise kind("no good")
+            yield batch
+
+    assert spark is not None
+    with (
+        pytest.raises(error, match="no good") as caught,
+        spark_session(installation, name="work") as session,
+    ):
+        session.range(3).mapInPandas(work, "id long").collect()
+    assert type(caught.value) is error
 
 
 def test_a_long_job_says_how_far_it_is(
