@@ -46,22 +46,30 @@ def show_search(dataset: str, tuned: "Tuned") -> None:
 
 
 @app.command()
-def learning_curve(dataset: Dataset, candidate: Candidate) -> None:
+def learning_curve(
+    dataset: Dataset,
+    candidate: Candidate,
+    repeats: Annotated[
+        int, typer.Option(min=1, help="Trainings of each size; fewer than 5 show no rise.")
+    ] = 5,
+) -> None:
     """Would more images help? Train a candidate on ever more of the training images.
 
     All are judged on the validation images; the test set is not asked.
     """
-    show_curve(dataset, loop.learning_curve(dataset, candidate))
+    show_curve(dataset, loop.learning_curve(dataset, candidate, repeats=repeats))
 
 
 def show_curve(dataset: str, curve: "LearningCurve") -> None:
     """Print a learning curve, and what it says."""
+    from pipelines.studies.learning_curve import between
+
     title = f"{dataset}: {curve.candidate}, {curve.figure} on validation"
-    grid = table(title, "groups", "images", "value", "95 % interval", "epochs")
+    grid = table(title, "groups", "images", "value", "95 % interval", "trainings")
     for size in curve.sizes:
         grid.add_row(
-            f"{size.share:.0%}", f"{size.trained.images:,}", f"{size.value:.3f}",
-            _between(size.interval), str(size.trained.epochs),
+            f"{size.share:.0%}", f"{size.images:,}", f"{size.value:.3f}",
+            between(size.interval), str(len(size.trained)),
         )  # fmt: skip
     console.print(grid)
     done(f"{curve.said} The picture is with run {curve.run_id} in MLflow.")

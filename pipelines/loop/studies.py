@@ -31,13 +31,13 @@ def tune(dataset: str, candidate: str) -> "Tuned":
     return tune.run(spec, context, latest_prepared(dataset), candidate)
 
 
-def learning_curve(dataset: str, candidate: str) -> "LearningCurve":
+def learning_curve(dataset: str, candidate: str, *, repeats: int = 5) -> "LearningCurve":
     """Train a candidate on ever more of the newest shards; see `studies.learning_curve.run`."""
     from pipelines.studies import learning_curve
 
     spec, context = opened(dataset)
     spec.candidate(candidate)
-    return learning_curve.run(spec, context, latest_prepared(dataset), candidate)
+    return learning_curve.run(spec, context, latest_prepared(dataset), candidate, repeats=repeats)
 
 
 def cross_validate(dataset: str, candidate: str, *, folds: int, repeats: int) -> "CrossValidation":

@@ -41,6 +41,8 @@ from pipelines.training.code import training_code
 
 SOURCES: tuple[SplitName, ...] = ("train", "validation")
 """What the folds are made of."""
+SEEDS_APART = 1_000
+"""Between trainings; the seed of an epoch is that of the training and the epoch's number."""
 HELD_OUT: SplitName = "test"
 """What a fold's own shards call the part that judges."""
 
@@ -79,7 +81,7 @@ def run(
     require_network(spec.candidate(candidate))
     chosen, tags = settled(spec, context, prepared, spec.candidate(candidate))
     weights, seed = weights_identity(chosen.weights), spec.split.seed
-    asked = ("cross-validation", prepared.id, chosen, weights, seed, folds, repeats)
+    asked = ("cross-validation", prepared.id, chosen, weights, seed, folds, repeats, SEEDS_APART)
     data = fetch(context.store, prepared.path, context.settings.cache)
     return study(
         spec,
@@ -120,6 +122,12 @@ def divide(rows: pd.DataFrame, *, folds: int, seed: int) -> list[NDArray[np.str_
         part[rest[stopping]] = "validation"
         divided.append(part)
     return divided
+
+
+def training_seed(seed: int, *, training: int) -> int:
+    """The seed of one of the trainings: each its own, or the interval would miss the variance of
+    random weights."""
+    return seed + SEEDS_APART * training
 
 
 def corrected_interval(
@@ -174,9 +182,13 @@ def _validate(
         named = f"repeat {repeat + 1}, fold {fold + 1}"
         by_source = np.split(part, [sizes[0]])
 
-        def work(one: Work, by_source: list[NDArray[np.str_]] = by_source) -> Judged:
+        own = training_seed(seed, training=len(trained))
+
+        def work(
+            one: Work, by_source: list[NDArray[np.str_]] = by_source, own: int = own
+        ) -> Judged:
             shards = write_subset(data, one.folder / "shards", parts=_parts(by_source))
-            return train_and_judge(one, spec, candidate, shards, split=HELD_OUT, seed=seed)
+            return train_and_judge(one, spec, candidate, shards, split=HELD_OUT, seed=own)
 
         params = {"repeat": repeat + 1, "fold": fold + 1}
         trained.append(place.member(named, named, params=params, kind=Judged, work=work))

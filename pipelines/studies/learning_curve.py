@@ -2,7 +2,8 @@
 
 The parts are nested: each holds the ones before it. Groups are drawn class by class, so that
 each part has the classes' shares. All are judged on the same validation images; the test set is
-not asked.
+not asked. Every size is trained several times, on other parts and from other weights: one
+training alone differs from the next by more than a curve often rises (`power_law`).
 """
 
 import logging
@@ -16,7 +17,7 @@ from pydantic import BaseModel
 
 from pipelines.data.shards import Shards, fetch
 from pipelines.evaluation import figures
-from pipelines.evaluation.intervals import Interval, draws, percentiles
+from pipelines.evaluation.intervals import Interval, draws
 from pipelines.evaluation.predictions import labels_of, probabilities_of
 from pipelines.evaluation.record import read_predictions
 from pipelines.evaluation.weighted import weighted
@@ -28,6 +29,7 @@ from pipelines.stage import Context, fingerprint
 from pipelines.studies import power_law
 from pipelines.studies.judged import Judged, require_network, train_and_judge
 from pipelines.studies.pictures import curve_picture
+from pipelines.studies.power_law import LEAST_REPEATS, Estimate
 from pipelines.studies.study import KIND, Study, Work, study
 from pipelines.studies.subset import Part, described, write_subset
 from pipelines.studies.tune import settled
@@ -38,17 +40,24 @@ logger = logging.getLogger(__name__)
 
 SHARES = (0.1, 0.25, 0.5, 1.0)
 """Of the groups that there are to train on."""
+REPEATS = 5
+SEEDS_APART = 1_000
+"""Between repeats; the seed of an epoch is that of the training and the epoch's number."""
 
 
 class Size(BaseModel):
-    """The candidate, trained on a part."""
+    """The candidate, trained on parts of one size."""
 
     share: float
     """Of all groups."""
-    trained: Judged
+    trained: list[Judged]
+    """One for each repeat."""
+    images: int
+    """Trained on, in the mean of the repeats."""
     value: float
-    """Of the figure, on validation."""
-    interval: Interval
+    """Of the figure, on validation; the mean of the repeats."""
+    interval: Interval | None
+    """95 %, of that mean over trainings and validation images; ``None`` for too few repeats."""
 
 
 class LearningCurve(BaseModel):
@@ -58,20 +67,28 @@ class LearningCurve(BaseModel):
     candidate: str
     figure: str
     """The spec's selection metric."""
+    repeats: int
+    """Trainings of each size."""
     sizes: list[Size]
-    exponent: float
-    """How fast errors fall: with twice the images they are ``2 ** -exponent`` times as many."""
-    exponent_interval: Interval
+    exponent: float | None
+    """How fast errors fall: with twice the images they are ``2 ** -exponent`` times as many.
+    ``None``, as what follows, for too few repeats."""
+    exponent_interval: Interval | None
     doubled: int
     """Twice the images that there are."""
-    value_if_doubled: Interval
+    value_if_doubled: Interval | None
     """The figure then, if the curve goes on as it has."""
 
     @property
     def said(self) -> str:
         """Whether more images would help."""
         last = self.sizes[-1]
-        now = f"{self.figure} is {last.value:.3f} with {last.trained.images:,} images"
+        now = f"{self.figure} is {last.value:.3f} with {last.images:,} images"
+        if self.exponent_interval is None or self.value_if_doubled is None:
+            return (
+                f"{now}. Each size was trained {self.repeats} times; {LEAST_REPEATS} are needed "
+                "to tell a rise from the chance of single trainings."
+            )
         if self.exponent_interval.low <= 0:
             return (
                 f"{now}, and the curve cannot be told from a flat one: nothing here says that "
@@ -92,8 +109,18 @@ def run(
     candidate: str,
     *,
     shares: tuple[float, ...] = SHARES,
+    repeats: int = REPEATS,
 ) -> LearningCurve:
     """Train a candidate on ever more groups; what is trained already is not trained again.
+
+    Args:
+        spec: of the data set.
+        context: settings and store.
+        prepared: its images.
+        candidate: its name.
+        shares: of the groups, to train on.
+        repeats: trainings of each size; with fewer than `LEAST_REPEATS` nothing is said about a
+            rise.
 
     Raises:
         SpecError: the spec has no such candidate, or it is not a network.
@@ -106,7 +133,8 @@ def run(
     weights = weights_identity(chosen.weights)
     metric, seed = spec.selection.metric, spec.split.seed
     identity = fingerprint(
-        "learning curve", prepared.id, chosen, weights, seed, shares, metric, training_code()
+        *("learning curve", prepared.id, chosen, weights, seed, shares, repeats, metric),
+        training_code(),
     )
     data = fetch(context.store, prepared.path, context.settings.cache)
     return study(
@@ -115,11 +143,13 @@ def run(
         kind=LearningCurve,
         name=f"{candidate} · learning curve",
         identity=identity,
-        params={"shares": shares, **chosen.model_dump()},
+        params={"shares": shares, "repeats": repeats, **chosen.model_dump()},
         tags=tags
         | {KIND: "learning_curve", "medloop.candidate": candidate}
         | {"medloop.prepared": prepared.path},
-        work=lambda place: _curve(place, spec, chosen, data, shares=sorted(shares)),
+        work=lambda place: _curve(
+            place, spec, chosen, data, shares=sorted(shares), repeats=repeats
+        ),
     )
 
 
@@ -145,27 +175,36 @@ def nested(rows: pd.DataFrame, shares: list[float], *, seed: int) -> dict[float,
 
 
 def _curve(
-    place: Study, spec: DatasetSpec, candidate: CandidateSpec, data: Shards, *, shares: list[float]
+    place: Study,
+    spec: DatasetSpec,
+    candidate: CandidateSpec,
+    data: Shards,
+    *,
+    shares: list[float],
+    repeats: int,
 ) -> LearningCurve:
-    parts = nested(described(data, "train"), shares, seed=spec.split.seed)
-    trained: dict[float, Judged] = {}
+    rows = described(data, "train")
+    trained: dict[float, list[Judged]] = {share: [] for share in shares}
     # The whole first: smaller parts take over the features that were computed for it.
-    for share in track(shares[::-1], total=len(shares), what="Parts of the training images"):
+    plan = [(repeat, share) for repeat in range(repeats) for share in shares[::-1]]
+    for repeat, share in track(plan, total=len(plan), what="Parts of the training images"):
+        seed = spec.split.seed + SEEDS_APART * repeat
+        parts = nested(rows, shares, seed=seed)
 
-        def work(one: Work, chosen: NDArray[np.bool_] = parts[share]) -> Judged:
+        def work(one: Work, chosen: NDArray[np.bool_] = parts[share], seed: int = seed) -> Judged:
             part = _part(data, one.folder / "shards", chosen)
-            return train_and_judge(
-                one, spec, candidate, part, split="validation", seed=spec.split.seed
-            )
+            return train_and_judge(one, spec, candidate, part, split="validation", seed=seed)
 
-        trained[share] = place.member(
-            f"{share:.0%} of the groups",
-            f"share {share}",
-            params={"share": share},
-            kind=Judged,
-            work=work,
+        trained[share].append(
+            place.member(
+                f"{share:.0%} of the groups, training {repeat + 1}",
+                f"share {share}, repeat {repeat}",
+                params={"share": share, "repeat": repeat + 1},
+                kind=Judged,
+                work=work,
+            )
         )
-    curve = _judge(place, spec, candidate, [(share, trained[share]) for share in shares], data)
+    curve = _judge(place, spec, candidate, trained, data)
     _log(place, curve)
     return curve
 
@@ -182,29 +221,54 @@ def _judge(
     place: Study,
     spec: DatasetSpec,
     candidate: CandidateSpec,
-    trained: list[tuple[float, Judged]],
+    trained: dict[float, list[Judged]],
     data: Shards,
 ) -> LearningCurve:
     """Put intervals on the figures, from the same resamples of the validation images for all."""
     metric = spec.selection.metric
-    drawn = np.stack([_resampled(place, spec, one.run_id, data.classes) for _, one in trained])
-    sizes = [
-        Size(share=share, trained=one, value=one.figures[metric], interval=percentiles(values))
-        for (share, one), values in zip(trained, drawn, strict=True)
-    ]
-    images = [one.images for _, one in trained]
-    law = power_law.fit(images, 1 - drawn)
-    doubled = 2 * images[-1]
+    values = np.array([[one.figures[metric] for one in of] for of in trained.values()])
+    images = [float(np.mean([one.images for one in of])) for of in trained.values()]
+    doubled = round(2 * images[-1])
+    law = None
+    if values.shape[1] >= LEAST_REPEATS:
+        resampled = np.array(
+            [
+                [_resampled(place, spec, one.run_id, data.classes) for one in of]
+                for of in trained.values()
+            ]
+        )
+        least = 0.5 / data.split("validation").rows
+        law = power_law.fit(images, 1 - values, 1 - resampled, least=least)
+    exponent = law.exponent if law else None
     return LearningCurve(
         run_id=place.run_id,
         candidate=candidate.name,
         figure=metric,
-        sizes=sizes,
-        exponent=float(np.median(law.exponent)),
-        exponent_interval=percentiles(law.exponent),
+        repeats=values.shape[1],
+        sizes=[
+            Size(
+                share=share,
+                trained=of,
+                images=round(images[size]),
+                value=float(values[size].mean()),
+                interval=_figure(law.error_of(size), values[size]) if law else None,
+            )
+            for size, (share, of) in enumerate(trained.items())
+        ],
+        exponent=exponent.value if exponent else None,
+        exponent_interval=Interval(exponent.low, exponent.high) if exponent else None,
         doubled=doubled,
-        value_if_doubled=percentiles(1 - law.error_at(doubled)),
+        value_if_doubled=_figure(law.error_at(doubled)) if law else None,
     )
+
+
+def _figure(error: Estimate, values: NDArray[np.float64] | None = None) -> Interval:
+    """The interval of a figure from that of its error; the mean of ``values`` is inside, which
+    the logarithm's mean need not be."""
+    low, high = max(0.0, 1 - error.high), 1 - error.low
+    if values is None:
+        return Interval(low, high)
+    return Interval(min(low, float(values.mean())), max(high, float(values.mean())))
 
 
 def _resampled(
@@ -223,8 +287,9 @@ def _resampled(
 def _log(place: Study, curve: LearningCurve) -> None:
     book = runs.MetricBook(place.tracking, place.run_id)
     for size in curve.sizes:
-        book.add({f"learning_curve.{curve.figure}": size.value}, step=size.trained.images)
-    book.add({"learning_curve.exponent": curve.exponent}, step=0)
+        book.add({f"learning_curve.{curve.figure}": size.value}, step=size.images)
+    if curve.exponent is not None:
+        book.add({"learning_curve.exponent": curve.exponent}, step=0)
     book.flush()
     runs.set_tags(place.tracking, place.run_id, {"mlflow.note.content": note(curve)})
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
@@ -237,13 +302,18 @@ def note(curve: LearningCurve) -> str:
     lines = [
         curve.said,
         "",
-        f"| groups | images | {curve.figure} on validation | 95 % interval | epochs |",
+        f"| groups | images | {curve.figure} on validation | 95 % interval | trainings |",
         "|---|---|---|---|---|",
     ]
     for size in curve.sizes:
-        low, high = size.interval
+        single = ", ".join(f"{one.figures[curve.figure]:.3f}" for one in size.trained)
         lines.append(
-            f"| {size.share:.0%} | {size.trained.images:,} | {size.value:.3f} "
-            f"| {low:.3f} to {high:.3f} | {size.trained.epochs} |"
+            f"| {size.share:.0%} | {size.images:,} | {size.value:.3f} "
+            f"| {between(size.interval)} | {single} |"
         )
     return "\n".join(lines)
+
+
+def between(interval: Interval | None) -> str:
+    """An interval for a table."""
+    return f"{interval.low:.3f} to {interval.high:.3f}" if interval else "not known"

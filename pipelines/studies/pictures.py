@@ -101,21 +101,26 @@ def _short(value: Any) -> str:
 
 
 def curve_picture(curve: "LearningCurve") -> Figure:
-    """The figure by training images, with 95 % intervals, and twice as far as there are any."""
+    """The figure by training images, with 95 % intervals, and twice as far as there are any; a dot
+    for each training."""
     figure = Figure(figsize=(6.5, 4.2), layout="constrained")
     axes = figure.subplots()
     figure.suptitle(f"{curve.candidate}: would more images help?")
-    images = [size.trained.images for size in curve.sizes]
+    images = [size.images for size in curve.sizes]
+    for size in curve.sizes:
+        single = [one.figures[curve.figure] for one in size.trained]
+        axes.plot([size.images] * len(single), single, ".", color=COLOURS[5], zorder=1)
     values = np.array([size.value for size in curve.sizes])
-    bounds = np.array([size.interval for size in curve.sizes])
+    bounds = np.array([size.interval or (size.value, size.value) for size in curve.sizes])
     axes.errorbar(
         images, values, yerr=_arms(values, bounds), fmt="o-", color=COLOURS[0], capsize=3,
-        label="trained, judged on validation",
+        label=f"mean of {curve.repeats} trainings, judged on validation",
     )  # fmt: skip
-    low, high = curve.value_if_doubled
-    axes.vlines(
-        curve.doubled, low, high, color=COLOURS[1], linewidth=3, label="if it goes on as it has"
-    )
+    if curve.value_if_doubled is not None:
+        low, high = curve.value_if_doubled
+        axes.vlines(
+            curve.doubled, low, high, color=COLOURS[1], linewidth=3, label="if it goes on as it has"
+        )
     axes.set_xscale("log")
     axes.set_xticks([*images, curve.doubled], [f"{n:,}" for n in [*images, curve.doubled]])
     axes.minorticks_off()

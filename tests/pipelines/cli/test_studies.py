@@ -64,9 +64,19 @@ def test_a_curve_is_shown_with_what_it_says(capsys: pytest.CaptureFixture[str]) 
             "run_id": "run-1",
             "candidate": "tiny",
             "figure": "macro_f1",
+            "repeats": 5,
             "sizes": [
-                {"share": 0.5, "trained": _judged(120), "value": 0.8, "interval": (0.7, 0.9)},
-                {"share": 1.0, "trained": _judged(1240), "value": 0.9, "interval": (0.85, 0.95)},
+                {
+                    "share": share,
+                    "trained": [_judged(images)] * 5,
+                    "images": images,
+                    "value": value,
+                    "interval": interval,
+                }
+                for share, images, value, interval in (
+                    (0.5, 120, 0.8, (0.7, 0.9)),
+                    (1.0, 1240, 0.9, (0.85, 0.95)),
+                )
             ],
             "exponent": 0.3,
             "exponent_interval": (0.1, 0.5),

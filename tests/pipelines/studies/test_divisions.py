@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from pipelines.errors import TrainingError
-from pipelines.studies.cross_validation import corrected_interval, divide
+from pipelines.studies.cross_validation import corrected_interval, divide, training_seed
 from pipelines.studies.learning_curve import nested
 
 GROUPS = 60
@@ -94,3 +94,9 @@ def test_the_corrected_interval_covers_where_the_plain_one_does_not() -> None:
 
     assert covered["plain"] < 0.85 * 2000
     assert covered["corrected"] > 0.93 * 2000
+
+
+def test_each_training_of_a_cross_validation_begins_from_other_weights() -> None:
+    seeds = [training_seed(7, training=number) for number in range(10)]
+    epochs = {seed + epoch for seed in seeds for epoch in range(999)}
+    assert len(epochs) == 10 * 999, "no training repeats the numbers of another's epochs"

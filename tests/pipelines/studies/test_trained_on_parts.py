@@ -1,7 +1,9 @@
 """Learning curves and cross-validation train on parts, judge on what was held out, and resume."""
 
+from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
 import pytest
 
 from pipelines.errors import SpecError
@@ -9,7 +11,7 @@ from pipelines.outputs import Prepared
 from pipelines.settings import Settings
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
-from pipelines.studies import cross_validation, learning_curve
+from pipelines.studies import cross_validation, learning_curve, power_law
 from pipelines.studies.cross_validation import CrossValidation
 from pipelines.studies.learning_curve import LearningCurve
 from pipelines.studies.study import PARENT
@@ -35,8 +37,12 @@ def prepared(here: Context, spec: DatasetSpec) -> Prepared:
 
 
 @pytest.fixture(scope="module")
-def curve(here: Context, spec: DatasetSpec, prepared: Prepared) -> LearningCurve:
-    return learning_curve.run(spec, here, prepared, "tiny", shares=(0.3, 1.0))
+def curve(here: Context, spec: DatasetSpec, prepared: Prepared) -> Iterator[LearningCurve]:
+    """Two trainings of each size, and a law that is content with them."""
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (learning_curve, power_law):
+            patch.setattr(module, "LEAST_REPEATS", 2)
+        yield learning_curve.run(spec, here, prepared, "tiny", shares=(0.3, 1.0), repeats=2)
 
 
 @pytest.fixture(scope="module")
@@ -53,14 +59,19 @@ def children(context: Context, spec: DatasetSpec, run_id: str) -> list[Any]:
 def test_a_learning_curve_trains_on_ever_more_and_judges_on_validation(
     here: Context, spec: DatasetSpec, prepared: Prepared, curve: LearningCurve
 ) -> None:
-    assert [size.trained.images for size in curve.sizes] == [6, prepared.rows["train"]]
-    assert {size.trained.held_out for size in curve.sizes} == {prepared.rows["validation"]}
+    assert [size.images for size in curve.sizes] == [6, prepared.rows["train"]]
+    trained = [one for size in curve.sizes for one in size.trained]
+    assert {one.held_out for one in trained} == {prepared.rows["validation"]}
     for size in curve.sizes:
-        assert size.value == size.trained.figures["macro_f1"]
+        assert size.value == pytest.approx(np.mean([o.figures["macro_f1"] for o in size.trained]))
+        assert size.interval is not None
         assert size.interval.low <= size.value <= size.interval.high
     assert curve.doubled == 2 * prepared.rows["train"]
+    assert curve.exponent_interval is not None
+    assert curve.value_if_doubled is not None
     runs = {run.info.run_id for run in children(here, spec, curve.run_id)}
-    assert runs == {size.trained.run_id for size in curve.sizes}
+    assert runs == {one.run_id for one in trained}
+    assert len(runs) == 4
     assert open_tracking(here.settings).has_artifact(curve.run_id, "figures/learning_curve.png")
 
 
@@ -74,6 +85,9 @@ def test_a_flat_curve_is_not_said_to_rise(curve: LearningCurve) -> None:
     assert "cannot be told from a flat one" in flat.said
     assert "still rises" in rising.said
     assert "between 0.910 and 0.950" in rising.said
+    unknown = rising.model_copy(update={"exponent_interval": None, "repeats": 2})
+    assert "still rises" not in unknown.said
+    assert "trained 2 times" in unknown.said
 
 
 def test_each_fold_is_judged_on_images_it_was_not_trained_on(
@@ -104,7 +118,7 @@ def test_the_test_set_is_not_asked(
     data = fetch(here.store, prepared.path, here.settings.cache)
     kept = {image for batch in data.split("test").batches(99) for image in batch.ids}
     tracking = open_tracking(here.settings)
-    judged = [(size.trained, "validation") for size in curve.sizes]
+    judged = [(one, "validation") for size in curve.sizes for one in size.trained]
     judged += [(one, "test") for one in found.trained]
     for one, split in judged:
         rows = read_predictions(tracking, one.run_id, split)  # type: ignore[arg-type]
@@ -118,7 +132,7 @@ def test_a_study_that_is_done_is_not_done_again(
     curve: LearningCurve,
     found: CrossValidation,
 ) -> None:
-    again = learning_curve.run(spec, here, prepared, "tiny", shares=(0.3, 1.0))
+    again = learning_curve.run(spec, here, prepared, "tiny", shares=(0.3, 1.0), repeats=2)
 
     assert again == curve
     assert cross_validation.run(spec, here, prepared, "tiny", folds=2, repeats=1) == found
@@ -136,11 +150,11 @@ def test_a_study_that_was_cut_off_goes_on_with_what_is_missing(
 
     monkeypatch.setattr(learning_curve, "_judge", cut_off)
     with pytest.raises(KeyboardInterrupt):
-        learning_curve.run(other, here, prepared, "tiny", shares=(0.3, 1.0))
+        learning_curve.run(other, here, prepared, "tiny", shares=(0.3, 1.0), repeats=1)
     monkeypatch.setattr(learning_curve, "_judge", real)
     monkeypatch.setattr(learning_curve, "train_and_judge", cut_off)
 
-    curve = learning_curve.run(other, here, prepared, "tiny", shares=(0.3, 1.0))
+    curve = learning_curve.run(other, here, prepared, "tiny", shares=(0.3, 1.0), repeats=1)
 
     run = open_tracking(here.settings).client.get_run(curve.run_id)
     assert run.info.status == "FINISHED"
