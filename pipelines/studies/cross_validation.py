@@ -177,7 +177,7 @@ def _validate(
         for fold, part in enumerate(divide(rows, folds=folds, seed=seed + repeat))
     ]
     _see_features(candidate, data, seed=seed)
-    trained = []
+    trained: list[Judged] = []
     for repeat, fold, part in track(plan, total=len(plan), what="Folds"):
         named = f"repeat {repeat + 1}, fold {fold + 1}"
         by_source = np.split(part, [sizes[0]])
