@@ -55,7 +55,7 @@ def _look(
     *,
     figures: Path,
 ) -> None:
-    from pipelines.evaluation.predictions import predict, with_probabilities
+    from pipelines.evaluation.predictions import predict, with_decisions, with_probabilities
     from pipelines.evidence import attention
     from pipelines.evidence.subject import Subject
     from pipelines.training.train import train
@@ -69,16 +69,28 @@ def _look(
     )
     answers = predict(trained.path, data, ("test",))
     rows = with_probabilities(answers, data.classes, temperature=1.0)
-    subject = Subject(spec, context, prepared, name, data, trained.path, rows)
+    rows = with_decisions(rows, data.classes, None)
+    subject = Subject(
+        spec,
+        context,
+        prepared,
+        name,
+        data,
+        trained.path,
+        rows,
+        temperature=1.0,
+        thresholds=None,
+    )
     began = time.monotonic()
     finding = attention.look(subject, figures / f"attention-{spec.name}-{name}")
     _tell(subject, finding, seconds=time.monotonic() - began)
 
 
 def _tell(subject: "Subject", finding: Finding, *, seconds: float) -> None:
-    rows = subject.of("test")
-    accuracy = (rows["predicted"] == rows["label"]).mean()
-    console.rule(f"{subject.title}: accuracy {accuracy:.3f}, looked at for {seconds:.0f} s")
+    accuracy = subject.answers("test").right(subject.labels("test")).mean()
+    console.rule(
+        f"{subject.title}: accuracy by argmax {accuracy:.3f}, looked at for {seconds:.0f} s"
+    )
     for text in (*finding.said, *finding.warnings):
         console.print(text)
     for name, value in finding.figures.items():

@@ -20,6 +20,7 @@ from sklearn.isotonic import IsotonicRegression
 from sklearn.model_selection import GroupKFold
 
 from pipelines.evaluation.calibration import calibration_figures, fit_temperature, softmax
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.predictions import labels_of, logits_of
 
 FOLDS = 5
@@ -50,13 +51,13 @@ def compare(file: Path) -> None:
     labels = {split: labels_of(part, classes) for split, part in parts.items()}
     groups = parts["validation"]["group"]
     print(f"\n{file}: {len(groups)} validation and {len(labels['test'])} test images")
-    print("| way | cv NLL | ECE | adaptive | classwise | NLL | accuracy |")
+    print("| way | cv NLL | ECE | adaptive | classwise | NLL | accuracy (argmax) |")
     print("|---|---|---|---|---|---|---|")
     for name, fit in WAYS.items():
         chance = cross_validated(fit, logits["validation"], labels["validation"], groups)
         said = fit(logits["validation"], labels["validation"])(logits["test"])
         found = calibration_figures(said, labels["test"])
-        right = (said.argmax(axis=1) == labels["test"]).mean()
+        right = Decisions.by_likeliest(said, classes).right(labels["test"]).mean()
         print(
             f"| {name} | {chance:.4f} | {found.ece:.4f} | {found.ece_adaptive:.4f} "
             f"| {found.ece_classwise:.4f} | {found.nll:.4f} | {right:.4f} |"

@@ -87,7 +87,7 @@ def outcome(
         kind=task.kind,
         size=task.size,
         caught=tuple(finding.name for finding in findings if finding.drifted),
-        accuracy=float((drawn.window.predicted == drawn.labels).mean()),
+        accuracy=float(drawn.window.decisions.right(drawn.labels).mean()),
         estimated=estimated,
     )
 

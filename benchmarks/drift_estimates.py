@@ -48,7 +48,7 @@ def _errors(
     truths, errors = [], []
     for seed in range(repetitions):
         drawn = draw(Task(kind, SIZE, seed), pools, None)
-        truth = float((drawn.window.predicted == drawn.labels).mean())
+        truth = float(drawn.window.decisions.right(drawn.labels).mean())
         truths.append(truth)
         errors.append([way(drawn.reference, drawn.window) - truth for way in WAYS.values()])
     return np.array(truths), np.array(errors)

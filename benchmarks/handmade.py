@@ -48,7 +48,7 @@ def candidates(backbone: str) -> list[CandidateSpec]:
 def measured(
     spec: DatasetSpec, context: Context, prepared: Prepared, candidate: CandidateSpec
 ) -> tuple[Regression, dict[SplitName, SplitFigures]]:
-    """Fit a candidate and judge it on both held-out splits."""
+    """Fit a candidate and judge it on both held-out splits, by the likeliest class (argmax)."""
     done = logistic.train(spec, context, prepared, candidate)
     classes = spec.class_names
     images = done.described.images
@@ -59,7 +59,9 @@ def measured(
     temperature = fit_temperature(logits_of(validation, classes), labels_of(validation, classes))
     rows = with_probabilities(rows, classes, temperature=temperature)
     splits: tuple[SplitName, ...] = ("validation", "test")
-    figures = {split: judge(spec, rows[rows["split"] == split]) for split in splits}
+    figures = {
+        split: judge(spec, rows[rows["split"] == split], thresholds=None) for split in splits
+    }
     return done, figures
 
 

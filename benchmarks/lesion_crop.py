@@ -107,10 +107,12 @@ def _segmenter(
 
 def _measure(spec: DatasetSpec, context: Context, prepared: Prepared, name: str) -> Measured:
     from pipelines.evaluation import intervals, metrics
+    from pipelines.evaluation.judging import thresholds_of
     from pipelines.evaluation.predictions import (
+        decisions_of,
         labels_of,
         predict,
-        probabilities_of,
+        with_decisions,
         with_probabilities,
     )
     from pipelines.evidence import attention
@@ -127,22 +129,33 @@ def _measure(spec: DatasetSpec, context: Context, prepared: Prepared, name: str)
         on_epoch=lambda *_: None,
     )
     rows = with_probabilities(predict(trained.path, data, SPLITS), data.classes, temperature=1.0)
+    thresholds = thresholds_of(spec, rows[rows["split"] == "validation"])
+    rows = with_decisions(rows, data.classes, thresholds)
     figures: dict[str, float] = {}
     limits: dict[str, Interval] = {}
     for part in SPLITS:
         asked = rows[rows["split"] == part]
-        said = labels_of(asked, data.classes), probabilities_of(asked, data.classes)
-        values = metrics.measure(*said, data.classes, findings=spec.findings)
+        said = labels_of(asked, data.classes), decisions_of(asked, data.classes, thresholds)
+        values = metrics.measure(*said, findings=spec.findings)
         bounds = intervals.bootstrap(
             *said,
-            data.classes,
             groups=asked["group"].tolist(),
             seed=spec.split.seed,
             findings=spec.findings,
         )
         figures |= {f"{part}.{figure}": values[figure] for figure in FIGURES}
         limits |= {f"{part}.{figure}": bounds[figure] for figure in FIGURES if figure in bounds}
-    subject = Subject(spec, context, prepared, name, data, trained.path, rows)
+    subject = Subject(
+        spec,
+        context,
+        prepared,
+        name,
+        data,
+        trained.path,
+        rows,
+        temperature=1.0,
+        thresholds=thresholds,
+    )
     heat = attention.look(subject, workdir / "figures")
     figures |= {figure: heat.figures[figure] for figure in HEAT if figure in heat.figures}
     limits |= {figure: heat.intervals[figure] for figure in HEAT if figure in heat.intervals}

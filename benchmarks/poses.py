@@ -19,10 +19,11 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
-from sklearn.metrics import accuracy_score, log_loss, roc_auc_score
+from sklearn.metrics import log_loss, roc_auc_score
 
 from pipelines.data.shards import Shards, read_shards
 from pipelines.evaluation.calibration import fit_temperature, softmax
+from pipelines.evaluation.decisions import Decisions
 from pipelines.models.average import Poses, over_poses
 from pipelines.release.export import export_model
 
@@ -68,10 +69,11 @@ def _logits(ask: Any, data: Shards, poses: str) -> Any:
 
 
 def _figures(labels: Any, probabilities: Any) -> list[str]:
-    """Accuracy, macro AUROC (one against the rest) and log loss, calibrated."""
+    """Accuracy by argmax, macro AUROC (one against the rest) and log loss, calibrated."""
+    classes = [str(index) for index in range(probabilities.shape[1])]
     one_hot = np.eye(probabilities.shape[1])[labels]
     return [
-        f"{accuracy_score(labels, probabilities.argmax(axis=1)):.4f}",
+        f"{Decisions.by_likeliest(probabilities, classes).right(labels).mean():.4f}",
         f"{roc_auc_score(one_hot, probabilities):.4f}",
         f"{log_loss(labels, probabilities):.4f}",
     ]

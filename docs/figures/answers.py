@@ -15,6 +15,7 @@ import pandas as pd
 from PIL import Image
 
 from pipelines.data.shards import read_shards
+from pipelines.evaluation.judging import thresholds_of
 from pipelines.evidence import abstention, benefit, thresholds
 from pipelines.evidence.subject import Subject
 from pipelines.outputs import Prepared
@@ -47,7 +48,17 @@ def main() -> None:
         rows={},
     )
     context = Context(settings=settings, store=open_store(settings))
-    subject = Subject(spec, context, prepared, "on the test images", data, None, rows)
+    subject = Subject(
+        spec,
+        context,
+        prepared,
+        "on the test images",
+        data,
+        None,
+        rows,
+        temperature=1.0,
+        thresholds=thresholds_of(spec, rows[rows["split"] == "validation"]),
+    )
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         for look in (thresholds.look, benefit.look, abstention.look):
             finding = look(subject, Path(folder))

@@ -36,8 +36,9 @@ class Reason:
 class Case:
     """What the rules look at."""
 
-    confidence: float
-    """Calibrated probability of the decided class, 0 to 1."""
+    certainty: float
+    """How clearly the class was decided for, 0 to 1; see `operating_point.weigh`. Without
+    thresholds it is the calibrated probability of the decided class."""
     shorter_side: int
     """Of the image as it came, in pixels."""
     contrast: float
@@ -82,12 +83,12 @@ def why_abstain(rules: AbstentionSpec, case: Case) -> tuple[Reason, ...]:
                 f"{rules.min_side} are needed.",
             )
         )
-    if case.confidence < rules.min_confidence:
+    if case.certainty < rules.min_confidence:
         reasons.append(
             Reason(
                 "low_confidence",
-                f"The model is not sure: its confidence is {case.confidence:.0%}; at least "
-                f"{rules.min_confidence:.0%} are needed.",
+                "The model is not sure: the certainty of its decision is "
+                f"{case.certainty:.0%}; at least {rules.min_confidence:.0%} is needed.",
             )
         )
     return tuple(reasons)

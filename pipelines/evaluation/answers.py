@@ -7,7 +7,6 @@ leaves what it says about the held-out images, and the evaluation reads that.
 import tempfile
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from pipelines.data.shards import Shards
@@ -51,11 +50,11 @@ def read_answers(
         said = pd.read_parquet(tracking.download(run_id, ANSWERS, target=Path(folder)))
     images = pd.concat([described(data, split).assign(split=split) for split in splits])
     rows = ordered(images, said, data.classes)
-    missed = rows["predicted"].isna()
+    missed = rows[[f"logit.{name}" for name in data.classes]].isna().any(axis=1)
     if missed.any():
         raise NotFound(
             f"Run {run_id} says nothing about {int(missed.sum())} images, such as "
-            f"{rows.loc[missed, 'source_path'].iloc[0]}; train its candidate anew."
+            f"{rows.loc[missed, 'source_path'].iloc[0]}; train its candidate again."
         )
     return rows
 
@@ -69,11 +68,8 @@ def ordered(images: pd.DataFrame, said: pd.DataFrame, classes: tuple[str, ...]) 
         classes: their names.
 
     Returns:
-        One row an image; ``predicted`` and logits are null for those that nothing is said about.
+        One row an image; the logits are null for those without an answer.
     """
     logits = [f"logit.{name}" for name in classes]
     rows = images.merge(said[[*KEY, *logits]], on=KEY, how="left", validate="one_to_one")
-    answered = rows[logits].notna().all(axis=1)
-    best = rows[logits].fillna(0).to_numpy().argmax(axis=1)
-    rows["predicted"] = pd.Series(np.array(classes, object)[best], index=rows.index).where(answered)
-    return rows[["split", *COLUMNS, "predicted", *logits]]
+    return rows[["split", *COLUMNS, *logits]]

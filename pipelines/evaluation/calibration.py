@@ -27,7 +27,9 @@ class CalibrationFigures(BaseModel):
     model_config = ConfigDict(frozen=True)
 
     ece: float
-    """Expected calibration error of the decided class, `BINS` bins of equal width, 0 to 1."""
+    """Expected calibration error of the likeliest class, `BINS` bins of equal width, 0 to 1. By
+    definition (Guo et al. 2017), whichever class thresholds decide for: it judges the
+    probabilities, not the decisions."""
     nll: float
     """Mean negative log-likelihood, in nats."""
     brier: float
@@ -119,7 +121,8 @@ def calibration_figures(probabilities: Probabilities, labels: Labels) -> Calibra
 
 
 def reliability(probabilities: Probabilities, labels: Labels, *, bins: int = BINS) -> list[Bin]:
-    """Images by confidence, in bins of equal width; empty bins are left out."""
+    """Images by the likeliest class's probability, in bins of equal width; empty ones are left out.
+    Of the likeliest class by definition, as `CalibrationFigures.ece` is."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     place = _place(confidence, bins)

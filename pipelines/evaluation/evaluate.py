@@ -20,6 +20,7 @@ from pipelines.documents import html
 from pipelines.evaluation import (
     answers,
     calibration,
+    decisions,
     figures,
     gallery,
     intervals,
@@ -35,11 +36,12 @@ from pipelines.evaluation import (
 )
 from pipelines.evaluation.calibration import fit_temperature, reliability, softmax
 from pipelines.evaluation.judging import judge, judge_trust, thresholds_of
+from pipelines.evaluation.operating_point import Thresholds
 from pipelines.evaluation.predictions import (
     labels_of,
     logits_of,
     predict,
-    probabilities_of,
+    with_decisions,
     with_probabilities,
 )
 from pipelines.evaluation.record import (
@@ -48,6 +50,7 @@ from pipelines.evaluation.record import (
     PREDICTIONS,
     REPORT,
     Evaluation,
+    SplitFigures,
     read_evaluation,
 )
 from pipelines.evidence import gather
@@ -91,9 +94,21 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
         logits_of(validation, data.classes), labels_of(validation, data.classes)
     )
     rows = with_probabilities(rows, data.classes, temperature=temperature)
-    subject = Subject(spec, context, prepared, trained.candidate, data, network, rows)
+    thresholds = thresholds_of(spec, rows[rows["split"] == "validation"])
+    rows = with_decisions(rows, data.classes, thresholds)
+    subject = Subject(
+        spec,
+        context,
+        prepared,
+        trained.candidate,
+        data,
+        network,
+        rows,
+        temperature=temperature,
+        thresholds=thresholds,
+    )
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
-        found = _find(subject, trained, identity, temperature=temperature, drawn=Path(folder))
+        found = _find(subject, trained, identity, drawn=Path(folder))
         tracking.upload(trained.run_id, Path(folder), folder="figures")
         page = html.page(report.document(spec, found, Path(folder)))
         tracking.upload_text(trained.run_id, PAGE, page)
@@ -104,12 +119,9 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
     return found.evaluated(spec.name)
 
 
-def _find(
-    subject: Subject, trained: Trained, identity: str, *, temperature: float, drawn: Path
-) -> Evaluation:
+def _find(subject: Subject, trained: Trained, identity: str, *, drawn: Path) -> Evaluation:
     """Judge a candidate, and draw what is to be seen into ``drawn``."""
-    data, test = subject.data, subject.of("test")
-    thresholds = thresholds_of(subject.spec, subject.of("validation"))
+    data, thresholds = subject.data, subject.thresholds
     found = Evaluation(
         id=identity,
         candidate=trained.candidate,
@@ -118,26 +130,28 @@ def _find(
         prepared=subject.prepared.path,
         model_sha256=_digest(subject.network),
         resamples=intervals.RESAMPLES,
-        splits={split: judge(subject.spec, subject.of(split)) for split in SPLITS},
-        temperature=temperature,
-        thresholds=thresholds,
-        operating={
-            split: judge(subject.spec, subject.of(split), thresholds=thresholds)
-            for split in (SPLITS if thresholds else ())
-        },
+        splits=_judged(subject, thresholds),
+        temperature=subject.temperature,
+        thresholds=None if thresholds is None else dict(thresholds),
+        likeliest=_judged(subject, None) if thresholds else {},
         calibration={split: judge_trust(subject.of(split), data.classes) for split in SPLITS},
-        answered=_answered(test, data.classes),
+        answered=_answered(subject),
         evidence=gather.gather(subject, drawn),
     )
-    title = f"{subject.title} on {len(test):,} test images"
-    _draw(drawn, found, test, data=data, network=subject.network, title=title)
+    _draw(drawn, found, subject)
     return found
+
+
+def _judged(subject: Subject, thresholds: Thresholds | None) -> dict[SplitName, SplitFigures]:
+    return {
+        split: judge(subject.spec, subject.of(split), thresholds=thresholds) for split in SPLITS
+    }
 
 
 def _asked(
     tracking: Tracking, run_id: str, data: Shards, *, cache: Path
 ) -> tuple[Path | None, pd.DataFrame]:
-    """A run's network, if it has one, and what its candidate says about the held-out images."""
+    """A run's network, if it has one, and its candidate's logits on the held-out images."""
     if answers.has_answers(tracking, run_id):
         return None, answers.read_answers(tracking, run_id, data, SPLITS)
     network = fetch_model(tracking, run_id, cache=cache)
@@ -151,29 +165,30 @@ def _digest(network: Path | None) -> str | None:
 def _code() -> str:
     """What decides a figure."""
     asked = (sys.modules[__name__], predictions, answers, calibration, operating_point, selective)
-    measured = (judging, metrics, targets, weighted, intervals)
+    measured = (decisions, judging, metrics, targets, weighted, intervals)
     return fingerprint(code_version(*asked, *measured), gather.code())
 
 
-def _answered(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float]:
-    labels, probabilities = labels_of(rows, classes), probabilities_of(rows, classes)
-    return {f"{c:.0%}": selective.accuracy_at(labels, probabilities, c) for c in COVERAGES}
+def _answered(subject: Subject) -> dict[str, float]:
+    labels, answers = subject.labels("test"), subject.answers("test")
+    return {f"{c:.0%}": selective.accuracy_at(labels, answers, c) for c in COVERAGES}
 
 
-def _draw(
-    folder: Path,
-    found: Evaluation,
-    test: pd.DataFrame,
-    *,
-    data: Shards,
-    network: Path | None,
-    title: str,
-) -> None:
+def _draw(folder: Path, found: Evaluation, subject: Subject) -> None:
     classes, bounds = found.classes, found.splits["test"].intervals
-    labels, probabilities = labels_of(test, classes), probabilities_of(test, classes)
-    counts = metrics.confusion(labels, probabilities.argmax(axis=1), len(classes))
+    test, labels, answers = subject.of("test"), subject.labels("test"), subject.answers("test")
+    probabilities = answers.probabilities
+    title = f"{subject.title} on {len(test):,} test images"
     drawn = {
-        "confusion_matrix": figures.confusion_matrix(counts, classes, title=title),
+        "confusion_matrix": figures.confusion_matrices(
+            {
+                way: metrics.confusion(labels, one)
+                for way, one in (("as served", answers), ("argmax", answers.likeliest))
+                if way == "as served" or found.thresholds
+            },
+            classes,
+            title=title,
+        ),
         "roc": figures.roc(labels, probabilities, classes, intervals=bounds, title=title),
         "precision_recall": figures.precision_recall(
             labels, probabilities, classes, intervals=bounds, title=title
@@ -185,12 +200,12 @@ def _draw(
             },
             title=title,
         ),
-        "risk_coverage": trust_figures.risk_by_coverage(labels, probabilities, title=title),
+        "risk_coverage": trust_figures.risk_by_coverage(labels, answers, title=title),
     }
-    if network is not None:
+    if subject.network is not None:
         chosen = gallery.choose(test, classes)
         positions = [i for hits, misses in chosen.values() for i in (*hits, *misses)]
-        examples = gallery.explain(network, data, test, positions)
+        examples = gallery.explain(subject.network, subject.data, test, positions)
         drawn["gradcam"] = gallery.draw(chosen, examples, title=f"{title}: hits left, misses right")
     for name, figure in drawn.items():
         figures.save(figure, folder / f"{name}.png")
@@ -198,11 +213,8 @@ def _draw(
 
 def _record(tracking: Tracking, found: Evaluation) -> None:
     run_id = found.run_id
-    for split, part in found.splits.items():
-        named = {f"{split}.{name}": value for name, value in part.figures.items()}
-        runs.log_metrics(tracking, run_id, named | found.calibration[split].named(split))
-    for split, part in found.operating.items():
-        named = {f"{split}.operating.{name}": value for name, value in part.figures.items()}
+    for split in found.splits:
+        named = found.named(split) | found.calibration[split].named(split)
         runs.log_metrics(tracking, run_id, named)
     for kind, finding in found.evidence.items():
         named = {f"{kind}.{name}": value for name, value in finding.figures.items()}

@@ -50,19 +50,32 @@ def learning_curves(history: Sequence[Mapping[str, float]], *, best: int, title:
     return figure
 
 
-def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str], *, title: str) -> Figure:
-    """Counts, with the share of each true class as colour.
+def confusion_matrices(
+    ways: Mapping[str, NDArray[np.int64]], classes: Sequence[str], *, title: str
+) -> Figure:
+    """Counts side by side, with the share of each true class as colour.
 
     Args:
-        counts: (classes, classes), true classes in rows.
+        ways: how classes are decided → (classes, classes) counts, true classes in rows.
         classes: their names.
         title: of the figure.
     """
     side = max(3.6, 1.1 + 0.9 * len(classes))
-    figure = Figure(figsize=(side + 1, side), layout="constrained")
-    axes = figure.subplots()
+    figure = Figure(figsize=((side + 1) * len(ways), side), layout="constrained")
+    figure.suptitle(title, fontsize="medium")
+    panels = figure.subplots(1, len(ways), squeeze=False)[0]
+    for axes, (way, counts) in zip(panels, ways.items(), strict=True):
+        _confusion(axes, counts, classes)
+        axes.set_title(way if len(ways) > 1 else "")
+    figure.colorbar(
+        panels[-1].images[0], ax=panels[-1], shrink=0.8, label="share of the true class"
+    )
+    return figure
+
+
+def _confusion(axes: Axes, counts: NDArray[np.int64], classes: Sequence[str]) -> None:
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    shown = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     if len(classes) <= 12:
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if shares[row, column] > 0.55 else "black"
@@ -72,9 +85,6 @@ def confusion_matrix(counts: NDArray[np.int64], classes: Sequence[str], *, title
     axes.set_yticks(range(len(classes)), classes)
     axes.set_xlabel("predicted class")
     axes.set_ylabel("true class")
-    axes.set_title(title)
-    figure.colorbar(shown, ax=axes, shrink=0.8, label="share of the true class")
-    return figure
 
 
 def roc(
@@ -137,7 +147,7 @@ def square(title: str) -> tuple[Figure, Axes]:
 
 
 def plain(axes: Axes) -> None:
-    """The house's look: a faint grid, no frame."""
+    """The style of all figures: a faint grid, no frame."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(color="0.92")
     axes.set_axisbelow(True)

@@ -39,7 +39,9 @@ def choose(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, tuple[list
 
     Hits are those at the quartiles of confidence, for a fair sample; misses are the surest.
     """
-    confidence = rows[[f"probability.{name}" for name in classes]].max(axis=1)
+    probabilities = rows[[f"probability.{name}" for name in classes]].to_numpy()
+    decided = [classes.index(name) for name in rows["predicted"]]
+    confidence = pd.Series(probabilities[np.arange(len(rows)), decided], index=rows.index)
     chosen = {}
     for name in classes[:MAX_CLASSES]:
         of_class = rows["label"] == name

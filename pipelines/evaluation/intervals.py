@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import binomtest
 
-from pipelines.evaluation.targets import Labels, Probabilities, Targets, targets_of
+from pipelines.evaluation.decisions import Decisions
+from pipelines.evaluation.targets import Labels, Targets, targets_of
 from pipelines.evaluation.weighted import Values, Weights, weighted
 
 RESAMPLES = 1000
@@ -29,13 +30,11 @@ class Interval(NamedTuple):
 
 def bootstrap(
     labels: Labels,
-    probabilities: Probabilities,
-    classes: Sequence[str],
+    answers: Decisions,
     *,
     groups: Sequence[str],
     seed: int,
     findings: Sequence[str] = (),
-    predicted: Labels | None = None,
     resamples: int = RESAMPLES,
     confidence: float = 0.95,
 ) -> dict[str, Interval]:
@@ -43,13 +42,10 @@ def bootstrap(
 
     Args:
         labels: (n,) index of the true class.
-        probabilities: (n, classes).
-        classes: their names.
+        answers: to the n images.
         groups: (n,) what each image belongs to (patient, lesion, cluster of copies).
         seed: of the resampling; the same seed gives the same intervals.
         findings: those of the classes that are findings.
-        predicted: (n,) index of the class decided for; that of the largest probability if
-            unset.
         resamples: how many.
         confidence: share of resamples between the bounds.
 
@@ -62,23 +58,12 @@ def bootstrap(
     """
 
     def under(weights: Weights) -> dict[str, Values]:
-        return weighted(
-            labels,
-            probabilities,
-            classes,
-            weights=weights,
-            findings=findings,
-            predicted=predicted,
-        )
+        return weighted(labels, answers, weights=weights, findings=findings)
 
     drawn = gathered(under(weights) for weights in draws(groups, seed=seed, resamples=resamples))
     bounds = {name: percentiles(values, confidence=confidence) for name, values in drawn.items()}
     seen = float(under(np.ones((1, len(labels))))["ece"][0])
-    if predicted is None:
-        predicted = probabilities.argmax(axis=1)
-    asked = _asked(
-        targets_of(labels, probabilities, classes, findings=findings, predicted=predicted)
-    )
+    asked = _asked(targets_of(labels, answers, findings=findings))
     units = np.asarray(groups)
     certain = {
         name: wilson(bounds[name].low, len(np.unique(units[of])))

@@ -1,4 +1,4 @@
-"""The figures of what was said about one split: with intervals, and by the decision that serves."""
+"""The figures of one split, with intervals, by the decision that is served."""
 
 import logging
 
@@ -9,10 +9,14 @@ from pipelines.evaluation.calibration import calibration_figures, softmax
 from pipelines.evaluation.operating_point import (
     Thresholds,
     choose_thresholds,
-    decide,
     thresholds_at,
 )
-from pipelines.evaluation.predictions import labels_of, logits_of, probabilities_of
+from pipelines.evaluation.predictions import (
+    decisions_of,
+    labels_of,
+    logits_of,
+    probabilities_of,
+)
 from pipelines.evaluation.record import SplitCalibration, SplitFigures
 from pipelines.spec import DatasetSpec
 
@@ -37,37 +41,26 @@ def thresholds_of(spec: DatasetSpec, validation: pd.DataFrame) -> dict[str, floa
     )
 
 
-def judge(
-    spec: DatasetSpec, rows: pd.DataFrame, *, thresholds: Thresholds | None = None
-) -> SplitFigures:
+def judge(spec: DatasetSpec, rows: pd.DataFrame, *, thresholds: Thresholds | None) -> SplitFigures:
     """Figures, intervals and confusion matrix of the predictions on one split.
 
     Args:
         spec: of the data set.
-        rows: what was said, calibrated.
-        thresholds: what decides; the largest probability if unset.
+        rows: the answers, calibrated.
+        thresholds: of each class; the likeliest decides if ``None``.
     """
     classes = spec.class_names
-    labels, probabilities = labels_of(rows, classes), probabilities_of(rows, classes)
-    predicted = decide(probabilities, classes, thresholds)
+    labels, answers = labels_of(rows, classes), decisions_of(rows, classes, thresholds)
     groups = rows["group"].tolist()
     logger.info("figures and intervals on %d images", len(rows))
     return SplitFigures(
         images=len(rows),
         groups=len(set(groups)),
-        figures=metrics.measure(
-            labels, probabilities, classes, findings=spec.findings, predicted=predicted
-        ),
+        figures=metrics.measure(labels, answers, findings=spec.findings),
         intervals=intervals.bootstrap(
-            labels,
-            probabilities,
-            classes,
-            groups=groups,
-            seed=spec.split.seed,
-            findings=spec.findings,
-            predicted=predicted,
+            labels, answers, groups=groups, seed=spec.split.seed, findings=spec.findings
         ),
-        confusion=metrics.confusion(labels, predicted, len(classes)).tolist(),
+        confusion=metrics.confusion(labels, answers).tolist(),
     )
 
 

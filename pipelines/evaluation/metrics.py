@@ -22,7 +22,8 @@ from sklearn.metrics import (
 )
 
 from pipelines.evaluation.calibration import calibration_figures
-from pipelines.evaluation.targets import Labels, Probabilities, Targets, targets_of
+from pipelines.evaluation.decisions import Decisions
+from pipelines.evaluation.targets import Labels, Targets, targets_of
 
 MEASURES = (
     "sensitivity",
@@ -35,6 +36,11 @@ MEASURES = (
     "auprc",
     "brier",
 )
+DECIDED = (
+    *("accuracy", "balanced_accuracy", "sensitivity", "specificity"),
+    *("precision", "npv", "f1", "mcc"),
+)
+"""Those of all measures that depend on which class is decided for."""
 WHOLE = ("accuracy", "balanced_accuracy", "mcc", "brier", "ece")
 OVERALL = (
     "accuracy",
@@ -49,22 +55,16 @@ OVERALL = (
 
 def measure(
     labels: Labels,
-    probabilities: Probabilities,
-    classes: Sequence[str],
+    answers: Decisions,
     *,
     findings: Sequence[str] = (),
-    predicted: Labels | None = None,
 ) -> dict[str, float]:
-    """Every figure of one set of predictions.
+    """Every figure of one set of answers, abstained ones included.
 
     Args:
-        labels: (n,) index of the true class; every class stands in it at least once, and not
-            alone.
-        probabilities: (n, classes).
-        classes: their names.
-        findings: those of them that are findings.
-        predicted: (n,) index of the class decided for; that of the largest probability if
-            unset.
+        labels: (n,) index of the true class; at least two classes occur, and every class does.
+        answers: to the n images.
+        findings: those of the classes that are findings.
 
     Returns:
         name → value. A figure that divides by nothing (the precision of a class that is never
@@ -73,14 +73,13 @@ def measure(
     Raises:
         ValueError: a class does not stand in ``labels``, so that its figures are undefined.
     """
+    classes, predicted = answers.classes, answers.decided
     absent = [name for i, name in enumerate(classes) if i not in labels]
     if absent:
         raise ValueError(f"no image of {', '.join(absent)}: its figures are undefined")
-    if predicted is None:
-        predicted = probabilities.argmax(axis=1)
-    targets = targets_of(labels, probabilities, classes, findings=findings, predicted=predicted)
+    targets = targets_of(labels, answers, findings=findings)
     each = {name: _of_target(targets, index) for index, name in enumerate(targets.names)}
-    trust = calibration_figures(probabilities, labels)
+    trust = calibration_figures(answers.probabilities, labels)
     return {
         "accuracy": float(accuracy_score(labels, predicted)),
         "balanced_accuracy": float(recall_score(labels, predicted, average="macro")),
@@ -92,6 +91,11 @@ def measure(
         },
         **{f"{name}.{of}": each[of][name] for name in MEASURES for of in targets.names},
     }
+
+
+def depends_on_decision(name: str) -> bool:
+    """Whether a figure, named as by `measure`, changes with the thresholds."""
+    return name.removeprefix("macro_").partition(".")[0] in DECIDED
 
 
 def _of_target(targets: Targets, index: int) -> dict[str, float]:
@@ -111,6 +115,7 @@ def _of_target(targets: Targets, index: int) -> dict[str, float]:
     return {name: float(found[name]) for name in MEASURES}
 
 
-def confusion(labels: Labels, predicted: Labels, classes: int) -> NDArray[np.int64]:
-    """(classes, classes) number of images by true class (row) and predicted class (column)."""
-    return np.asarray(confusion_matrix(labels, predicted, labels=np.arange(classes)), np.int64)
+def confusion(labels: Labels, answers: Decisions) -> NDArray[np.int64]:
+    """(classes, classes) number of images by true class (row) and decided class (column)."""
+    every = np.arange(len(answers.classes))
+    return np.asarray(confusion_matrix(labels, answers.decided, labels=every), np.int64)

@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.evaluation.targets import Labels, Probabilities
+from pipelines.evaluation.calibration import Labels, Probabilities
 
 EVEN = 0.5
 """At which the likeliest class is decided for."""
@@ -28,15 +28,37 @@ def decide(
 ) -> NDArray[np.intp]:
     """(n,) index of the class decided for; the likeliest without thresholds.
 
+    `pipelines.evaluation.decisions.Decisions` holds the result with what it rests on; whatever
+    counts right and wrong takes that.
+
     Args:
         probabilities: (n, classes).
         classes: their names.
         thresholds: of each class.
     """
+    return np.asarray(weigh(probabilities, classes, thresholds).argmax(axis=1), np.intp)
+
+
+def weigh(
+    probabilities: Probabilities, classes: Sequence[str], thresholds: Thresholds | None
+) -> Probabilities:
+    """(n, classes) each probability divided by its class's threshold, scaled to sum to 1.
+
+    The largest decides, and its value says how clearly: two classes that are equally far above
+    their thresholds get 0.5 each. Without thresholds, or with equal ones, it is the probability.
+    With thresholds t for a finding and 1 - t for the rest it is the share of the expected cost,
+    where a missed finding costs (1 - t) / t false alarms (docs/decisions/operating-point.md).
+
+    Args:
+        probabilities: (n, classes).
+        classes: their names.
+        thresholds: of each class; ``None`` for none.
+    """
     if thresholds is None:
-        return np.asarray(probabilities.argmax(axis=1), np.intp)
+        return probabilities
     limits = np.array([thresholds[name] for name in classes], probabilities.dtype)
-    return np.asarray((probabilities / limits).argmax(axis=1), np.intp)
+    weighed = probabilities / limits
+    return np.asarray(weighed / weighed.sum(axis=1, keepdims=True))
 
 
 def choose_thresholds(

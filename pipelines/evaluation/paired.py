@@ -12,8 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.intervals import RESAMPLES, draws, gathered, percentiles
-from pipelines.evaluation.targets import Labels, Probabilities
+from pipelines.evaluation.targets import Labels
 from pipelines.evaluation.weighted import Values, Weights, weighted
 
 
@@ -31,14 +32,12 @@ class Difference(NamedTuple):
 
 def paired_bootstrap(
     labels: Labels,
-    ours: Probabilities,
-    theirs: Probabilities,
+    ours: Decisions,
+    theirs: Decisions,
     *,
-    classes: Sequence[str],
     groups: Sequence[str],
     seed: int,
     findings: Sequence[str] = (),
-    decided: tuple[Labels | None, Labels | None] = (None, None),
     resamples: int = RESAMPLES,
     confidence: float = 0.95,
 ) -> dict[str, Difference]:
@@ -46,14 +45,11 @@ def paired_bootstrap(
 
     Args:
         labels: (n,) index of the true class.
-        ours: (n, classes) what one model said.
-        theirs: (n, classes) what the other said.
-        classes: their names.
+        ours: what one model answered to the n images.
+        theirs: what the other answered, with the same classes in the same order.
         groups: (n,) what each image belongs to.
         seed: of the resampling; the same seed gives the same differences.
         findings: those of the classes that are findings.
-        decided: (n,) index of the class that each model decided for; that of its largest
-            probability if ``None``.
         resamples: how many.
         confidence: share of resamples between the bounds.
 
@@ -64,8 +60,8 @@ def paired_bootstrap(
 
     def apart(weights: Weights) -> dict[str, Values]:
         one, other = (
-            weighted(labels, said, classes, weights=weights, findings=findings, predicted=chosen)
-            for said, chosen in zip((ours, theirs), decided, strict=True)
+            weighted(labels, answers, weights=weights, findings=findings)
+            for answers in (ours, theirs)
         )
         return {name: one[name] - other[name] for name in one}
 

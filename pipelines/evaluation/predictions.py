@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from pipelines.data.shards import Batch, Shards
 from pipelines.evaluation.calibration import softmax
+from pipelines.evaluation.decisions import Decisions
+from pipelines.evaluation.operating_point import Thresholds
 from pipelines.outputs import SplitName
 from pipelines.progress import track
 
@@ -27,15 +29,14 @@ def predict(model_file: Path, data: Shards, splits: tuple[SplitName, ...]) -> pd
         splits: which.
 
     Returns:
-        ``split``, ``sha256``, ``source_path``, ``group``, ``label`` (class name), ``predicted``
-        and ``logit.<class>`` for each class; `with_probabilities` adds the rest.
+        ``split``, ``sha256``, ``source_path``, ``group``, ``label`` (class name) and
+        ``logit.<class>`` for each class; `with_probabilities` and `with_decisions` add the rest.
     """
     frames = []
     for split in splits:
         rows = described(data, split)
         rows.insert(0, "split", split)
         answers: NDArray[np.float32] = np.concatenate(list(_answers(model_file, data, split)))
-        rows["predicted"] = np.array(data.classes)[answers.argmax(axis=1)]
         for index, name in enumerate(data.classes):
             rows[f"logit.{name}"] = answers[:, index]
         frames.append(rows)
@@ -49,6 +50,32 @@ def with_probabilities(
     probabilities = softmax(logits_of(rows, classes), temperature)
     columns = [f"probability.{name}" for name in classes]
     return rows.assign(**dict(zip(columns, probabilities.T, strict=True)))
+
+
+def with_decisions(
+    rows: pd.DataFrame, classes: tuple[str, ...], thresholds: Thresholds | None
+) -> pd.DataFrame:
+    """The same rows with ``predicted``, the name of the class that the service would decide for.
+
+    Args:
+        rows: with ``probability.<class>``.
+        classes: of the model.
+        thresholds: of each class; the likeliest decides if ``None``.
+    """
+    return rows.assign(predicted=decisions_of(rows, classes, thresholds).names)
+
+
+def decisions_of(
+    rows: pd.DataFrame,
+    classes: tuple[str, ...],
+    thresholds: Thresholds | None,
+    *,
+    min_certainty: float = 0.0,
+) -> Decisions:
+    """What the service would answer to rows with ``probability.<class>``; see `Decisions`."""
+    return Decisions.by_thresholds(
+        probabilities_of(rows, classes), classes, thresholds, min_certainty=min_certainty
+    )
 
 
 def described(data: Shards, split: SplitName) -> pd.DataFrame:

@@ -2,15 +2,15 @@
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import CalibrationFigures
 from pipelines.evaluation.intervals import Interval
-from pipelines.evaluation.metrics import OVERALL
+from pipelines.evaluation.metrics import OVERALL, depends_on_decision
 from pipelines.evaluation.targets import ANY_FINDING
 from pipelines.evidence.finding import Finding
 from pipelines.outputs import Evaluated, SplitName
@@ -70,25 +70,50 @@ class Evaluation(BaseModel):
     prepared: str
     """Store path of the shards."""
     model_sha256: str | None
-    """Of the ``.keras`` file that was asked; ``None`` for a candidate that is no network, and so
+    """Of the ``.keras`` file that was asked; ``None`` for a candidate that is not a network, and so
     cannot serve."""
     resamples: int
     splits: dict[SplitName, SplitFigures]
+    """As the service decides: by ``thresholds`` where there are any."""
     temperature: float = 1.0
     """Fitted on the validation split; see `calibration.fit_temperature`. All figures and
     predictions are of the calibrated probabilities."""
     thresholds: dict[str, float] | None = None
-    """What the bundle decides by (`operating_point.choose_thresholds`); the likeliest class if
-    null."""
-    operating: dict[SplitName, SplitFigures] = {}
-    """As ``splits``, with these thresholds deciding instead of the largest probability; empty
-    without."""
+    """What the bundle decides by (`judging.thresholds_of`); the likeliest class if null."""
+    likeliest: dict[SplitName, SplitFigures] = {}
+    """As ``splits``, with the likeliest class decided for (argmax); empty without thresholds, where
+    it is the same."""
     calibration: dict[SplitName, SplitCalibration] = {}
     """Empty in evaluations of older code, as `answered` is."""
     answered: dict[str, float] = {}
     """Accuracy on the surest part of the test set; its share of the whole → accuracy."""
     evidence: dict[str, Finding] = {}
     """Kind → what it came to; see `pipelines.evidence`."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _served_first(cls, said: Any) -> Any:
+        """Reads older evaluations, whose ``splits`` held the argmax figures and whose
+        ``operating`` held those as served."""
+        if not isinstance(said, dict) or "operating" not in said:
+            return said
+        rest = {name: value for name, value in said.items() if name != "operating"}
+        if not said["operating"]:
+            return rest
+        return rest | {"splits": said["operating"], "likeliest": said["splits"]}
+
+    def by_likeliest(self, split: SplitName) -> SplitFigures:
+        """The figures of a split with the likeliest class decided for."""
+        return self.likeliest.get(split, self.splits[split])
+
+    def named(self, split: SplitName) -> dict[str, float]:
+        """The metrics of a split: ``<split>.<figure>`` as served and, where thresholds decide,
+        ``<split>.<figure>_argmax`` for each figure that they change."""
+        served = {f"{split}.{name}": v for name, v in self.splits[split].figures.items()}
+        beside = self.likeliest[split].figures if split in self.likeliest else {}
+        return served | {
+            f"{split}.{name}_argmax": v for name, v in beside.items() if depends_on_decision(name)
+        }
 
     def evaluated(self, dataset: str) -> Evaluated:
         """The figures that selection and tables need."""
@@ -107,11 +132,12 @@ class Evaluation(BaseModel):
         )
 
     def note(self) -> str:
-        """The text of the run's page: the figures with their intervals."""
+        """The text of the run's page: the figures as served, with their intervals."""
         test, validation = self.splits["test"], self.splits["validation"]
         lines = [
             f"**{self.candidate}**: {test.images:,} test images in {test.groups:,} groups. "
-            f"Intervals: 95 %, bootstrap of {self.resamples:,} resamples by group.",
+            f"Intervals: 95 %, bootstrap of {self.resamples:,} resamples by group. "
+            f"{self.decided_by}",
             "",
             "| figure | test | 95 % interval | validation |",
             "|---|---|---|---|",
@@ -126,17 +152,24 @@ class Evaluation(BaseModel):
                 f"| {name} | {test.figures[name]:.3f} | {low:.3f} to {high:.3f} "
                 f"| {validation.figures[name]:.3f} |"
             )
-        return "\n".join([*lines, *self._served(), *self._trust()])
+        return "\n".join([*lines, *self._argmax(), *self._trust()])
 
-    def _served(self) -> list[str]:
-        """What the thresholds change, where there are any."""
+    @property
+    def decided_by(self) -> str:
+        """Which class is decided for, in a sentence."""
+        if self.thresholds is None:
+            return "The likeliest class is decided for, as by the service."
+        limits = ", ".join(f"{name} {limit:.3f}" for name, limit in self.thresholds.items())
+        return f"Decided by thresholds ({limits}), as by the service."
+
+    def _argmax(self) -> list[str]:
+        """What the figures would be without thresholds, where there are any."""
         if self.thresholds is None:
             return []
-        told = ", ".join(f"{name} {limit:.3f}" for name, limit in self.thresholds.items())
-        test = self.operating["test"]
+        test = self.by_likeliest("test")
         lines = [
             "",
-            f"Decided by thresholds chosen on validation ({told}), as the service does:",
+            "For comparison only, with the likeliest class decided for (argmax):",
             "",
             "| figure | test | 95 % interval |",
             "|---|---|---|",

@@ -19,13 +19,15 @@ from pipelines.documents.document import (
 from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.metrics import OVERALL
 from pipelines.evaluation.record import Evaluation, SplitFigures
+from pipelines.evaluation.targets import ANY_FINDING
 from pipelines.evidence.finding import Finding
 from pipelines.spec import DatasetSpec
 
+AT_THE_POINT = ("sensitivity", "specificity", "precision", "npv")
 BY_CLASS = ("sensitivity", "specificity", "precision", "f1", "auroc")
 PICTURES = {
-    "confusion_matrix": "Confusion matrix of the test images: true classes in rows, the model's "
-    "answers in columns.",
+    "confusion_matrix": "Confusion matrix of the test images: true classes in rows, decided "
+    "classes in columns; as served and, where thresholds decide, by argmax.",
     "roc": "Receiver operating characteristic of each class against the rest, on test images.",
     "precision_recall": "Precision and recall of each class against the rest, on test images.",
     "gradcam": "Grad-CAM of test images: where the model looked, hits left and misses right.",
@@ -52,13 +54,15 @@ def document(spec: DatasetSpec, found: Evaluation, pictures: Path) -> Document:
         f"{synthetic}{found.candidate} on {test.images:,} test images in {test.groups:,} groups "
         f"(patients, lesions or clusters of copies) that it was not trained on, and on "
         f"{validation.images:,} validation images, by which candidates are chosen. Intervals are "
-        f"95 %, by a bootstrap of {found.resamples:,} resamples of whole groups."
+        f"95 %, by a bootstrap of {found.resamples:,} resamples of whole groups. "
+        f"{found.decided_by}"
     )
     return Document(
         title=f"{spec.title}: evaluation of {found.candidate}",
         lead=(Text(lead), *warnings(found)),
         sections=(
-            Section("Figures", (overall(found), by_class(found))),
+            Section("Figures as served", (overall(found), by_class(found))),
+            Section("The operating point", operating_point(found)),
             Section("What it answers, and where it looks", _drawn(PICTURES, pictures)),
             Section("How far its probabilities can be trusted", _trust(found, pictures)),
             *(evidence(finding, pictures) for finding in found.evidence.values()),
@@ -77,7 +81,7 @@ def warnings(found: Evaluation) -> tuple[Block, ...]:
 
 
 def overall(found: Evaluation) -> Grid:
-    """The figures of the whole, test beside validation."""
+    """The figures of the whole as served, test beside validation."""
     test, validation = found.splits["test"], found.splits["validation"]
     rows = [
         (name.replace("_", " "), with_interval(test, name), with_interval(validation, name))
@@ -89,7 +93,7 @@ def overall(found: Evaluation) -> Grid:
 
 
 def by_class(found: Evaluation) -> Grid:
-    """The figures of each class against the rest, on the test set."""
+    """The figures of each class against the rest as served, on the test set."""
     test = found.splits["test"]
     rows = [
         (name, *(with_interval(test, f"{measure}.{name}") for measure in BY_CLASS))
@@ -101,6 +105,41 @@ def by_class(found: Evaluation) -> Grid:
 def with_interval(part: SplitFigures, name: str) -> str:
     """``0.912 (0.881 to 0.940)``."""
     return _with(part.figures[name], part.intervals.get(name))
+
+
+def operating_point(found: Evaluation) -> tuple[Block, ...]:
+    """Counts and figures of each class on the test set, as served beside argmax."""
+    if found.thresholds is None:
+        said = "No thresholds are set: the likeliest class is decided for, and argmax is as served."
+    else:
+        limits = ", ".join(f"{name} {limit:.4f}" for name, limit in found.thresholds.items())
+        said = (
+            f"Thresholds: {limits}. The class is decided for whose probability exceeds its "
+            "threshold by the largest factor (as served); argmax decides for the likeliest class "
+            "and is shown for comparison only. PPV and NPV are at the prevalence of the test set."
+        )
+    ways = {"as served": found.splits["test"]}
+    if found.thresholds is not None:
+        ways["argmax"] = found.by_likeliest("test")
+    named = [*found.classes, ANY_FINDING]
+    counts: tuple[tuple[Cell, ...], ...] = tuple(
+        (name, way, *part.confusion[index])
+        for index, name in enumerate(found.classes)
+        for way, part in ways.items()
+    )
+    figures = tuple(
+        (name, way, *(with_interval(part, f"{measure}.{name}") for measure in AT_THE_POINT))
+        for name in named
+        for way, part in ways.items()
+        if f"sensitivity.{name}" in part.figures
+    )
+    columns = ("class", "decided by", "sensitivity", "specificity", "PPV", "NPV")
+    decided = tuple(f"decided {name}" for name in found.classes)
+    return (
+        Text(said),
+        Grid("Confusion matrix", ("true class", "decided by", *decided), counts),
+        Grid("Each class against the rest, with 95 % intervals", columns, figures),
+    )
 
 
 def evidence(finding: Finding, pictures: Path) -> Section:
@@ -138,7 +177,7 @@ def _trust(found: Evaluation, pictures: Path) -> tuple[Block, ...]:
         columns = ("test", "as the model says", "calibrated")
         blocks.append(Grid("Calibration; 0 is perfect", columns, rows))
     if found.answered:
-        title = "Accuracy where only the surest answers are given"
+        title = "Accuracy where only the surest answers are given, as served"
         answered = tuple(found.answered.items())
         blocks.append(Grid(title, ("share answered", "accuracy"), answered))
     return (*blocks, *_drawn(TRUST, pictures))

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.evaluation.decisions import Decisions
+
 ANY_FINDING = "any_finding"
 
 Labels = NDArray[np.integer]
@@ -37,31 +39,24 @@ class Targets:
 
 def targets_of(
     labels: Labels,
-    probabilities: Probabilities,
-    classes: Sequence[str],
+    answers: Decisions,
     *,
     findings: Sequence[str] = (),
-    predicted: Labels | None = None,
 ) -> Targets:
     """Each class against the rest, and any finding against none.
 
     Args:
         labels: (n,) index of the true class.
-        probabilities: (n, classes).
-        classes: their names.
-        findings: those of them that are findings; where none or all are, ``any_finding`` asks
-            nothing and is left out.
-        predicted: (n,) index of the class decided for; that of the largest probability if
-            unset.
+        answers: to the n images.
+        findings: those of the classes that are findings; where none or all are, ``any_finding``
+            asks nothing and is left out.
     """
-    if predicted is None:
-        predicted = probabilities.argmax(axis=1)
-    indices = np.arange(len(classes))
-    names = tuple(classes)
+    indices = np.arange(len(answers.classes))
+    names = answers.classes
     truth = labels[:, None] == indices
-    decided = predicted[:, None] == indices
-    scores = np.asarray(probabilities, np.float64)
-    harmful = np.isin(classes, findings)
+    decided = answers.decided[:, None] == indices
+    scores = np.asarray(answers.probabilities, np.float64)
+    harmful = np.isin(names, findings)
     if harmful.any() and not harmful.all():
         names = (*names, ANY_FINDING)
         truth, decided = (

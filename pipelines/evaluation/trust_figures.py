@@ -5,9 +5,10 @@ from collections.abc import Mapping, Sequence
 from matplotlib.figure import Figure
 
 from pipelines.evaluation.calibration import Bin
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.figures import COLOURS, plain, square
 from pipelines.evaluation.selective import risk_coverage
-from pipelines.evaluation.targets import Labels, Probabilities
+from pipelines.evaluation.targets import Labels
 
 
 def reliability_diagram(curves: Mapping[str, Sequence[Bin]], *, title: str) -> Figure:
@@ -31,11 +32,11 @@ def reliability_diagram(curves: Mapping[str, Sequence[Bin]], *, title: str) -> F
     return figure
 
 
-def risk_by_coverage(labels: Labels, probabilities: Probabilities, *, title: str) -> Figure:
+def risk_by_coverage(labels: Labels, answers: Decisions, *, title: str) -> Figure:
     """How often the model is wrong, by the share of images it is made to answer."""
     figure = Figure(figsize=(5, 3.6), layout="constrained")
     axes = figure.subplots()
-    covered, risk = risk_coverage(labels, probabilities)
+    covered, risk = risk_coverage(labels, answers)
     axes.plot(covered, risk, color=COLOURS[0])
     axes.set(xlim=(0, 1.01), title=title)
     axes.set_ylim(bottom=0)

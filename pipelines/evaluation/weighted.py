@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.evaluation.calibration import BINS
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.metrics import MEASURES
 from pipelines.evaluation.targets import Labels, Probabilities, Targets, targets_of
 
@@ -20,36 +21,29 @@ Values = NDArray[np.float64]
 
 def weighted(
     labels: Labels,
-    probabilities: Probabilities,
-    classes: Sequence[str],
+    answers: Decisions,
     *,
     weights: Weights,
     findings: Sequence[str] = (),
-    predicted: Labels | None = None,
 ) -> dict[str, Values]:
     """All figures under many weightings of the images at once.
 
     Args:
         labels: (n,) index of the true class.
-        probabilities: (n, classes).
-        classes: their names.
+        answers: to the n images.
         weights: (resamples, n), not negative.
         findings: those of the classes that are findings.
-        predicted: (n,) index of the class decided for; that of the largest probability if
-            unset.
 
     Returns:
         name → (resamples,), named as by `metrics.measure`; NaN where undefined.
     """
-    if predicted is None:
-        predicted = probabilities.argmax(axis=1)
-    targets = targets_of(labels, probabilities, classes, findings=findings, predicted=predicted)
+    targets = targets_of(labels, answers, findings=findings)
     measured = _by_target(targets, weights)
-    own = slice(len(classes))
+    own = slice(len(answers.classes))
     return {
         **_whole(targets, own, weights),
         "balanced_accuracy": _present(measured["sensitivity"][:, own]),
-        "ece": _ece(labels, probabilities, weights),
+        "ece": _ece(labels, answers.probabilities, weights),
         **{f"macro_{name}": measured[name][:, own].mean(axis=1) for name in MEASURES},
         **{
             f"{name}.{of}": measured[name][:, index]
@@ -103,6 +97,7 @@ def _whole(targets: Targets, own: slice, weights: Weights) -> dict[str, Values]:
 
 
 def _ece(labels: Labels, probabilities: Probabilities, weights: Weights) -> Values:
+    """Of the likeliest class, by definition: see `calibration.CalibrationFigures.ece`."""
     confidence = probabilities.max(axis=1).astype(np.float64)
     gap = confidence - (probabilities.argmax(axis=1) == labels)
     place = np.minimum((confidence * BINS).astype(int), BINS - 1)

@@ -8,16 +8,17 @@ from numpy.typing import NDArray
 from pipelines.evaluation import figures
 from pipelines.evaluation.intervals import Interval, draws, percentiles
 from pipelines.evaluation.rates import Rate, rates
-from pipelines.evaluation.selective import accuracy_at, area, confidence_for, resampled_accuracy
+from pipelines.evaluation.selective import accuracy_at, area, certainty_for, resampled_accuracy
 from pipelines.evidence.curves import coverage_curve
 from pipelines.evidence.finding import Finding, Table
 from pipelines.evidence.subject import Subject
 
 ABOUT = (
     "A model that may say nothing where it is unsure is right more often where it answers "
-    "(El-Yaniv and Wiener 2010). The least confidence at which the answers are as accurate as "
-    "asked for was chosen on the validation images and is judged on the test images. The curve "
-    "answers the surest test images first."
+    "(El-Yaniv and Wiener 2010). How sure it is of the class decided for is its certainty: without "
+    "thresholds the probability, with thresholds how far it is above its own. The least certainty "
+    "at which the answers are as accurate as asked for was chosen on the validation images and is "
+    "judged on the test images. The curve answers the surest test images first."
 )
 COVERAGES = np.arange(1, 51) / 50
 SHOWN = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
@@ -25,21 +26,19 @@ SHOWN = (1.0, 0.95, 0.9, 0.8, 0.7, 0.5)
 
 def look(subject: Subject, folder: Path) -> Finding:
     """Judge answering only what the model is sure of, on the test images."""
-    labels, probabilities = subject.labels("test"), subject.probabilities("test")
+    labels, answers = subject.labels("test"), subject.answers("test")
     asked = subject.spec.operating.answered_accuracy
-    confidence = confidence_for(
-        subject.labels("validation"), subject.probabilities("validation"), asked
-    )
+    certainty = certainty_for(subject.labels("validation"), subject.answers("validation"), asked)
     groups = subject.of("test")["group"].tolist()
     drawn = np.concatenate(
         [
-            resampled_accuracy(labels, probabilities, COVERAGES.tolist(), weights=weights)
+            resampled_accuracy(labels, answers, COVERAGES.tolist(), weights=weights)
             for weights in draws(groups, seed=subject.seed)
         ]
     )
-    accuracy = np.array([accuracy_at(labels, probabilities, share) for share in COVERAGES])
+    accuracy = np.array([accuracy_at(labels, answers, share) for share in COVERAGES])
     low, high = np.percentile(drawn, [2.5, 97.5], axis=0)
-    reached = None if confidence is None else _answered(subject, confidence)
+    reached = None if certainty is None else _answered(subject, certainty)
     figures.save(
         coverage_curve(
             COVERAGES,
@@ -64,10 +63,10 @@ def look(subject: Subject, folder: Path) -> Finding:
     return Finding(
         title="Abstention",
         about=ABOUT,
-        said=(_said(asked, confidence, reached),),
+        said=(_said(asked, certainty, reached),),
         warnings=_warned(asked, reached),
-        figures={"aurc": area(labels, probabilities)}
-        | ({"confidence": confidence} if confidence is not None else {})
+        figures={"aurc": area(labels, answers)}
+        | ({"confidence": certainty} if certainty is not None else {})
         | {name: value for name, (value, _) in named.items()},
         intervals={name: interval for name, (_, interval) in named.items()},
         tables=(_table(places, accuracy, drawn),),
@@ -77,14 +76,14 @@ def look(subject: Subject, folder: Path) -> Finding:
     )
 
 
-def _answered(subject: Subject, confidence: float) -> tuple[Rate, Rate] | None:
-    """How many test images are answered at a confidence, and how many of these rightly; ``None``
+def _answered(subject: Subject, certainty: float) -> tuple[Rate, Rate] | None:
+    """How many test images are answered at a certainty, and how many of these rightly; ``None``
     if none is."""
-    probabilities = subject.probabilities("test")
-    answered = probabilities.max(axis=1) >= confidence
+    answers = subject.answers("test")
+    answered = answers.certainty >= certainty
     if not answered.any():
         return None
-    right = probabilities.argmax(axis=1) == subject.labels("test")
+    right = answers.right(subject.labels("test"))
     coverage, accuracy = rates(
         np.column_stack([answered, right]),
         np.column_stack([np.ones_like(answered), answered]),
@@ -94,15 +93,15 @@ def _answered(subject: Subject, confidence: float) -> tuple[Rate, Rate] | None:
     return coverage, accuracy
 
 
-def _said(asked: float, confidence: float | None, reached: tuple[Rate, Rate] | None) -> str:
-    if confidence is None or reached is None:
+def _said(asked: float, certainty: float | None, reached: tuple[Rate, Rate] | None) -> str:
+    if certainty is None or reached is None:
         return (
-            f"At no confidence are the answers on the validation images right in {asked:.1%}, so "
+            f"At no certainty are the answers on the validation images right in {asked:.1%}, so "
             "none can be chosen."
         )
     coverage, accuracy = reached
     return (
-        f"Answering from a confidence of {confidence:.3f} on, {coverage.value:.1%} of the test "
+        f"Answering from a certainty of {certainty:.3f} on, {coverage.value:.1%} of the test "
         f"images are answered, {accuracy.value:.2%} of them rightly "
         f"({accuracy.interval.low:.2%} to {accuracy.interval.high:.2%})."
     )

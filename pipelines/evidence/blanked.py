@@ -11,7 +11,7 @@ from pipelines.evidence.finding import Table
 from pipelines.evidence.surroundings import without_background, without_body
 
 if TYPE_CHECKING:
-    import keras
+    from pipelines.evidence.subject import Subject
 
 BATCH = 32
 RESAMPLES = 500
@@ -33,12 +33,12 @@ class Blanked:
 
 
 def ask_blanked(
-    model: "keras.Model", pictures: Pictures, labels: Answers, groups: list[str]
+    subject: "Subject", pictures: Pictures, labels: Answers, groups: list[str]
 ) -> Blanked | None:
     """Ask about pictures as they are, without background, and without body.
 
     Args:
-        model: takes float32 (n, size, size, 3).
+        subject: the candidate; it decides as the service does.
         pictures: uint8 (n, size, size, 3); those with hardly any background are not asked about.
         labels: (n,) index of the true class.
         groups: (n,) patient, lesion or cluster of copies.
@@ -52,12 +52,12 @@ def ask_blanked(
         return None
     cut = np.stack([without_background(pictures[index]) for index in asked])
     return Blanked(
-        whole=_answers(model, pictures[asked]),
-        without_background=_answers(model, cut),
-        without_body=_answers(model, np.stack([p for p in emptied if p is not None])),
+        whole=_answers(subject, pictures[asked]),
+        without_background=_answers(subject, cut),
+        without_body=_answers(subject, np.stack([p for p in emptied if p is not None])),
         labels=labels[asked],
         groups=[groups[index] for index in asked],
-        classes=int(model.output.shape[-1]),
+        classes=len(subject.classes),
     )
 
 
@@ -130,13 +130,16 @@ def table_of(figures: dict[str, float], asked: Blanked) -> Table:
     return Table(title="Answers with a part taken out", columns=columns, rows=rows)
 
 
-def _answers(model: "keras.Model", pictures: Pictures) -> Answers:
+def _answers(subject: "Subject", pictures: Pictures) -> Answers:
+    import keras
     import tensorflow as tf
 
+    model = subject.model
     signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-    ask = tf.function(lambda batch: model(batch, training=False), input_signature=signature)
+    logits = keras.Model(model.inputs[0], model.get_layer("logits").output)
+    ask = tf.function(lambda batch: logits(batch, training=False), input_signature=signature)
     parts = [
-        ask(pictures[start : start + BATCH].astype(np.float32)).numpy().argmax(axis=1)
+        ask(pictures[start : start + BATCH].astype(np.float32)).numpy()
         for start in range(0, len(pictures), BATCH)
     ]
-    return np.concatenate(parts).astype(np.int64)
+    return subject.decide(np.concatenate(parts)).decided.astype(np.int64)

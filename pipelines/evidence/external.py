@@ -13,11 +13,10 @@ import numpy as np
 from pipelines.data import external
 from pipelines.data.segmenters import finder_of
 from pipelines.evaluation import figures, intervals, metrics
-from pipelines.evaluation.calibration import fit_temperature, softmax
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.intervals import Interval
-from pipelines.evaluation.predictions import logits_of
 from pipelines.evaluation.rates import rates
-from pipelines.evaluation.targets import Labels, Probabilities
+from pipelines.evaluation.targets import Labels
 from pipelines.evidence.finding import Finding, Table
 from pipelines.evidence.subject import Subject
 from pipelines.outputs import Snapshot
@@ -26,21 +25,21 @@ from pipelines.spec import ExternalSpec
 
 ABOUT = (
     "The candidate was asked about every image of collections from elsewhere, which nothing was "
-    "trained on or tuned by. Pictures that this data set holds too were left out first. "
-    "Probabilities are calibrated as for the test set, on our own validation images. Intervals: "
-    "95 %, by resampling patients or lesions."
+    "trained on or tuned by. Images that this data set holds too were left out first. Calibration "
+    "and thresholds are those of the service, from our own validation images. Intervals: 95 %, by "
+    "resampling patients or lesions."
 )
 SHOWN = ("accuracy", "macro_f1", "macro_auroc", "ece")
 BATCH = 32
 
 
-class Answers(NamedTuple):
-    """What was said about a collection."""
+class Asked(NamedTuple):
+    """What was answered about a collection."""
 
     labels: Labels
     """(n,) index of the true class."""
-    probabilities: Probabilities
-    """(n, classes), calibrated."""
+    answers: Decisions
+    """As the service would give them."""
     groups: list[str]
     known: int
     """Pictures left out, as this data set holds them too."""
@@ -78,18 +77,23 @@ def look(subject: Subject, folder: Path) -> Finding | None:
     )
 
 
-def _one(subject: Subject, collection: ExternalSpec, answers: Answers, folder: Path) -> Finding:
+def _one(subject: Subject, collection: ExternalSpec, asked: Asked, folder: Path) -> Finding:
     """What there is to say of one collection."""
-    title, count = collection.title, len(answers.labels)
+    title, count = collection.title, len(asked.labels)
     if not count:
         known = f"{title} shows no picture that this data set does not hold."
         return Finding(title=title, about=ABOUT, said=(known,))
     findings = subject.spec.findings
-    values, limits = measure(answers, subject.classes, findings=findings, seed=subject.seed)
+    values, limits = measure(asked, findings=findings, seed=subject.seed)
     low, high = limits["accuracy"]
-    decided = answers.probabilities.argmax(axis=1)
-    counts = metrics.confusion(answers.labels, decided, len(subject.classes))
-    drawn = figures.confusion_matrix(counts, subject.classes, title=f"{subject.title} on {title}")
+    ways = {"as served": asked.answers}
+    if subject.thresholds is not None:
+        ways["argmax"] = asked.answers.likeliest
+    drawn = figures.confusion_matrices(
+        {way: metrics.confusion(asked.labels, answers) for way, answers in ways.items()},
+        subject.classes,
+        title=f"{subject.title} on {title}",
+    )
     picture = f"external_{collection.name}.png"
     figures.save(drawn, folder / picture)
     return Finding(
@@ -97,7 +101,7 @@ def _one(subject: Subject, collection: ExternalSpec, answers: Answers, folder: P
         about=ABOUT,
         said=(
             f"{title}: accuracy {values['accuracy']:.3f} ({low:.3f} to {high:.3f}) on {count:,} "
-            f"images; {answers.known:,} that this data set holds too were left out.",
+            f"images; {asked.known:,} that this data set holds too were left out.",
         ),
         figures={f"{collection.name}.{name}": value for name, value in values.items()},
         intervals={f"{collection.name}.{name}": limit for name, limit in limits.items()},
@@ -106,42 +110,38 @@ def _one(subject: Subject, collection: ExternalSpec, answers: Answers, folder: P
     )
 
 
-def _ask(subject: Subject, snapshot: Snapshot, ours: Snapshot) -> Answers:
+def _ask(subject: Subject, snapshot: Snapshot, ours: Snapshot) -> Asked:
     """What the candidate says about the collection's pictures that are not ours too."""
     import keras
 
     spec, classes = subject.spec, subject.classes
     rows = external.unseen(spec, subject.context, snapshot, ours)
     logits_model = keras.Model(subject.model.input, subject.model.get_layer("logits").output)
-    asked, batch, logits = [], [], []
+    listed, batch, logits = [], [], []
     find = finder_of(subject.context, subject.prepared)
     found = external.pictures(spec, subject.context, rows, find=find)
     for row, picture in track(found, total=len(rows), what=f"Asking about {snapshot.dataset}"):
-        asked.append(row)
+        listed.append(row)
         batch.append(picture)
-        if len(batch) == BATCH or len(asked) == len(rows):
+        if len(batch) == BATCH or len(listed) == len(rows):
             images = np.stack(batch).astype(np.float32)
             logits.append(np.asarray(logits_model(images, training=False)))
             batch.clear()
-    validation = subject.of("validation")
-    temperature = fit_temperature(logits_of(validation, classes), subject.labels("validation"))
-    said = np.concatenate([np.empty((0, len(classes)), np.float32), *logits])
-    return Answers(
-        labels=np.array([classes.index(row["label"]) for row in asked], np.int64),
-        probabilities=softmax(said, temperature),
-        groups=[row["group"] or row["sha256"] for row in asked],
+    return Asked(
+        labels=np.array([classes.index(row["label"]) for row in listed], np.int64),
+        answers=subject.decide(np.concatenate([np.empty((0, len(classes)), np.float32), *logits])),
+        groups=[row["group"] or row["sha256"] for row in listed],
         known=snapshot.images - len(rows),
     )
 
 
 def measure(
-    answers: Answers, classes: tuple[str, ...], *, findings: Sequence[str], seed: int
+    asked: Asked, *, findings: Sequence[str], seed: int
 ) -> tuple[dict[str, float], dict[str, Interval]]:
     """Figures of a collection, with their 95 % intervals.
 
     Args:
-        answers: what was said about it.
-        classes: of the model.
+        asked: what was answered about it.
         findings: those of them that are findings.
         seed: of the resampling.
 
@@ -149,27 +149,23 @@ def measure(
         name → value and name → interval: `SHOWN` and every sensitivity, where the collection shows
         every class; else accuracy, and the sensitivity of those it shows.
     """
-    labels, probabilities = answers.labels, answers.probabilities
-    if len(np.unique(labels)) < len(classes):
-        return _measure_some(answers, classes, seed=seed)
-    values = metrics.measure(labels, probabilities, classes, findings=findings)
-    limits = intervals.bootstrap(
-        labels, probabilities, classes, groups=answers.groups, seed=seed, findings=findings
-    )
+    labels, answers = asked.labels, asked.answers
+    if len(np.unique(labels)) < len(answers.classes):
+        return _measure_some(asked, seed=seed)
+    values = metrics.measure(labels, answers, findings=findings)
+    limits = intervals.bootstrap(labels, answers, groups=asked.groups, seed=seed, findings=findings)
     wanted = [name for name in values if name in SHOWN or name.startswith("sensitivity.")]
     return {name: values[name] for name in wanted}, {name: limits[name] for name in wanted}
 
 
-def _measure_some(
-    answers: Answers, classes: tuple[str, ...], *, seed: int
-) -> tuple[dict[str, float], dict[str, Interval]]:
-    labels = answers.labels
+def _measure_some(asked: Asked, *, seed: int) -> tuple[dict[str, float], dict[str, Interval]]:
+    labels, classes = asked.labels, asked.answers.classes
     shown = np.unique(labels)
-    right = answers.probabilities.argmax(axis=1) == labels
-    asked = np.column_stack([np.ones(len(labels), bool), *(labels == index for index in shown)])
-    hits = np.repeat(right[:, None], asked.shape[1], axis=1)
+    right = asked.answers.right(labels)
+    of = np.column_stack([np.ones(len(labels), bool), *(labels == index for index in shown)])
+    hits = np.repeat(right[:, None], of.shape[1], axis=1)
     names = ["accuracy", *(f"sensitivity.{classes[index]}" for index in shown)]
-    found = dict(zip(names, rates(hits, asked, groups=answers.groups, seed=seed), strict=True))
+    found = dict(zip(names, rates(hits, of, groups=asked.groups, seed=seed), strict=True))
     return (
         {name: rate.value for name, rate in found.items()},
         {name: rate.interval for name, rate in found.items()},

@@ -74,7 +74,7 @@ def _judged(subject: Subject, split: SplitName) -> pd.DataFrame:
     far = _unlike(subject, split) > FAR
     return rows[["split", "source_path", "group", "label"]].assign(
         position=np.arange(len(rows)),
-        right=(rows["predicted"] == rows["label"]).to_numpy(),
+        right=subject.answers(split).right(labels),
         suggested=np.where(found, named[suggested(labels, probabilities)], ""),
         margin=margin(labels, probabilities).round(4),
         why=np.select([found, far], [SUSPECT, UNLIKE], ""),

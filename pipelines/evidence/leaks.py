@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipelines.data.duplicates import near_pairs, stacked
 from pipelines.evaluation.intervals import Interval, draws
-from pipelines.evaluation.predictions import described, labels_of, probabilities_of
+from pipelines.evaluation.predictions import described
 from pipelines.evidence.finding import Finding, Table
 from pipelines.evidence.subject import Subject
 from pipelines.outputs import SplitName
@@ -91,8 +91,7 @@ def _gap(subject: Subject) -> tuple[float, Interval]:
     splits: tuple[SplitName, ...] = ("validation", "test")
     for split in splits:
         rows = subject.of(split)
-        answers = probabilities_of(rows, subject.classes).argmax(axis=1)
-        right = (answers == labels_of(rows, subject.classes)).astype(np.float64)
+        right = subject.answers(split).right(subject.labels(split)).astype(np.float64)
         value[split] = float(right.mean())
         drawn[split] = _accuracies(right, rows["group"].tolist(), seed=subject.seed)
     low, high = np.percentile(drawn["test"] - drawn["validation"], [2.5, 97.5])

@@ -68,17 +68,18 @@ def _shown(row: dict[Any, Any]) -> Shown:
 
 def _wrong(subject: Subject, rows: pd.DataFrame) -> pd.DataFrame:
     """The wrong answers, worst first: the columns listed, and ``position``."""
-    probabilities = subject.probabilities("test")
+    answers, labels = subject.answers("test"), subject.labels("test")
     findings = subject.spec.findings
-    shows, called = rows["label"].isin(findings), rows["predicted"].isin(findings)
-    every = rows[["source_path", "label", "predicted"]].assign(
+    shows, called = rows["label"].isin(findings), np.isin(answers.names, findings)
+    every = rows[["source_path", "label"]].assign(
+        predicted=answers.names,
         kind=np.select([shows & ~called, ~shows & called], [MISSED, FALSE_ALARM], OTHER),
-        confidence=probabilities.max(axis=1).round(4),
-        of_label=probabilities[np.arange(len(rows)), subject.labels("test")].round(4),
+        confidence=answers.confidence.round(4),
+        of_label=answers.probabilities[np.arange(len(rows)), labels].round(4),
         source=subject.sources("test"),
         position=np.arange(len(rows)),
     )
-    wrong = every[every["label"] != every["predicted"]]
+    wrong = every[~answers.right(labels)]
     rank = wrong["kind"].map(ORDER.index)
     return wrong.assign(rank=rank).sort_values(
         ["rank", "confidence", "source_path"], ascending=[True, False, True], kind="stable"

@@ -44,13 +44,13 @@ def draw_sample(subject: Subject, images: int) -> Sample:
     without = [i for i in order if i not in lesions]
     shown = [i for i in order if i in lesions][: max(images // 2, images - len(without))]
     drawn = rng.permutation(shown + without[: images - len(shown)]).tolist()
-    predicted = rows["predicted"].iloc[drawn]
+    answers = subject.answers("test").take(np.array(drawn, np.intp))
     pictures = split.pictures(drawn)
     return Sample(
         pictures=np.stack([pictures[i] for i in drawn]),
         labels=subject.labels("test")[drawn],
-        decided=np.array([subject.classes.index(name) for name in predicted]),
-        called=predicted.isin(subject.spec.findings).to_numpy(),
+        decided=answers.decided.astype(np.int64),
+        called=np.isin(answers.names, subject.spec.findings),
         groups=rows["group"].iloc[drawn].to_numpy(str),
         masked=np.array([n for n, i in enumerate(drawn) if i in lesions], np.int64),
         masks=np.array([lesions[i] for i in drawn if i in lesions], np.bool_).reshape(

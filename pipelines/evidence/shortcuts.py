@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from pipelines.data.shards import Split
 from pipelines.evaluation import intervals
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.intervals import Interval
 from pipelines.evidence.blanked import ask_blanked, figures_of, table_of
 from pipelines.evidence.finding import Finding, Table
@@ -70,7 +71,7 @@ def look(subject: Subject, _: Path) -> Finding:
     warnings = [*_telling(figures, bounds)]
     if subject.network is not None:
         sample = draw_sample(subject, ASKED)
-        asked = ask_blanked(subject.model, sample.pictures, sample.labels, sample.groups.tolist())
+        asked = ask_blanked(subject, sample.pictures, sample.labels, sample.groups.tolist())
         if asked is not None:
             of_model, of_bounds = figures_of(asked, seed=subject.seed)
             figures, bounds = figures | of_model, bounds | of_bounds
@@ -134,8 +135,7 @@ def auroc(known: Known, classes: tuple[str, ...], *, seed: int) -> tuple[float, 
     areas = [roc_auc_score(known.labels == i, answers[:, i]) for i in range(len(classes))]
     bounds = intervals.bootstrap(
         known.labels,
-        answers,
-        classes,
+        Decisions.by_likeliest(answers, classes),
         groups=known.groups.tolist(),
         seed=seed,
         resamples=RESAMPLES,

@@ -12,6 +12,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.evaluation import intervals
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.intervals import Interval, draws, percentiles
 from pipelines.evidence.finding import Finding, Table
 from pipelines.evidence.source_pictures import draw_sources
@@ -39,7 +40,7 @@ def look(subject: Subject, folder: Path) -> Finding | None:
     if len(np.unique(sources["test"][sources["test"] > 0])) < 2:
         return None
     rows = subject.of("test").assign(source=sources["test"])
-    rows["right"] = rows["predicted"] == rows["label"]
+    rows["right"] = subject.answers("test").right(subject.labels("test"))
     found = {
         source: _share(part, seed=subject.seed)
         for source, part in _parts(rows)
@@ -97,8 +98,7 @@ def _class_by_source(
     known, groups = subject.labels("test"), subject.of("test")["group"].tolist()
     bounds = intervals.bootstrap(
         known,
-        shares[asked],
-        subject.classes,
+        Decisions.by_likeliest(shares[asked], subject.classes),
         groups=groups,
         seed=subject.seed,
         resamples=RESAMPLES,

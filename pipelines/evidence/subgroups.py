@@ -12,8 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.evaluation import figures
-from pipelines.evaluation.judging import thresholds_of
-from pipelines.evaluation.operating_point import decide
 from pipelines.evaluation.rates import Rate, rates
 from pipelines.evidence.finding import Finding, Table
 from pipelines.evidence.forest import forest
@@ -97,12 +95,11 @@ def _measures(subject: Subject) -> Measures:
     """Of the class that the service would decide for."""
     classes = subject.spec.class_names
     labels = subject.labels("test")
-    thresholds = thresholds_of(subject.spec, subject.of("validation"))
-    predicted = decide(subject.probabilities("test"), classes, thresholds)
-    measures = {"accuracy": (predicted == labels, np.ones(len(labels), bool))}
+    answers = subject.answers("test")
+    measures = {"accuracy": (answers.right(labels), np.ones(len(labels), bool))}
     harmful = np.isin(classes, subject.spec.findings)
     if harmful.any() and not harmful.all():
-        ill, called = harmful[labels], harmful[predicted]
+        ill, called = harmful[labels], harmful[answers.decided]
         measures["sensitivity for any finding"] = (called, ill)
         measures["specificity for any finding"] = (~called, ~ill)
     return measures

@@ -13,7 +13,10 @@ from numpy.typing import NDArray
 from pipelines.data.shards import Shards
 from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound
-from pipelines.evaluation.predictions import labels_of, probabilities_of
+from pipelines.evaluation.calibration import softmax
+from pipelines.evaluation.decisions import Decisions
+from pipelines.evaluation.operating_point import Thresholds
+from pipelines.evaluation.predictions import decisions_of, labels_of, probabilities_of
 from pipelines.outputs import Prepared, Snapshot, SplitName
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, standing
@@ -40,8 +43,10 @@ class Subject:
         candidate: its name.
         data: the same shards, on this machine.
         network: the ``.keras`` file; ``None`` for a candidate that is no network.
-        rows: what it said about the validation and test images, in file order of each split: the
+        rows: its answers to the validation and test images, in file order of each split: the
             columns of `pipelines.evaluation.predictions.predict` with calibrated probabilities.
+        temperature: by which they are calibrated.
+        thresholds: by which the service decides; the likeliest class if ``None``.
     """
 
     spec: DatasetSpec
@@ -51,6 +56,8 @@ class Subject:
     data: Shards
     network: Path | None
     rows: pd.DataFrame
+    temperature: float
+    thresholds: Thresholds | None
 
     @property
     def classes(self) -> tuple[str, ...]:
@@ -89,15 +96,34 @@ class Subject:
         """(n, classes) calibrated answers on a split."""
         return probabilities_of(self.of(split), self.classes)
 
+    def answers(self, split: SplitName) -> Decisions:
+        """The answers on a split, in file order, as the service would give them. It abstains here
+        for low certainty alone: how novel an image is, the bundle knows first."""
+        return decisions_of(
+            self.of(split),
+            self.classes,
+            self.thresholds,
+            min_certainty=self.spec.abstention.min_confidence,
+        )
+
+    def decide(self, logits: NDArray[np.floating]) -> Decisions:
+        """The answers that (n, classes) logits of the network come to."""
+        return Decisions.by_thresholds(
+            softmax(logits, self.temperature),
+            self.classes,
+            self.thresholds,
+            min_certainty=self.spec.abstention.min_confidence,
+        )
+
     @property
     def model_file(self) -> Path:
         """The ``.keras`` file.
 
         Raises:
-            NoNetwork: the candidate is none; `gather` then leaves the kind of evidence out.
+            NoNetwork: it has none; `gather` then leaves the kind of evidence out.
         """
         if self.network is None:
-            raise NoNetwork(f"{self.candidate} is no network")
+            raise NoNetwork(f"{self.candidate} is not a network")
         return self.network
 
     @cached_property

@@ -69,10 +69,8 @@ def look(subject: Subject, _: Path) -> Finding:
     models = max(1, len(asked))
     looks = max(1, sum(len(run.data.tags.get(LOOKS, "").split()) for run in asked))
     test = subject.of("test")
-    labels, answers = subject.labels("test"), subject.probabilities("test").argmax(axis=1)
-    chance = luck(
-        models, accuracy=float((labels == answers).mean()), groups=test["group"].nunique()
-    )
+    right = subject.answers("test").right(subject.labels("test"))
+    chance = luck(models, accuracy=float(right.mean()), groups=test["group"].nunique())
     said = (
         f"These {len(test):,} test images were asked {_times(looks)}, about {models:,} "
         f"{'model' if models == 1 else 'models'}, this one among them."

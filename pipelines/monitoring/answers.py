@@ -1,4 +1,4 @@
-"""What a model answered to many pictures, as monitoring compares it: no pixels, nobody's name."""
+"""A model's answers to many images, as monitoring compares them: no pixels, no names."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from pipelines.evaluation.decisions import Decisions
 from pipelines.monitoring.served import PROBABILITY
 
 PICTURE = ("mean", "std", "width", "height")
@@ -37,9 +38,16 @@ class Answers:
         return len(self.predicted)
 
     @property
-    def confidence(self) -> NDArray[np.float32]:
+    def decisions(self) -> Decisions:
+        """What the service decided, by which right and wrong are counted."""
+        return Decisions.recorded(
+            self.probabilities, self.classes, self.predicted, abstained=self.abstained
+        )
+
+    @property
+    def confidence(self) -> NDArray[np.floating]:
         """(n,) calibrated probability of the class decided for."""
-        return self.probabilities[np.arange(len(self)), self.predicted]
+        return self.decisions.confidence
 
     def take(self, rows: NDArray[np.integer]) -> "Answers":
         """Some of the rows, by position."""
@@ -73,16 +81,33 @@ def of_samples(table: pa.Table, classes: Iterable[str]) -> Answers:
         table: rows of one model; no column is null.
         classes: of that model, in the order of its outputs.
     """
-    names = tuple(classes)
-    place = {name: index for index, name in enumerate(names)}
-    shares = [table[PROBABILITY + name].to_numpy() for name in names]
+    decisions = decisions_in(table, classes)
     return Answers(
-        classes=names,
-        predicted=np.array([place[name] for name in table["predicted"].to_pylist()], np.int64),
-        probabilities=np.stack(shares, axis=1).astype(np.float32),
-        abstained=np.array(table["abstained"].to_pylist(), np.bool_),
+        classes=decisions.classes,
+        predicted=decisions.decided.astype(np.int64),
+        probabilities=decisions.probabilities.astype(np.float32),
+        abstained=decisions.abstained,
         features=_matrix(table["features"]),
         pictures=np.stack([table[name].to_numpy() for name in PICTURE], axis=1).astype(np.float32),
+    )
+
+
+def decisions_in(table: pa.Table, classes: Iterable[str]) -> Decisions:
+    """The decisions in samples of the service, with or without their features.
+
+    Args:
+        table: rows of one model; ``predicted``, ``abstained`` and its probabilities are not null.
+        classes: of that model, in the order of its outputs.
+    """
+    names = tuple(classes)
+    position = {name: index for index, name in enumerate(names)}
+    shares = [table[PROBABILITY + name].to_numpy() for name in names]
+    decided = [position[name] for name in table["predicted"].to_pylist()]
+    return Decisions.recorded(
+        np.stack(shares, axis=1).astype(np.float32),
+        names,
+        np.array(decided, np.int64),
+        abstained=np.array(table["abstained"].to_pylist(), np.bool_),
     )
 
 

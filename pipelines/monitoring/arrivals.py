@@ -10,7 +10,7 @@ from pipelines.data.snapshots import INDEX, Row, in_order, index_of, latest
 from pipelines.data.tables import read_rows
 from pipelines.monitoring.ask import ask
 from pipelines.monitoring.judge import LEAST_ROWS, judge
-from pipelines.monitoring.realised import realised
+from pipelines.monitoring.performance import measure_performance
 from pipelines.monitoring.reference import Reference
 from pipelines.monitoring.state import JudgedSnapshot
 from pipelines.release.bundle import BundleManifest
@@ -83,11 +83,9 @@ def judge_arrivals(
         added=len(rows),
         asked=len(asked.labels),
         findings=tuple(judge(reference, asked.answers, spec.monitor)),
-        measured=realised(
-            answers.classes,
-            answers.predicted,
+        measured=measure_performance(
+            answers.decisions,
             asked.labels[known],
-            answers.probabilities,
             groups=answers.groups,
             seed=spec.split.seed,
         ),

@@ -11,9 +11,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipelines.evaluation.figures import COLOURS, plain
-from pipelines.monitoring.answers import PICTURE, Answers
+from pipelines.monitoring.answers import PICTURE, Answers, decisions_in
 from pipelines.monitoring.judge import Finding
-from pipelines.monitoring.served import PROBABILITY
 from pipelines.monitoring.state import JudgedWindow
 
 SHOWN = 40
@@ -100,8 +99,8 @@ def distributions(reference: Answers, table: pa.Table) -> Figure:
     ):
         before = reference.pictures[:, PICTURE.index(name)]
         _histograms(axes, before, table[name].to_numpy(), label)
-    shares = np.stack([table[PROBABILITY + name].to_numpy() for name in reference.classes], axis=1)
-    _histograms(panels[1, 0], reference.confidence, shares.max(axis=1), "confidence")
+    now = decisions_in(table, reference.classes)
+    _histograms(panels[1, 0], reference.confidence, now.confidence, "confidence")
     _bars(panels[1, 1], reference, table["predicted"].to_pylist())
     panels[0, 0].legend(frameon=False, fontsize=8)
     return figure

@@ -10,7 +10,7 @@ from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
 from pipelines.monitoring.alarms import below_gate
 from pipelines.monitoring.estimate import Estimate
-from pipelines.monitoring.realised import Realised
+from pipelines.monitoring.performance import MeasuredPerformance
 from pipelines.monitoring.state import State
 from pipelines.settings import Settings
 from pipelines.spec import DatasetSpec
@@ -74,5 +74,5 @@ def write(settings: Settings, spec: DatasetSpec, state: State) -> None:
     write_to_textfile(str(path), registry)
 
 
-def _with_bounds(name: str, figure: Estimate | Realised) -> dict[str, float]:
+def _with_bounds(name: str, figure: Estimate | MeasuredPerformance) -> dict[str, float]:
     return {name: figure.accuracy, f"{name}_low": figure.low, f"{name}_high": figure.high}

@@ -1,11 +1,11 @@
-"""How well the model really does, by the answers whose true class is known by now."""
+"""How well the model does as served, by the answers whose true class is known by now."""
 
 import numpy as np
 import pyarrow as pa
 
+from pipelines.monitoring.answers import decisions_in
 from pipelines.monitoring.labels import Truth
-from pipelines.monitoring.realised import Realised, realised
-from pipelines.monitoring.served import PROBABILITY
+from pipelines.monitoring.performance import MeasuredPerformance, measure_performance
 from pipelines.monitoring.state import State, answers_of
 from pipelines.spec import DatasetSpec, GateSpec
 from pipelines.storage import Store
@@ -50,15 +50,13 @@ def _labelled(table: pa.Table, truth: Truth) -> pa.Table:
     return table.append_column("label", labels).filter(labels.is_valid())
 
 
-def _figures(spec: DatasetSpec, table: pa.Table) -> Realised | None:
+def _figures(spec: DatasetSpec, table: pa.Table) -> MeasuredPerformance | None:
     if table.num_rows < LEAST_LABELLED:
         return None
     place = {name: index for index, name in enumerate(spec.class_names)}
-    return realised(
-        spec.class_names,
-        np.array([place[name] for name in table["predicted"].to_pylist()]),
+    return measure_performance(
+        decisions_in(table, spec.class_names),
         np.array([place[name] for name in table["label"].to_pylist()]),
-        np.stack([table[PROBABILITY + name].to_numpy() for name in spec.class_names], axis=1),
         groups=[sha or request for sha, request in _names(table)],
         seed=spec.split.seed,
     )

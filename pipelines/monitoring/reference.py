@@ -57,7 +57,7 @@ class Reference:
     @property
     def right(self) -> NDArray[np.bool_]:
         """(n,) whether the model decided for the true class."""
-        return np.asarray(self.answers.predicted == self.labels)
+        return self.answers.decisions.right(self.labels)
 
 
 def build(context: Context, folder: Path) -> Profile:

@@ -15,7 +15,7 @@ from pipelines.evaluation.metrics import OVERALL
 from pipelines.monitoring import charts, journal
 from pipelines.monitoring.judge import Finding
 from pipelines.monitoring.measure import least_figures
-from pipelines.monitoring.realised import Realised
+from pipelines.monitoring.performance import MeasuredPerformance
 from pipelines.monitoring.reference import Reference
 from pipelines.monitoring.state import JudgedSnapshot, State, answers_of
 from pipelines.settings import Settings
@@ -169,7 +169,7 @@ def _of_snapshot(one: JudgedSnapshot) -> tuple[str, str]:
     return seen, _interval(one.measured) if one.measured else ""
 
 
-def _measured(spec: DatasetSpec, measured: Realised | None) -> str:
+def _measured(spec: DatasetSpec, measured: MeasuredPerformance | None) -> str:
     if measured is None:
         return (
             "<p>Too few labels have come yet (30 are needed). Give them with <code>medloop label "
@@ -183,12 +183,15 @@ def _measured(spec: DatasetSpec, measured: Realised | None) -> str:
         bounds, minimum = measured.intervals.get(name), asked.get(name)
         told = f"{bounds.low:.3f} to {bounds.high:.3f}" if bounds else ""
         lines.append([name, f"{value:.3f}", told, f"{minimum:g}" if minimum is not None else ""])
-    return f"<p>Of {measured.images:,} answers the true class is known by now.</p>" + _table(
-        ["figure", "value", "95 % interval", "gate"], lines
+    known = (
+        f"Of {measured.images:,} answers the true class is known by now. The figures count the "
+        "class that the service decided for, abstained answers included; <code>ece</code> is of "
+        "the likeliest class, by definition."
     )
+    return f"<p>{known}</p>" + _table(["figure", "value", "95 % interval", "gate"], lines)
 
 
-def _interval(measured: Realised) -> str:
+def _interval(measured: MeasuredPerformance) -> str:
     return f"{measured.accuracy:.3f} ({measured.low:.3f} to {measured.high:.3f})"
 
 

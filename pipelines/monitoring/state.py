@@ -16,7 +16,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipelines.monitoring.estimate import Estimate
 from pipelines.monitoring.judge import Finding
-from pipelines.monitoring.realised import Realised
+from pipelines.monitoring.performance import MeasuredPerformance
 from pipelines.monitoring.windows import Ledger
 from pipelines.storage import Store
 
@@ -44,7 +44,7 @@ class JudgedWindow(_Part):
     findings: tuple[Finding, ...]
     estimate: Estimate
     """Without labels."""
-    measured: Realised | None = None
+    measured: MeasuredPerformance | None = None
     """With those labels that have come."""
 
     @property
@@ -61,7 +61,7 @@ class JudgedSnapshot(_Part):
     asked: int
     """Images that the champion was asked about; 0 if they were too few to judge."""
     findings: tuple[Finding, ...] = ()
-    measured: Realised | None = None
+    measured: MeasuredPerformance | None = None
     """How well it does on them."""
 
     @property
@@ -98,7 +98,7 @@ class State(_Part):
     snapshots: tuple[JudgedSnapshot, ...] = ()
     """Those that came after the one this model learnt from, in order."""
     episode: Episode | None = None
-    measured: Realised | None = None
+    measured: MeasuredPerformance | None = None
     """Over all windows above."""
     known: str | None = None
     """Stands for the labels that this was measured with."""

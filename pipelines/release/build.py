@@ -61,7 +61,7 @@ class Origin:
     temperature: float
     """See `calibration.fit_temperature`."""
     thresholds: Mapping[str, float] | None = None
-    """See `operating_point.choose_thresholds`."""
+    """See `judging.thresholds_of`."""
     finder: Path | None = None
     """Folder of the network that finds the lesions that the images are cropped to, if they are."""
 

@@ -21,11 +21,10 @@ from pipelines.data.shards import Shards
 from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import softmax
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.metrics import measure
-from pipelines.evaluation.operating_point import Thresholds, decide
 from pipelines.evaluation.paired import Difference, paired_bootstrap
-from pipelines.evaluation.predictions import images, labels_of, probabilities_of
-from pipelines.evaluation.targets import Labels
+from pipelines.evaluation.predictions import images, labels_of
 from pipelines.imaging import crop_box, decode, fit
 from pipelines.outputs import Prepared, Snapshot
 from pipelines.progress import track
@@ -67,7 +66,7 @@ def compare(
     champion: Path,
     data: Shards,
     rows: pd.DataFrame,
-    thresholds: Thresholds | None,
+    ours: Decisions,
     parts: Mapping[str, "pd.Series[str]"],
 ) -> Comparison:
     """Ask the champion's bundle about today's test set and measure both.
@@ -78,8 +77,8 @@ def compare(
         prepared: today's shards.
         champion: its bundle folder.
         data: the same shards, on this machine.
-        rows: the challenger's predictions on the test split, in file order.
-        thresholds: what decides of the challenger's answers; see `operating_point.decide`.
+        rows: the images of the test split, in file order.
+        ours: the challenger's answers to them.
         parts: subgroups: field → its value for each of these images.
 
     Raises:
@@ -104,15 +103,11 @@ def compare(
         logger.info("the champion sees images its own way; asking it with the originals")
         answers = _answers_on_originals(context, prepared, bundle, rows)
     order = [manifest.class_names.index(name) for name in classes]
-    theirs = answers[fair][:, order]
     return _measured(
         spec,
         rows[fair].reset_index(drop=True),
-        theirs,
-        decided=(
-            decide(probabilities_of(rows, classes)[fair], classes, thresholds),
-            decide(theirs, classes, manifest.thresholds),
-        ),
+        ours.take(fair),
+        Decisions.by_thresholds(answers[fair][:, order], classes, manifest.thresholds),
         parts={name: values[fair].reset_index(drop=True) for name, values in parts.items()},
         beside=Comparison(int(fair.sum()), int((~fair).sum()), notes=notes),
     )
@@ -129,9 +124,9 @@ def _same_finder(context: Context, prepared: Prepared, manifest: BundleManifest)
 def _measured(
     spec: DatasetSpec,
     rows: pd.DataFrame,
-    theirs: Probabilities,
+    ours: Decisions,
+    theirs: Decisions,
     *,
-    decided: tuple[Labels, Labels],
     parts: Mapping[str, "pd.Series[str]"],
     beside: Comparison,
 ) -> Comparison:
@@ -139,17 +134,17 @@ def _measured(
 
     Args:
         spec: of the data set.
-        rows: what the challenger said of the fair images.
-        theirs: (n, classes) what the champion said of the same.
-        decided: (n,) index of the class that challenger and champion decided for.
+        rows: the fair images.
+        ours: the challenger's answers to them.
+        theirs: the champion's.
         parts: subgroups of the same.
         beside: what is known without figures.
     """
-    classes, seed, groups = spec.class_names, spec.split.seed, rows["group"].tolist()
-    labels, ours = labels_of(rows, classes), probabilities_of(rows, classes)
+    seed, groups = spec.split.seed, rows["group"].tolist()
+    labels = labels_of(rows, spec.class_names)
     subgroups, small = compare_subgroups(
-        decided[0] == labels,
-        decided[1] == labels,
+        ours.right(labels),
+        theirs.right(labels),
         groups=groups,
         parts=parts,
         least=spec.gate.min_subgroup_images,
@@ -157,19 +152,12 @@ def _measured(
     )
     return replace(
         beside,
-        challenger=measure(labels, ours, classes, findings=spec.findings, predicted=decided[0]),
-        champion=measure(labels, theirs, classes, findings=spec.findings, predicted=decided[1]),
+        challenger=measure(labels, ours, findings=spec.findings),
+        champion=measure(labels, theirs, findings=spec.findings),
         differences=paired_bootstrap(
-            labels,
-            ours,
-            theirs,
-            classes=classes,
-            groups=groups,
-            seed=seed,
-            findings=spec.findings,
-            decided=decided,
+            labels, ours, theirs, groups=groups, seed=seed, findings=spec.findings
         ),
-        tests=paired_tests(labels, ours, theirs, decided=decided, classes=classes, groups=groups),
+        tests=paired_tests(labels, ours, theirs, groups=groups),
         subgroups=subgroups,
         notes=[*beside.notes, *small],
     )

@@ -3,12 +3,12 @@
 import logging
 
 import numpy as np
-from numpy.typing import NDArray
 
 from pipelines.data.shards import fetch as fetch_shards
 from pipelines.errors import BundleError
-from pipelines.evaluation.predictions import labels_of, probabilities_of
-from pipelines.evaluation.record import Evaluation, read_predictions, require_evaluation
+from pipelines.evaluation.decisions import Decisions
+from pipelines.evaluation.predictions import labels_of
+from pipelines.evaluation.record import read_predictions, require_evaluation
 from pipelines.evidence.memberships import memberships
 from pipelines.evidence.subject import Subject
 from pipelines.outputs import Challenger, Prepared, Verdict
@@ -57,19 +57,30 @@ def judge(
     _require_evaluated(bundle, evaluation.model_sha256)
     data = fetch_shards(context.store, prepared.path, context.settings.cache)
     rows = read_predictions(tracking, challenger.run_id, "test")
-    subject = Subject(spec, context, prepared, challenger.candidate, data, None, rows)
-    beside = _beside(subject, evaluation, champion)
-    keras, ours = probabilities_of(rows, spec.class_names), bundle_answers(bundle, data)
+    subject = Subject(
+        spec,
+        context,
+        prepared,
+        challenger.candidate,
+        data,
+        None,
+        rows,
+        temperature=evaluation.temperature,
+        thresholds=evaluation.thresholds,
+    )
+    beside = _beside(subject, champion)
+    keras, answered = subject.answers("test"), bundle_answers(bundle, data)
+    ours = Decisions.by_thresholds(answered, spec.class_names, bundle.manifest.thresholds)
     labels = labels_of(rows, spec.class_names)
-    apart = difference(ours.astype(np.float64), keras)
-    served = evaluation.operating.get("test", evaluation.splits["test"])
+    apart = difference(answered.astype(np.float64), keras.probabilities)
+    served = evaluation.splits["test"]
     evidence = Evidence(
         classes=spec.class_names,
         challenger=served.figures,
         intervals=served.intervals,
         bundle_difference=apart,
         precision=bundle.manifest.precision,
-        bundle_loss=_accuracy(keras, labels) - _accuracy(ours, labels),
+        bundle_loss=float(keras.right(labels).mean() - ours.right(labels).mean()),
         champion=champion,
         differences=beside.differences,
         subgroups=beside.subgroups,
@@ -100,7 +111,7 @@ def judge(
     )
 
 
-def _beside(subject: Subject, evaluation: Evaluation, champion: int | None) -> Comparison:
+def _beside(subject: Subject, champion: int | None) -> Comparison:
     """The challenger beside the champion, on the whole and in every subgroup."""
     if champion is None:
         return Comparison()
@@ -112,16 +123,12 @@ def _beside(subject: Subject, evaluation: Evaluation, champion: int | None) -> C
         champion=registry.fetch(context, spec.name, champion),
         data=subject.data,
         rows=subject.of("test"),
-        thresholds=evaluation.thresholds,
+        ours=subject.answers("test"),
         parts=memberships(subject.facts_of("test")),
     )
     for note in compared.notes:
         logger.warning("%s: %s", spec.name, note)
     return compared
-
-
-def _accuracy(probabilities: NDArray[np.floating], labels: NDArray[np.integer]) -> float:
-    return float((probabilities.argmax(axis=1) == labels).mean())
 
 
 def _require_evaluated(bundle: Bundle, sha256: str | None) -> None:

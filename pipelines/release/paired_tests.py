@@ -10,10 +10,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.delong import delong
 from pipelines.evaluation.mcnemar import clustered, discordant
 from pipelines.evaluation.paired import Difference
-from pipelines.evaluation.targets import Labels, Probabilities
+from pipelines.evaluation.targets import Labels
 
 MCNEMAR = "McNemar"
 DELONG = "DeLong"
@@ -34,35 +35,32 @@ class PairedTest(NamedTuple):
 
 def paired_tests(
     labels: Labels,
-    ours: Probabilities,
-    theirs: Probabilities,
+    ours: Decisions,
+    theirs: Decisions,
     *,
-    decided: tuple[Labels, Labels],
-    classes: Sequence[str],
     groups: Sequence[str],
 ) -> tuple[PairedTest, ...]:
     """Test accuracy, and sensitivity and area of each class.
 
     Args:
         labels: (n,) index of the true class.
-        ours: (n, classes) what the challenger said.
-        theirs: (n, classes) what the champion said.
-        decided: (n,) index of the class that challenger and champion decided for.
-        classes: their names.
+        ours: the challenger's answers to the n images.
+        theirs: the champion's, with the same classes in the same order.
         groups: (n,) what each image belongs to.
 
     Returns:
         The tests; one whose images are all of one group is left out, as nothing is known of
         chance there.
     """
-    right, members = (decided[0] == labels, decided[1] == labels), np.asarray(groups)
+    right, members = (ours.right(labels), theirs.right(labels)), np.asarray(groups)
     everything = np.ones(len(labels), bool)
     found = list(_mcnemar("accuracy", right, everything, members))
-    for index, name in enumerate(classes):
+    for index, name in enumerate(ours.classes):
         shown = labels == index
         found += _mcnemar(f"sensitivity.{name}", right, shown, members)
         if _several(members[shown]) and _several(members[~shown]):
-            apart = delong(shown, ours[:, index], theirs[:, index], groups=members.tolist())
+            scores = (one.probabilities[:, index] for one in (ours, theirs))
+            apart = delong(shown, *scores, groups=members.tolist())
             found.append(PairedTest(f"auroc.{name}", DELONG, apart))
     return tuple(found)
 

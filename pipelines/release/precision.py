@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 
 from pipelines.data.shards import Batch
 from pipelines.errors import BundleError
-from pipelines.evaluation.calibration import softmax
-from pipelines.release.bundle import IR, Agreement, Bundle
+from pipelines.evaluation.calibration import Probabilities, softmax
+from pipelines.evaluation.decisions import Decisions
+from pipelines.release.bundle import IR, Agreement, Bundle, BundleManifest
 from pipelines.release.runtime import Tuning, difference, open_runtime
 
 if TYPE_CHECKING:
@@ -83,8 +84,8 @@ def measure_agreement(
         ours = softmax(runtime.run(pixels)["logits"], temperature)
         theirs = softmax(np.asarray(ask(pixels, training=False)), temperature)
         images += len(pixels)
-        right += int((ours.argmax(axis=1) == batch.labels).sum())
-        keras_right += int((theirs.argmax(axis=1) == batch.labels).sum())
+        right += _right(ours, batch, bundle.manifest)
+        keras_right += _right(theirs, batch, bundle.manifest)
         apart = max(apart, difference(ours, theirs))
         logger.info("compared bundle and Keras model on %d validation images", images)
     return Agreement(
@@ -93,6 +94,13 @@ def measure_agreement(
         keras_accuracy=keras_right / max(1, images),
         largest_difference=apart,
     )
+
+
+def _right(probabilities: Probabilities, batch: Batch, manifest: BundleManifest) -> int:
+    """Images that are answered rightly, as the service decides."""
+    thresholds = manifest.thresholds
+    answers = Decisions.by_thresholds(probabilities, manifest.class_names, thresholds)
+    return int(answers.right(batch.labels).sum())
 
 
 def require_agreement(bundle: Bundle, *, max_loss: float) -> None:

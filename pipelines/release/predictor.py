@@ -19,9 +19,9 @@ from pipelines.evaluation.abstention import Case, Reason, contrast, why_abstain,
 from pipelines.evaluation.attention import Attention, locate
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.cells import spread, stretched
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
-from pipelines.evaluation.operating_point import decide
 from pipelines.failures import only_this_image
 from pipelines.imaging import Box, crop_box, fit
 from pipelines.imaging import Limits as ImageLimits
@@ -68,6 +68,8 @@ class Reading:
     """(h, w, k), the last feature map."""
     best: int
     """The class decided for."""
+    certainty: float
+    """How clearly, 0 to 1; see `pipelines.evaluation.operating_point.weigh`."""
     doubts: tuple[Reason, ...]
     """Why the answer should not be relied on; nothing where it may be."""
     box: Box
@@ -158,9 +160,12 @@ class Predictor:
         unlikeness: float | None,
     ) -> Reading:
         manifest = self.bundle.manifest
-        best = int(decide(probabilities[None], manifest.class_names, manifest.thresholds)[0])
+        answer = Decisions.by_thresholds(
+            probabilities[None], manifest.class_names, manifest.thresholds
+        )
+        best, certainty = int(answer.decided[0]), float(answer.certainty[0])
         case = Case(
-            confidence=float(probabilities[best]),
+            certainty=certainty,
             shorter_side=min(picture.pixels.shape[:2]),
             contrast=contrast(picture.fitted),
             unlikeness=unlikeness,
@@ -170,6 +175,7 @@ class Predictor:
             probabilities,
             features,
             best=best,
+            certainty=certainty,
             doubts=why_abstain(manifest.abstention, case),
             box=picture.box,
             sha256=picture.sha256,

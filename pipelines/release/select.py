@@ -11,7 +11,15 @@ from pipelines.data.segmenters import fetch_segmenter
 from pipelines.data.shards import fetch as fetch_shards
 from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound, TrainingError
-from pipelines.evaluation import calibration, cells, geometry, head, novelty, operating_point
+from pipelines.evaluation import (
+    calibration,
+    cells,
+    decisions,
+    geometry,
+    head,
+    novelty,
+    operating_point,
+)
 from pipelines.evaluation.predictions import batches
 from pipelines.evaluation.record import read_predictions, require_evaluation
 from pipelines.outputs import Challenger, Evaluated, Prepared, Snapshot
@@ -68,7 +76,7 @@ def run(
 
 def _code() -> str:
     """What decides what a bundle holds."""
-    measured = (head, cells, geometry, calibration, novelty, operating_point)
+    measured = (head, cells, geometry, calibration, novelty, operating_point, decisions)
     return code_version(sys.modules[__name__], bundle, build, export, trust, *measured)
 
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from pipelines.data.shards import Batch
 from pipelines.evaluation.abstention import Case, contrast, why_abstain
 from pipelines.evaluation.calibration import softmax
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.novelty import Novelty, fit_novelty, pool
-from pipelines.evaluation.operating_point import decide
 from pipelines.release.bundle import BundleManifest
 from pipelines.release.runtime import Runtime
 
@@ -62,18 +62,19 @@ def abstention_figures(
     right: dict[bool, list[bool]] = {True: [], False: []}
     for seen in _look(runtime, test):
         answers = softmax(seen.logits, manifest.temperature)
-        decided = decide(answers, manifest.class_names, manifest.thresholds)
+        decisions = Decisions.by_thresholds(answers, manifest.class_names, manifest.thresholds)
+        hits = decisions.right(seen.labels)
         unlikeness = novelty.distances(seen.pooled) / novelty.limit
-        for position, best in enumerate(decided):
+        for position, certainty in enumerate(decisions.certainty):
             case = Case(
-                confidence=float(answers[position, best]),
+                certainty=float(certainty),
                 shorter_side=manifest.abstention.min_side,
                 contrast=seen.contrasts[position],
                 unlikeness=float(unlikeness[position]),
             )
             reasons = why_abstain(manifest.abstention, case)
             codes.update(reason.code for reason in reasons)
-            right[bool(reasons)].append(bool(best == seen.labels[position]))
+            right[bool(reasons)].append(bool(hits[position]))
     images = len(right[True]) + len(right[False])
     figures = {"abstained": len(right[True]) / images}
     figures |= {f"abstained.{code}": count / images for code, count in sorted(codes.items())}

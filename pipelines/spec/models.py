@@ -165,7 +165,9 @@ class AbstentionSpec(Section):
     """When an answer is marked as one that should not be relied on (``abstained``)."""
 
     min_confidence: Share = 0.6
-    """Least calibrated probability of the decided class."""
+    """Least certainty of the decision: the calibrated probability of the decided class, or, where
+    thresholds decide, how clearly that class exceeds its threshold
+    (docs/decisions/operating-point.md)."""
     min_contrast: float = Field(default=5, ge=0, le=128)
     """Least standard deviation of the image's shades, of 256."""
     min_side: int = Field(default=64, ge=1)

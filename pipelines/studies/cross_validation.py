@@ -250,7 +250,8 @@ def note(found: CrossValidation) -> str:
     lines = [
         f"**{found.candidate}**: {found.folds} folds by group, {found.repeats} times, of training "
         "and validation images. Intervals: 95 %, corrected for what the folds share "
-        "(Nadeau and Bengio 2003).",
+        "(Nadeau and Bengio 2003). The likeliest class is decided for (argmax), whatever "
+        "thresholds serve.",
         "",
         "| figure | mean | 95 % interval | least | most |",
         "|---|---|---|---|---|",

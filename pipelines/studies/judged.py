@@ -10,9 +10,10 @@ from pipelines.data.shards import Shards
 from pipelines.errors import SpecError
 from pipelines.evaluation.metrics import measure
 from pipelines.evaluation.predictions import (
+    decisions_of,
     labels_of,
     predict,
-    probabilities_of,
+    with_decisions,
     with_probabilities,
 )
 from pipelines.evaluation.record import FOLDER, PREDICTIONS
@@ -35,7 +36,8 @@ class Judged(BaseModel):
     best_epoch: int
     seconds: float
     figures: dict[str, float]
-    """Named as by `pipelines.evaluation.metrics.measure`."""
+    """Named as by `pipelines.evaluation.metrics.measure`, with the likeliest class decided for
+    (argmax): no images are left to choose thresholds on."""
 
 
 def train_and_judge(
@@ -65,6 +67,7 @@ def train_and_judge(
     book.flush()
     book.catch_up([_by_epoch(metrics) for metrics in done.history])
     rows = with_probabilities(predict(done.path, data, (split,)), data.classes, temperature=1.0)
+    rows = with_decisions(rows, data.classes, None)
     _keep(place, rows)
     judged = Judged(
         run_id=place.run_id,
@@ -105,8 +108,8 @@ def _keep(place: Work, rows: pd.DataFrame) -> None:
 
 
 def _figures(spec: DatasetSpec, rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, float]:
-    labels, probabilities = labels_of(rows, classes), probabilities_of(rows, classes)
-    return measure(labels, probabilities, classes, findings=spec.findings)
+    answers = decisions_of(rows, classes, None)
+    return measure(labels_of(rows, classes), answers, findings=spec.findings)
 
 
 def _by_epoch(metrics: dict[str, float]) -> dict[str, float]:

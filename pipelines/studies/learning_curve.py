@@ -18,7 +18,7 @@ from pydantic import BaseModel
 from pipelines.data.shards import Shards, fetch
 from pipelines.evaluation import figures
 from pipelines.evaluation.intervals import Interval, draws
-from pipelines.evaluation.predictions import labels_of, probabilities_of
+from pipelines.evaluation.predictions import decisions_of, labels_of
 from pipelines.evaluation.record import read_predictions
 from pipelines.evaluation.weighted import weighted
 from pipelines.models.identity import weights_identity
@@ -276,9 +276,9 @@ def _resampled(
 ) -> NDArray[np.float64]:
     """(resamples,) the figure of one model."""
     rows = read_predictions(place.tracking, run_id, "validation")
-    labels, probabilities = labels_of(rows, classes), probabilities_of(rows, classes)
+    labels, answers = labels_of(rows, classes), decisions_of(rows, classes, None)
     values = [
-        weighted(labels, probabilities, classes, weights=weights)[spec.selection.metric]
+        weighted(labels, answers, weights=weights)[spec.selection.metric]
         for weights in draws(rows["group"].tolist(), seed=spec.split.seed)
     ]
     return np.concatenate(values)

@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from pipelines.evaluation.decisions import Decisions
+
 CLASSES = ("a", "b", "c")
 
 Labels = NDArray[np.int64]
@@ -14,6 +16,11 @@ def answers(labels: Labels, *, skill: float, rng: np.random.Generator) -> Probab
     logits = rng.normal(size=(len(labels), 3)) + skill * np.eye(3)[labels]
     raised = np.exp(logits)
     return np.asarray(raised / raised.sum(axis=1, keepdims=True), np.float64)
+
+
+def likeliest(probabilities: Probabilities) -> Decisions:
+    """The answers with the likeliest class decided for."""
+    return Decisions.by_likeliest(probabilities, CLASSES)
 
 
 def labels_of(n: int, *, rng: np.random.Generator) -> Labels:

@@ -9,18 +9,18 @@ from pipelines.evaluation.abstention import Case, Reason, contrast, why_abstain,
 from pipelines.spec import AbstentionSpec, ReviewSpec
 
 RULES = AbstentionSpec(min_confidence=0.6, min_contrast=5, min_side=64)
-GOOD = Case(confidence=0.6, shorter_side=64, contrast=5.0, unlikeness=1.0)
+GOOD = Case(certainty=0.6, shorter_side=64, contrast=5.0, unlikeness=1.0)
 """Just within every rule."""
 
 CASES = [
     (GOOD, []),
     (replace(GOOD, unlikeness=None), []),
-    (replace(GOOD, confidence=0.59), ["low_confidence"]),
+    (replace(GOOD, certainty=0.59), ["low_confidence"]),
     (replace(GOOD, shorter_side=63), ["small_image"]),
     (replace(GOOD, contrast=4.9), ["low_contrast"]),
     (replace(GOOD, unlikeness=1.01), ["unlike_training_data"]),
     (
-        Case(confidence=0.3, shorter_side=40, contrast=0, unlikeness=7),
+        Case(certainty=0.3, shorter_side=40, contrast=0, unlikeness=7),
         ["unlike_training_data", "low_contrast", "small_image", "low_confidence"],
     ),
 ]
@@ -32,7 +32,7 @@ def test_each_rule_that_is_broken_is_a_reason(case: Case, codes: list[str]) -> N
 
 
 def test_a_reason_names_what_was_found_and_what_is_needed() -> None:
-    case = Case(confidence=0.31, shorter_side=40, contrast=1.25, unlikeness=3.2)
+    case = Case(certainty=0.31, shorter_side=40, contrast=1.25, unlikeness=3.2)
 
     told = [reason.message for reason in why_abstain(RULES, case)]
 

@@ -49,12 +49,15 @@ def test_learning_curves_have_a_line_for_training_and_validation(tmp_path: Path)
 def test_a_confusion_matrix_writes_its_counts_where_they_fit(tmp_path: Path, classes: int) -> None:
     counts = np.diag(np.full(classes, 9)) + 1
 
-    figure = figures.confusion_matrix(counts, [f"c{i}" for i in range(classes)], title="one")
+    figure = figures.confusion_matrices(
+        {"as served": counts, "argmax": counts.T}, [f"c{i}" for i in range(classes)], title="one"
+    )
 
     texts = [text.get_text() for text in figure.axes[0].texts]
     assert len(texts) == (classes**2 if classes <= 12 else 0)
     if classes == 2:
         assert texts == ["10\n91%", "1\n9%", "1\n9%", "10\n91%"]
+    assert [axes.get_title() for axes in figure.axes[:2]] == ["as served", "argmax"]
     drawn(figure, tmp_path)
 
 

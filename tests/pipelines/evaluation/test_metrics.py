@@ -3,7 +3,15 @@
 import numpy as np
 import pytest
 
-from pipelines.evaluation.metrics import MEASURES, OVERALL, WHOLE, confusion, measure
+from pipelines.evaluation.decisions import Decisions
+from pipelines.evaluation.metrics import (
+    MEASURES,
+    OVERALL,
+    WHOLE,
+    confusion,
+    depends_on_decision,
+    measure,
+)
 
 CLASSES = ("a", "b")
 KINDS = ("glioma", "meningioma")
@@ -11,6 +19,8 @@ LABELS = np.array([0, 0, 0, 0, 1, 1])
 # three of four a found, one of two b found
 SCORES_B = np.array([0.1, 0.2, 0.3, 0.7, 0.9, 0.4])
 PROBABILITIES = np.stack([1 - SCORES_B, SCORES_B], axis=1)
+
+ANSWERS = Decisions.by_likeliest(PROBABILITIES, CLASSES)
 
 BY_HAND = {
     "accuracy": 4 / 6,
@@ -45,11 +55,11 @@ BY_HAND = {
 
 @pytest.mark.parametrize(("name", "expected"), BY_HAND.items())
 def test_figures_are_those_worked_out_by_hand(name: str, expected: float) -> None:
-    assert measure(LABELS, PROBABILITIES, CLASSES)[name] == pytest.approx(expected)
+    assert measure(LABELS, ANSWERS)[name] == pytest.approx(expected)
 
 
 def test_every_figure_stands_once_overall_and_once_for_each_class() -> None:
-    names = set(measure(LABELS, PROBABILITIES, CLASSES))
+    names = set(measure(LABELS, ANSWERS))
 
     assert names == {
         *WHOLE,
@@ -60,7 +70,7 @@ def test_every_figure_stands_once_overall_and_once_for_each_class() -> None:
 
 
 def test_a_class_that_is_never_predicted_has_no_precision_and_no_f1() -> None:
-    figures = measure(LABELS, np.tile([0.9, 0.1], (6, 1)), CLASSES)
+    figures = measure(LABELS, Decisions.by_likeliest(np.tile([0.9, 0.1], (6, 1)), CLASSES))
 
     assert figures["precision.b"] == figures["f1.b"] == figures["sensitivity.b"] == 0
     assert figures["specificity.b"] == 1
@@ -69,11 +79,13 @@ def test_a_class_that_is_never_predicted_has_no_precision_and_no_f1() -> None:
 
 def test_a_class_without_images_is_named() -> None:
     with pytest.raises(ValueError, match="no image of b"):
-        measure(np.zeros(6, int), PROBABILITIES, CLASSES)
+        measure(np.zeros(6, int), ANSWERS)
 
 
 def test_confusion_has_true_classes_in_rows_also_those_never_seen() -> None:
-    counts = confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 3)
+    counts = confusion(
+        np.array([0, 0, 1]), Decisions.recorded(np.eye(3), ("a", "b", "c"), np.array([0, 1, 1]))
+    )
 
     assert counts.tolist() == [[1, 1, 0], [0, 1, 0], [0, 0, 0]]
 
@@ -82,7 +94,9 @@ def test_any_finding_merges_the_findings_of_truth_decision_and_probability() -> 
     labels = np.array([0, 1, 2, 2])
     probabilities = np.array([[0.1, 0.7, 0.2], [0.3, 0.3, 0.4], [0.1, 0.1, 0.8], [0.25, 0.35, 0.4]])
 
-    figures = measure(labels, probabilities, ("glioma", "meningioma", "none"), findings=KINDS)
+    figures = measure(
+        labels, Decisions.by_likeliest(probabilities, (*KINDS, "none")), findings=KINDS
+    )
 
     # the glioma called meningioma is found, the meningioma called none is missed
     assert figures["sensitivity.glioma"] == 0
@@ -98,16 +112,18 @@ def test_any_finding_merges_the_findings_of_truth_decision_and_probability() -> 
 def test_where_all_or_none_are_findings_there_is_no_such_question(
     findings: tuple[str, ...],
 ) -> None:
-    assert set(measure(LABELS, PROBABILITIES, CLASSES, findings=findings)) == set(
-        measure(LABELS, PROBABILITIES, CLASSES)
-    )
+    assert set(measure(LABELS, ANSWERS, findings=findings)) == set(measure(LABELS, ANSWERS))
 
 
 def test_another_decision_changes_what_depends_on_it_and_nothing_else() -> None:
-    plain = measure(LABELS, PROBABILITIES, CLASSES)
-    careful = measure(LABELS, PROBABILITIES, CLASSES, predicted=np.array([0, 0, 0, 1, 1, 1]))
+    plain = measure(LABELS, ANSWERS)
+    careful = measure(
+        LABELS, Decisions.recorded(PROBABILITIES, CLASSES, np.array([0, 0, 0, 1, 1, 1]))
+    )
 
     assert careful["sensitivity.b"] == 1
     changed = {name for name in plain if careful[name] != plain[name]}
+    assert changed <= {name for name in plain if depends_on_decision(name)}
     ranked = {name for name in plain if name.partition(".")[0] in ("auroc", "auprc", "brier")}
-    assert not changed & (ranked | {"ece", "macro_auroc", "macro_auprc", "macro_brier"})
+    ranked |= {"ece", "macro_auroc", "macro_auprc", "macro_brier"}
+    assert ranked == {name for name in plain if not depends_on_decision(name)}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.metrics import measure
 from pipelines.evaluation.operating_point import (
     choose_thresholds,
@@ -29,8 +30,8 @@ def test_the_sensitivity_asked_for_is_reached_with_the_least_false_alarms(
         labels, probabilities, CLASSES, findings=FINDINGS, sensitivity=sensitivity
     )
 
-    predicted = decide(probabilities, CLASSES, chosen)
-    found = measure(labels, probabilities, CLASSES, findings=FINDINGS, predicted=predicted)
+    answers_by = Decisions.by_thresholds(probabilities, CLASSES, chosen)
+    found = measure(labels, answers_by, findings=FINDINGS)
     reached = found["sensitivity.any_finding"]
     assert reached >= sensitivity
     # one more missed would be one too many

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from sklearn.metrics import accuracy_score, recall_score, roc_auc_score
 
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.paired import paired_bootstrap
-from tests.pipelines.evaluation.answers import CLASSES, answers, apart, labels_of
+from tests.pipelines.evaluation.answers import CLASSES, answers, apart, labels_of, likeliest
 
 
 def test_a_difference_is_that_of_scikit_learns_figures() -> None:
@@ -13,7 +14,7 @@ def test_a_difference_is_that_of_scikit_learns_figures() -> None:
     labels = labels_of(200, rng=rng)
     ours, theirs = (answers(labels, skill=skill, rng=rng) for skill in (2.0, 1.0))
 
-    found = paired_bootstrap(labels, ours, theirs, classes=CLASSES, groups=apart(200), seed=0)
+    found = paired_bootstrap(labels, likeliest(ours), likeliest(theirs), groups=apart(200), seed=0)
 
     expected = {
         "accuracy": accuracy_score(labels, ours.argmax(1))
@@ -33,7 +34,7 @@ def test_a_model_differs_from_itself_by_nothing() -> None:
     labels = labels_of(60, rng=rng)
     same = answers(labels, skill=1, rng=rng)
 
-    found = paired_bootstrap(labels, same, same, classes=CLASSES, groups=apart(60), seed=0)
+    found = paired_bootstrap(labels, likeliest(same), likeliest(same), groups=apart(60), seed=0)
 
     assert all(difference == (0, 0, 0, 1) for difference in found.values())
 
@@ -45,7 +46,7 @@ def test_pairing_makes_the_interval_narrower_than_that_of_models_asked_apart() -
     nearly, strange = 0.95 * ours + 0.05 / 3, answers(labels, skill=1, rng=rng)
 
     near, far = (
-        paired_bootstrap(labels, ours, theirs, classes=CLASSES, groups=apart(300), seed=0)
+        paired_bootstrap(labels, likeliest(ours), likeliest(theirs), groups=apart(300), seed=0)
         for theirs in (nearly, strange)
     )
 
@@ -60,13 +61,11 @@ def test_models_are_compared_by_what_they_decided_where_that_is_not_the_likelies
 
     found = paired_bootstrap(
         labels,
-        same,
-        same,
-        classes=CLASSES,
+        Decisions.recorded(same, CLASSES, always_a),
+        likeliest(same),
         groups=apart(120),
         seed=0,
         findings=("a",),
-        decided=(always_a, same.argmax(axis=1)),
     )
 
     missed = 1 - recall_score(labels == 0, same.argmax(axis=1) == 0)
@@ -80,7 +79,7 @@ def test_figures_of_a_class_without_images_are_left_out() -> None:
     labels = rng.integers(0, 2, 40)
     ours, theirs = (answers(labels, skill=1, rng=rng) for _ in range(2))
 
-    found = paired_bootstrap(labels, ours, theirs, classes=CLASSES, groups=apart(40), seed=0)
+    found = paired_bootstrap(labels, likeliest(ours), likeliest(theirs), groups=apart(40), seed=0)
 
     assert "sensitivity.c" not in found
     assert "sensitivity.a" in found
@@ -100,7 +99,7 @@ def test_the_interval_covers_the_truth_as_often_as_it_says_also_for_images_in_gr
         )
         for units, outcome in ((groups, covered), (apart(480), alone)):
             found = paired_bootstrap(
-                labels, ours, theirs, classes=CLASSES, groups=units, seed=0, resamples=100
+                labels, likeliest(ours), likeliest(theirs), groups=units, seed=0, resamples=100
             )["accuracy"]
             outcome.append(found.low <= 0 <= found.high)
 

@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.collections import PathCollection
 
 from pipelines.evaluation.calibration import reliability
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.figures import save
 from pipelines.evaluation.trust_figures import reliability_diagram, risk_by_coverage
 
@@ -31,7 +32,8 @@ def test_each_curve_stands_at_the_confidence_and_accuracy_of_its_bins(tmp_path: 
 
 
 def test_the_risk_is_drawn_over_the_whole_coverage(tmp_path: Path) -> None:
-    figure = risk_by_coverage(LABELS, PROBABILITIES, title="one")
+    answers = Decisions.by_likeliest(PROBABILITIES, ("a", "b"))
+    figure = risk_by_coverage(LABELS, answers, title="one")
 
     (curve,) = figure.axes[0].lines
     assert np.allclose(curve.get_xydata(), [(0.25, 0), (0.5, 0.5), (0.75, 1 / 3), (1, 0.25)])

@@ -15,9 +15,10 @@ from sklearn.metrics import (
     roc_auc_score,
 )
 
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.metrics import MEASURES, measure
 from pipelines.evaluation.weighted import weighted
-from tests.pipelines.evaluation.answers import CLASSES, answers, labels_of
+from tests.pipelines.evaluation.answers import CLASSES, answers, labels_of, likeliest
 
 FINDINGS = ("a", "c")
 
@@ -50,7 +51,7 @@ def test_weighted_figures_are_scikit_learns(decimals: int) -> None:
     probabilities = answers(labels, skill=1.2, rng=rng).round(decimals)
     weights = rng.integers(0, 4, (5, 80)).astype(float)
 
-    figures = weighted(labels, probabilities, CLASSES, weights=weights, findings=FINDINGS)
+    figures = weighted(labels, likeliest(probabilities), weights=weights, findings=FINDINGS)
 
     predicted = probabilities.argmax(axis=1)
     questions = {
@@ -76,17 +77,10 @@ def test_weights_of_one_give_the_plain_figures(findings: tuple[str, ...]) -> Non
     probabilities = answers(labels, skill=1, rng=rng)
     predicted = np.roll(probabilities.argmax(axis=1), 1)
 
-    for decided in (None, predicted):
-        figures = weighted(
-            labels,
-            probabilities,
-            CLASSES,
-            weights=np.ones((1, 60)),
-            findings=findings,
-            predicted=decided,
-        )
+    for given in (likeliest(probabilities), Decisions.recorded(probabilities, CLASSES, predicted)):
+        figures = weighted(labels, given, weights=np.ones((1, 60)), findings=findings)
 
-        plain = measure(labels, probabilities, CLASSES, findings=findings, predicted=decided)
+        plain = measure(labels, given, findings=findings)
         assert {name: values[0] for name, values in figures.items()} == pytest.approx(plain)
 
 
@@ -96,10 +90,10 @@ def test_an_image_of_weight_two_counts_as_two() -> None:
     probabilities = answers(labels, skill=1, rng=rng)
     weights = rng.integers(1, 4, 40)
 
-    figures = weighted(labels, probabilities, CLASSES, weights=weights[None].astype(float))
+    figures = weighted(labels, likeliest(probabilities), weights=weights[None].astype(float))
 
     copies = np.repeat(np.arange(40), weights)
-    plain = measure(labels[copies], probabilities[copies], CLASSES)
+    plain = measure(labels[copies], likeliest(probabilities[copies]))
     assert {name: values[0] for name, values in figures.items()} == pytest.approx(plain)
 
 
@@ -108,7 +102,7 @@ def test_what_a_class_without_images_leaves_undefined_is_not_a_number() -> None:
     labels = labels_of(30, rng=rng)
     weights = (labels != 2).astype(float)[None]
 
-    figures = weighted(labels, answers(labels, skill=1, rng=rng), CLASSES, weights=weights)
+    figures = weighted(labels, likeliest(answers(labels, skill=1, rng=rng)), weights=weights)
 
     undefined = {name for name, values in figures.items() if np.isnan(values[0])}
     per_class = {f"{name}.c" for name in ("sensitivity", "auroc", "auprc")}

@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.data.shards import fetch
-from pipelines.evaluation.predictions import described, with_probabilities
+from pipelines.evaluation.judging import thresholds_of
+from pipelines.evaluation.predictions import described, with_decisions, with_probabilities
 from pipelines.evidence.subject import Subject
 from pipelines.settings import Settings
 from pipelines.stage import Context
@@ -49,10 +50,21 @@ def answered_subject(context: Context, rows: list[Row], score: Score, **changes:
     told = pd.DataFrame([json.loads(row.get("metadata") or "{}") for row in rows])
     told["source_path"] = [row["source_path"] for row in rows]
     logits = score(asked.merge(told, on="source_path", how="left"))
-    asked["predicted"] = np.where(logits > 0, *spec.class_names)
     asked["logit.bright"], asked["logit.dark"] = logits / 2, -logits / 2
     answers = with_probabilities(asked, data.classes, temperature=1)
-    return Subject(spec, context, prepared, "drawn", data, None, answers)
+    thresholds = thresholds_of(spec, answers[answers["split"] == "validation"])
+    answers = with_decisions(answers, data.classes, thresholds)
+    return Subject(
+        spec,
+        context,
+        prepared,
+        "drawn",
+        data,
+        None,
+        answers,
+        temperature=1.0,
+        thresholds=thresholds,
+    )
 
 
 def knowing(rows: pd.DataFrame, *, skill: float = 4.0, seed: int = 0) -> NDArray[np.float64]:

@@ -4,7 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.data.shards import fetch
-from pipelines.evaluation.predictions import predict, with_probabilities
+from pipelines.evaluation.judging import thresholds_of
+from pipelines.evaluation.predictions import predict, with_decisions, with_probabilities
 from pipelines.evidence.subject import Subject
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
@@ -39,4 +40,16 @@ def small_subject(
     (model or brightness_model(size=chosen.image.size)).save(file)
     answers = predict(file, data, ("validation", "test"))
     answers = with_probabilities(answers, data.classes, temperature=1)
-    return Subject(chosen, context, prepared, "one", data, file, answers)
+    thresholds = thresholds_of(chosen, answers[answers["split"] == "validation"])
+    answers = with_decisions(answers, data.classes, thresholds)
+    return Subject(
+        chosen,
+        context,
+        prepared,
+        "one",
+        data,
+        file,
+        answers,
+        temperature=1.0,
+        thresholds=thresholds,
+    )

@@ -98,7 +98,6 @@ def subject(context: Context, tmp_path: Path, masks: Masks, draw: Draw = picture
     logits = keras.Model(model.input, model.get_layer("logits").output)
     answers = np.asarray(logits(np.stack([draw(n) for n in range(IMAGES)]).astype("float32")))
     rows = rows.assign(**{f"logit.{c}": answers[:, i] for i, c in enumerate(CLASSES)})
-    rows["predicted"] = np.array(CLASSES)[answers.argmax(axis=1)]
     rows = with_probabilities(pd.DataFrame(rows), CLASSES, temperature=1.0)
     prepared = Prepared(
         dataset="small",
@@ -108,7 +107,17 @@ def subject(context: Context, tmp_path: Path, masks: Masks, draw: Draw = picture
         path="p",
         rows=dict.fromkeys(("test",), 12),
     )
-    return Subject(small_spec(), context, prepared, "one", data, tmp_path / "model.keras", rows)
+    return Subject(
+        small_spec(),
+        context,
+        prepared,
+        "one",
+        data,
+        tmp_path / "model.keras",
+        rows,
+        temperature=1.0,
+        thresholds=None,
+    )
 
 
 def lesion(number: int) -> NDArray[np.bool_]:

@@ -9,6 +9,7 @@ from PIL import Image
 
 from pipelines.data import external
 from pipelines.errors import LandingError, SpecError
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evidence import external as evidence
 from pipelines.evidence.subject import Subject
 from pipelines.imaging import decode
@@ -108,13 +109,14 @@ def test_a_collection_without_one_of_our_classes_has_the_figures_that_remain() -
     changed = small_spec(external=[ELSEWHERE], classes=classes)
     theirs = external.spec_of(changed, changed.external[0])
     assert theirs.class_names == CLASSES
-    answers = evidence.Answers(
+    said = np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]])
+    asked = evidence.Asked(
         labels=np.array([0, 0, 1]),
-        probabilities=np.array([[0.8, 0.1, 0.1], [0.1, 0.1, 0.8], [0.1, 0.8, 0.1]]),
+        answers=Decisions.by_likeliest(said, tuple(three)),
         groups=["a", "b", "c"],
         known=0,
     )
-    values, limits = evidence.measure(answers, tuple(three), findings=(), seed=1)
+    values, limits = evidence.measure(asked, findings=(), seed=1)
     assert values["accuracy"] == pytest.approx(2 / 3)
     assert values["sensitivity.bright"] == 0.5
     assert set(values) == set(limits) == {"accuracy", "sensitivity.bright", "sensitivity.dark"}

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.targets import Probabilities
 from pipelines.release.paired_tests import DELONG, MCNEMAR, PairedTest, paired_tests
 
@@ -18,8 +19,8 @@ def answers(wrong: list[int]) -> Probabilities:
 
 
 def apart(ours: Probabilities, theirs: Probabilities, groups: list[str]) -> dict[str, PairedTest]:
-    decided = ours.argmax(axis=1), theirs.argmax(axis=1)
-    found = paired_tests(LABELS, ours, theirs, decided=decided, classes=CLASSES, groups=groups)
+    one, other = (Decisions.by_likeliest(said, CLASSES) for said in (ours, theirs))
+    found = paired_tests(LABELS, one, other, groups=groups)
     return {one.figure: one for one in found}
 
 

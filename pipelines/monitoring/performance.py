@@ -1,4 +1,4 @@
-"""How often a model was right, once labels have come: with intervals, beside what was promised."""
+"""Measured performance: how often the served answers were right, once their labels have come."""
 
 import warnings
 from collections.abc import Sequence
@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict
 from scipy.stats import binomtest
 
 from pipelines.errors import WindowError
+from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.intervals import Interval, bootstrap
 from pipelines.evaluation.weighted import weighted
 
 
-class Realised(BaseModel):
+class MeasuredPerformance(BaseModel):
     """The figures of answers whose true class is known."""
 
     model_config = ConfigDict(frozen=True)
@@ -25,50 +26,48 @@ class Realised(BaseModel):
     high: float
     """95 % interval: the wider, on either side, of Wilson's and of a bootstrap by group."""
     figures: dict[str, float]
-    """Of the likeliest class, named as by `pipelines.evaluation.metrics.measure`; without those
-    that a class without images leaves undefined."""
+    """Of the class that the service decided for, named as by
+    `pipelines.evaluation.metrics.measure`; without those that a class without images leaves
+    undefined."""
     intervals: dict[str, Interval]
     """Of each of these."""
 
 
-def realised(
-    classes: Sequence[str],
-    predicted: NDArray[np.integer],
+def measure_performance(
+    answers: Decisions,
     labels: NDArray[np.integer],
-    probabilities: NDArray[np.floating],
     *,
     groups: Sequence[str] | None = None,
     seed: int = 0,
-) -> Realised:
+) -> MeasuredPerformance:
     """Measure answers by their labels.
 
     Args:
-        classes: in the order of the model's outputs.
-        predicted: (n,) index of the class decided for.
+        answers: as the service recorded them; abstained ones count too.
         labels: (n,) index of the true class.
-        probabilities: (n, classes), calibrated.
-        groups: (n,) whom each picture shows; each stands alone if that is not known.
+        groups: (n,) patient ID of each image; each image is a group of its own if unknown.
         seed: of the resampling.
 
     Raises:
-        WindowError: there is no labelled answer, or a label is none of the classes.
+        WindowError: there is no labelled answer, or a label is not one of the classes.
     """
+    classes = answers.classes
     if not len(labels):
         raise WindowError("No answer has a label yet, so nothing can be measured.")
     strange = (labels < 0) | (labels >= len(classes))
     if strange.any():
         raise WindowError(
-            f"{strange.sum()} labels are none of {', '.join(classes)}; leave these answers out."
+            f"{strange.sum()} labels are not one of {', '.join(classes)}; leave these answers out."
         )
     units = [str(row) for row in range(len(labels))] if groups is None else list(groups)
-    once = weighted(labels, probabilities, classes, weights=np.ones((1, len(labels))))
+    once = weighted(labels, answers, weights=np.ones((1, len(labels))))
     figures = {name: float(value[0]) for name, value in once.items() if np.isfinite(value[0])}
     with warnings.catch_warnings():  # NumPy's, of figures that are undefined in every resample
         warnings.simplefilter("ignore", RuntimeWarning)
-        bounds = bootstrap(labels, probabilities, classes, groups=units, seed=seed)
-    right = predicted == labels
+        bounds = bootstrap(labels, answers, groups=units, seed=seed)
+    right = answers.right(labels)
     low, high = _interval(right, units, seed=seed)
-    return Realised(
+    return MeasuredPerformance(
         images=len(labels),
         accuracy=float(right.mean()),
         low=low,
