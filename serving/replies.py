@@ -37,6 +37,7 @@ def prediction(predictor: Predictor, reading: Reading, *, request_id: str) -> Pr
         title=decided.title,
         finding=decided.finding,
         confidence=shares[reading.best],
+        certainty=min(1.0, reading.certainty),
         probabilities=dict(zip(predictor.class_names, shares, strict=True)),
         abstained=bool(reading.doubts),
         abstained_because=_told(reading.doubts),

@@ -81,7 +81,12 @@ class Prediction(Wire):
     finding: bool
     """Whether this class is a finding (not the healthy or unremarkable one)."""
     confidence: Probability
-    """Of the class, calibrated: of all answers of 0.8, about 80 % are right."""
+    """Calibrated probability of the class: of all answers of 0.8, about 80 % are right. Where
+    thresholds decide, a finding may be the answer at a low one."""
+    certainty: Probability
+    """How clearly the class was decided for; below the data set's ``min_confidence`` the model
+    abstains. The confidence itself where the likeliest class decides; 0.5 where two classes are
+    equally far above their thresholds."""
     probabilities: dict[str, Probability]
     abstained: bool
     """Whether the answer should not be relied on: the model is not sure, the image shows too

@@ -24,20 +24,29 @@ logger = logging.getLogger(__name__)
 
 
 def thresholds_of(spec: DatasetSpec, validation: pd.DataFrame) -> dict[str, float] | None:
-    """The thresholds that a spec names, or that reach the sensitivity it asks for on validation;
-    none if it asks for neither."""
-    if spec.operating.finding_threshold is not None:
-        return thresholds_at(
-            spec.operating.finding_threshold, spec.class_names, findings=spec.findings
-        )
-    if spec.operating.finding_sensitivity is None:
+    """The operating point of a model: the thresholds by which the service will decide.
+
+    Args:
+        spec: with the way they are chosen (``operating``).
+        validation: the model's calibrated answers to the validation images.
+
+    Returns:
+        Class → threshold; ``None`` where the likeliest class decides.
+    """
+    operating, classes = spec.operating, spec.class_names
+    if operating.thresholds is not None:
+        return {name: operating.thresholds[name] for name in classes}
+    if operating.stated_threshold is not None:
+        return thresholds_at(operating.stated_threshold, classes, findings=spec.findings)
+    if not operating.chosen:
         return None
     return choose_thresholds(
-        labels_of(validation, spec.class_names),
-        probabilities_of(validation, spec.class_names),
-        spec.class_names,
+        labels_of(validation, classes),
+        probabilities_of(validation, classes),
+        classes,
         findings=spec.findings,
-        sensitivity=spec.operating.finding_sensitivity,
+        sensitivity=operating.finding_sensitivity,
+        specificity=operating.finding_specificity,
     )
 
 

@@ -17,7 +17,8 @@ from pipelines.evaluation.calibration import Labels, Probabilities
 EVEN = 0.5
 """At which the likeliest class is decided for."""
 LEAST = 1e-3
-"""A lower threshold would call nearly everything a finding."""
+"""A lower threshold would call nearly everything a finding; one above 1 - `LEAST` hardly
+anything."""
 
 Thresholds = Mapping[str, float]
 """Class → probability, above 0."""
@@ -67,9 +68,10 @@ def choose_thresholds(
     classes: Sequence[str],
     *,
     findings: Sequence[str],
-    sensitivity: float,
+    sensitivity: float | None = None,
+    specificity: float | None = None,
 ) -> dict[str, float]:
-    """The thresholds that miss no more findings than is allowed.
+    """The thresholds of a target sensitivity or specificity, or of Youden's J if neither is given.
 
     Args:
         labels: (n,) index of the true class, of images the model did not learn from and is not
@@ -77,15 +79,22 @@ def choose_thresholds(
         probabilities: (n, classes).
         classes: their names.
         findings: those of them that are findings, not all.
-        sensitivity: the share of images with a finding that must be called one.
+        sensitivity: the share of images with a finding that must be called one. The threshold
+            is at most 0.5, the likeliest class, where that misses few enough.
+        specificity: the share of images without a finding that must not be called one.
 
     Returns:
-        Class → threshold; 0.5 for all, the likeliest class, where that misses few enough.
+        Class → threshold.
     """
     harmful = np.isin(classes, findings)
-    share = finding_share(probabilities, harmful)
-    found = threshold_for(harmful[labels], share, sensitivity=sensitivity)
-    return thresholds_at(float(np.clip(found, LEAST, EVEN)), classes, findings=findings)
+    ill, share = harmful[labels], finding_share(probabilities, harmful)
+    if sensitivity is not None:
+        found = min(EVEN, threshold_for(ill, share, sensitivity=sensitivity))
+    elif specificity is not None:
+        found = threshold_at(ill, share, specificity=specificity)
+    else:
+        found = youden(ill, share)
+    return thresholds_at(float(np.clip(found, LEAST, 1 - LEAST)), classes, findings=findings)
 
 
 def thresholds_at(
@@ -109,6 +118,20 @@ def threshold_for(
     return halfway_below(float(np.sort(share[ill])[missed]), share)
 
 
+def threshold_at(
+    ill: NDArray[np.bool_], share: NDArray[np.float64], *, specificity: float
+) -> float:
+    """The lowest threshold below which that many of the images without a finding lie, at least.
+
+    Args:
+        ill: (n,) whether an image has a finding; not all have.
+        share: (n,) see `finding_share`.
+        specificity: the least share of the images without one.
+    """
+    alarms = int(np.floor((1 - specificity) * (~ill).sum() + 1e-9))
+    return halfway_above(float(np.sort(share[~ill])[::-1][alarms]), share)
+
+
 def youden(ill: NDArray[np.bool_], share: NDArray[np.float64]) -> float:
     """The threshold of the largest sensitivity + specificity - 1 (Youden, Cancer 3:32, 1950)."""
     from sklearn.metrics import roc_curve  # not at import: the service only decides
@@ -122,6 +145,12 @@ def halfway_below(value: float, share: NDArray[np.float64]) -> float:
     rounding."""
     below = share[share < value]
     return (value + float(below.max())) / 2 if len(below) else value / 2
+
+
+def halfway_above(value: float, share: NDArray[np.float64]) -> float:
+    """Between a value and the next higher one of the images."""
+    above = share[share > value]
+    return (value + float(above.min())) / 2 if len(above) else (value + 1) / 2
 
 
 def finding_share(probabilities: Probabilities, harmful: NDArray[np.bool_]) -> NDArray[np.float64]:

@@ -6,7 +6,7 @@ import numpy as np
 
 from pipelines.evaluation import figures
 from pipelines.evaluation.intervals import Interval
-from pipelines.evaluation.operating_point import EVEN, threshold_for, youden
+from pipelines.evaluation.operating_point import EVEN, threshold_at, threshold_for, youden
 from pipelines.evaluation.predictive_values import Decided, decided_at
 from pipelines.evidence.curves import threshold_curves
 from pipelines.evidence.finding import Cell, Finding, Table
@@ -18,8 +18,9 @@ ABOUT = (
     "with that of the likeliest other class, is above a threshold; 0.5 is deciding for the "
     "likeliest class. The thresholds named here were chosen on the validation images and are "
     "judged on the test images: Youden's J (1950) weighs a missed finding and a false alarm "
-    "alike, a stated sensitivity says how many findings may be missed. Predictive values are those "
-    "at the prevalence told (Altman and Bland 1994)."
+    "alike, a target sensitivity says how many findings may be missed, a target specificity how "
+    "many others may be called one. Predictive values are those at the prevalence given (Altman "
+    "and Bland 1994)."
 )
 SENSITIVITIES = (0.9, 0.95, 0.99)
 GRID = (0.01, 0.02, 0.05, *np.arange(0.1, 0.91, 0.1).round(1).tolist(), 0.95, 0.98, 0.99)
@@ -73,12 +74,13 @@ def look(subject: Subject, folder: Path) -> Finding | None:
 
 def _chosen(subject: Subject, validation: Question) -> dict[str, float]:
     """What a threshold is for → the threshold, by the validation images."""
-    stated = subject.spec.operating.finding_sensitivity
-    named = subject.spec.operating.finding_threshold
-    asked = sorted({*SENSITIVITIES, *([stated] if stated else [])})
+    operating = subject.spec.operating
+    target, stated = operating.finding_sensitivity, operating.stated_threshold
+    specificity = operating.finding_specificity
+    asked = sorted({*SENSITIVITIES, *([target] if target else [])})
     return {
         "the likeliest class": EVEN,
-        **({"as the data set states": named} if named else {}),
+        **({"as the data set states": stated} if stated else {}),
         "Youden's J": youden(validation.ill, validation.share),
         **{
             f"sensitivity {asked_for:g}": threshold_for(
@@ -86,19 +88,33 @@ def _chosen(subject: Subject, validation: Question) -> dict[str, float]:
             )
             for asked_for in asked
         },
+        **(
+            {
+                f"specificity {specificity:g}": threshold_at(
+                    validation.ill, validation.share, specificity=specificity
+                )
+            }
+            if specificity
+            else {}
+        ),
     }
 
 
 def _warnings(subject: Subject, named: dict[str, Decided]) -> list[str]:
-    stated = subject.spec.operating.finding_sensitivity
-    if stated is None:
+    operating = subject.spec.operating
+    if operating.finding_sensitivity is not None:
+        what, target = "sensitivity", operating.finding_sensitivity
+        asked, even = named[f"{what} {target:g}"], named["the likeliest class"]
+        reached = (asked if asked.threshold < even.threshold else even).sensitivity
+    elif operating.finding_specificity is not None:
+        what, target = "specificity", operating.finding_specificity
+        reached = named[f"{what} {target:g}"].specificity
+    else:
         return []
-    asked, even = named[f"sensitivity {stated:g}"], named["the likeliest class"]
-    reached = (asked if asked.threshold < even.threshold else even).sensitivity
-    if reached.interval.high >= stated:
+    if reached.interval.high >= target:
         return []
     return [
-        f"The sensitivity of {stated:g} that the validation images promise is not reached on the "
+        f"The target {what} of {target:g}, reached on the validation images, is not reached on the "
         f"test images: {reached.value:.3f} ({_bounds(reached.interval)}). They show something "
         "that the validation images do not."
     ]
@@ -138,7 +154,9 @@ def _slug(name: str) -> str:
         "as the data set states": "stated",
         "Youden's J": "youden",
     }
-    return short.get(name, name.replace("sensitivity ", "at_"))
+    return short.get(
+        name, name.replace("sensitivity ", "at_").replace("specificity ", "at_specificity_")
+    )
 
 
 def _table(title: str, named: dict[str, Decided]) -> Table:

@@ -41,6 +41,7 @@ def columns(classes: Iterable[str]) -> pa.Schema:
         [
             ("predicted", pa.string()),
             ("confidence", pa.float64()),
+            ("certainty", pa.float64()),
             *((PROBABILITY + name, pa.float64()) for name in classes),
             ("abstained", pa.bool_()),
             ("abstained_because", REASONS),
@@ -96,6 +97,7 @@ def _said(predictor: Predictor, reading: Reading, *, overlays: bool) -> Row:
     return {
         "predicted": predictor.class_names[reading.best],
         "confidence": shares[reading.best],
+        "certainty": min(1.0, reading.certainty),
         **{PROBABILITY + name: share for name, share in probabilities},
         "abstained": bool(reading.doubts),
         "abstained_because": _told(reading.doubts),

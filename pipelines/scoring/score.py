@@ -13,7 +13,16 @@ from typing import Any
 from pipelines import imaging
 from pipelines.data.spark import spark_session
 from pipelines.errors import NotFound
-from pipelines.evaluation import abstention, calibration, cells, gradcam, novelty, overlay
+from pipelines.evaluation import (
+    abstention,
+    calibration,
+    cells,
+    decisions,
+    gradcam,
+    novelty,
+    operating_point,
+    overlay,
+)
 from pipelines.outputs import Scores
 from pipelines.provenance import git_commit
 from pipelines.release import predictor, runtime
@@ -87,8 +96,9 @@ def run(
 def _code() -> str:
     """What decides an answer."""
     ours = (answers, worker, predictor, runtime)
-    theirs = (abstention, calibration, novelty, gradcam, cells, overlay)
-    return code_version(*ours, *theirs, *modules_of(imaging))
+    decided = (operating_point, decisions, abstention)
+    theirs = (calibration, novelty, gradcam, cells, overlay)
+    return code_version(*ours, *decided, *theirs, *modules_of(imaging))
 
 
 def _require_all(subject: Subject, tally: Tally) -> None:

@@ -87,13 +87,22 @@ class DatasetSpec(Section):
     @model_validator(mode="after")
     def _findings_can_be_asked_for(self) -> "DatasetSpec":
         if "any_finding" in self.class_names:
-            raise ValueError("classes.name holds 'any_finding', which stands for all findings")
+            raise ValueError("classes.name holds 'any_finding', which means all findings")
         one_kind = len(self.findings) in (0, len(self.classes))
-        if self.operating.asks_for_thresholds and one_kind:
+        if self.operating.needs_both_kinds and one_kind:
             raise ValueError(
-                "operating.finding_sensitivity and finding_threshold need classes of both kinds: "
-                "with 'finding: true' and with 'finding: false'"
+                f"operating.{self.operating.chosen[0]} needs classes of both kinds: with 'finding: "
+                "true' and with 'finding: false'"
             )
+        limits = self.operating.thresholds
+        if limits is not None:
+            _require_known("operating.thresholds", limits, self.class_names)
+            missing = [name for name in self.class_names if name not in limits]
+            if missing:
+                raise ValueError(
+                    f"operating.thresholds has no threshold for {missing[0]!r}; give one for each "
+                    f"of {', '.join(self.class_names)}"
+                )
         return self
 
     @model_validator(mode="after")
@@ -142,7 +151,8 @@ def _require_known(field: str, names: Iterable[str], classes: tuple[str, ...]) -
     unknown = sorted(set(names) - set(classes))
     if unknown:
         raise ValueError(
-            f"{field} names {unknown[0]!r}, which is no class; the classes are {', '.join(classes)}"
+            f"{field} names {unknown[0]!r}, which is not a class; the classes are "
+            f"{', '.join(classes)}"
         )
 
 

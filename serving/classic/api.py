@@ -92,7 +92,7 @@ def _overview(answer: Prediction) -> str:
     found = f"{answer.title}, with a confidence of {_percent(answer.confidence)}%."
     if answer.abstained:
         because = " ".join(reason.message for reason in answer.abstained_because)
-        found = f"No answer to rely on. {because} The likeliest class is {found}"
+        found = f"No answer to rely on. {because} The nearest class is {found}"
     elif answer.review.needed:
         because = " ".join(reason.message for reason in answer.review.reasons)
         found = f"{found} A person should see this case first. {because}"

@@ -30,6 +30,7 @@ def test_predict_answers_with_the_whole_contract(serving_client: TestClient) -> 
     assert sum(body["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert body["class"] == max(body["probabilities"], key=body["probabilities"].get)
     assert body["confidence"] == body["probabilities"][body["class"]]
+    assert body["certainty"] == body["confidence"]  # the likeliest class decides
     assert body["title"] == body["class"].title()
     assert body["synthetic"] is True
     assert body["disclaimer"] == "Not for diagnosis."

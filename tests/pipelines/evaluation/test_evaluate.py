@@ -8,7 +8,7 @@ import pytest
 from pipelines.evaluation import evaluate
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.metrics import OVERALL
-from pipelines.evaluation.record import REPORT, read_evaluation, read_predictions
+from pipelines.evaluation.record import REPORT, Evaluation, read_evaluation, read_predictions
 from pipelines.outputs import Evaluated, Prepared, Trained
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
@@ -166,9 +166,34 @@ def test_a_sensitivity_that_is_asked_for_gives_thresholds_and_what_they_change(
     assert found.thresholds is not None
     assert found.thresholds["dark"] < 0.5 < found.thresholds["bright"]
     name = "sensitivity.any_finding"
-    assert found.splits["validation"].figures[name] == pytest.approx(4 / 5)
-    assert found.operating["validation"].figures[name] == 1
+    assert found.likeliest["validation"].figures[name] == pytest.approx(4 / 5)
+    assert found.splits["validation"].figures[name] == 1
+    # as served everywhere: figures handed on, metrics, predictions; argmax beside them, named so
+    served, argmax = (one["test"].figures["accuracy"] for one in (found.splits, found.likeliest))
+    assert served != argmax
+    assert again.test["accuracy"] == pytest.approx(served)
     run = tracking.client.get_run(trained.run_id)
-    served = found.operating["test"].figures["accuracy"]
-    assert run.data.metrics["test.operating.accuracy"] == pytest.approx(served)
-    assert "Decided by thresholds" in run.data.tags["mlflow.note.content"]
+    assert run.data.metrics["test.accuracy"] == pytest.approx(served)
+    assert run.data.metrics["test.accuracy_argmax"] == pytest.approx(argmax)
+    assert "test.auroc.dark_argmax" not in run.data.metrics
+    assert found.decided_by in run.data.tags["mlflow.note.content"]
+    rows = read_predictions(tracking, trained.run_id, "test")
+    assert (rows["predicted"] == rows["label"]).mean() == pytest.approx(served)
+    assert found.evidence["labels"].figures["accuracy"] == pytest.approx(served)
+    assert found.evidence["mistakes"].figures["count"] == round((1 - served) * len(rows))
+
+
+def test_an_evaluation_of_older_code_is_read_with_the_served_figures_first(
+    installation_with_runs: Installation, evaluated: Evaluated
+) -> None:
+    _, context, _, _ = installation_with_runs
+    said = open_tracking(context.settings).read_json(evaluated.run_id, REPORT)
+    served, argmax = ({"test": said["splits"]["test"] | {"images": n}} for n in (1, 2))
+    older = {**said, "splits": argmax, "operating": served}
+    del older["likeliest"]
+
+    found = Evaluation.model_validate(older)
+
+    assert (found.splits["test"].images, found.likeliest["test"].images) == (1, 2)
+    plain = Evaluation.model_validate({**older, "operating": {}})
+    assert (plain.splits["test"].images, plain.likeliest) == (2, {})

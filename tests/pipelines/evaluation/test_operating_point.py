@@ -1,21 +1,28 @@
 """Thresholds miss no more findings than they may, and decide as a bundle's do."""
 
+from typing import Any
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from pipelines.evaluation.decisions import Decisions
+from pipelines.evaluation.judging import thresholds_of
 from pipelines.evaluation.metrics import measure
 from pipelines.evaluation.operating_point import (
     choose_thresholds,
     decide,
     finding_share,
+    threshold_at,
     threshold_for,
     thresholds_at,
     youden,
 )
+from tests.pipelines.data.small_collection import small_spec
 from tests.pipelines.evaluation.answers import CLASSES, answers, labels_of
 
 FINDINGS = ("a", "c")
+RNG = np.random.default_rng(1)
 
 
 @pytest.mark.parametrize("sensitivity", [0.9, 0.95, 0.99, 0.999])
@@ -106,6 +113,75 @@ def test_youdens_threshold_has_the_largest_sum_of_sensitivity_and_specificity() 
     sums = {at: (at < SHARE)[ILL].mean() + (at >= SHARE)[~ILL].mean() for at in (limit, *SHARE)}
     assert sums[limit] == max(sums.values()) == 1.5
     assert limit not in SHARE
+
+
+@pytest.mark.parametrize(("specificity", "threshold"), [(0.5, 0.35), (0.75, 0.5), (0.99, 0.75)])
+def test_a_target_specificity_has_the_lowest_threshold_that_reaches_it(
+    specificity: float, threshold: float
+) -> None:
+    found = threshold_at(ILL, SHARE, specificity=specificity)
+
+    assert found == pytest.approx(threshold)
+    assert (found >= SHARE)[~ILL].mean() >= specificity
+
+
+WELL = Decisions.by_likeliest(np.stack([1 - SHARE, SHARE], axis=1), ("well", "ill"))
+
+
+@pytest.mark.parametrize(
+    ("operating", "threshold"),
+    [
+        ({}, None),
+        ({"youden": True}, 0.75),
+        ({"finding_sensitivity": 0.75}, 0.5),
+        ({"finding_sensitivity": 0.5}, 0.5),  # never above: the likeliest class would do better
+        ({"finding_specificity": 0.99}, 0.75),
+        ({"cost_ratio": 9}, 0.1),
+        ({"finding_threshold": 0.3}, 0.3),
+        ({"thresholds": {"well": 0.7, "ill": 0.3}}, 0.3),
+    ],
+)
+def test_each_way_to_choose_the_operating_point(
+    operating: dict[str, Any], threshold: float | None
+) -> None:
+    classes = [{"name": n, "title": n, "finding": n == "ill"} for n in WELL.classes]
+    spec = small_spec(classes=classes, operating=operating)
+    rows = pd.DataFrame({"label": np.where(ILL, "ill", "well")})
+    rows[["probability.well", "probability.ill"]] = WELL.probabilities
+
+    found = thresholds_of(spec, rows)
+
+    if threshold is None:
+        assert found is None
+    else:
+        assert found == pytest.approx({"well": 1 - threshold, "ill": threshold})
+
+
+def test_certainty_is_the_probability_where_the_likeliest_class_decides() -> None:
+    probabilities = answers(labels_of(50, rng=np.random.default_rng(0)), skill=1, rng=RNG)
+
+    for thresholds in (None, dict.fromkeys(CLASSES, 0.5), dict.fromkeys(CLASSES, 0.1)):
+        found = Decisions.by_thresholds(probabilities, CLASSES, thresholds)
+        assert found.certainty == pytest.approx(probabilities.max(axis=1))
+        assert found.confidence == pytest.approx(found.certainty)
+
+
+def test_certainty_is_one_half_at_the_threshold_and_grows_to_either_side() -> None:
+    scores = np.array([0.001, 0.05, 0.0999, 0.1001, 0.2, 0.6, 0.999])
+    probabilities = np.stack([scores, 1 - scores], axis=1)
+
+    found = Decisions.by_thresholds(
+        probabilities, ("ill", "well"), {"ill": 0.1, "well": 0.9}, min_certainty=0.6
+    )
+
+    assert found.names.tolist() == ["well"] * 3 + ["ill"] * 4
+    assert found.certainty[2:4] == pytest.approx(0.5, abs=1e-3)
+    assert (np.diff(found.certainty[:3]) < 0).all()
+    assert (np.diff(found.certainty[3:]) > 0).all()
+    # a finding that the threshold gained at p = 0.2 is answered; close to the threshold none is
+    assert found.certainty[4] == pytest.approx(2 / (2 + 0.8 / 0.9))
+    assert found.abstained.tolist() == [False, False, True, True, False, False, False]
+    assert found.confidence == pytest.approx([0.999, 0.95, 0.9001, 0.1001, 0.2, 0.6, 0.999])
 
 
 def test_a_threshold_below_every_image_is_above_nothing() -> None:

@@ -94,8 +94,9 @@ def test_answering_what_it_is_sure_of_a_model_is_right_more_often(
     finding = abstention.look(subject, tmp_path)
 
     figures = finding.figures
-    sure = subject.probabilities("test").max(axis=1) >= figures["confidence"]
-    right = subject.probabilities("test").argmax(axis=1) == subject.labels("test")
+    answers = subject.answers("test")
+    sure = answers.certainty >= figures["confidence"]
+    right = answers.right(subject.labels("test"))
     assert figures["coverage"] == pytest.approx(sure.mean())
     assert figures["accuracy_answered"] == pytest.approx(right[sure].mean())
     assert figures["accuracy_at_1"] == pytest.approx(right.mean())

@@ -81,7 +81,11 @@ def test_thresholds_decide(predictor: Predictor) -> None:
     thresholds = dict.fromkeys(CLASSES, 0.5) | {second: 1e-9}
     manifest = predictor.bundle.manifest.model_copy(update={"thresholds": thresholds})
     strict = replace(predictor, bundle=replace(predictor.bundle, manifest=manifest))
-    assert CLASSES[strict.read(png()).best] == second
+    found = strict.read(png())
+    assert CLASSES[found.best] == second
+    # abstention must not cancel what the threshold gained: the answer is unlikely, and certain
+    assert found.shares[found.best] < 0.5 < 0.99 < found.certainty
+    assert "low_confidence" not in [reason.code for reason in found.doubts]
 
 
 def test_a_threshold_for_every_class_is_required(tmp_path: Path, cache: Path) -> None:
