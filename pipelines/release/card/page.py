@@ -43,7 +43,8 @@ def summary(known: Known) -> str:
     return (
         f"{known.candidate} tells {', '.join(c.title.lower() for c in spec.classes)} apart on one "
         f"image.{synthetic} On {test.images:,} test images of {test.groups:,} patients, lesions or "
-        f"clusters of copies, none of them trained on: {figures}. It {word} the gate."
+        f"clusters of copies, none of them trained on: {figures}. {known.evaluation.decided_by} It "
+        f"{word} the gate."
     )
 
 
@@ -66,7 +67,7 @@ def _use(known: Known) -> Points:
             f"Intended use: {card.intended_use or UNKNOWN}",
             f"Users: {card.users or UNKNOWN}",
             *(f"Not for: {no}" for no in card.not_for or (UNKNOWN,)),
-            f"Answers: it abstains where its confidence is below "
+            f"Answers: it abstains where the certainty of its decision is below "
             f"{known.spec.abstention.min_confidence:g} or the image is unlike its training images.",
         )
     )

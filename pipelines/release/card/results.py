@@ -1,7 +1,7 @@
 """What came out: the card's results and limitations."""
 
 from pipelines.documents.document import Block, Grid, Points, Section, Text, Warnings
-from pipelines.evaluation.report import by_class, overall
+from pipelines.evaluation.report import by_class, operating_point, overall
 from pipelines.evidence.finding import Finding
 from pipelines.release.card.known import Known
 
@@ -17,7 +17,11 @@ def results(known: Known) -> Section:
     return Section(
         "Results",
         sections=(
-            Section("Model performance", (overall(known.evaluation), by_class(known.evaluation))),
+            Section(
+                "Model performance as served",
+                (overall(known.evaluation), by_class(known.evaluation)),
+            ),
+            Section("The operating point", operating_point(known.evaluation)),
             Section("The gate's decision", _gate(known)),
             *(_evidence(kind, finding) for kind, finding in found.items()),
             *missing,

@@ -14,7 +14,7 @@ from pipelines.evaluation.report import document
 from pipelines.evidence.finding import Finding, Table
 from tests.pipelines.data.small_collection import CLASSES, small_spec
 
-BY_CLASS = ("sensitivity", "specificity", "precision", "f1", "auroc", "auprc")
+BY_CLASS = ("sensitivity", "specificity", "precision", "npv", "f1", "auroc", "auprc")
 
 
 def split(value: float) -> SplitFigures:
@@ -65,7 +65,10 @@ def test_what_to_know_stands_first_then_figures_then_evidence(
 ) -> None:
     told = text(document(small_spec(), evaluation, pictures))
 
-    order = ("1,200 test images in 900 groups", "Not always.", "## Figures", "## Where it looks")
+    order = (
+        *("1,200 test images in 900 groups", "Not always.", "## Figures as served"),
+        *("## The operating point", "## Where it looks"),
+    )
     places = [told.index(part) for part in order]
     assert places == sorted(places)
     assert "| accuracy | 0.750 (0.650 to 0.850) | 0.800 (0.700 to 0.900) |" in told
@@ -74,6 +77,27 @@ def test_what_to_know_stands_first_then_figures_then_evidence(
     assert "| images | 40 |" in told
     assert "| bright | 0.500 |" in told
     assert "Run run-of-one" in told
+    assert "No thresholds are set" in told
+
+
+def test_the_operating_point_stands_beside_argmax_class_by_class(
+    evaluation: Evaluation, pictures: Path
+) -> None:
+    first, second = CLASSES
+    served = evaluation.model_copy(
+        update={"thresholds": {first: 0.1, second: 0.9}, "likeliest": {"test": split(0.5)}}
+    )
+
+    told = text(document(small_spec(), served, pictures))
+
+    assert f"Thresholds: {first} 0.1000, {second} 0.9000." in told
+    assert f"| {first} | as served | 1 | 0 |\n| {first} | argmax | 1 | 0 |" in told
+    assert "| class | decided by | sensitivity | specificity | PPV | NPV |" in told
+    for name in CLASSES:
+        assert f"| {name} | as served | 0.750 | 0.750 | 0.750 | 0.750 |" in told
+        assert f"| {name} | argmax | 0.500 | 0.500 | 0.500 | 0.500 |" in told
+    # the figures that come first are those as served
+    assert "| accuracy | 0.750 (0.650 to 0.850) |" in told
 
 
 def test_pictures_that_were_drawn_are_inside_and_others_are_left_out(
