@@ -165,7 +165,7 @@ def test_the_pointing_game_is_told_apart_for_what_was_called_a_finding(
 ) -> None:
     (tmp_path / "plain").mkdir()
     plain = subject(context, tmp_path / "plain", {})
-    bright = (plain.of("test")["predicted"] == "bright").tolist()
+    bright = (plain.answers("test").names == "bright").tolist()
     assert 0 < sum(bright) < IMAGES
     masks = {n: lesion(n) if bright[n] else np.roll(lesion(n), 32, axis=1) for n in range(IMAGES)}
     kinds = [{"name": n, "title": n, "finding": n == "bright"} for n in CLASSES]
