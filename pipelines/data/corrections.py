@@ -20,8 +20,9 @@ from typing import NamedTuple
 from pipelines import spreadsheet
 from pipelines.data.entry import Entry
 from pipelines.data.sources import Source
-from pipelines.errors import LandingError
+from pipelines.errors import BadImage, LandingError
 from pipelines.spec import DatasetSpec
+from pipelines.spelling import nfc
 
 FILE = "corrections.csv"
 COLUMNS = ("source_path", "label", "why")
@@ -60,6 +61,8 @@ def read_corrections(spec: DatasetSpec, source: Source) -> dict[str, Correction]
             path, correction = _correction(spec, place, reader.line_num, row)
             _require_new(place, path, correction, found)
             found[path] = correction
+    except BadImage as error:
+        raise LandingError(f"{place} cannot be read: {error}") from error
     except (csv.Error, UnicodeDecodeError) as error:
         raise LandingError(f"{place} is not a CSV file in UTF-8: {error}.") from error
     return found
@@ -100,12 +103,12 @@ def _by_path(
     pseudonym: Callable[[str], str],
 ) -> dict[str, Correction]:
     """The corrections by the paths of the files, those named by a pseudonym among them."""
-    there = {entry.relative for entry in entries}
-    found = {path: one for path, one in corrections.items() if path in there}
+    there = {nfc(entry.relative): entry.relative for entry in entries}
+    found = {there[path]: one for path, one in corrections.items() if path in there}
     others = {path: one for path, one in corrections.items() if path not in there}
     if not others:
         return found
-    relative = {pseudonym(path): path for path in there}
+    relative = {pseudonym(path): path for path in there.values()}
     for name, correction in others.items():
         path = relative.get(name, name)
         _require_new(FILE, name, correction, {name: found[path]} if path in found else {})
@@ -124,7 +127,7 @@ def _require_columns(place: str, columns: Sequence[str]) -> None:
 def _correction(
     spec: DatasetSpec, place: str, line: int, row: dict[str, str]
 ) -> tuple[str, Correction]:
-    path, label, why = ((row[column] or "").strip() for column in COLUMNS)
+    path, label, why = (nfc((row[column] or "").strip()) for column in COLUMNS)
     known = spec.class_of_label.get(label, label if label in spec.class_names else None)
     if not path or not why or known is None:
         raise LandingError(

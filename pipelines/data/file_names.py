@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from pipelines.spec import LandingSpec
+from pipelines.spelling import nfc
 
 
 @dataclass(frozen=True)
@@ -43,7 +44,7 @@ class FileNames:
 
     @staticmethod
     def _found(pattern: re.Pattern[str] | None, name: str) -> dict[str, str]:
-        match = pattern.search(name) if pattern else None
+        match = pattern.search(nfc(name)) if pattern else None
         told = match.groupdict() if match else {}
         return {field: value for field, value in told.items() if value is not None}
 

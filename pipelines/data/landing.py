@@ -73,6 +73,7 @@ def _judged(
     entries = layout.entries(spec, source, files, pseudonym=paths.pseudonym)
     if latest(context, spec.name) is None:
         layout.require_every_class(spec, source, entries)
+        layout.require_whole_splits(spec, source, entries)
     memory = Examinations(
         context.settings.cache / "examined" / f"{spec.name}.sqlite",
         names,

@@ -4,7 +4,9 @@ Three layouts are known, told apart by the spec:
 
     <class>/**                         class folders
     <split folder>/<class>/**          class folders inside a split that comes with the data
-    anything, beside a table of labels a CSV file with a row for each image
+    anything, beside a table of labels a CSV file with a row for each image (`table_layout`)
+
+The folder that a download was unpacked into may be around the second and third: ``archive/train``.
 
 Labels that a person has corrected stand beside them (`pipelines.data.corrections`).
 """
@@ -15,11 +17,17 @@ from pipelines.data.corrections import FILE as CORRECTIONS
 from pipelines.data.corrections import corrected, read_corrections
 from pipelines.data.entry import Entry
 from pipelines.data.file_names import FileNames
-from pipelines.data.label_table import Promise, read_promises
+from pipelines.data.labels import unlabelled
+from pipelines.data.originals import named_as_image, printable
 from pipelines.data.sources import FileState, Source
+from pipelines.data.table_layout import from_table
 from pipelines.errors import LandingError
 from pipelines.spec import DatasetSpec
 from pipelines.spec.data import SplitFolder
+from pipelines.spelling import nfc
+
+DEEPEST_ROOT = 4
+"""Folders above those of splits that are looked through."""
 
 
 def files(spec: DatasetSpec, source: Source) -> list[FileState]:
@@ -64,50 +72,106 @@ def entries(
         LandingError: the folder is not laid out as the spec says.
     """
     paths = [file.path for file in files if file.path != CORRECTIONS]
-    found = _from_table(spec, source, paths) if spec.landing.table else _from_folders(spec, paths)
+    table = spec.landing.table
+    found = from_table(spec, table, source, paths) if table else _from_folders(spec, paths)
     found = corrected(found, read_corrections(spec, source), pseudonym=pseudonym)
     return sorted(found, key=lambda entry: entry.relative)
 
 
 def _expected(spec: DatasetSpec) -> str:
     if spec.landing.table:
-        return f"{spec.landing.table.file} and the images it names"
+        return f"{' or '.join(spec.landing.table.files)} and the images it names"
     folders = ", ".join(f"{label}/" for label in spec.class_of_label)
     inside = " and ".join(f"{name}/" for name in spec.landing.split_of_folder)
     return f"class folders {folders}" + (f" inside {inside}" if inside else "")
 
 
 def require_every_class(spec: DatasetSpec, source: Source, found: list[Entry]) -> None:
-    """See to it that a data set's first landing holds something of every class.
+    """Make sure that a data set's first landing holds something of every class.
 
     Raises:
         LandingError: a class has no folder (or no row) at all.
     """
-    missing = sorted(set(spec.class_names) - {entry.label for entry in found})
-    if not missing:
-        return
-    labels = {c.name: " or ".join(map(repr, c.landing_labels)) for c in spec.classes}
-    seen = sorted({entry.landing_label for entry in found if entry.landing_label})
-    raise LandingError(
-        f"{source.place} holds nothing of class {', '.join(missing)} of {spec.name}: expected "
-        f"{_expected(spec)} (label {', '.join(labels[name] for name in missing)}); "
-        f"found the labels {', '.join(map(repr, seen)) or 'none'}. Add the images, or correct "
-        "classes.labels in the spec (capital letters count)."
-    )
+    if missing := _missing(spec, found):
+        labels = {c.name: " or ".join(map(repr, c.landing_labels)) for c in spec.classes}
+        raise LandingError(
+            f"{source.place} holds nothing of class {', '.join(missing)} of {spec.name}: expected "
+            f"{_expected(spec)} (label {', '.join(labels[name] for name in missing)}); "
+            f"found the labels {_labels(found)}. Add the images, or correct classes.labels in the "
+            "spec (capital letters count)."
+        )
+
+
+def require_whole_splits(spec: DatasetSpec, source: Source, found: list[Entry]) -> None:
+    """Make sure that each split that comes with a first landing holds something of every class.
+
+    Raises:
+        LandingError: a class has no folder in one split.
+    """
+    for split in sorted({str(entry.declared_split) for entry in found} - {"None"}):
+        inside = [entry for entry in found if entry.declared_split == split]
+        if missing := _missing(spec, inside):
+            folders = [f for f, of in spec.landing.split_of_folder.items() if of == split]
+            raise LandingError(
+                f"The {split} folder of {source.place} ({' or '.join(map(repr, folders))}) holds "
+                f"nothing of class {', '.join(missing)} of {spec.name}, which the other folders "
+                f"do; found the labels {_labels(inside)} there. Add the class folder, or remove "
+                f"landing.splits.{split} from the spec and move the images: then the {split} set "
+                "is drawn from all of them."
+            )
+
+
+def _missing(spec: DatasetSpec, found: list[Entry]) -> list[str]:
+    return sorted(set(spec.class_names) - {entry.label for entry in found})
+
+
+def _labels(found: list[Entry]) -> str:
+    """The labels found, without folders of what may be DICOM: those may be patients' names."""
+    seen = {
+        entry.landing_label
+        for entry in found
+        if entry.landing_label and (entry.label or named_as_image(entry.relative))
+    }
+    return ", ".join(repr(printable(label)) for label in sorted(seen)) or "none"
 
 
 # Class folders
 
 
 def _from_folders(spec: DatasetSpec, paths: list[str]) -> list[Entry]:
-    split_of_folder = _split_folders(spec, paths)
+    root = _root(spec, paths)
+    split_of_folder = _split_folders(
+        spec, [p.removeprefix(root) for p in paths if p.startswith(root)]
+    )
     names = FileNames(spec.landing)
-    return [_in_folder(spec, path, split_of_folder, names) for path in paths]
+    return [
+        _in_folder(spec, path, path.removeprefix(root), split_of_folder, names) for path in paths
+    ]
 
 
-def _split_folders(spec: DatasetSpec, paths: Iterable[str]) -> dict[str, SplitFolder]:
+def _root(spec: DatasetSpec, paths: list[str]) -> str:
+    """The folder around all split folders, with its slash: the one that a download was unpacked
+    into. Empty where there is none."""
+    root = ""
+    for _ in range(DEEPEST_ROOT):
+        tops = _tops(path.removeprefix(root) for path in paths if path.startswith(root))
+        known = {nfc(top) for top in tops}
+        if found := known & set(spec.landing.split_of_folder):
+            complete = {spec.landing.split_of_folder[top] for top in found}
+            return root if complete == set(spec.landing.splits) else ""
+        if len(tops) != 1 or known & set(spec.class_of_label):
+            return ""
+        root += f"{tops.pop()}/"
+    return ""
+
+
+def _tops(paths: Iterable[str]) -> set[str]:
+    return {path.partition("/")[0] for path in paths if "/" in path}
+
+
+def _split_folders(spec: DatasetSpec, paths: list[str]) -> dict[str, SplitFolder]:
     """Folder → split. All of the spec's, or none where new class folders came without any."""
-    tops = {path.partition("/")[0] for path in paths if "/" in path}
+    tops = {nfc(top) for top in _tops(paths)}
     wanted = spec.landing.split_of_folder
     found = {folder: split for folder, split in wanted.items() if folder in tops}
     if not found and tops & set(spec.class_of_label):
@@ -115,21 +179,27 @@ def _split_folders(spec: DatasetSpec, paths: Iterable[str]) -> dict[str, SplitFo
     for split in spec.landing.splits:
         if split not in found.values():
             names = " or ".join(repr(folder) for folder in wanted if wanted[folder] == split)
+            seen = sorted({nfc(top) for top in _tops(p for p in paths if named_as_image(p))})
             raise LandingError(
-                f"landing.splits.{split} of {spec.name} names the folder {names}, "
-                f"which has no files; found {', '.join(map(repr, sorted(tops))) or 'no folders'}. "
+                f"landing.splits.{split} of {spec.name} names the folder {names}, which has no "
+                f"files; found {', '.join(repr(printable(top)) for top in seen) or 'no folders'}. "
                 "Correct the folder or the spec (capital letters count)."
             )
     return found
 
 
 def _in_folder(
-    spec: DatasetSpec, path: str, split_of_folder: dict[str, SplitFolder], names: FileNames
+    spec: DatasetSpec,
+    path: str,
+    inside: str,
+    split_of_folder: dict[str, SplitFolder],
+    names: FileNames,
 ) -> Entry:
-    *folders, name = path.split("/")
-    split = split_of_folder.get(folders[0]) if folders else None
+    """The entry of the file at ``path``; ``inside`` is its path below the folder around all."""
+    *folders, name = inside.split("/")
+    split = split_of_folder.get(nfc(folders[0])) if folders else None
     labels = folders[1:] if split else folders
-    label = names.label(name) or (labels[0] if labels else None)
+    label = names.label(name) or (nfc(labels[0]) if labels else None)
     known = spec.class_of_label.get(label) if label else None
     return Entry(
         relative=path,
@@ -139,66 +209,5 @@ def _in_folder(
         group=names.group(name),
         metadata=names.metadata(name),
         reason=None if known else "unlabelled",
-        message=None if known else _unlabelled(spec, label),
-    )
-
-
-def _unlabelled(spec: DatasetSpec, label: str | None) -> str:
-    known = ", ".join(spec.class_of_label)
-    if label is None:
-        return f"The file stands in no class folder (known: {known})."
-    return f"{label!r} is no class of {spec.name} (known: {known})."
-
-
-# A table of labels
-
-
-def _from_table(spec: DatasetSpec, source: Source, paths: list[str]) -> list[Entry]:
-    table = spec.landing.table
-    assert table is not None
-    promises = read_promises(table, source)
-    images = [path for path in paths if path != table.file]
-    names = FileNames(spec.landing)
-    found = [_in_table(spec, path, promises.get(path), names) for path in images]
-    absent = sorted(set(promises) - set(images))
-    return found + [_without_file(table.file, promises[path]) for path in absent]
-
-
-def _in_table(spec: DatasetSpec, path: str, promise: Promise | None, names: FileNames) -> Entry:
-    table = spec.landing.table
-    assert table is not None
-    if promise is None:
-        unlisted = f"{table.file} has no row for this file."
-        return Entry(relative=path, reason="unlabelled", message=unlisted)
-    name = path.rpartition("/")[2]
-    known = None if promise.conflict else spec.class_of_label.get(promise.label)
-    reason, message = _complaint(spec, promise, known)
-    return Entry(
-        relative=path,
-        landing_label=promise.label,
-        label=known,
-        group=promise.group or names.group(name),
-        metadata=names.metadata(name) | promise.metadata,
-        reason=reason,
-        message=message,
-    )
-
-
-def _complaint(
-    spec: DatasetSpec, promise: Promise, label: str | None
-) -> tuple[str | None, str | None]:
-    """Why a table's word cannot be used, as reason and message."""
-    if promise.conflict:
-        return "ambiguous_label", promise.conflict
-    return (None, None) if label else ("unlabelled", _unlabelled(spec, promise.label))
-
-
-def _without_file(table: str, promise: Promise) -> Entry:
-    return Entry(
-        relative=promise.path,
-        landing_label=promise.label,
-        group=promise.group,
-        metadata=promise.metadata,
-        reason="missing_file",
-        message=f"Line {promise.line} of {table} names this file, which is not there.",
+        message=None if known else unlabelled(spec, label),
     )

@@ -13,6 +13,7 @@ from pipelines.data.sources import FileState, Source
 from pipelines.data.tables import read_rows
 from pipelines.outputs import Landing, Snapshot
 from pipelines.spec import LandingSpec
+from pipelines.spelling import nfc
 from pipelines.stage import Context
 
 logger = logging.getLogger(__name__)
@@ -45,14 +46,18 @@ def judged(
     """
     if spec.masks is None:
         return []
-    there = {file.path: file for file in source.everything()}
-    places = {path: spec.mask_of(path) for path in accepted}
-    wanted = {path: mask for path, mask in places.items() if mask in there}
-    found = open_files([there[mask] for mask in dict.fromkeys(wanted.values())])
-    rows = []
-    for path, mask in sorted(wanted.items()):
-        called = spec.mask_of(accepted[path]["source_path"])
-        rows.append(_row(called, accepted[path], found[mask]))
+    there = {nfc(file.path): file for file in source.everything()}
+    wanted: dict[str, tuple[str, str]] = {}
+    for path, row in sorted(accepted.items()):
+        named = zip(spec.masks_of(path), spec.masks_of(row["source_path"]), strict=True)
+        for mask, name in named:
+            if nfc(mask) in there:
+                wanted[path] = nfc(mask), name
+                break
+    found = open_files([there[mask] for mask in dict.fromkeys(mask for mask, _ in wanted.values())])
+    rows = [
+        _row(name, accepted[path], found[there[mask].path]) for path, (mask, name) in wanted.items()
+    ]
     rows = _one_an_image(rows)
     _tell(rows, images=len(accepted))
     return rows
@@ -96,7 +101,7 @@ def _one_an_image(rows: list[Row]) -> list[Row]:
     return kept
 
 
-def _row(called: str | None, image: Row, found: Examined) -> Row:
+def _row(called: str, image: Row, found: Examined) -> Row:
     reason, message = found.reason, found.message
     if reason is None and not _fits(image, found):
         reason = "mask_shape"

@@ -21,10 +21,11 @@ from typing import Any
 from pipelines import imaging
 from pipelines.data.deidentify import SUFFIXES, deidentify, is_dicom, may_be_dicom
 from pipelines.data.pseudonyms import Pseudonyms
-from pipelines.data.sources import Source
+from pipelines.data.sources import Source, wanted
 from pipelines.errors import BadImage, LandingError
 from pipelines.imaging import Limits
 from pipelines.spec import DatasetSpec
+from pipelines.spelling import nfc
 
 AHEAD = 4
 """Originals that are read in advance."""
@@ -95,7 +96,7 @@ class LandedFiles:
     def __init__(self, spec: DatasetSpec, source: Source, names: Pseudonyms) -> None:
         self._source = source
         self._ignore = spec.landing.left_out
-        self._mask_of = spec.landing.mask_of
+        self._masks_of = spec.landing.masks_of
         self._known_folders = {*spec.landing.split_of_folder, *spec.class_of_label}
         self._names = names
 
@@ -107,7 +108,7 @@ class LandedFiles:
         """Source path of a file whose name may be a patient's."""
         kept = []
         for folder in PurePosixPath(relative).parts[:-1]:
-            if folder not in self._known_folders:
+            if nfc(folder) not in self._known_folders:
                 break
             kept.append(folder)
         suffix = PurePosixPath(relative).suffix.lower()
@@ -163,12 +164,15 @@ class LandedFiles:
     def _relative(self) -> dict[str, str]:
         """Source path → path below the folder, for either way of naming."""
         known: dict[str, str] = {}
-        for file in self._source.files(ignore=self._ignore):
+        everything = self._source.everything()
+        for file in wanted(everything, ignore=self._ignore):
             known[self.plain(file.path)] = file.path
             known[self.pseudonym(file.path)] = file.path
+        there = {nfc(file.path): file.path for file in everything}
         for name, path in list(known.items()):
-            if (mask := self._mask_of(path)) and (called := self._mask_of(name)):
-                known.setdefault(called, mask)
+            for called, mask in zip(self._masks_of(name), self._masks_of(path), strict=True):
+                if nfc(mask) in there:
+                    known.setdefault(called, there[nfc(mask)])
         return known
 
 

@@ -11,6 +11,7 @@ from pipelines.data.masks import masks_of
 from pipelines.data.snapshots import Row, index_of, latest
 from pipelines.errors import NotFound, PathRefused, StoreUnavailable
 from pipelines.inside import path_inside
+from pipelines.spelling import nfc
 from pipelines.stage import Context
 
 
@@ -48,7 +49,8 @@ def restore(context: Context, dataset: str, *, what: str, target: Path) -> list[
 
 
 def _is(row: Row, what: str) -> bool:
-    return row["source_path"] == what or (len(what) >= 8 and row["sha256"].startswith(what.lower()))
+    is_path = nfc(row["source_path"]) == nfc(what)
+    return is_path or (len(what) >= 8 and row["sha256"].startswith(what.lower()))
 
 
 def _write(row: Row, data: bytes, wanted: Iterable[tuple[str, str]], target: Path) -> Path:

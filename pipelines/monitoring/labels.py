@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 
 from pipelines.errors import LabelError
 from pipelines.spec import DatasetSpec
+from pipelines.spelling import nfc
 from pipelines.storage import Store
 
 LABELS = pa.schema([("request_id", pa.string()), ("sha256", pa.string()), ("label", pa.string())])
@@ -103,11 +104,17 @@ def _rows(spec: DatasetSpec, file: Path) -> list[dict[str, str | None]]:
         text = file.read_text("utf-8-sig")
     except (OSError, UnicodeDecodeError) as error:
         raise LabelError(f"{file} cannot be read as text: {error}.") from error
-    reader = csv.DictReader(io.StringIO(text), skipinitialspace=True)
-    names = set(reader.fieldnames or ())
-    if "label" not in names or not names & {"request_id", "sha256"}:
-        raise LabelError(f"{file} has the columns {sorted(names)}; expected {EXPECTED}.")
-    rows = [_row(spec, row, where=f"{file}, line {reader.line_num}") for row in reader]
+    reader = csv.DictReader(io.StringIO(text, newline=""), skipinitialspace=True)
+    try:
+        names = set(reader.fieldnames or ())
+        if "label" not in names or not names & {"request_id", "sha256"}:
+            raise LabelError(f"{file} has the columns {sorted(names)}; expected {EXPECTED}.")
+        rows = [_row(spec, row, where=f"{file}, line {reader.line_num}") for row in reader]
+    except csv.Error as error:
+        raise LabelError(
+            f"{file}, line {reader.line_num}, is not CSV: {error}. Nothing was kept; correct the "
+            "line."
+        ) from error
     if not rows:
         raise LabelError(f"{file} holds no labels; expected a line for each below the header.")
     return rows
@@ -115,7 +122,7 @@ def _rows(spec: DatasetSpec, file: Path) -> list[dict[str, str | None]]:
 
 def _row(spec: DatasetSpec, row: Mapping[str, str | None], *, where: str) -> dict[str, str | None]:
     said = {name: (row.get(name) or "").strip() or None for name in LABELS.names}
-    label = said["label"] or ""
+    label = nfc(said["label"] or "")
     known = {**spec.class_of_label, **{name: name for name in spec.class_names}}
     if label not in known:
         raise LabelError(

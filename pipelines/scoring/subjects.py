@@ -201,7 +201,7 @@ def of_folder(spec: DatasetSpec, context: Context, place: str) -> FolderFiles:
     source = open_source(context.settings, place)
     if not source.exists():
         raise LandingError(f"There is no folder {source.place}. Name a folder of images.")
-    table = (spec.landing.table.file,) if spec.landing.table else ()
+    table = spec.landing.table.files if spec.landing.table else ()
     files = source.files(ignore=(*spec.landing.left_out, *table))
     if not files:
         raise LandingError(f"The folder {source.place} holds no files to score.")

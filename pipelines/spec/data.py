@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from pipelines.spec.section import Section, Share, Slug
+from pipelines.spec.section import Name, Section, Share, Slug
 
 SplitFolder = Literal["train", "validation", "test"]
 
@@ -26,16 +26,31 @@ class SourceSpec(Section):
 class TableSpec(Section):
     """A CSV file of labels beside the images."""
 
-    file: str
-    """The CSV, relative to the landing folder."""
-    image: str
-    """Path of a row's image, with columns in braces: ``images/{image_id}.jpg``."""
-    label: str
+    file: Name | tuple[Name, ...]
+    """The CSV, relative to the landing folder; of several names, the first that is there."""
+    image: Name | tuple[Name, ...]
+    """Path of a row's image, with columns in braces: ``images/{image_id}.jpg``. Of several paths,
+    the first that is there."""
+    label: Name
     """Column that holds the label."""
-    group: str | None = None
+    group: Name | None = None
     """Column that holds the patient or lesion."""
-    metadata: tuple[str, ...] = ()
+    metadata: tuple[Name, ...] = ()
     """Columns kept beside each image (never identifiers)."""
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The names that the CSV may have."""
+        return _several(self.file)
+
+    @property
+    def images(self) -> tuple[str, ...]:
+        """The paths that a row's image may have."""
+        return _several(self.image)
+
+
+def _several(value: str | tuple[str, ...]) -> tuple[str, ...]:
+    return (value,) if isinstance(value, str) else value
 
 
 class LandingSpec(Section):
@@ -48,68 +63,57 @@ class LandingSpec(Section):
     marker: str | None = None
     """Name of a file at its top, such as ``_SUCCESS``, that whoever hands images over writes
     last: its coming says at once that they are complete, and nothing else does."""
-    splits: dict[SplitFolder, str | tuple[str, ...]] = Field(default={})
+    splits: dict[SplitFolder, Name | tuple[Name, ...]] = Field(default={})
     """Folders of a split that comes with the collection; class folders stand inside them. Without
     ``validation``, validation is drawn from what is there to train on; without ``test``, so is
     the test set. Of several folders of one split (``train: [train, val]``) one must be there."""
     table: TableSpec | None = None
     """Labels from a CSV file; class folders are read if unset."""
-    group_pattern: str | None = None
+    group_pattern: Name | None = None
     """Regular expression with a group ``(?P<group>…)``, searched in the file name."""
-    label_pattern: str | None = None
+    label_pattern: Name | None = None
     """The same with ``(?P<label>…)``: the label of files whose name tells it, instead of their
     class folder's name."""
-    metadata_pattern: str | None = None
+    metadata_pattern: Name | None = None
     """The same with a group for each field that is kept beside an image whose name tells it
     (never an identifier); figures are divided by them."""
-    ignore: tuple[str, ...] = ()
+    ignore: tuple[Name, ...] = ()
     """Glob patterns, relative to the landing folder, of files that are not images to ingest."""
-    masks: str | None = None
-    """Where the mask of an image's lesion stands (white on the lesion), relative to the landing
-    folder, with ``{folder}`` and ``{stem}`` of the image: ``masks/{stem}_segmentation.png``.
-    Images without one are as welcome. Masks are no images to ingest."""
+    masks: Name | tuple[Name, ...] | None = None
+    """Path of the mask of an image's lesion (white on the lesion), relative to the landing folder,
+    with ``{folder}`` and ``{stem}`` of the image: ``masks/{stem}_segmentation.png``. Of several
+    paths, the first that is there. Images may come without one. No mask is landed as an image."""
 
     @property
     def split_of_folder(self) -> dict[str, SplitFolder]:
         """Folder → the split that stands in it."""
         return {
-            folder: split
-            for split, folders in self.splits.items()
-            for folder in ([folders] if isinstance(folders, str) else folders)
+            folder: split for split, folders in self.splits.items() for folder in _several(folders)
         }
 
     @property
     def left_out(self) -> tuple[str, ...]:
         """Glob patterns of all files that are not images to ingest."""
-        masks = re.sub(r"{\w+}", "*", self.masks or "")
-        return tuple(filter(None, (*self.ignore, self.marker, masks)))
+        masks = (re.sub(r"{\w+}", "*", pattern) for pattern in _several(self.masks or ()))
+        return tuple(filter(None, (*self.ignore, self.marker, *masks)))
 
-    def mask_of(self, image: str) -> str | None:
-        """Where the mask of the image at a path stands; ``None`` if no masks come."""
-        if self.masks is None:
-            return None
+    def masks_of(self, image: str) -> tuple[str, ...]:
+        """The paths that the mask of the image at a path may have; none if no masks come."""
         path = PurePosixPath(image)
         folder = "" if path.parent == PurePosixPath(".") else str(path.parent)
-        return str(PurePosixPath(self.masks.format(folder=folder, stem=path.stem)))
+        return tuple(
+            str(PurePosixPath(pattern.format(folder=folder, stem=path.stem)))
+            for pattern in _several(self.masks or ())
+        )
 
     @field_validator("masks")
     @classmethod
-    def _tells_masks_from_images(cls, pattern: str | None) -> str | None:
-        if pattern is None:
-            return None
-        try:
-            fields = {name for _, name, _, _ in Formatter().parse(pattern) if name is not None}
-        except ValueError as error:
-            raise ValueError(f"is not a pattern: {error}") from error
-        if "stem" not in fields or fields - {"stem", "folder"}:
-            raise ValueError("must name {stem}, may name {folder}, and no other field")
-        words = re.sub(r"{\w+}|\.\w+$", "", pattern)
-        if not re.search(r"\w", words) or "*" in pattern:
-            raise ValueError(
-                "must tell masks from images, by a folder or a part of the name: "
-                "masks/{folder}/{stem}.png"
-            )
-        return pattern
+    def _tell_masks_from_images(
+        cls, patterns: str | tuple[str, ...] | None
+    ) -> str | tuple[str, ...] | None:
+        for pattern in _several(patterns or ()):
+            _require_mask_pattern(pattern)
+        return patterns
 
     @field_validator("marker")
     @classmethod
@@ -135,6 +139,21 @@ class LandingSpec(Section):
         return pattern
 
 
+def _require_mask_pattern(pattern: str) -> None:
+    try:
+        fields = {name for _, name, _, _ in Formatter().parse(pattern) if name is not None}
+    except ValueError as error:
+        raise ValueError(f"is not a pattern: {error}") from error
+    if "stem" not in fields or fields - {"stem", "folder"}:
+        raise ValueError("must name {stem}, may name {folder}, and no other field")
+    words = re.sub(r"{\w+}|\.\w+$", "", pattern)
+    if not re.search(r"\w", words) or "*" in pattern:
+        raise ValueError(
+            "must tell masks from images, by a folder or a part of the name: "
+            "masks/{folder}/{stem}.png"
+        )
+
+
 class ReferenceSpec(Section):
     """Where a text's statements can be read up on."""
 
@@ -148,7 +167,7 @@ class ClassSpec(Section):
     name: Slug
     title: str
     """The name a person reads."""
-    labels: tuple[str, ...] = ()
+    labels: tuple[Name, ...] = ()
     """Folder names or table values that mean this class; its own name if empty."""
     finding: bool = True
     """Whether this class is a finding (``False`` for the healthy or unremarkable class)."""
@@ -200,7 +219,7 @@ class ExternalSpec(Section):
     title: str
     source: SourceSpec
     landing: LandingSpec = LandingSpec()
-    labels: dict[str, tuple[str, ...]] = Field(default={})
+    labels: dict[str, tuple[Name, ...]] = Field(default={})
     """Class → what it is called there; at least two of the classes. Those of ``classes`` if
     empty."""
 

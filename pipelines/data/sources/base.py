@@ -1,17 +1,29 @@
 """What a landing folder can be asked; it is only ever read."""
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
+from fnmatch import translate
 from pathlib import Path
 from typing import BinaryIO
+
+from pipelines.spelling import nfc
 
 ARRIVING = ("*.part", "*.partial", "*.filepart", "*.crdownload", "*.tmp", "*._COPYING_")
 """What programs call a file while they copy it (``*`` matches across folders)."""
 MARKERS = ("_SUCCESS", "*/_SUCCESS", "_temporary/*", "*/_temporary/*")
 """What Hadoop and Spark write beside their output."""
+SYSTEMS = tuple(
+    f"{above}{name}"
+    for above in ("", "*/")
+    for name in (
+        *("__MACOSX/*", "@eaDir/*", "#recycle/*", "$RECYCLE.BIN/*", "System Volume Information/*"),
+        *("lost+found/*", "Thumbs.db", "thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini"),
+    )
+)
+"""What macOS, Windows and network disks leave beside everybody's files."""
 
 
 @dataclass(frozen=True)
@@ -92,7 +104,8 @@ def wanted(states: Iterable[FileState], *, ignore: tuple[str, ...] = ()) -> list
     """Those of ``states`` that are there to be landed.
 
     Left out are files that are still being copied, by their names (`ARRIVING`), the markers of
-    finished jobs, and what a pattern in ``ignore`` matches (``masks/**``, ``*.txt``).
+    finished jobs, what operating systems leave (`SYSTEMS`), and what a pattern in ``ignore``
+    matches (``masks/**``, ``*.txt``).
     """
-    patterns = (*ARRIVING, *MARKERS, *ignore)
-    return [s for s in states if not any(fnmatchcase(s.path, p) for p in patterns)]
+    patterns = re.compile("|".join(map(translate, (*ARRIVING, *MARKERS, *SYSTEMS, *ignore))))
+    return [state for state in states if not patterns.match(nfc(state.path))]

@@ -1,10 +1,11 @@
+import unicodedata
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from pipelines.data.entry import Entry
-from pipelines.data.layout import entries, files, require_every_class
+from pipelines.data.layout import entries, files, require_every_class, require_whole_splits
 from pipelines.data.sources import LocalFolder
 from pipelines.errors import LandingError
 from tests.pipelines.data.landing_folders import CLASSES, spec, write
@@ -173,3 +174,123 @@ def test_a_label_the_spec_does_not_know_is_unlabelled(tmp_path: Path) -> None:
         "unlabelled",
         "bird",
     )
+
+
+def test_a_missing_table_is_named(tmp_path: Path) -> None:
+    with pytest.raises(LandingError, match=r"labels\.csv, the table of labels"):
+        landed(tmp_path, "images/1.png", **TABLE)
+
+
+def decomposed(text: str) -> str:
+    """As macOS writes it."""
+    return unicodedata.normalize("NFD", text)
+
+
+def test_names_are_the_same_however_their_accents_are_written(tmp_path: Path) -> None:
+    classes = [
+        {"name": "cat", "title": "C", "labels": ["Lésion"]},
+        {"name": "dog", "title": "D", "labels": [decomposed("Hündin")]},
+    ]
+    splits = {"splits": {"train": "Trainé", "test": decomposed("Prüfung")}}
+    names = [
+        decomposed(f"Trainé/Lésion/{decomposed('Müller')}_1.png"),
+        "Trainé/Hündin/Müller_2.png",
+        f"Prüfung/{decomposed('Lésion')}/3.png",
+        decomposed("Prüfung/Hündin/4.png"),
+    ]
+    for name in names:
+        write(tmp_path / name, b"x")
+    pattern = {"group_pattern": f"^(?P<group>{decomposed('Mü')}.+)_"}
+    found = {e.relative: e for e in laid_out(tmp_path, classes=classes, landing=splits | pattern)}
+    labels = [(found[name].label, found[name].declared_split) for name in names]
+    assert labels == [("cat", "train"), ("dog", "train"), ("cat", "test"), ("dog", "test")]
+    groups = {found[name].group for name in names[:2]}
+    assert groups == {"Müller"}, "one patient, however the file name is written"
+
+
+def test_a_table_names_files_and_columns_however_their_accents_are_written(tmp_path: Path) -> None:
+    rows = [decomposed("dé,größe,dx"), decomposed("é1,5,cat"), "é2,6,dog"]
+    write(tmp_path / decomposed("tête.csv"), "\n".join(rows).encode())
+    described = {"file": "tête.csv", "image": "{dé}.png", "label": "dx", "metadata": ["größe"]}
+    found = landed(tmp_path, "é1.png", decomposed("é2.png"), table=described)
+    assert [found[name].label for name in ("é1.png", decomposed("é2.png"))] == ["cat", "dog"]
+    assert found["é1.png"].metadata == {"größe": "5"}
+
+
+@pytest.mark.parametrize(
+    ("names", "says"),
+    [
+        (["images/1.PNG", "images/2.PNG"], "differ only in capital letters"),
+        (["img/1.png", "img/2.png"], "in another folder"),
+        (["images/1.jpg", "images/2.jpg"], "end otherwise"),
+        (["images/a.png", "images/b.png"], "Not even the names"),
+    ],
+)
+def test_a_table_that_finds_no_file_at_all_says_what_is_different(
+    tmp_path: Path, names: list[str], says: str
+) -> None:
+    table(tmp_path, "1,cat,,,", "2,dog,,,")
+    with pytest.raises(LandingError, match=says) as raised:
+        landed(tmp_path, *names, "Doe_Jane.dcm", **TABLE)
+    for part in ("None of the 2 rows", "'images/1.png'", repr(names[0]), "images/{id}.png"):
+        assert part in str(raised.value)
+    assert "Doe" not in str(raised.value)
+
+
+def test_a_row_whose_file_differs_in_capital_letters_only_says_so(tmp_path: Path) -> None:
+    table(tmp_path, "1,cat,,,", "2,dog,,,", "3,dog,,,")
+    found = landed(tmp_path, "images/1.png", "images/2.png", "images/3.PNG", **TABLE)
+    assert "capital letters only" in str(found["images/3.png"].message)
+
+
+@pytest.mark.parametrize("label", ["Cat", "CAT", "c at", "c_a_t"])
+def test_a_label_that_is_almost_one_is_told(tmp_path: Path, label: str) -> None:
+    found = landed(tmp_path, "cat/1.png", "dog/1.png", f"{label}/1.png")
+    assert "Did you mean 'cat'?" in str(found[f"{label}/1.png"].message)
+
+
+def test_a_class_that_the_test_folder_lacks_is_named_with_the_folder(tmp_path: Path) -> None:
+    for name in ("Training/cat/1.png", "Training/dog/1.png", "Testing/cat/1.png"):
+        write(tmp_path / name, b"x")
+    found = laid_out(tmp_path, landing=SPLITS)
+    with pytest.raises(LandingError, match=r"test folder .*'Testing'.* nothing of class dog"):
+        require_whole_splits(spec(landing=SPLITS), LocalFolder(tmp_path), found)
+
+
+def test_folders_of_what_may_be_dicom_are_not_named_in_an_error(tmp_path: Path) -> None:
+    for name in ("cat/1.png", "Doe_Jane/IM1", "Doe_John/x.dcm", "bird/1.png"):
+        write(tmp_path / name, b"x")
+    with pytest.raises(LandingError, match="found the labels 'bird', 'cat'") as raised:
+        laid_out(tmp_path)
+    assert "Doe" not in str(raised.value)
+
+
+def test_the_folder_a_download_was_unpacked_into_does_not_matter(tmp_path: Path) -> None:
+    names = [f"{split}/{animal}/1.png" for split in ("Training", "Testing") for animal in CLASSES]
+    wrapped = [f"archive/pets-v2/{name}" for name in names]
+    beside = ["LICENSE.txt", "archive/__MACOSX/pets-v2/Training/cat/1.png", "archive/Thumbs.db"]
+    found = landed(tmp_path / "a", *wrapped, *beside, **SPLITS)
+    assert [found[name].label for name in wrapped] == ["cat", "dog", "cat", "dog"]
+    assert [found[name].declared_split for name in wrapped] == ["train", "train", "test", "test"]
+    assert set(found) == {*wrapped, "LICENSE.txt"}
+
+    write(tmp_path / "b" / "archive" / "labels.csv", b"id,dx,lesion,age,sex\n1,cat,,,\n2,dog,,,")
+    found = landed(tmp_path / "b", "archive/images/1.png", "archive/images/2.png", **TABLE)
+    assert [entry.label for entry in found.values()] == ["cat", "dog"]
+
+
+def test_a_folder_of_class_folders_is_not_a_download(tmp_path: Path) -> None:
+    names = ("to_discard/cat/1.png", "to_discard/dog/1.png")
+    with pytest.raises(LandingError, match=r"landing\.splits"):
+        landed(tmp_path, *names, **SPLITS)
+    with pytest.raises(LandingError, match="nothing of class cat, dog"):
+        laid_out(tmp_path)
+
+
+def test_of_several_tables_and_places_the_first_that_is_there_counts(tmp_path: Path) -> None:
+    several = {"file": ["none.csv", "labels.csv"], "image": ["a/{id}.png", "b/{id}.png"]}
+    table(tmp_path, "1,cat,,,", "2,dog,,,", "3,dog,,,")
+    names = ["a/1.png", "b/1.png", "b/2.png"]
+    found = landed(tmp_path, *names, table=TABLE["table"] | several)
+    assert [found[name].label for name in names] == ["cat", None, "dog"]
+    assert found["a/3.png"].reason == "missing_file"

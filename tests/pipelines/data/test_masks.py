@@ -182,6 +182,6 @@ def test_a_pattern_that_cannot_name_masks_is_refused(pattern: str, said: str) ->
 def test_a_pattern_finds_masks_of_images_in_any_folder() -> None:
     said = LandingSpec(masks=PATTERN)
 
-    assert said.mask_of("a/b/c.jpg") == "masks/a/b/c_lesion.png"
-    assert said.mask_of("c.jpg") == "masks/c_lesion.png"
-    assert LandingSpec().mask_of("c.jpg") is None
+    assert said.masks_of("a/b/c.jpg") == ("masks/a/b/c_lesion.png",)
+    assert said.masks_of("c.jpg") == ("masks/c_lesion.png",)
+    assert LandingSpec().masks_of("c.jpg") == ()
