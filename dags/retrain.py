@@ -71,9 +71,6 @@ def retrain_dag(name: str) -> DAG:
         )
         prepared_checked = step(loop.check_prepared)(name, prepared)
 
-        # What it draws is for people: it waits until nothing else wants its place.
-        profiled = heavy_step(loop.profile_data, priority_weight=1)(name, prepared)
-
         wanted = step(loop.candidates)(name, wanted="{{ params.candidates }}")
 
         @task_group(prefix_group_id=False)
@@ -102,7 +99,9 @@ def retrain_dag(name: str) -> DAG:
         landing_checked >> snapshot
         branch(loop.proceed)(enough) >> [split, too_few]
         snapshot_checked >> prepared
-        prepared_checked >> profiled
+        if spec.retrain.profile:
+            # What it draws is for people: it waits until nothing else wants its place.
+            prepared_checked >> heavy_step(loop.profile_data, priority_weight=1)(name, prepared)
         branch(loop.decide)(challenger, verdict) >> [passed, refused, unchanged]
         if spec.approval:
             question = step(loop.ask)(name, verdict, passed)

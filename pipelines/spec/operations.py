@@ -39,6 +39,8 @@ class RetrainSpec(Section):
     """The same as a share of the images the champion was made from; both must be reached."""
     on_drift: bool = False
     """Whether drift that the monitor has confirmed wakes it."""
+    profile: bool = True
+    """Whether each run draws what its prepared images look like (docs/evidence/profile.md)."""
     deadline_hours: float | None = Field(default=24, gt=0)
     """When a run that has not ended is told of, in hours since it was queued; the time in which an
     approval may be given is added. Never, if null."""

@@ -77,6 +77,12 @@ def test_nobody_is_asked_where_the_spec_wants_no_approval() -> None:
     assert not {"ask", "approval", "settle"} & set(dag("phantom").task_ids)
 
 
+def test_the_images_are_not_profiled_where_the_spec_says_so(write_spec: WriteSpec) -> None:
+    name = write_spec(retrain={"profile": False})
+
+    assert "profile_data" not in retrain_dag(name).task_ids
+
+
 def test_a_person_stands_between_canary_and_promotion_where_the_spec_says_so(
     write_spec: WriteSpec,
 ) -> None:
