@@ -5,15 +5,19 @@ import logging
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pipelines.activity import served_note
 from pipelines.atomic import written_whole
-from pipelines.errors import BundleError, MedloopError, Unavailable
+from pipelines.errors import BundleError, Unavailable
 from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
 from pipelines.spec import spec_names
 from pipelines.stage import Context
 from serving.champions import Champions, Registry
+
+if TYPE_CHECKING:
+    from pipelines.tracking.versions import Registered
 
 logger = logging.getLogger(__name__)
 
@@ -56,7 +60,8 @@ class Follower:
                 manifest = self._take(dataset, folder).bundle.manifest
                 self._judged[dataset] = (manifest.model_version, manifest.run_id)
                 logger.info("%s: serving the last good bundle, %s", dataset, folder)
-            except MedloopError as error:
+            except Exception as error:  # whatever it is, the other data sets are to serve
+                logger.debug("%s: cannot restore", dataset, exc_info=True)
                 self._champions.refuse(dataset, None, reason=f"The last good bundle: {error}")
                 logger.warning("%s: the last good bundle is not usable: %s", dataset, error)
 
@@ -70,6 +75,8 @@ class Follower:
 
     def look(self) -> None:
         """Ask the registry once about every data set, and take over what is new."""
+        from pipelines.release import registry  # takes seconds to import
+
         trouble: dict[str, str] = {}
         for dataset, folder in tuple(self._unnoted.items()):
             self._note(dataset, folder)
@@ -77,11 +84,17 @@ class Follower:
             if self._stopping.is_set():
                 return
             try:
-                self._look_at(dataset)
+                champion = registry.champion(self._context, dataset)
             except Unavailable as error:
                 self._stand("unreachable", str(error))
                 return
             except Exception as error:
+                trouble[dataset] = f"{dataset}: {type(error).__name__}: {error}"
+                continue
+            try:
+                if champion is not None:
+                    self._follow_to(dataset, champion)
+            except Exception as error:  # of this data set's bundle: the others are followed
                 logger.debug("%s: cannot follow the champion", dataset, exc_info=True)
                 trouble[dataset] = f"{dataset}: {type(error).__name__}: {error}"
         self._stand("failing" if trouble else "following", "; ".join(trouble.values()) or None)
@@ -94,12 +107,9 @@ class Follower:
                 self._stand("failing", f"{type(error).__name__}: {error}")
             self._stopping.wait(self._context.settings.champion_poll_seconds)
 
-    def _look_at(self, dataset: str) -> None:
-        from pipelines.release import registry  # takes seconds to import
+    def _follow_to(self, dataset: str, champion: "Registered") -> None:
+        from pipelines.release import registry
 
-        champion = registry.champion(self._context, dataset)
-        if champion is None:
-            return
         identity = (champion.version, champion.run_id)
         if self._judged.get(dataset) == identity:
             return

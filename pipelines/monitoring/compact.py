@@ -20,7 +20,7 @@ from pipelines.monitoring.served import (
     STANDS_FOR,
     files_of,
     merged_files,
-    read_file,
+    read_intact_file,
     served_folder,
     stands_for,
 )
@@ -67,7 +67,9 @@ def _clear(store: Store, dataset: str, day: date) -> None:
     if not left:
         return
     for name in merged_files(store, dataset, day):
-        _delete(store, folder, left & stands_for(read_file(store, f"{folder}/{name}")))
+        merged = read_intact_file(store, f"{folder}/{name}")
+        if merged is not None:
+            _delete(store, folder, left & stands_for(merged))
 
 
 def _batches(
@@ -76,8 +78,8 @@ def _batches(
     """Files of one model together, as many as make one merged file."""
     waiting: dict[object, tuple[list[str], list[pa.Table]]] = {}
     for name in names:
-        table = read_file(store, f"{folder}/{name}")
-        if not table.num_rows:
+        table = read_intact_file(store, f"{folder}/{name}")
+        if table is None or not table.num_rows:
             continue
         model = (
             table["run_id"][0].as_py(),

@@ -11,6 +11,7 @@ that counts (`pipelines.monitoring.compact`).
 
 import io
 import json
+import logging
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -23,6 +24,8 @@ from numpy.typing import NDArray
 
 from pipelines.errors import NotFound
 from pipelines.storage import Store
+
+logger = logging.getLogger(__name__)
 
 PROBABILITY = "probability."
 MERGED = "merged-"
@@ -146,6 +149,18 @@ def read_file(store: Store, path: str) -> pa.Table:
     table = pq.read_table(io.BytesIO(store.read(path)))
     whole = pa.concat_tables([columns(()).empty_table(), table], promote_options="default")
     return whole.replace_schema_metadata(table.schema.metadata)
+
+
+def read_intact_file(store: Store, path: str) -> pa.Table | None:
+    """Like `read_file`; ``None``, and a line in the log, for a file that is not whole.
+
+    One damaged file must not end the watch over a data set. It is left where it is.
+    """
+    try:
+        return read_file(store, path)
+    except pa.ArrowException as error:
+        logger.error("%s cannot be read and is left out: %s", path, error)
+        return None
 
 
 def stands_for(table: pa.Table) -> set[str]:

@@ -16,7 +16,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 
-from pipelines.monitoring.served import PROBABILITY, days, files_of, read_file
+from pipelines.monitoring.served import PROBABILITY, days, files_of, read_intact_file
 from pipelines.storage import Store
 
 logger = logging.getLogger(__name__)
@@ -93,6 +93,9 @@ class Cutter:
         while self._files and self.waiting < size:
             file = self._files[0]
             rows = self._read(file)
+            if rows is None:
+                self._files.popleft()
+                continue
             chosen, stop = rows.choose(ahead.begun.get(file, 0), size - self.waiting, seen)
             self.waiting += len(chosen)
             tables.append(rows.table.take(pa.array(chosen, pa.int64())))
@@ -108,9 +111,12 @@ class Cutter:
         self.ledger, self.waiting = ahead, 0
         return Window(pa.concat_tables(tables, promote_options="default"), ahead)
 
-    def _read(self, file: str) -> "_Rows":
+    def _read(self, file: str) -> "_Rows | None":
         if self._rows is None or self._rows[0] != file:
-            table = read_file(self._store, f"{self._folder}/{file}").replace_schema_metadata(None)
+            read = read_intact_file(self._store, f"{self._folder}/{file}")
+            if read is None:
+                return None
+            table = read.replace_schema_metadata(None)
             rows = _Rows(table, _of_model(table, *self._model), _usable(table))
             if unusable := int((rows.mine & ~rows.usable).sum()):
                 logger.warning("%s: %d answers hold values that are no numbers", file, unusable)

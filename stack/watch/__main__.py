@@ -20,9 +20,6 @@ logger = logging.getLogger("stack.watch")
 REVIVAL_SECONDS = 120.0
 """After how long supervisord is started again once more, if it could not be."""
 
-REVIVAL_SECONDS = 120.0
-"""After how long supervisord is started again once more, if it could not be."""
-
 
 def main() -> None:
     """Watch until told to stop. A look that fails is told in the log; the next one comes."""

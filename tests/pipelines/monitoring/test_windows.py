@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from pipelines.errors import StoreUnavailable
+from pipelines.monitoring.compact import compact
 from pipelines.monitoring.served import write_file
 from pipelines.monitoring.windows import Cutter, Ledger
 from pipelines.storage.hdfs import HdfsStore
@@ -100,6 +101,21 @@ def test_the_ledger_forgets_files_that_are_gone(local_store: LocalStore) -> None
     assert numbers(first, 4)
     local_store.delete(f"tiny/served/{DAY}/{name}")
     assert cutter(local_store, first.ledger).ledger == Ledger()
+
+
+def test_a_damaged_file_is_left_out_and_the_others_are_judged_and_merged(
+    local_store: LocalStore,
+) -> None:
+    write(local_store, range(0, 4))
+    write(local_store, range(4, 8), minutes=60)
+    damaged = f"tiny/served/{DAY}/0030-damaged.parquet"
+    local_store.write(damaged, b"PAR1 cut off")
+    cut = cutter(local_store)
+
+    assert numbers(cut, 4) == [[0, 1, 2, 3], [4, 5, 6, 7]]
+    names = {file.partition("/")[2] for file in cut.ledger.done} | {"0030-damaged.parquet"}
+    assert compact(local_store, "tiny", DAY, judged=names) == 2
+    assert local_store.exists(damaged)
 
 
 def test_a_store_that_is_away_is_told_as_such() -> None:
