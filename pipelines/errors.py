@@ -20,7 +20,7 @@ traceback; the DAG marks the task failed and retries only what can heal.
     ├── BundleError           an inference bundle is incomplete, altered or disagrees with its model
     ├── CanaryFailed          the real service did not answer well with the candidate's bundle
     ├── WindowError           answers that cannot be judged beside the reference profile
-    ├── LabelError            a file of true classes cannot be read or used
+    ├── LabelError            true classes that were handed in cannot be read or used
     ├── NotFound              a snapshot, version or image that was named does not exist
     ├── BackupError           a backup cannot be written, is not whole, or cannot be put back here
     ├── PathRefused           a path leads out of its folder, or to a file that is not ours

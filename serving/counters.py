@@ -62,6 +62,11 @@ CHAMPION = Gauge(
 SAMPLES = Counter(
     "medloop_samples", "Answers sampled for monitoring, by outcome: written, lost.", ["outcome"]
 )
+UPLOADS = Counter(
+    "medloop_uploads",
+    "Files sent for landing folders, by outcome: accepted, duplicate, refused.",
+    ["dataset", "outcome"],
+)
 AUDIT_LOST = Counter("medloop_audit_lost", "Lines of the audit log that could not be written.")
 
 
@@ -104,6 +109,11 @@ def show_champion(new: Predictor, old: Predictor | None) -> None:
             manifest = predictor.bundle.manifest
             labels = (manifest.dataset, manifest.model_version, manifest.run_id)
             CHAMPION.labels(*labels).set(workers)
+
+
+def count_upload(dataset: str, outcome: str) -> None:
+    """Count a file that was sent for a landing folder."""
+    UPLOADS.labels(dataset, outcome).inc()
 
 
 def count_audit_lost(lines: int) -> None:

@@ -3,12 +3,13 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipelines.access.tokens import Role
 from pipelines.evaluation.overlay import picture_alone
 from pipelines.release.predictor import Predictor, Reading
 from serving import replies
@@ -28,8 +29,11 @@ from serving.schemas import (
 )
 from serving.uploads import Upload, read_upload
 
-FieldsT = TypeVar("FieldsT", bound=PredictFields)
+FieldsT = TypeVar("FieldsT", bound=Wire)
 ResultT = TypeVar("ResultT")
+
+if TYPE_CHECKING:
+    from serving.landing import Uploaded
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,8 @@ class Backend:
     """Told of every image that is answered."""
     classic_dataset: str | None = None
     """Whose model answers on ``/api/…`` where no data set is named."""
+    note_upload: Callable[[Request, "Uploaded"], None] = lambda *_: None
+    """Told of every file for a landing folder, whatever became of it."""
 
 
 async def predict(request: Request) -> Response:
@@ -99,7 +105,10 @@ async def classes(request: Request) -> Response:
 
 async def model(request: Request) -> Response:
     """Which model answers for each data set, where it came from, and what was refused."""
-    return as_json(backend_of(request).champions.report())
+    role = getattr(request.state, "role", None)
+    may_upload = role is None or role.includes(Role.UPLOAD)
+    report = backend_of(request).champions.report()
+    return as_json(report.model_copy(update={"may_upload": may_upload}))
 
 
 def backend_of(request: Request) -> Backend:

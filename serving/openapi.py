@@ -1,5 +1,6 @@
 """The table of routes, and the OpenAPI document made from it."""
 
+import re
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,7 +11,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from pipelines.access.tokens import Role
-from serving import batch_endpoints, endpoints, schemas
+from serving import batch_endpoints, endpoints, landing, schemas
 from serving.card import card
 from serving.classic import api as classic
 from serving.classic import schemas as classic_schemas
@@ -67,6 +68,16 @@ ENDPOINTS = (
     Endpoint("GET", "/classes", endpoints.classes, schemas.ClassesReply),
     Endpoint("GET", "/model", endpoints.model, schemas.ModelReply),
     Endpoint("GET", "/card", card, "text/html; charset=utf-8", schemas.CardFields),
+    Endpoint("GET", "/landing", landing.landing_folders, schemas.LandingReply, role=Role.UPLOAD),
+    Endpoint(
+        "POST",
+        "/landing/{dataset}",
+        landing.land,
+        schemas.UploadReply,
+        schemas.LandingFields,
+        "several",
+        role=Role.UPLOAD,
+    ),
     Endpoint("GET", "/api/health", classic.health, classic_schemas.ClassicHealth, role=None),
     Endpoint(
         "GET",
@@ -102,6 +113,12 @@ REFUSALS = {
     "415": "Not an image, or not sent as one",
     "422": "The image cannot be read, or a field's value cannot be used",
     "503": "No champion serves yet",
+}
+LANDING_REFUSALS = {
+    **REFUSALS,
+    "422": "The data set has no such label, or takes its labels from a table",
+    "503": "The landing folder cannot be used now, or too much waits",
+    "507": "The landing folder's disk is full",
 }
 CARD_REFUSALS = {
     "400": "The request is not put together as it should be",
@@ -144,7 +161,7 @@ def document() -> dict[str, Any]:
 
 def _operation(endpoint: Endpoint) -> dict[str, Any]:
     operation: dict[str, Any] = {
-        "operationId": endpoint.path.strip("/").replace("/", "_"),
+        "operationId": re.sub(r"\W+", "_", endpoint.path).strip("_"),
         "summary": endpoint.summary,
         "responses": {"200": {"description": "The answer", "content": _reply(endpoint)}},
     }
@@ -153,12 +170,12 @@ def _operation(endpoint: Endpoint) -> dict[str, Any]:
         operation["security"] = []
     refusals = GATE if endpoint.role else {}
     if endpoint.fields:
-        refusals = refusals | (REFUSALS if endpoint.images != "none" else CARD_REFUSALS)
+        refusals = refusals | _refusals(endpoint)
     operation["responses"] |= {
         status: {"description": text, "content": error} for status, text in sorted(refusals.items())
     }
     if endpoint.fields:
-        operation["parameters"] = _parameters(endpoint.fields)
+        operation["parameters"] = _in_path(endpoint.path) + _parameters(endpoint.fields)
     if endpoint.images != "none":
         operation["requestBody"] = _body(endpoint)
     return operation
@@ -169,6 +186,20 @@ def _reply(endpoint: Endpoint) -> dict[str, Any]:
         return {"application/json": {"schema": _ref(endpoint.reply)}}
     schema = {"type": "string"} | ({"format": "binary"} if endpoint.images != "none" else {})
     return {endpoint.reply: {"schema": schema}}
+
+
+def _refusals(endpoint: Endpoint) -> dict[str, str]:
+    if endpoint.fields is schemas.LandingFields:
+        return LANDING_REFUSALS
+    return REFUSALS if endpoint.images != "none" else CARD_REFUSALS
+
+
+def _in_path(path: str) -> list[dict[str, Any]]:
+    """Parameters that are parts of the path."""
+    return [
+        {"name": name, "in": "path", "required": True, "schema": {"type": "string"}}
+        for name in re.findall(r"{(\w+)}", path)
+    ]
 
 
 def _parameters(fields: type[Wire]) -> list[dict[str, Any]]:

@@ -37,6 +37,13 @@ class PredictFields(Wire):
     """Which model to ask; may be left out where only one data set is served."""
 
 
+class LandingFields(Wire):
+    """Text fields that go with images for a landing folder; each may also stand in the query."""
+
+    label: str | None = None
+    """Class of all images of the request; left out, they wait in the folder `unlabelled`."""
+
+
 class OverlayFields(PredictFields):
     """What an overlay should show."""
 
@@ -134,6 +141,58 @@ class OverlayBatchReply(Wire):
 
     results: list[OverlayItem]
     request_id: str
+
+
+class LandingItem(Wire):
+    """What became of one image for a landing folder."""
+
+    file: str | None
+    """Its name as it was sent; null if it came without."""
+    status: Literal["accepted", "duplicate", "refused"]
+    code: str | None
+    """Why it was not accepted; null if it was."""
+    message: str | None
+    """The same for a person."""
+    sha256: str | None
+    """Of the image; null if it could not be opened."""
+
+
+class UploadReply(Wire):
+    """What became of the images, in their order."""
+
+    dataset: str
+    folder: str
+    """Where they are, relative to the landing folder."""
+    results: list[LandingItem]
+    accepted: int
+    """How many were written."""
+    then: str
+    """What becomes of them next, for a person."""
+    request_id: str
+
+
+class LandingLabel(Wire):
+    """A label that an image may be sent with."""
+
+    label: str
+    title: str
+
+
+class LandingDataset(Wire):
+    """A data set whose landing folder takes images."""
+
+    dataset: str
+    title: str
+    labels: list[LandingLabel]
+    """Empty where labels come from a table; images may then be sent without a label only."""
+    labels_from: str | None
+    """That table's file; null where images may be sent with a label."""
+
+
+class LandingReply(Wire):
+    """Where images may be brought."""
+
+    datasets: list[LandingDataset]
 
 
 class AttentionPlace(Wire):
@@ -289,6 +348,8 @@ class ModelReply(Wire):
     pid: int
     workers: list[WorkerInfo]
     """Every worker process of this service, this one among them."""
+    may_upload: bool = True
+    """Whether whoever asks may bring images into the landing folders."""
 
 
 class ErrorDetail(Wire):

@@ -126,6 +126,7 @@ class Medloop:
                 Limits(read_seconds=get_settings().service_read_seconds),
                 observers=tuple(observers),
                 classic_dataset=get_settings().classic_dataset,
+                note_upload=guard.audit.note_upload,
             )
         )
 

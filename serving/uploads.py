@@ -4,7 +4,7 @@ A form is taken apart in memory with python-multipart's parser: no temporary fil
 value is never anything but text (in particular no address to fetch an image from).
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
@@ -30,6 +30,8 @@ class Upload:
 
     images: tuple[bytes, ...]
     fields: dict[str, str]
+    names: tuple[str, ...]
+    """What the client calls each image; empty where it does not say."""
 
 
 @dataclass
@@ -48,6 +50,10 @@ class _Part:
     @property
     def name(self) -> str:
         return self.disposition.get(b"name", b"").decode("utf-8", "replace")
+
+    @property
+    def file_name(self) -> str:
+        return self.disposition.get(b"filename", b"").decode("utf-8", "replace")
 
     @property
     def is_file(self) -> bool:
@@ -71,24 +77,25 @@ async def read_upload(request: Request, limits: Limits) -> Upload:
             message = "The multipart Content-Type has no boundary; let the HTTP library set it."
             raise Problem(400, "bad_multipart", message)
         upload = _from_form(_parts(body, boundary, limits))
-        return _with_images(upload.images, {**fields, **upload.fields}, limits)
+        return _checked(replace(upload, fields={**fields, **upload.fields}), limits)
     if content_type.lower().startswith(RAW_TYPES):
-        return _with_images((body,) if body else (), fields, limits)
+        return _checked(Upload((body,), fields, ("",)) if body else Upload((), fields, ()), limits)
     sent = f"a body of type {content_type!r}" if content_type else "a body without a type"
     raise Problem(415, "unsupported_type", f"Got {sent}. {HOW_TO_SEND}.")
 
 
-def _with_images(images: tuple[bytes, ...], fields: dict[str, str], limits: Limits) -> Upload:
-    if not images:
+def _checked(upload: Upload, limits: Limits) -> Upload:
+    if not upload.images:
         raise Problem(400, "no_image", f"There is no image in the request. {HOW_TO_SEND}.")
-    if len(images) > limits.images:
-        message = f"{len(images)} images in one request; at most {limits.images} are taken."
+    if len(upload.images) > limits.images:
+        message = f"{len(upload.images)} images in one request; at most {limits.images} are taken."
         raise Problem(413, "too_many_images", message)
-    return Upload(images, fields)
+    return upload
 
 
 def _from_form(parts: list[_Part]) -> Upload:
     images: list[bytes] = []
+    names: list[str] = []
     fields: dict[str, str] = {}
     for part in parts:
         if part.name in IMAGE_FIELDS:
@@ -99,6 +106,7 @@ def _from_form(parts: list[_Part]) -> Upload:
                 )
                 raise Problem(415, "not_a_file", message)
             images.append(bytes(part.data))
+            names.append(part.file_name)
         elif part.is_file:
             message = f"A file came in the field {part.name!r}; send it in the field 'image'."
             raise Problem(400, "unknown_field", message)
@@ -107,7 +115,7 @@ def _from_form(parts: list[_Part]) -> Upload:
             raise Problem(413, "field_too_large", message)
         else:
             fields[part.name] = part.data.decode("utf-8", "replace")
-    return Upload(tuple(images), fields)
+    return Upload(tuple(images), fields, tuple(names))
 
 
 def _parts(body: bytes, boundary: bytes, limits: Limits) -> list[_Part]:

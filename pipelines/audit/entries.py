@@ -1,7 +1,8 @@
 """What a line of the audit log says, where the lines stand, and how one is found again.
 
 ``$MEDLOOP_HOME/service/audit/answers.jsonl`` has a line for each image that was answered,
-``refusals.jsonl`` one for each that was not. ``unauthenticated.jsonl`` has the refusals of
+``refusals.jsonl`` one for each that was not, ``uploads.jsonl`` one for each file that was sent
+for a landing folder. ``unauthenticated.jsonl`` has the refusals of
 everybody else who reaches the service: a number of lines a minute, the rest counted. Older lines
 stand in ``.1``, ``.2`` and so on. The files are apart so that no flood of refused requests can
 push answers out, and nobody without a token the refusals of those who have one.
@@ -21,6 +22,7 @@ from pipelines.settings import Settings
 ANSWERS = "answers.jsonl"
 REFUSALS = "refusals.jsonl"
 UNAUTHENTICATED = "unauthenticated.jsonl"
+UPLOADS = "uploads.jsonl"
 
 
 class _Entry(BaseModel):
@@ -66,6 +68,22 @@ class RefusedEntry(_Entry):
     address are the newest's."""
 
 
+class UploadedEntry(_Entry):
+    """One file that was sent for a landing folder. No file name: it may be a patient's."""
+
+    dataset: str
+    label: str | None
+    folder: str
+    """Where it is, or was to go, relative to the landing folder."""
+    sha256: str | None
+    """Null if the file could not be opened."""
+    bytes: int
+    status: str
+    """``accepted``, ``duplicate`` or ``refused``."""
+    code: str | None
+    """Why it was not accepted."""
+
+
 EntryT = TypeVar("EntryT", bound=_Entry)
 
 
@@ -87,6 +105,12 @@ def find_refusals(folder: Path, request_id: str) -> list[RefusedEntry]:
         _lines_with(folder, UNAUTHENTICATED, request_id),
     )
     return [e for e in _parsed(RefusedEntry, lines) if e.request_id == request_id]
+
+
+def find_uploads(folder: Path, request_id: str) -> list[UploadedEntry]:
+    """What became of the files that one request sent for a landing folder."""
+    lines = _lines_with(folder, UPLOADS, request_id)
+    return [e for e in _parsed(UploadedEntry, lines) if e.request_id == request_id]
 
 
 def files_of(folder: Path, name: str) -> list[Path]:

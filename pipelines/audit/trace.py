@@ -14,9 +14,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from pipelines.audit.entries import (
     AnsweredEntry,
     RefusedEntry,
+    UploadedEntry,
     audit_folder,
     find_answers,
     find_refusals,
+    find_uploads,
 )
 from pipelines.errors import MedloopError, NotFound
 from pipelines.release.bundle import MANIFEST
@@ -50,6 +52,8 @@ class Trace(BaseModel):
     answers: list[AnsweredEntry]
     """One for each image, in order."""
     refusals: list[RefusedEntry]
+    uploads: list[UploadedEntry]
+    """One for each file that was sent for a landing folder."""
     origin: Origin | None
     """Of the model that answered; null if nothing was answered, or no bundle can be had."""
     snapshot: dict[str, Any] | None
@@ -68,7 +72,8 @@ def trace(context: Context, request_id: str) -> Trace:
     """
     folder = audit_folder(context.settings)
     answers, refusals = find_answers(folder, request_id), find_refusals(folder, request_id)
-    if not answers and not refusals:
+    uploads = find_uploads(folder, request_id)
+    if not answers and not refusals and not uploads:
         raise NotFound(
             f"The audit log in {folder} has no request {request_id!r}: another installation "
             "answered it, or its lines are older than those kept (MEDLOOP_AUDIT_FILES)."
@@ -79,6 +84,7 @@ def trace(context: Context, request_id: str) -> Trace:
         request_id=request_id,
         answers=answers,
         refusals=refusals,
+        uploads=uploads,
         origin=origin,
         snapshot=_stored(context, origin.snapshot, gaps) if origin else None,
         split=_stored(context, origin.split, gaps) if origin else None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.audit.entries import AnsweredEntry, RefusedEntry
+from pipelines.audit.entries import AnsweredEntry, RefusedEntry, UploadedEntry
 from pipelines.audit.trace import Origin, Trace
 from pipelines.audit.trace import trace as follow_back
 from pipelines.cli.console import console, errors
@@ -29,6 +29,8 @@ def trace(
         _show(f"Answered: {answer.class_name}", _of_answer(answer))
     for refusal in found.refusals:
         _show(f"Refused: {refusal.code}", _of_refusal(refusal))
+    for upload in found.uploads:
+        _show(f"Sent for landing: {upload.status}", _of_upload(upload))
     if found.origin:
         _show(f"The model: {found.origin.candidate}", _of_origin(found.origin))
         _show("Learnt from", _of_data(found, found.origin))
@@ -50,6 +52,13 @@ def _of_answer(answer: AnsweredEntry) -> Iterator[Line]:
     yield "model", f"{answer.dataset} version {answer.model_version or 'unregistered'}"
     yield "MLflow run", answer.run_id
     yield "bundle", answer.bundle
+
+
+def _of_upload(upload: UploadedEntry) -> Iterator[Line]:
+    yield "when", f"{upload.time:%Y-%m-%d %H:%M:%S} UTC"
+    yield "asked by", f"{upload.token or 'no token'} at {upload.address}, {upload.path}"
+    yield "image", f"sha256 {upload.sha256}" if upload.sha256 else f"not opened: {upload.code}"
+    yield "data set", f"{upload.dataset}, {upload.folder}"
 
 
 def _of_refusal(refusal: RefusedEntry) -> Iterator[Line]:

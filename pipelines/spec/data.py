@@ -9,6 +9,9 @@ from pydantic import Field, ValidationInfo, field_validator
 
 from pipelines.spec.section import Name, Section, Share, Slug
 
+UNLABELLED = "unlabelled"
+"""Folder at the top of every landing folder for images that nobody has labelled yet: they are
+neither landed nor quarantined."""
 SplitFolder = Literal["train", "validation", "test"]
 
 
@@ -95,7 +98,7 @@ class LandingSpec(Section):
     def left_out(self) -> tuple[str, ...]:
         """Glob patterns of all files that are not images to ingest."""
         masks = (re.sub(r"{\w+}", "*", pattern) for pattern in _several(self.masks or ()))
-        return tuple(filter(None, (*self.ignore, self.marker, *masks)))
+        return tuple(filter(None, (*self.ignore, self.marker, *masks, f"{UNLABELLED}/*")))
 
     def masks_of(self, image: str) -> tuple[str, ...]:
         """The paths that the mask of the image at a path may have; none if no masks come."""

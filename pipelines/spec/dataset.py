@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 from pipelines.errors import SpecError
 from pipelines.spec.card import CardSpec
 from pipelines.spec.data import (
+    UNLABELLED,
     ChecksSpec,
     ClassSpec,
     DuplicatesSpec,
@@ -78,6 +79,9 @@ class DatasetSpec(Section):
         _require_unique("external.name", [e.name for e in self.external])
         for external in self.external:
             _require_known(f"external.{external.name}.labels", external.labels, self.class_names)
+        if not self.landing.table:
+            folders = (*self.class_of_label, *self.landing.split_of_folder)
+            _require_not_reserved("classes.labels or landing.splits", folders)
         require_earlier(self.candidates)
         if not self.usual_candidates:
             raise ValueError("candidates are all optional; one at least must be trained as a rule")
@@ -153,6 +157,14 @@ def _require_known(field: str, names: Iterable[str], classes: tuple[str, ...]) -
         raise ValueError(
             f"{field} names {unknown[0]!r}, which is not a class; the classes are "
             f"{', '.join(classes)}"
+        )
+
+
+def _require_not_reserved(field: str, folders: Iterable[str]) -> None:
+    if UNLABELLED in folders:
+        raise ValueError(
+            f"{field} holds {UNLABELLED!r}, the folder of images without a label, which is never "
+            "landed; call it otherwise"
         )
 
 

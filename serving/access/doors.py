@@ -13,14 +13,16 @@ ROLES: Mapping[str, Role | None] = {
     "/": None,
     **dict.fromkeys(("/docs", "/docs.json"), Role.PREDICT),
     **{endpoint.path: endpoint.role for endpoint in ENDPOINTS},
-    # where images will be brought into the landing folder
-    "/landing": Role.UPLOAD,
     "/metrics": Role.METRICS,
     "/schema.json": Role.ADMIN,
 }
 """Path → the least role that may ask it; ``None`` if anybody may."""
-FOLDERS: Mapping[str, Role | None] = {"/web/": None, "/static_content/": Role.PREDICT}
-"""The same of all paths that begin so: the page's own files, and Swagger's."""
+FOLDERS: Mapping[str, Role | None] = {
+    "/web/": None,
+    "/static_content/": Role.PREDICT,
+    "/landing/": Role.UPLOAD,
+}
+"""The same of all paths that begin so: the page's own files, Swagger's, and the data sets."""
 
 
 def role_for(path: str) -> Role | None:
@@ -35,4 +37,6 @@ def role_for(path: str) -> Role | None:
 
 def known(path: str) -> str:
     """The path if it is one of ours, else ``other``: what a scan asks for is kept nowhere."""
+    if path.startswith("/landing/"):
+        return "/landing/{dataset}"
     return path if path in ROLES else "other"

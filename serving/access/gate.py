@@ -62,6 +62,7 @@ class Guard:
                 _hold(self.strangers, _network(request.client.host if request.client else ""))
             raise
         request.state.client = token.name
+        request.state.role = token.role
         request.state.is_known = True
         _hold(self.rates, token.name)
         if not token.role.includes(role):

@@ -12,13 +12,16 @@ from pipelines.audit.entries import (
     ANSWERS,
     REFUSALS,
     UNAUTHENTICATED,
+    UPLOADS,
     AnsweredEntry,
     RefusedEntry,
+    UploadedEntry,
     audit_folder,
 )
 from pipelines.settings import Settings
 from serving.access.doors import known
 from serving.early import EarlyRefusal
+from serving.landing import Uploaded
 from serving.observed import Answered
 from serving.records.append import Appended
 from serving.records.budget import Budget
@@ -35,12 +38,16 @@ class Audit:
         answers: where lines on answers go.
         refusals: where lines on refusals go.
         unauthenticated: where lines on refusals of unauthenticated clients go.
+        uploads: where lines on files for landing folders go.
     """
 
-    def __init__(self, answers: Spool, refusals: Spool, unauthenticated: Spool) -> None:
+    def __init__(
+        self, answers: Spool, refusals: Spool, unauthenticated: Spool, uploads: Spool
+    ) -> None:
         self._answers = answers
         self._refusals = refusals
         self._unauthenticated = unauthenticated
+        self._uploads = uploads
         self._budget = Budget(STRANGERS_LINES)
         self._too_many = Budget(0)
         """Of those who are known: nothing else bounds how often they are told to slow down."""
@@ -55,21 +62,25 @@ class Audit:
                     Appended(folder / name, most_bytes=most_bytes, files=settings.audit_files),
                     name=name,
                 )
-                for name in (ANSWERS, REFUSALS, UNAUTHENTICATED)
+                for name in (ANSWERS, REFUSALS, UNAUTHENTICATED, UPLOADS)
             )
         )
 
     def start(self) -> None:
         """Begin to write."""
-        for spool in (self._answers, self._refusals, self._unauthenticated):
+        for spool in self._spools:
             spool.start()
 
     def stop(self) -> None:
         """Write what waits, and end."""
         self._put(self._unauthenticated, self._budget.flush())
         self._put(self._refusals, self._too_many.flush())
-        for spool in (self._answers, self._refusals, self._unauthenticated):
+        for spool in self._spools:
             spool.stop()
+
+    @property
+    def _spools(self) -> tuple[Spool, ...]:
+        return self._answers, self._refusals, self._unauthenticated, self._uploads
 
     def note_answer(self, answered: Answered) -> None:
         """Note an image that was answered; an `Observer`."""
@@ -91,6 +102,25 @@ class Audit:
             abstained=answer.abstained,
         )
         self._answers.put(_line(entry))
+
+    def note_upload(self, request: Request, uploaded: Uploaded) -> None:
+        """Note a file that was sent for a landing folder, and what became of it."""
+        state = request.state
+        entry = UploadedEntry(
+            request_id=state.request_id,
+            token=getattr(state, "client", None),
+            address=request.client.host if request.client else None,
+            path=known(request.scope["path"]),
+            milliseconds=round((time.perf_counter() - state.began) * 1e3, 2),
+            dataset=uploaded.dataset,
+            label=uploaded.label,
+            folder=uploaded.folder,
+            sha256=uploaded.sha256,
+            bytes=uploaded.bytes,
+            status=uploaded.outcome.status,
+            code=uploaded.outcome.code,
+        )
+        self._uploads.put(_line(entry))
 
     def note_refusals(self, request: Request, status: int) -> None:
         """Note why a request, or images of a batch, are refused, as its answer begins."""
@@ -145,5 +175,5 @@ class Audit:
             spool.put(_line(entry))
 
 
-def _line(entry: AnsweredEntry | RefusedEntry) -> bytes:
+def _line(entry: AnsweredEntry | RefusedEntry | UploadedEntry) -> bytes:
     return entry.model_dump_json(by_alias=True).encode() + b"\n"

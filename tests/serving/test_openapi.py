@@ -9,6 +9,7 @@ from serving import openapi
 from tests.serving.bundles import png
 
 
+@pytest.mark.usefixtures("installation")
 def test_every_described_route_answers_as_described(serving_client: TestClient) -> None:
     document = serving_client.get("/docs.json").json()
     described = set(document["paths"]) - set(openapi.HEALTH)
@@ -16,20 +17,27 @@ def test_every_described_route_answers_as_described(serving_client: TestClient) 
     for path in described:
         ((method, operation),) = document["paths"][path].items()
         files = {"image": png()} if method == "post" else None
-        reply = serving_client.request(method, path, files=files)
+        asked = path.replace("{dataset}", "phantom")
+        reply = serving_client.request(method, asked, files=files)
         (media_type,) = operation["responses"]["200"]["content"]
         assert reply.status_code == 200, path
         assert reply.headers["content-type"] == media_type
 
 
+@pytest.mark.usefixtures("installation")
 @pytest.mark.parametrize(
-    "path", ["/predict", "/predict/batch", "/gradcam/batch", "/explain", "/classes", "/model"]
+    "path",
+    [
+        *("/predict", "/predict/batch", "/gradcam/batch", "/explain", "/classes", "/model"),
+        *("/landing", "/landing/{dataset}"),
+    ],
 )
 def test_a_reply_has_the_described_fields(path: str, serving_client: TestClient) -> None:
     document = serving_client.get("/docs.json").json()
     ((method, operation),) = document["paths"][path].items()
     files = {"image": png()} if method == "post" else None
-    reply = serving_client.request(method, path, files=files).json()
+    asked = path.replace("{dataset}", "phantom")
+    reply = serving_client.request(method, asked, files=files).json()
     schema = operation["responses"]["200"]["content"]["application/json"]["schema"]
     _assert_fields(reply, schema, document["components"]["schemas"])
 

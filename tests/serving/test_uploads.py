@@ -46,7 +46,7 @@ def test_fields_stand_in_the_form_or_in_the_query_and_the_form_wins() -> None:
 
 @pytest.mark.parametrize("kind", ["image/png", "IMAGE/JPEG", "application/dicom"])
 def test_a_raw_body_is_the_image(kind: str) -> None:
-    assert _read(b"bytes", kind) == Upload((b"bytes",), {})
+    assert _read(b"bytes", kind) == Upload((b"bytes",), {}, ("",))
 
 
 def test_a_part_that_says_it_is_an_image_needs_no_file_name() -> None:

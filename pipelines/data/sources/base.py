@@ -1,4 +1,4 @@
-"""What a landing folder can be asked; it is only ever read."""
+"""What a landing folder can be asked. Files are read and added, never changed or taken away."""
 
 import re
 from abc import ABC, abstractmethod
@@ -89,6 +89,19 @@ class Source(ABC):
     @abstractmethod
     def local(self, path: str, scratch: Path) -> Path:
         """A local file of this content: the file itself, or a copy below ``scratch``."""
+
+    @abstractmethod
+    def add(self, path: str, data: bytes) -> bool:
+        """Write a file that is not there yet; it appears whole or not at all.
+
+        Returns:
+            Whether it was written; ``False`` if something is at ``path`` already.
+
+        Raises:
+            OSError: the folder cannot be written, or its disk is full.
+            LandingError: HDFS refuses it.
+            StoreUnavailable: HDFS does not answer.
+        """
 
     def files(self, *, ignore: tuple[str, ...] = ()) -> list[FileState]:
         """The files that are there to be landed; see `wanted`."""

@@ -1,5 +1,6 @@
 """A landing folder in HDFS, through the store's client over WebHDFS."""
 
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import lru_cache
@@ -83,6 +84,22 @@ class HdfsFolder(Source):
             if error.exception == "AccessControlException":
                 raise BadImage("unreadable", f"HDFS refuses the file ({error.message}).") from error
             raise self._refusal(path, error) from error
+
+    def add(self, path: str, data: bytes) -> bool:
+        part = f"{path.rpartition('/')[0]}/.upload-{secrets.token_hex(8)}".lstrip("/")
+        try:
+            self._store.write(part, data)
+            try:
+                return self._store.rename(part, path)
+            finally:
+                self._store.delete(part)
+        except HdfsError as error:
+            if error.exception == "AccessControlException":
+                raise LandingError(
+                    f"{self.place}/{path} cannot be written ({error.message}). Correct its "
+                    f"permissions: {self._user} must be able to write there."
+                ) from error
+            raise StoreUnavailable(f"HDFS does not take {self.place}/{path}: {error}") from error
 
     def local(self, path: str, scratch: Path) -> Path:
         copy = scratch / path

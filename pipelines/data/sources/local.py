@@ -1,5 +1,7 @@
 """A landing folder of this machine."""
 
+import os
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -8,6 +10,7 @@ from typing import BinaryIO
 from pipelines.data.sources.base import FileState, Source
 from pipelines.data.sources.walk import described, walk
 from pipelines.errors import BadImage
+from pipelines.storage.local import LocalStore
 
 
 class LocalFolder(Source):
@@ -43,6 +46,26 @@ class LocalFolder(Source):
                 yield stream
         except OSError as error:
             raise BadImage("unreadable", f"The file cannot be read ({error.strerror}).") from error
+
+    def add(self, path: str, data: bytes) -> bool:
+        target = self._folder / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        part = f"{path.rpartition('/')[0]}/.upload-{secrets.token_hex(8)}".lstrip("/")
+        store = LocalStore(self._folder)
+        try:
+            with (self._folder / part).open("xb") as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+            is_added = store.rename(part, path)
+        finally:
+            (self._folder / part).unlink(missing_ok=True)
+        folder = os.open(target.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+        return is_added
 
     def local(self, path: str, scratch: Path) -> Path:  # noqa: ARG002 (of the interface)
         return self._folder / path

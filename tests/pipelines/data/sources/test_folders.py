@@ -183,3 +183,11 @@ def test_one_folder_has_one_name(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     places = {open_source(Settings(), name).place for name in (str(folder), "landing", "link")}
 
     assert places == {os.fspath(folder)}
+
+
+def test_a_file_is_added_whole_and_never_over_another(opened: Source) -> None:
+    assert opened.add("new/1.png", b"first")
+    assert not opened.add("new/1.png", b"second")
+    assert opened.read("new/1.png") == b"first"
+    assert opened.add("new/2.png", b"x")
+    assert [file.path for file in opened.files()] == sorted([*NAMES, "new/1.png", "new/2.png"])
