@@ -11,6 +11,11 @@ export class Trouble extends Error {
     this.code = code;
     this.seconds = seconds;
   }
+
+  /** Whether there is no token, or one that is good for other things. */
+  get isOfToken() {
+    return this.kind === "token" || this.code === "not_allowed";
+  }
 }
 
 /** The token a person entered; it lives as long as the tab. */
@@ -42,6 +47,18 @@ export async function askClasses() {
 /** The model card at an address that `/model` gave, as a file. */
 export async function askCard(address) {
   return (await send(address)).blob();
+}
+
+/** The data sets whose landing folders take images, with their labels. */
+export async function askLanding() {
+  return (await (await send("/landing")).json()).datasets;
+}
+
+/** Bring one file into a landing folder; says what became of it. */
+export async function bring(file, { dataset, label, signal }) {
+  const path = `/landing/${encodeURIComponent(dataset)}`;
+  const answer = await (await post(path, file, { label }, signal)).json();
+  return { ...answer.results[0], then: answer.then };
 }
 
 async function post(path, file, fields, signal) {
@@ -79,7 +96,7 @@ async function troubleOf(answer) {
   if (code === "no_champion") return new Trouble("no-model", message);
   const seconds = Number(answer.headers.get("Retry-After"));
   if (BUSY.has(answer.status) && seconds > 0) return new Trouble("busy", message, { seconds });
-  return new Trouble("refused", message);
+  return new Trouble("refused", message, { code });
 }
 
 async function reason(answer) {

@@ -63,7 +63,8 @@ export async function insist(ask, { signal, onWait }) {
   }
 }
 
-function pause(milliseconds, signal) {
+/** Wait; throws when `signal` is aborted. */
+export function pause(milliseconds, signal) {
   return new Promise((resolve, reject) => {
     const timer = setTimeout(resolve, milliseconds);
     signal.addEventListener("abort", () => {

@@ -18,6 +18,7 @@ export function listenToService() {
 function whatIsTheMatter() {
   const { trouble, datasets } = service;
   if (trouble?.kind === "token") return "This service needs an access token.";
+  if (trouble?.isOfToken) return trouble.message;
   if (trouble) return `${trouble.message} ${AGAIN}`;
   if (!datasets.length) return `No model serves yet: none has been promoted. ${AGAIN}`;
   return "";

@@ -3,6 +3,7 @@
 import { began, ended, listenToBatch } from "./batch.js";
 import { listenToDialogs } from "./dialogs.js";
 import { listenToHistory } from "./history.js";
+import { listenToLanding } from "./landing.js";
 import { listenToService } from "./notice.js";
 import { service } from "./service.js";
 import { openTask } from "./task.js";
@@ -50,5 +51,6 @@ listenToFiles();
 listenToBatch();
 listenToHistory();
 listenToDialogs();
+listenToLanding();
 listenToService();
 service.look();

@@ -25,8 +25,8 @@ class Service extends EventTarget {
     }
     this.dispatchEvent(new Event("change"));
     const pause = this.isUp ? LOOK_MS : LOOK_WHEN_AWAY_MS;
-    // with a token wanting, asking again would only be refused again
-    if (this.trouble?.kind !== "token") this.#timer = setTimeout(() => this.look(), pause);
+    // where the token is at fault, asking again would only be refused again
+    if (!this.trouble?.isOfToken) this.#timer = setTimeout(() => this.look(), pause);
   }
 
   /** Someone was refused: say so to all, and look again soon. */
@@ -35,7 +35,7 @@ class Service extends EventTarget {
     this.trouble = trouble;
     this.dispatchEvent(new Event("change"));
     clearTimeout(this.#timer);
-    if (trouble.kind !== "token") this.#timer = setTimeout(() => this.look(), LOOK_WHEN_AWAY_MS);
+    if (!trouble.isOfToken) this.#timer = setTimeout(() => this.look(), LOOK_WHEN_AWAY_MS);
   }
 
   /** Resolves once it answers; rejects when `signal` is aborted. */
