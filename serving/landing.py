@@ -172,7 +172,7 @@ def _datasets() -> list[LandingDataset]:
                 dataset=spec.name,
                 title=spec.title,
                 labels=[LandingLabel(label=c.name, title=c.title) for c in labels],
-                labels_from=spec.landing.table.file if spec.landing.table else None,
+                labels_from=" or ".join(spec.landing.table.files) if spec.landing.table else None,
             )
         )
     return found

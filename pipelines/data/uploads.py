@@ -167,8 +167,9 @@ def _landing_label(spec: DatasetSpec, label: str | None) -> str | None:
     if label is None:
         return None
     if spec.landing.table:
+        tables = " or ".join(spec.landing.table.files)
         raise LabelError(
-            f"The labels of {spec.name} come from {spec.landing.table.file}. Send the images "
+            f"The labels of {spec.name} come from {tables}. Send the images "
             f"without a label (they go to {UNLABELLED}/), or put them and their rows into the "
             "landing folder."
         )
@@ -182,23 +183,20 @@ def _landing_label(spec: DatasetSpec, label: str | None) -> str | None:
 
 
 def _folder(spec: DatasetSpec, states: list[FileState], label: str | None) -> str:
-    """Where images of a label go: beside those that are there, and never among those that test
-    or validate a model. Without any, it is a class folder at the top."""
+    """Where images of a label go: into the folder of the training images, where the collection
+    has one (never among those that test or validate a model), else into a class folder at the
+    top; see `pipelines.data.layout`."""
     if label is None:
         return UNLABELLED
     splits = spec.landing.split_of_folder
-    folders = {s.path.rpartition("/")[0] for s in wanted(states, ignore=spec.landing.left_out)}
-    found: set[tuple[bool, int, str]] = set()
-    for folder in filter(None, folders):
+    order = [folder for folder, split in splits.items() if split == "train"]
+    found: set[tuple[int, int, str]] = set()
+    for folder in {s.path.rpartition("/")[0] for s in wanted(states, ignore=spec.landing.left_out)}:
         parts = folder.split("/")
-        split = next((splits[part] for part in parts if part in splits), None)
-        if split not in (None, "train"):
+        place = next((n for n, part in enumerate(parts) if part in splits), None)
+        if place is None or set(parts[:place]) & set(spec.class_of_label):
             continue
-        above = parts[: parts.index(label)] if label in parts else None
-        if above is None and split:
-            trained = next(n for n, part in enumerate(parts) if part in splits)
-            above = parts[: trained + 1]
-        if above is not None:
-            place = "/".join([*above, label])
-            found.add((split is None, len(above), place))
-    return min(found)[2] if found else label
+        if parts[place] in order:
+            training = "/".join(parts[: place + 1])
+            found.add((order.index(parts[place]), place, training))
+    return f"{min(found)[2]}/{label}" if found else label

@@ -39,7 +39,9 @@ def paths(folder: Path) -> list[str]:
     ("changes", "there", "label", "lands_in"),
     [
         ({}, [], "cat", "cat"),
-        ({}, ["pets-master/cat/1.png", "pets-master/dog/1.png"], "cat", "pets-master/cat"),
+        ({}, ["dog/train/1.png"], "cat", "cat"),
+        ({"landing": {"splits": {"train": ["val", "tr"], "test": "te"}}},
+         ["tr/cat/1.png", "te/cat/1.png"], "cat", "tr/cat"),
         (SPLITS, [], "cat", "cat"),
         (SPLITS, ["Training/cat/1.png", "Testing/cat/1.png"], "cat", "Training/cat"),
         (SPLITS, ["Testing/cat/1.png"], "cat", "cat"),
@@ -58,6 +60,14 @@ def test_an_image_joins_those_of_its_class_and_never_those_that_test_a_model(
         write(tmp_path / path, b"%d" % number)
     assert bring(spec(**changes), tmp_path, label, ("a.png", image())) == [("accepted", None)]
     assert set(paths(tmp_path)) - set(there) == {f"{lands_in}/a.png"}
+    whole = {split for path in there for split in ("Training", "tr") if split in path.split("/")}
+    if label and (whole or not there):
+        source = LocalFolder(tmp_path)
+        pets = spec(**changes)
+        entries = layout.entries(pets, source, layout.files(pets, source), pseudonym=str)
+        (entry,) = (entry for entry in entries if entry.relative == f"{lands_in}/a.png")
+        assert entry.label == label, "landing reads the label that was sent"
+        assert entry.declared_split in (None, "train")
 
 
 def test_what_is_there_is_neither_overwritten_nor_brought_twice(tmp_path: Path) -> None:
