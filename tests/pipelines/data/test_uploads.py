@@ -91,7 +91,7 @@ def test_many_who_bring_the_same_image_at_once_leave_one_file(tmp_path: Path) ->
     deliveries = [Delivery(spec(), LocalFolder(tmp_path), "cat") for _ in range(8)]
     said: list[str] = []
     threads = [
-        threading.Thread(target=lambda d=d: said.append(d.add("a.png", one).status))  # type: ignore[misc]
+        threading.Thread(target=lambda d=d: said.append(d.add("a.png", one).status))
         for d in deliveries
     ]
     for thread in threads:
@@ -142,15 +142,15 @@ def test_of_a_dicom_file_no_name_is_kept(tmp_path: Path) -> None:
 
 def test_labels_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
     table = {"landing": {"table": {"file": "t.csv", "image": "{i}", "label": "l"}}}
-    for pets, label, said in (
+    for pets, label, named in (
         (spec(), "horse", "classes: cat, dog"),
         (spec(), "../cat", "classes: cat, dog"),
         (spec(**table), "cat", "t.csv"),
     ):
-        with pytest.raises(LabelError, match=said):
+        with pytest.raises(LabelError, match=named):
             Delivery(pets, LocalFolder(tmp_path), label)
-    named = spec(landing={"label_pattern": "^(?P<label>cat|dog)_", "ignore": ["*_raw.png"]})
-    said = bring(named, tmp_path, "cat", ("dog_1.png", image(1)), ("x_raw.png", image(2)))
+    patterned = spec(landing={"label_pattern": "^(?P<label>cat|dog)_", "ignore": ["*_raw.png"]})
+    said = bring(patterned, tmp_path, "cat", ("dog_1.png", image(1)), ("x_raw.png", image(2)))
     assert said == [("refused", "label_conflict"), ("refused", "name_ignored")]
     labels = spec(classes=[{"name": "cat", "title": "C", "labels": ["CAT"]},
                            {"name": "dog", "title": "D", "labels": ["DOG"]}])  # fmt: skip
