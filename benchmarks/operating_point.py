@@ -1,8 +1,10 @@
 """What abstaining costs at each operating point, by two rules, on the answers of a real run.
 
     python -m benchmarks.operating_point brain_mri PREDICTIONS.parquet [--split test]
+    python -m benchmarks.operating_point chest_xray --drawn
 
-PREDICTIONS is an evaluation's ``evaluation/predictions.parquet``. Thresholds are chosen on the
+PREDICTIONS is an evaluation's ``evaluation/predictions.parquet``; ``--drawn`` draws the answers of
+a two-class model that hardly ever gives a finding more than half. Thresholds are chosen on the
 validation answers. An answer is given where its confidence is at least the data set's
 ``abstention.min_confidence``; confidence is either the probability of the decided class or its
 certainty (docs/decisions/operating-point.md). Of each way to decide and each rule: coverage (share
@@ -39,11 +41,36 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("dataset")
-    parser.add_argument("predictions", type=Path)
+    parser.add_argument("predictions", type=Path, nargs="?")
+    parser.add_argument("--drawn", action="store_true", help="answers drawn by chance")
     parser.add_argument("--split", choices=("validation", "test"), default="validation")
     chosen = parser.parse_args()
-    spec, rows = load_spec(chosen.dataset), pd.read_parquet(chosen.predictions)
+    if chosen.drawn == (chosen.predictions is not None):
+        parser.error("name the predictions of a run, or give --drawn")
+    spec = load_spec(chosen.dataset)
+    rows = draw(spec) if chosen.drawn else pd.read_parquet(chosen.predictions)
     print("\n".join(table(spec, rows, split=chosen.split)))
+
+
+def draw(spec: DatasetSpec, *, images: int = 20_000) -> pd.DataFrame:
+    """Answers to images of two classes, half of them with a finding, in both splits.
+
+    Args:
+        spec: of a data set with one finding and one other class.
+        images: how many, in all.
+    """
+    (finding,), rng = spec.findings, np.random.default_rng(0)
+    (other,) = (name for name in spec.class_names if name != finding)
+    ill = rng.random(images) < 0.5
+    share = np.where(ill, rng.beta(2, 4, images), rng.beta(1, 14, images))
+    return pd.DataFrame(
+        {
+            "split": np.where(np.arange(images) % 2, "validation", "test"),
+            "label": np.where(ill, finding, other),
+            f"probability.{finding}": share,
+            f"probability.{other}": 1 - share,
+        }
+    )
 
 
 def table(spec: DatasetSpec, rows: pd.DataFrame, *, split: str) -> Iterator[str]:
