@@ -18,10 +18,11 @@ from rich.table import Table
 
 from benchmarks.installation import own_installation
 from pipelines.data import ingest, landing, prepare, split
+from pipelines.data.segmenters import Segmenters
 from pipelines.data.shards import Shards, fetch
 from pipelines.evaluation.intervals import Interval
 from pipelines.outputs import Prepared, Segmenter, Snapshot, Split, SplitName
-from pipelines.segmentation import segmenter
+from pipelines.segmentation import folds, segmenter
 from pipelines.spec import DatasetSpec, load_spec
 from pipelines.stage import Context, standing
 
@@ -60,7 +61,7 @@ def main() -> None:
     snapshot = ingest.run(whole, context, landed)
     divided = split.run(whole, context, snapshot)
     plain = prepare.run(whole, context, snapshot, divided)
-    found = _segmenter(cropped, context, snapshot, divided, plain)
+    found = _segmenters(cropped, context, snapshot, divided, plain)
     ready = prepare.run(cropped, context, snapshot, divided, found)
     console.print(context.store.read_json(f"{ready.path}/stats.json")["test"]["uncropped"])
     columns = {
@@ -80,14 +81,28 @@ def _changed(spec: DatasetSpec, changes: dict[str, dict[str, object]]) -> Datase
     )
 
 
-def _segmenter(
+def _segmenters(
     spec: DatasetSpec, context: Context, snapshot: Snapshot, divided: Split, plain: Prepared
-) -> Segmenter:
+) -> Segmenters:
     """As `pipelines.segmentation.segmenter.run`, without MLflow."""
+    masks = segmenter.masks_learnt(context, snapshot, divided)
+    group_of = segmenter.groups_of(context, snapshot, divided)
+    fold_of = folds.divided(
+        (group_of[image] for name, image, _ in masks if name == "train"),
+        folds=spec.segmenter.folds,
+        seed=spec.split.seed,
+    )
+    final = _final(spec, context, masks, plain)
+    cross_fitted = segmenter.cross_fitted(spec, context, masks, group_of, fold_of, lambda: plain)
+    return Segmenters(final, cross_fitted, fold_of)
+
+
+def _final(
+    spec: DatasetSpec, context: Context, masks: segmenter.Masks, plain: Prepared
+) -> Segmenter:
     from pipelines.segmentation.segment import measure
     from pipelines.segmentation.train import train
 
-    masks = segmenter.masks_learnt(context, snapshot, divided)
     path = segmenter.path_of(spec, context, masks)
     if (done := standing(context, path, Segmenter)) is not None:
         return done

@@ -11,7 +11,7 @@ import logging
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial, reduce
 from operator import add
@@ -25,14 +25,14 @@ from pipelines import errors, imaging
 from pipelines.data import pixel_stats, shard_writer, sharding
 from pipelines.data.masks import masks_of
 from pipelines.data.pixel_stats import PixelCounts
-from pipelines.data.segmenters import fetch_segmenter
+from pipelines.data.segmenters import Segmenters, fetch_segmenter
 from pipelines.data.sent import sent
 from pipelines.data.shard_writer import ShardFailure, ShardJob, ShardReport
 from pipelines.data.sharding import ShardLayout
 from pipelines.data.spark import spark_session, told
 from pipelines.data.tables import DIVIDED
 from pipelines.errors import BadImage, MedloopError, NotFound
-from pipelines.outputs import SPLITS, Prepared, Segmenter, Snapshot, Split
+from pipelines.outputs import SPLITS, Prepared, Snapshot, Split
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, code_version, fingerprint, modules_of, standing
 
@@ -53,7 +53,7 @@ def run(
     context: Context,
     snapshot: Snapshot,
     split: Split,
-    segmenter: Segmenter | None = None,
+    segmenters: Segmenters | None = None,
 ) -> Prepared:
     """Prepare every image of a split; does nothing where the shards stand already.
 
@@ -62,17 +62,17 @@ def run(
         context: settings and store.
         snapshot: the originals.
         split: which of them, and where they stand.
-        segmenter: finds the lesions to crop to, where the spec says so.
+        segmenters: find the lesions to crop to, where the spec says so.
 
     Raises:
         BadImage: an accepted original cannot be decoded or has been altered; names its path.
-        NotFound: the snapshot lacks images that the split names, or the segmenter is gone.
+        NotFound: the snapshot lacks images that the split names, or a segmenter is gone.
         StackError: Java is missing, or Spark does not start.
         StoreUnavailable: the store does not answer.
     """
-    assert (segmenter is not None) == (spec.image.crop == "lesion"), spec.image.crop
+    assert (segmenters is not None) == (spec.image.crop == "lesion"), spec.image.crop
     named = [snapshot.id, split.id, spec.image, spec.class_names, spec.split.seed, _code()]
-    identity = fingerprint(*named, *([segmenter.sha256] if segmenter else []))
+    identity = fingerprint(*named, *(segmenters.identity() if segmenters else []))
     path = f"{spec.name}/prepared/{identity}"
     if (done := standing(context, path, Prepared)) is not None:
         logger.info("The shards %s stand already", context.store.uri(path))
@@ -81,6 +81,7 @@ def run(
     layout = ShardLayout(spec.image.size)
     plan = sharding.plan_shards(images, seed=spec.split.seed, shard_rows=layout.shard_rows)
     plan = plan.merge(_masks(context, snapshot), on="sha256", how="left")
+    plan["finder"] = _finders(plan, segmenters)
     plan["label"] = plan["label"].map(spec.class_names.index).astype("int32")
     prepared = Prepared(
         dataset=spec.name,
@@ -89,7 +90,7 @@ def run(
         split=split.path,
         path=path,
         rows={name: int((plan["split"] == name).sum()) for name in SPLITS},
-        segmenter=segmenter.path if segmenter else None,
+        segmenter=segmenters.final.path if segmenters else None,
     )
     with context.store.commit(path) as staging:
         job = ShardJob(
@@ -98,7 +99,7 @@ def run(
             image=spec.image,
             group_rows=layout.group_rows,
         )
-        shards = _write(spec, context, plan, job, segmenter=prepared.segmenter)
+        shards = _write(spec, context, plan, job, segmenters=segmenters)
         context.store.write_json(f"{staging}/stats.json", _stats(spec, shards))
         context.store.write_json(f"{staging}/{MANIFEST}", _manifest(spec, prepared, shards))
     return prepared
@@ -146,15 +147,15 @@ def _write(
     plan: pd.DataFrame,
     job: ShardJob,
     *,
-    segmenter: str | None,
+    segmenters: Segmenters | None,
 ) -> list[ShardReport]:
     shards = int(plan["shard"].nunique())
     logger.info("Preparing %d images of %s in %d shards", len(plan), spec.name, shards)
     with (
         spark_session(context.settings, name=f"prepare {spec.name}") as spark,
-        _sent(spark, context, segmenter) as archive,
+        _sent(spark, context, segmenters) as archives,
     ):
-        job = replace(job, segmenter=archive)
+        job = replace(job, segmenters=archives)
         originals = _originals(spark, context, plan)
         written = originals.mapInArrow(partial(shard_writer.write_shards, job=job), "report string")
         with told(spark, what=f"Preparing {spec.name}", tasks=shards):
@@ -164,13 +165,22 @@ def _write(
 
 
 @contextmanager
-def _sent(spark: "SparkSession", context: Context, segmenter: str | None) -> Iterator[str | None]:
-    """The name of the network at the executors; ``None`` where there is none."""
-    if segmenter is None:
-        yield None
-        return
-    with sent(spark, fetch_segmenter(context, segmenter)) as archive:
-        yield archive
+def _sent(
+    spark: "SparkSession", context: Context, segmenters: Segmenters | None
+) -> Iterator[tuple[str, ...]]:
+    """The names of the networks at the executors, in the order of `Segmenters.every`."""
+    with ExitStack() as sending:
+        yield tuple(
+            sending.enter_context(sent(spark, fetch_segmenter(context, one.path)))
+            for one in (segmenters.every if segmenters else ())
+        )
+
+
+def _finders(plan: pd.DataFrame, segmenters: Segmenters | None) -> "pd.Series[int]":
+    """Which network crops each image: its place among those that are sent."""
+    places = zip(plan["split"], plan["group"], strict=True)
+    chosen = [segmenters.place_of(*place) if segmenters else 0 for place in places]
+    return pd.Series(chosen, index=plan.index, dtype="int32")
 
 
 def _originals(spark: "SparkSession", context: Context, plan: pd.DataFrame) -> "DataFrame":

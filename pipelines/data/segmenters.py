@@ -1,11 +1,44 @@
-"""The network that finds lesions, brought from the store to this machine."""
+"""The networks that find lesions: which one crops which image, and their files on this machine."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pipelines.errors import NotFound
 from pipelines.imaging.lesion import FILES, LesionFinder, digest
 from pipelines.outputs import Prepared, Segmenter
 from pipelines.stage import MANIFEST, Context, standing
+
+
+@dataclass(frozen=True)
+class Segmenters:
+    """The networks that crop a data set's images.
+
+    A network finds the lesions of images that it has learned from better than those of any other.
+    A classifier that is trained on such crops is served worse ones. So training images are cropped
+    by networks that have not seen them, nor another image of their group.
+    """
+
+    final: Segmenter
+    """Has learned from all masks; crops validation, test and everything that is served."""
+    folds: tuple[Segmenter, ...] = ()
+    """Each has learned from the masks of the other folds."""
+    fold_of: Mapping[str, int] = field(default_factory=dict)
+    """Group of training images with masks → its fold, an index into ``folds``."""
+
+    @property
+    def every(self) -> tuple[Segmenter, ...]:
+        """All networks; `place_of` is an index into them."""
+        return (self.final, *self.folds)
+
+    def place_of(self, split: str, group: str) -> int:
+        """Which of the networks crops an image."""
+        fold = self.fold_of.get(group) if split == "train" else None
+        return 0 if fold is None else 1 + fold
+
+    def identity(self) -> list[object]:
+        """What decides the crops."""
+        return [[one.sha256 for one in self.every], sorted(self.fold_of.items())]
 
 
 def fetch_segmenter(context: Context, path: str) -> Path:

@@ -47,8 +47,12 @@ SCHEMA = pa.schema(
     ]
 )
 
-ORIGINAL = ("name", "label", "sha256", "group", "source_path", "source", "content", "mask")
-"""Columns of the rows that arrive; ``mask`` is null where none came with the image."""
+ORIGINAL = (
+    *("name", "label", "sha256", "group", "source_path", "source", "finder"),
+    *("content", "mask"),
+)
+"""Columns of the rows that arrive; ``mask`` is null where none came with the image, ``finder`` is
+the place of the network that crops the image among the job's."""
 
 ACCEPTED = Limits(max_bytes=sys.maxsize, max_pixels=sys.maxsize, min_side=1)
 """Whatever stands in a snapshot was within the limits of its day; today's may be narrower."""
@@ -65,15 +69,15 @@ class ShardJob:
         folder: store path to write into.
         image: how a decoded picture is fitted.
         group_rows: images in a row group.
-        segmenter: name, among the files that Spark has sent, of the network that finds the lesions
-            to crop to; ``None`` where none are cropped to.
+        segmenters: names, among the files that Spark has sent, of the networks that find the
+            lesions to crop to; none where images are not cropped to lesions.
     """
 
     settings: Settings
     folder: str
     image: ImageSpec
     group_rows: int
-    segmenter: str | None = None
+    segmenters: tuple[str, ...] = ()
 
 
 class ShardReport(BaseModel):
@@ -134,9 +138,9 @@ class _Seen:
     uncropped: Counter[int] = field(default_factory=Counter)
 
 
-@lru_cache(maxsize=1)
+@lru_cache(maxsize=16)
 def _finder(archive: str) -> LesionFinder:
-    """The network, compiled once in this process."""
+    """A network, compiled once in this process."""
     import cv2
     from pyspark import SparkFiles
 
@@ -168,9 +172,9 @@ def _write_shard(store: Store, name: str, rows: Iterator[Row], *, job: ShardJob)
 
 
 def _row_group(rows: Iterable[Row], seen: _Seen, *, job: ShardJob) -> pa.Table:
-    find: Finder | None = _finder(job.segmenter) if job.segmenter else None
     ready = []
     for row in rows:
+        find: Finder | None = _finder(job.segmenters[row["finder"]]) if job.segmenters else None
         picture, label = _picture(row), row["label"]
         box = crop_box(picture, job.image, find)
         seen.uncropped[label] += int(find is not None and box == whole(picture))

@@ -139,7 +139,7 @@ def check_snapshot(dataset: str, snapshot: Snapshot, split: Split) -> CheckRepor
 def prepare(dataset: str, snapshot: Snapshot, split: Split, fresh: str | None = None) -> Prepared:
     """Turn originals into model-ready shards with Spark.
 
-    Where they are cropped to lesions, the network that finds those is trained first.
+    Where they are cropped to lesions, the networks that find those are trained first.
     """
     from pipelines.data import prepare
 

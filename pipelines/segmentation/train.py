@@ -25,7 +25,13 @@ LEAST = 8
 
 
 def train(
-    said: SegmenterSpec, data: Shards, *, seed: int, folder: Path, on_epoch: OnEpoch
+    said: SegmenterSpec,
+    data: Shards,
+    *,
+    seed: int,
+    folder: Path,
+    on_epoch: OnEpoch,
+    without: frozenset[str] = examples.NO_GROUPS,
 ) -> tuple[keras.Model, Progress]:
     """Train a U-Net on the images of the training split that have a mask.
 
@@ -35,6 +41,7 @@ def train(
         seed: of weights, order and turns.
         folder: this training's own; kept between calls, it is where a killed one resumes.
         on_epoch: told of each new epoch.
+        without: groups of the training split that it does not learn from.
 
     Returns:
         The network, with the weights of its best epoch on the validation split, and its history.
@@ -53,10 +60,13 @@ def train(
     keras.utils.set_random_seed(seed)
     model = build(data.size)
     model.compile(keras.optimizers.Adam(said.learning_rate), loss=loss, metrics=[_right_pixels()])
-    logger.info("training a U-Net on %d images with a mask", counts["train"])
+    learned = examples.masked(data.split("train"), without=without)
+    logger.info("training a U-Net on %d images with a mask", learned)
 
     def epoch_data(epoch: int) -> "tf.data.Dataset":
-        return examples.shuffled(data.split("train"), said.batch_size, seed=seed, epoch=epoch)
+        return examples.shuffled(
+            data.split("train"), said.batch_size, seed=seed, epoch=epoch, without=without
+        )
 
     progress = fit(
         model,

@@ -15,3 +15,7 @@ class SegmenterSpec(Section):
     """Epochs without a better validation loss after which training stops."""
     margin: float = Field(default=0.1, ge=0, le=0.5)
     """How much wider the box around a found lesion is on each side, as a share of the picture."""
+    folds: int = Field(default=3, ge=2, le=10)
+    """Where images are cropped to lesions: parts into which the groups with masks are divided.
+    Each part is cropped by a network that has not learned from it, so this many further networks
+    are trained (docs/decisions/lesion_crop.md)."""

@@ -4,15 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipelines.data import ingest, landing, prepare
 from pipelines.data.lesions import read_lesions
-from pipelines.data.segmenters import finder_of
+from pipelines.data.segmenters import Segmenters, fetch_segmenter, finder_of
 from pipelines.data.shards import fetch
 from pipelines.data.snapshots import index_of
 from pipelines.errors import BundleError
-from pipelines.imaging import decode
-from pipelines.imaging.lesion import FILES, digest
+from pipelines.imaging import crop_box, decode, fit
+from pipelines.imaging.lesion import FILES, LesionFinder, digest
 from pipelines.outputs import SPLITS, Segmenter, Snapshot, Split
 from pipelines.release.bundle import FINDER, load_bundle, write_manifest
 from pipelines.release.predictor import Predictor, open_predictor
@@ -76,7 +77,8 @@ def test_spark_and_the_service_make_the_same_pixels_of_the_same_bytes(
 ) -> None:
     finder = tmp_path / "finder"
     snapshot, split = ingested(context, folder)
-    prepared = prepare.run(cropping(), context, snapshot, split, kept(context, finder))
+    network = Segmenters(kept(context, finder))
+    prepared = prepare.run(cropping(), context, snapshot, split, network)
     predictor = served(tmp_path / "bundle", finder, tmp_path / "cache")
     shards = fetch(context.store, prepared.path, context.settings.cache)
     marked = 0
@@ -98,15 +100,59 @@ def test_spark_and_the_service_make_the_same_pixels_of_the_same_bytes(
 
 
 @pytest.mark.usefixtures("spark")
+def test_each_training_image_is_cropped_by_the_network_of_its_fold(
+    context: Context, folder: Path, tmp_path: Path
+) -> None:
+    """One fold's network finds nothing: the images of that fold are whole, and no others."""
+    snapshot, _ = ingested(context, folder)
+    rows = index_of(context, snapshot)
+    split_of = dict(zip((2, 3, 0, 5, 1, 4), ("train",) * 4 + ("validation", "test"), strict=True))
+    listed = [
+        row | {"split": split_of[place], "group": f"group-{place}"}
+        for place, row in enumerate(rows)
+    ]
+    final, finds, blind = (
+        kept(context, tmp_path / str(shade), shade=shade) for shade in (200, 190, 255)
+    )
+    fold_of = {"group-2": 0, "group-3": 1, "group-1": 1, "group-4": 1}
+    networks = Segmenters(final, (finds, blind), fold_of)
+    prepared = prepare.run(
+        cropping(), context, snapshot, divided(context, snapshot, listed), networks
+    )
+
+    pixels: dict[str, NDArray[np.uint8]] = {}
+    shards = fetch(context.store, prepared.path, context.settings.cache)
+    for name in SPLITS:
+        for batch in shards.split(name).batches(100):
+            pixels |= dict(zip(batch.paths, batch.images, strict=True))
+    for place, row in enumerate(rows):
+        picture = decode((folder / row["source_path"]).read_bytes())
+        in_train = split_of[place] == "train"
+        used = networks.every[networks.place_of("train" if in_train else "test", f"group-{place}")]
+        assert used == {2: finds, 3: blind}.get(place, final)
+        find = LesionFinder(fetch_segmenter(context, used.path))
+        expected = fit(picture, cropping().image, crop_box(picture, cropping().image, find))
+        np.testing.assert_array_equal(pixels[row["source_path"]], expected)
+    assert prepared.segmenter == final.path, "the service crops with the final one"
+    whole = sum(
+        context.store.read_json(f"{prepared.path}/stats.json")["train"]["uncropped"].values()
+    )
+    assert whole >= 1
+
+
+@pytest.mark.usefixtures("spark")
 def test_another_network_makes_other_shards(context: Context, folder: Path, tmp_path: Path) -> None:
     snapshot, split = ingested(context, folder)
+    networks = tuple(kept(context, tmp_path / str(s), shade=s) for s in (200, 100))
     one, other = (
-        prepare.run(cropping(), context, snapshot, split, kept(context, tmp_path / str(s), shade=s))
-        for s in (200, 100)
+        prepare.run(cropping(), context, snapshot, split, Segmenters(network))
+        for network in networks
     )
+    folds = Segmenters(networks[0], networks, {"some group": 1})
+    by_folds = prepare.run(cropping(), context, snapshot, split, folds)
     plain = prepare.run(cropping("none"), context, snapshot, split)
 
-    assert len({one.id, other.id, plain.id}) == 3
+    assert len({one.id, other.id, plain.id, by_folds.id}) == 4
     assert plain.segmenter is None
     assert "uncropped" not in context.store.read_json(f"{plain.path}/stats.json")["train"]
 

@@ -127,10 +127,29 @@ def test_images_without_a_mask_are_not_learned_from(tmp_path: Path) -> None:
     assert ((pictures.min(axis=-1, keepdims=True) > 140) == (masks > 0)).all()
 
 
+def test_groups_that_are_held_out_are_not_learned_from(data: Shards) -> None:
+    train, held_out = data.split("train"), frozenset({"train-group-0", "train-group-3"})
+    whole, rest = (
+        np.concatenate([x.numpy() for x, _ in examples.shuffled(train, 8, seed=1, epoch=0, **out)])
+        for out in ({"without": examples.NO_GROUPS}, {"without": held_out})
+    )
+    assert examples.masked(train, without=held_out) == len(rest) == len(whole) - 2
+    ways = [
+        {np.rot90(turned, k).tobytes() for k in range(4)}
+        for number in (0, 3)
+        for picture in (example(number)[0].astype(np.float32),)
+        for turned in (picture, picture[:, ::-1])
+    ]
+    held = set().union(*ways)
+    assert sum(picture.tobytes() in held for picture in whole) == 2
+    assert not any(picture.tobytes() in held for picture in rest)
+
+
 def test_pictures_are_turned_with_their_masks_and_the_same_in_the_same_epoch(data: Shards) -> None:
+    train = data.split("train")
     first, again, other = (
-        np.concatenate([x.numpy() for x, _ in examples.shuffled(data.split("train"), 8, **epoch)])
-        for epoch in ({"seed": 1, "epoch": 0}, {"seed": 1, "epoch": 0}, {"seed": 1, "epoch": 1})
+        np.concatenate([x.numpy() for x, _ in examples.shuffled(train, 8, seed=1, epoch=epoch)])
+        for epoch in (0, 0, 1)
     )
     for pictures, masks in examples.shuffled(data.split("train"), 8, seed=1, epoch=0):
         bright = pictures.numpy().min(axis=-1, keepdims=True) > 140

@@ -1,23 +1,27 @@
 """A U-Net is kept in the store, named by the masks it learnt from, and crops as Keras would."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import pytest
 
-from pipelines.data.segmenters import fetch_segmenter, finder_of
+from pipelines.data.segmenters import Segmenters, fetch_segmenter, finder_of
 from pipelines.data.tables import MASKS_INDEXED, write_rows
 from pipelines.errors import NotFound
 from pipelines.imaging.lesion import FOUND, LesionFinder
 from pipelines.outputs import Prepared, Snapshot, Split
 from pipelines.segmentation import segmenter
+from pipelines.segmentation import train as training
+from pipelines.segmentation.folds import divided as folds_of
 from pipelines.segmentation.unet import build
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from tests.pipelines.data.small_collection import Row, divided, images, small_spec, snapshotted
 from tests.pipelines.imaging.finders import with_lesion
+from tests.pipelines.segmentation.test_segment import write_shards
 
 SIZE = 32
 MASKS = [("train", "image", "mask")]
@@ -78,16 +82,62 @@ def test_a_u_net_says_the_same_when_it_is_kept(context: Context) -> None:
     assert np.ptp(expected) > 1e-3
 
 
-def test_a_network_that_stands_is_not_trained_again(context: Context) -> None:
+def test_networks_that_exist_are_not_trained_again(context: Context) -> None:
     rows = images()
     snapshot, split = masked(context, rows, which=[0, 1, 3])
     spec = cropping()
     learnt = segmenter.masks_learnt(context, snapshot, split)
     kept = segmenter.keep(spec, context, bright(), learnt)
+    for one in learnt[:2]:
+        assert one[0] == "train"
+        segmenter.keep(spec, context, bright(), [other for other in learnt if other != one])
 
     # no MLflow is there: training would fail
-    assert segmenter.run(spec, context, snapshot, split) == kept
+    found = segmenter.run(spec, context, snapshot, split)
+
+    assert found.final == kept
     assert kept.images == 3
+    assert [fold.images for fold in found.folds] == [2, 2]
+
+
+def test_a_training_image_is_cropped_by_a_network_that_has_not_learned_from_its_group(
+    context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = write_shards(tmp_path / "shards", masked=100)
+    trained: list[frozenset[str]] = []
+    real = training.train
+
+    def train(*args: Any, without: frozenset[str], **options: Any) -> Any:
+        trained.append(without)
+        return real(*args, without=without, **options)
+
+    monkeypatch.setattr(training, "train", train)
+    monkeypatch.setattr(segmenter, "fetch", lambda *_: data)
+    plain = Prepared(dataset="small", id="a", snapshot="s", split="s", path="p", rows={})
+    spec = cropping(segmenter={"epochs": 1, "folds": 2})
+    group_of = {f"image-{n}": f"train-group-{n // 2}" for n in range(8)}
+    masks = [("train", image, f"mask-{image}") for image in group_of]
+    masks += [("validation", "image-9", "mask-9")]
+    fold_of = folds_of(group_of.values(), folds=2, seed=3)
+
+    def cross_fitted() -> Segmenters:
+        made = segmenter.cross_fitted(spec, context, masks, group_of, fold_of, lambda: plain)
+        return Segmenters(made[0], made, fold_of)
+
+    found = cross_fitted()
+
+    for image, group in group_of.items():
+        place = found.place_of("train", group)
+        assert group in trained[place - 1], "it was held out"
+        others = [m for m in masks if m[0] != "train" or fold_of[group_of[m[1]]] != place - 1]
+        assert image not in [m[1] for m in others]
+        assert found.every[place].path == segmenter.path_of(spec, context, others)
+    assert found.place_of("train", "of another group") == 0
+    assert found.place_of("validation", group) == found.place_of("test", group) == 0
+    assert trained[0] | trained[1] == set(fold_of)
+    assert not trained[0] & trained[1]
+    assert cross_fitted() == found
+    assert len(trained) == 2, "what exists is not trained again"
 
 
 def test_only_masks_of_what_trains_or_validates_and_their_fitting_name_it(context: Context) -> None:
