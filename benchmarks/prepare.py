@@ -109,7 +109,8 @@ def _write(rows: list[dict[str, object]], job: ShardJob) -> None:
         for batch in pq.ParquetFile(io.BytesIO(store.read(file))).iter_batches(BATCH_ROWS):
             columns = batch.column("sha256").to_pylist(), batch.column("content").to_pylist()
             contents |= {k: v for k, v in zip(*columns, strict=True) if k in wanted}
-    full = [{**row, "content": contents[str(row["sha256"])]} for row in rows]
+    plain = {"mask": None, "finder": 0}
+    full = [{**row, **plain, "content": contents[str(row["sha256"])]} for row in rows]
     for _ in write_shards(_batches(full), job=job):
         pass
 
