@@ -4,6 +4,7 @@ import hashlib
 from contextlib import suppress
 from typing import BinaryIO
 
+import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines import imaging
@@ -58,6 +59,7 @@ def limits_of(spec: LimitsSpec) -> Limits:
         max_bytes=int(spec.max_megabytes * MEGABYTE),
         max_pixels=int(spec.max_megapixels * 1e6),
         min_side=spec.min_side,
+        frames=spec.frames,
     )
 
 
@@ -108,7 +110,7 @@ def _examine(
         content = file.read(limits.max_bytes + 1)
         found.nameless = may_name_patient(path, content)
         _refuse_oversized(content, file, limits=limits, found=found)
-    data = original_of(path, content, names)
+    data = original_of(path, content, names, frames=limits.frames)
     found.sha256, found.size = hashlib.sha256(data).hexdigest(), len(data)
     info = imaging.inspect(data, limits=limits)
     found.format, found.mode, found.bits = info.format, info.mode, info.bits
@@ -116,6 +118,10 @@ def _examine(
     if is_dicom(data):
         found.patient = patient_of(data)
     picture = imaging.decode(data, limits=limits)
+    if data != content and not np.array_equal(picture, imaging.decode(content, limits=limits)):
+        raise BadImage(
+            "altered", "De-identification would change how this DICOM file looks: please report it."
+        )
     found.phash = f"{imaging.phash(picture):016x}"
     found.thumbnail = imaging.thumbnail(picture)
     found.mean, found.std = grey_level(picture)

@@ -30,15 +30,27 @@ logger = logging.getLogger(__name__)
 
 IMAGING = (
     "blank",
+    "codestreams",
     "decode",
     "depth",
     "dicom",
+    "dicom_elements",
+    "dicom_file",
+    "dicom_layout",
+    "dicom_pixels",
+    "dicom_shades",
+    "dicom_tables",
     "info",
+    "jpeg",
+    "jpeg_lossless",
+    "kind",
     "perceptual",
     "raster",
     "shades",
     "sniff",
+    "tiff_header",
     "traces",
+    "window",
 )
 """The modules of `pipelines.imaging` that decide what is found in a file."""
 FEW_FILES = 64

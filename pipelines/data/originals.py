@@ -10,7 +10,6 @@ them everywhere.
 
 import hashlib
 import os
-import sys
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -19,11 +18,11 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pipelines import imaging
-from pipelines.data.deidentify import SUFFIXES, deidentify, is_dicom, may_be_dicom
+from pipelines.data.deidentify import SUFFIXES, deidentify, may_be_dicom
 from pipelines.data.pseudonyms import Pseudonyms
 from pipelines.data.sources import Source, wanted
-from pipelines.errors import BadImage, LandingError
-from pipelines.imaging import Limits
+from pipelines.errors import LandingError
+from pipelines.imaging import FrameRule
 from pipelines.spec import DatasetSpec
 from pipelines.spelling import nfc
 
@@ -36,16 +35,7 @@ HARMLESS_SUFFIXES = (
     *(".zip", ".gz", ".tar", ".tgz", ".7z", ".rar", ".nii", ".npy", ".h5", ".db", ".xlsx"),
 )
 """Endings that a pseudonym keeps: they tell what a file is, and nothing else."""
-ANY_SIZE = Limits(max_bytes=sys.maxsize, max_pixels=sys.maxsize, min_side=1)
 Row = dict[str, Any]
-
-
-def is_plain_image(data: bytes) -> bool:
-    """Whether bytes are proven to be an image that is not DICOM: a decoder can read its header."""
-    try:
-        return not is_dicom(data) and imaging.inspect(data, limits=ANY_SIZE).format != "DICOM"
-    except BadImage:
-        return False
 
 
 def named_as_image(path: str) -> bool:
@@ -61,10 +51,12 @@ def may_name_patient(path: str, data: bytes) -> bool:
         path: where the file is in the landing folder.
         data: its content, or the beginning of it.
     """
-    return name_of(path).lower().endswith(SUFFIXES) or not is_plain_image(data)
+    return name_of(path).lower().endswith(SUFFIXES) or imaging.kind_of(data) != "plain"
 
 
-def original_of(path: str, data: bytes, names: Pseudonyms) -> bytes:
+def original_of(
+    path: str, data: bytes, names: Pseudonyms, *, frames: FrameRule = "single"
+) -> bytes:
     """The bytes that may be kept of a file.
 
     Args:
@@ -72,11 +64,14 @@ def original_of(path: str, data: bytes, names: Pseudonyms) -> bytes:
             content is another image format.
         data: its content.
         names: this installation's pseudonyms.
+        frames: which frame of several to keep of a DICOM file.
 
     Raises:
         BadImage: it is DICOM and cannot be de-identified.
     """
-    return deidentify(data, names) if may_be_dicom(name_of(path), data) else data
+    if not may_be_dicom(name_of(path), data):
+        return data
+    return deidentify(data, names, frames=frames)
 
 
 def name_of(path: str) -> str:
@@ -95,6 +90,7 @@ class LandedFiles:
 
     def __init__(self, spec: DatasetSpec, source: Source, names: Pseudonyms) -> None:
         self._source = source
+        self._frames = spec.limits.frames
         self._ignore = spec.landing.left_out
         self._masks_of = spec.landing.masks_of
         self._known_folders = {*spec.landing.split_of_folder, *spec.class_of_label}
@@ -124,7 +120,9 @@ class LandedFiles:
             StoreUnavailable: HDFS, where the file stands, does not answer.
         """
         place, relative = self._source.place, self.relative(row["source_path"])
-        content = original_of(relative, self._source.read(relative), self._names)
+        content = original_of(
+            relative, self._source.read(relative), self._names, frames=self._frames
+        )
         if hashlib.sha256(content).hexdigest() != row["sha256"]:
             raise LandingError(
                 f"{row['source_path']} in {place} has changed since it was landed. Let no "

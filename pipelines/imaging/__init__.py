@@ -8,9 +8,10 @@ What cannot become a picture is a `pipelines.errors.BadImage` whose ``reason`` i
 
 from pipelines.imaging.blank import is_blank
 from pipelines.imaging.box import Box, Finder
-from pipelines.imaging.decode import decode, inspect
+from pipelines.imaging.decode import decode, inspect, refusal
 from pipelines.imaging.fit import crop_box, fit, fit_mask
-from pipelines.imaging.info import DEFAULT, Format, ImageInfo, Limits
+from pipelines.imaging.info import DEFAULT, Format, FrameRule, ImageInfo, Limits
+from pipelines.imaging.kind import Kind, kind_of
 from pipelines.imaging.perceptual import phash, thumbnail
 from pipelines.imaging.reasons import REASONS, Reason
 from pipelines.imaging.sniff import sniff
@@ -22,7 +23,9 @@ __all__ = [
     "Box",
     "Finder",
     "Format",
+    "FrameRule",
     "ImageInfo",
+    "Kind",
     "Limits",
     "Reason",
     "crop_box",
@@ -31,7 +34,9 @@ __all__ = [
     "fit_mask",
     "inspect",
     "is_blank",
+    "kind_of",
     "phash",
+    "refusal",
     "sniff",
     "thumbnail",
     "traces",

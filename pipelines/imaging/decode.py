@@ -1,5 +1,6 @@
 """Any accepted file to pixels: content is sniffed, limits are checked, then pixels decoded."""
 
+import logging
 from typing import Protocol
 
 import numpy as np
@@ -7,12 +8,15 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from pipelines.errors import BadImage
+from pipelines.failures import frames_of
 from pipelines.imaging.info import DEFAULT, Format, ImageInfo, Limits
 from pipelines.imaging.reasons import refuse
 from pipelines.imaging.sniff import sniff
 
-CUT_OFF = ("truncated", "end of file", "less than expected")
-"""How Pillow and pydicom say that a file is too short."""
+CUT_OFF = ("truncated", "end of file", "less than expected", "premature", "stream too short")
+"""How libraries say that a file is too short."""
+NOT_READ = ("unsupported", "not supported", "cannot handle", "not implemented")
+_log = logging.getLogger(__name__)
 
 
 def inspect(data: bytes, *, limits: Limits = DEFAULT) -> ImageInfo:
@@ -24,9 +28,9 @@ def inspect(data: bytes, *, limits: Limits = DEFAULT) -> ImageInfo:
     limits.check_bytes(data)
     format = sniff(data)
     try:
-        return _reader(format).inspect(data, format)
+        return reader(format).inspect(data, format)
     except Exception as error:
-        raise _refusal(error, format) from error
+        raise refusal(error, format) from error
 
 
 def decode(data: bytes, *, limits: Limits = DEFAULT) -> NDArray[np.uint8]:
@@ -50,9 +54,9 @@ def decode(data: bytes, *, limits: Limits = DEFAULT) -> NDArray[np.uint8]:
     info = inspect(data, limits=limits)
     limits.check_size(info.width, info.height)
     try:
-        return np.array(_reader(info.format).pixels(data, info), order="C")
+        return np.array(reader(info.format).pixels(data, info, limits), order="C")
     except Exception as error:
-        raise _refusal(error, info.format) from error
+        raise refusal(error, info.format) from error
 
 
 class Reader(Protocol):
@@ -61,11 +65,12 @@ class Reader(Protocol):
     def inspect(self, data: bytes, format: Format) -> ImageInfo:
         """What the header says."""
 
-    def pixels(self, data: bytes, info: ImageInfo) -> NDArray[np.uint8]:
+    def pixels(self, data: bytes, info: ImageInfo, limits: Limits) -> NDArray[np.uint8]:
         """The picture, uint8 (height, width, 3)."""
 
 
-def _reader(format: Format) -> Reader:
+def reader(format: Format) -> Reader:
+    """The module that reads a format."""
     if format == "DICOM":
         from pipelines.imaging import dicom  # pydicom takes 0.7 s to import, and few need it
 
@@ -75,17 +80,29 @@ def _reader(format: Format) -> Reader:
     return raster
 
 
-def _refusal(error: Exception, format: Format) -> BadImage:
-    """Say a library's error in our words; image libraries promise no type for broken files."""
+def refusal(error: Exception, format: Format) -> BadImage:
+    """Say a library's error in our words; image libraries promise no type for broken files.
+
+    The traceback is logged without the library's words: these can quote what the file holds, a
+    patient's name among it.
+    """
     if isinstance(error, BadImage):
         return error
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return refuse("too_large", f"The {format} declares too many pixels: {error}")
     if isinstance(error, UnidentifiedImageError):
         return refuse("corrupt", f"The {format} file has a broken header.")
-    # a DICOM library's words can quote what stands in the file, a patient's name among it
-    words = "" if format == "DICOM" else f": {error}"
+    if isinstance(error, MemoryError):
+        return refuse("too_large", f"The {format} file needs more memory than there is.")
+    if any(sign in str(error).lower() for sign in NOT_READ) and format != "DICOM":
+        return refuse("unsupported", f"This kind of {format} is not read: {error}.")
     if isinstance(error, EOFError) or any(sign in str(error).lower() for sign in CUT_OFF):
-        return refuse("truncated", f"The {format} file is cut off{words}")
-    kind = type(error).__name__
-    return refuse("corrupt", f"The {format} file cannot be decoded ({kind}){words}")
+        return refuse("truncated", f"The {format} file is cut off.")
+    if isinstance(error, OSError | SyntaxError | ValueError) and format != "DICOM":
+        return refuse("corrupt", f"The {format} file cannot be decoded: {error}.")
+    _log.error("A %s file was refused after an unexpected error:\n%s", format, frames_of(error))
+    return refuse(
+        "corrupt",
+        f"The {format} file contradicts its own format. Check that a viewer opens it, and export "
+        "it again. Where it failed is in the log.",
+    )

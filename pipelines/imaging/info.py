@@ -8,6 +8,12 @@ from pipelines.imaging.reasons import refuse
 Format = Literal["JPEG", "PNG", "TIFF", "BMP", "WEBP", "DICOM"]
 
 
+FrameRule = Literal["single", "first", "middle", "key"]
+"""Which frame of a DICOM file with several is its image: none (``single``: such files are
+refused), the first, the middle one (frame ``n // 2`` of ``n``, from 0), or the one that
+RepresentativeFrameNumber names."""
+
+
 @dataclass(frozen=True)
 class ImageInfo:
     """A picture as its file describes it, before any pixel is decoded."""
@@ -34,6 +40,7 @@ class Limits:
     max_pixels: int = 50_000_000
     """Width times height. Beyond 178 million Pillow's own limit holds."""
     min_side: int = 32
+    frames: FrameRule = "single"
 
     def check_bytes(self, data: bytes) -> None:
         """Raises BadImage: there are no bytes, or too many."""

@@ -113,6 +113,7 @@ class Predictor:
             max_bytes=int(limits.max_megabytes * 2**20),
             max_pixels=int(limits.max_megapixels * 1e6),
             min_side=limits.min_side,
+            frames=limits.frames,
         )
 
     def read(self, data: bytes) -> Reading:

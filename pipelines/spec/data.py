@@ -240,6 +240,10 @@ class LimitsSpec(Section):
     max_megabytes: float = Field(default=64, gt=0)
     max_megapixels: float = Field(default=50, gt=0)
     min_side: int = Field(default=32, ge=1)
+    frames: Literal["single", "first", "middle", "key"] = "single"
+    """Which frame of a DICOM file with several is its image: none, and such files are refused
+    (``single``); the first; the middle one; or the one that RepresentativeFrameNumber names
+    (``key``). The other frames are not kept."""
 
 
 class DuplicatesSpec(Section):

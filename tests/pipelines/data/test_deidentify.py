@@ -68,13 +68,6 @@ def test_a_file_with_burnt_in_text_is_refused() -> None:
     assert refused.value.reason == "burned_in_text"
 
 
-def test_a_deflated_file_is_refused_before_it_is_inflated() -> None:
-    deflated = b"\0" * 128 + b"DICM" + b"1.2.840.10008.1.2.1.99" + b"\0" * 99
-    with pytest.raises(BadImage) as refused:
-        deidentify(deflated, NAMES)
-    assert refused.value.reason == "unsupported"
-
-
 @pytest.mark.parametrize("data", [b"", b"\0" * 128 + b"DICM" + b"\xff" * 40, dicom(1)[:200]])
 def test_a_broken_file_is_refused_without_telling_its_content(data: bytes) -> None:
     with pytest.raises(BadImage) as refused:

@@ -117,7 +117,7 @@ def test_each_gets_its_reason(kind: str) -> None:
         (b"\x1f\x8b\x08", "gzip"),
         (b"\0" * 344 + b"n+1\0", "a NIfTI volume"),
         (b"Dear colleague,", "text"),
-        (bytes(range(128, 250)), "no known format"),
+        (bytes(range(128, 250)), "not in a known format"),
     ],
 )
 def test_what_was_landed_by_mistake_is_named(data: bytes, names: str) -> None:
