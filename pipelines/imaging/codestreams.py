@@ -19,6 +19,7 @@ from pipelines.imaging.reasons import refuse
 JPEG_START = b"\xff\xd8\xff"
 JPEG_2000_STARTS = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 SIZE, CODING, COMMENT_2000, TILE = b"\xff\x51", b"\xff\x52", b"\xff\x64", b"\xff\x90"
+END_2000 = b"\xff\xd9"
 RLE_HEADER = 64
 RLE_SEGMENTS = 15
 
@@ -110,8 +111,15 @@ def _jpeg_2000(stream: bytes, layout: Layout) -> Decoded:
     _require_agreement(layout, right - left, bottom - top, count, precision)
     if stream[at + 40 : at + 40 + 3 * count] != bytes([depth, 1, 1]) * count:
         raise refuse("unsupported", "JPEG 2000 with subsampled or unlike components is not read.")
-    with Image.open(io.BytesIO(stream), formats=("JPEG2000",)) as image:
-        samples: NDArray[Any] = np.asarray(image)
+    try:
+        with Image.open(io.BytesIO(stream), formats=("JPEG2000",)) as image:
+            samples: NDArray[Any] = np.asarray(image)
+    except OSError as error:
+        if stream.rstrip(b"\0").endswith(END_2000):
+            raise refuse(
+                "corrupt", "The JPEG 2000 inside the DICOM file has wrong bytes."
+            ) from error
+        raise refuse("truncated", "The JPEG 2000 inside the DICOM file is cut off.") from error
     if count == 3:
         # Pillow has shifted the samples to 8 bits; it and OpenJPEG have undone the stream's own
         # colour transform
@@ -219,5 +227,5 @@ def without_metadata(stream: bytes) -> bytes:
         if marker != COMMENT_2000:
             kept.append(stream[at:end])
         at = end
-    finish = stream.rfind(b"\xff\xd9")
+    finish = stream.rfind(END_2000)
     return b"".join([*kept, stream[at : finish + 2 if finish > at else None]])

@@ -47,7 +47,8 @@ def header_of(stored: NDArray[Any], **elements: Any) -> Dataset:
         setattr(dataset, keyword, value)
         if value is None:
             delattr(dataset, keyword)
-    dataset.HighBit = dataset.BitsStored - 1
+    if "HighBit" not in elements:
+        dataset.HighBit = dataset.BitsStored - 1
     return dataset
 
 
