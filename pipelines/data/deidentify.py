@@ -42,8 +42,7 @@ from pipelines.imaging.dicom_elements import (
     TABLES,
 )
 from pipelines.imaging.dicom_file import is_big_endian, items, only, read, syntax_of
-from pipelines.imaging.dicom_layout import GREY, Layout, number
-from pipelines.imaging.dicom_layout import PALETTE as PALETTE_COLOUR
+from pipelines.imaging.dicom_layout import Layout, number
 from pipelines.imaging.dicom_pixels import Frame, cleared, frame_of, values_of
 from pipelines.imaging.sniff import begins_like_dicom, sniff
 
@@ -211,15 +210,17 @@ def _normalise(source: Dataset, kept: Dataset, layout: Layout) -> None:
 def _with_pixels(source: Dataset, kept: Dataset, frame: Frame, layout: Layout) -> UID:
     """Put the frame's pixels in; returns their transfer syntax.
 
-    Grey pixels and indices are written uncompressed where bits that are not in use hold
-    something; compressed streams lose their comments.
+    They are written uncompressed where bits that are not in use hold something. Compressed
+    streams lose their comments.
     """
     clean: Any = None
-    if layout.photometric in (*GREY, PALETTE_COLOUR) and layout.stored < layout.allocated:
+    if layout.stored < layout.allocated:
         values = values_of(frame, source, layout)
         clean = cleared(values, layout)
         if frame.compressed and np.array_equal(clean, values.words):
             clean = None
+        elif layout.samples > 1:
+            kept.PlanarConfiguration = 0
     if not frame.compressed or clean is not None:
         data = frame.data if clean is None else clean.astype(f"<u{layout.allocated // 8}").tobytes()
         kept.PixelData = data + bytes(len(data) % 2)

@@ -3,6 +3,7 @@
 How many frames there are is counted in the pixel data itself, before anything is decoded.
 """
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -97,7 +98,9 @@ def values_of(frame: Frame, dataset: Dataset, layout: Layout) -> Values:
     else:
         words, precision, rgb = codestreams.decode(frame.data, layout, name=_syntax_name(dataset))
         bits = min(precision, layout.stored)
-        if precision not in (bits, layout.allocated):
+        if precision <= layout.high:
+            layout = replace(layout, high=layout.stored - 1)  # the stream has no bits below
+        if precision not in (bits, layout.high + 1, layout.allocated):
             raise refuse(
                 "corrupt",
                 f"BitsStored (0028,0101) is {layout.stored}, the compressed image inside has "
@@ -116,11 +119,13 @@ def values_of(frame: Frame, dataset: Dataset, layout: Layout) -> Values:
 
 
 def cleared(values: Values, layout: Layout) -> NDArray[Any]:
-    """The words of a grey frame without what the bits that are not in use hold.
+    """The words of a frame without what the bits that are not in use hold.
 
     Retired overlays, which can be text, were stored there. Now they extend the sign, or are 0.
     Padding words keep all their bits, for these are part of the padding value.
     """
+    if layout.samples > 1:
+        return np.asarray(values.words & np.asarray(layout.mask, values.words.dtype))
     top = (1 << layout.allocated) - 1
     words = ((values.samples.astype(np.int64) << layout.shift) & top).astype(values.words.dtype)
     if values.padding is not None and values.padding.any():
@@ -151,7 +156,7 @@ def _as_stored(value: int, layout: Layout) -> int:
     """A padding value with the sign that the pixels have."""
     top = 1 << layout.allocated
     if layout.signed and value >= top // 2:
-        return value - (1 << 16)
+        return value - (top if value < top else 1 << 16)
     return value + top if value < 0 and not layout.signed else value
 
 
