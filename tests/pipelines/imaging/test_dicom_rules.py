@@ -247,6 +247,17 @@ def test_a_frame_in_several_fragments_is_one_frame() -> None:
     np.testing.assert_array_equal(image[..., 0], GREYS)
 
 
+def test_unused_bits_of_colour_are_not_kept() -> None:
+    stored = COLOURS.astype(np.uint16) * 16
+    for planar in (0, 1):
+        shaped = stored.transpose(2, 0, 1).reshape(stored.shape) if planar else stored
+        words = np.ascontiguousarray(shaped | 0xA000)
+        file = scan_of(words, BitsStored=12, PlanarConfiguration=planar)
+        np.testing.assert_array_equal(seen_both_ways(file), COLOURS)
+        kept = pydicom.dcmread(io.BytesIO(deidentify(file, NAMES))).PixelData
+        assert not (np.frombuffer(kept, "<u2") & 0xF000).any()
+
+
 def adobe(transform: int) -> bytes:
     return b"\xff\xee\0\x0eAdobe\0\x64\0\0\0\0" + bytes([transform])
 
