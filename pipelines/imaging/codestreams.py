@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from pipelines.errors import BadImage
 from pipelines.imaging import jpeg, jpeg_lossless
 from pipelines.imaging.dicom_layout import Layout
 from pipelines.imaging.reasons import refuse
@@ -19,7 +20,7 @@ from pipelines.imaging.reasons import refuse
 JPEG_START = b"\xff\xd8\xff"
 JPEG_2000_STARTS = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 SIZE, CODING, COMMENT_2000, TILE = b"\xff\x51", b"\xff\x52", b"\xff\x64", b"\xff\x90"
-END_2000 = b"\xff\xd9"
+END = b"\xff\xd9"
 RLE_HEADER = 64
 RLE_SEGMENTS = 15
 
@@ -51,10 +52,19 @@ def decode(stream: bytes, layout: Layout, *, name: str) -> Decoded:
     Raises:
         BadImage: see `pipelines.imaging.decode`.
     """
-    if stream.startswith(JPEG_START):
-        return _jpeg(stream, layout)
-    if stream.startswith(JPEG_2000_STARTS):
-        return _jpeg_2000(stream, layout)
+    if starts_stream(stream):
+        jpeg_2000 = stream.startswith(JPEG_2000_STARTS)
+        try:
+            return _jpeg_2000(stream, layout) if jpeg_2000 else _jpeg(stream, layout)
+        except BadImage:
+            raise
+        except Exception as error:  # the libraries promise no type for damaged streams
+            whole = stream.rstrip(b"\0").endswith(END)
+            raise refuse(
+                "corrupt" if whole else "truncated",
+                "The compressed image in PixelData (7FE0,0010) "
+                + ("has wrong bytes." if whole else "is cut off."),
+            ) from error
     raise refuse(
         "unsupported",
         f"The pixels are compressed as {name} (TransferSyntaxUID); read are uncompressed, "
@@ -111,15 +121,8 @@ def _jpeg_2000(stream: bytes, layout: Layout) -> Decoded:
     _require_agreement(layout, right - left, bottom - top, count, precision)
     if stream[at + 40 : at + 40 + 3 * count] != bytes([depth, 1, 1]) * count:
         raise refuse("unsupported", "JPEG 2000 with subsampled or unlike components is not read.")
-    try:
-        with Image.open(io.BytesIO(stream), formats=("JPEG2000",)) as image:
-            samples: NDArray[Any] = np.asarray(image)
-    except OSError as error:
-        if stream.rstrip(b"\0").endswith(END_2000):
-            raise refuse(
-                "corrupt", "The JPEG 2000 inside the DICOM file has wrong bytes."
-            ) from error
-        raise refuse("truncated", "The JPEG 2000 inside the DICOM file is cut off.") from error
+    with Image.open(io.BytesIO(stream), formats=("JPEG2000",)) as image:
+        samples: NDArray[Any] = np.asarray(image)
     if count == 3:
         # Pillow has shifted the samples to 8 bits; it and OpenJPEG have undone the stream's own
         # colour transform
@@ -227,5 +230,5 @@ def without_metadata(stream: bytes) -> bytes:
         if marker != COMMENT_2000:
             kept.append(stream[at:end])
         at = end
-    finish = stream.rfind(END_2000)
+    finish = stream.rfind(END)
     return b"".join([*kept, stream[at : finish + 2 if finish > at else None]])

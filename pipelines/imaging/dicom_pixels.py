@@ -60,12 +60,16 @@ def frame_of(dataset: Dataset, layout: Layout, rule: FrameRule) -> Frame:
         if any(keyword in dataset for keyword in FLOATING):
             raise refuse("unsupported", "Floating-point DICOM pixels are not read.")
         raise refuse("truncated", "The DICOM file ends before its pixels (PixelData).")
-    data = dataset["PixelData"].value or b""
+    data, syntax = dataset["PixelData"].value or b"", syntax_of(dataset)
+    if syntax is not None and not syntax.is_transfer_syntax:
+        raise refuse(
+            "unsupported",
+            "TransferSyntaxUID (0002,0010) names no transfer syntax of the standard.",
+        )
     if data.startswith(ITEM):
-        frames = _compressed_frames(data, rle=syntax_of(dataset) == RLELossless)
+        frames = _compressed_frames(data, rle=syntax == RLELossless)
         compressed = True
     else:
-        syntax = syntax_of(dataset)
         if syntax is not None and syntax.is_encapsulated:
             raise refuse(
                 "corrupt",
@@ -184,7 +188,7 @@ def _chosen(dataset: Dataset, layout: Layout, count: int, rule: FrameRule) -> in
 
 def _syntax_name(dataset: Dataset) -> str:
     syntax = syntax_of(dataset)
-    return syntax.name if syntax is not None and not syntax.is_private else "nothing that is known"
+    return "nothing that is known" if syntax is None else syntax.name
 
 
 def _in_bytes(data: bytes, dataset: Dataset, layout: Layout) -> bytes:

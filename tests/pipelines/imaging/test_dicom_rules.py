@@ -325,6 +325,12 @@ def test_pixels_that_are_cut_off_are_refused(case: str) -> None:
     refused_both_ways(CUT[case], reason="truncated")
 
 
+def test_a_private_transfer_syntax_is_refused() -> None:
+    # GE's 1.2.840.113619.5.2 stores words with the high byte first
+    file = with_raw(scan_of(DEEP), b"1.2.840.10008.1.2.1\0\x02", b"1.2.840.113619.5.2\0\0\x02")
+    refused_both_ways(file, reason="unsupported", named="TransferSyntaxUID")
+
+
 REFUSED = {
     "a high bit below the stored ones": (scan_of(DEEP, BitsStored=12, HighBit=9), "HighBit"),
     "more bits stored than allocated": (scan_of(GREYS, BitsStored=12, HighBit=11), "BitsStored"),
