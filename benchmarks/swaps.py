@@ -24,6 +24,7 @@ from pipelines.release.bundle import (
 )
 from pipelines.release.predictor import open_predictor
 from pipelines.settings import Settings
+from serving.follower import recall
 from tests.serving.bundles import png
 from tests.serving.publishing import crown, publish
 from tests.serving.running import running_service
@@ -90,8 +91,8 @@ def prove_swaps(
 
 def prove_restarts(mlflow: Settings, home: Path, *, workers: int) -> list[Claim]:
     """Start the service again without MLflow: with its kept bundle, then with an altered one."""
-    note = json.loads((home / "service" / f"{DATASET}.json").read_text("utf-8"))
-    kept = Path(note["bundle"])
+    kept = recall(mlflow.model_copy(update={"home": home}), DATASET)
+    assert kept is not None
     version = read_manifest(kept).model_version
     settings = {"mlflow_uri": mlflow.tracking_uri}
     with running_service(home, "--workers", str(workers), **settings) as http:
