@@ -63,12 +63,18 @@ def main() -> None:
     sys.exit(show(claims, title="Nobody at the keyboard"))
 
 
-def prove(settings: Settings, *, images: int) -> list[Claim]:
-    """All claims, on a running stack that has the data set and no image yet."""
+def prove(settings: Settings, *, images: int, size: int = 128) -> list[Claim]:
+    """All claims, on a running stack that has the data set and no image yet.
+
+    Args:
+        settings: reaches the stack.
+        images: how many phantoms a delivery has.
+        size: their sides in pixels.
+    """
     onlooker = Onlooker(settings, DATASET)
     drawn = settings.home / "drawn"
     for name, seed, number in (("first", 1, images), ("second", 2, images), ("asked", 3, TRAFFIC)):
-        generate(drawn / name, seed=seed, images=number)
+        generate(drawn / name, seed=seed, images=number, size=size)
 
     first = _first_champion(onlooker, drawn / "first")
     with onlooker.asking(_pictures(drawn / "first")[0]) as asked:

@@ -4,6 +4,7 @@ Each is a process of its own: ``airflow standalone`` leaves children behind when
 three without an address are asked through the API server, which knows their heartbeats.
 """
 
+import sys
 from dataclasses import replace
 from datetime import datetime
 from importlib.metadata import version
@@ -28,7 +29,11 @@ def part(settings: Settings) -> Part:
             _api_server(settings),
             # Logs are read from the shared folder: no log servers, which listen everywhere.
             # A task asks the API server before all else, and counts as tried where none answers.
-            replace(_behind(settings, "scheduler", "--skip-serve-logs"), after=API_SERVER),
+            replace(
+                _behind(settings, "scheduler", "--skip-serve-logs"),
+                command=[sys.executable, "-m", "stack.preload", "scheduler", "--skip-serve-logs"],
+                after=API_SERVER,
+            ),
             _behind(settings, "dag-processor"),
             _behind(settings, "triggerer", "--skip-serve-logs"),
         ],

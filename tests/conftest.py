@@ -11,9 +11,10 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
+from xdist.scheduler import LoadFileScheduling
 
 from pipelines.isolation import isolated_environment
 from pipelines.settings import Settings, get_settings
@@ -46,6 +47,27 @@ _isolate()
 if not hasattr(sys.modules["__main__"], "__file__"):
     # PySpark takes a process that runs no file (one of pytest-xdist's) for a doctest, and ends it.
     sys.modules["__main__"].__file__ = __file__
+
+
+WHOLE_STACK = "tests/end_to_end/"
+"""Its files share one running stack, so one worker runs them all. They take longest: they begin."""
+
+
+class _FilesTogether(LoadFileScheduling):  # type: ignore[misc]
+    """Gives each worker whole files, and those that share a stack to one worker."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return WHOLE_STACK if nodeid.startswith(WHOLE_STACK) else str(super()._split_scope(nodeid))
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _FilesTogether:
+    """How pytest-xdist deals tests out to its workers."""
+    return _FilesTogether(config, log)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what takes longest."""
+    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_STACK))
 
 
 @pytest.fixture

@@ -1,6 +1,8 @@
-"""One whole stack and two tiny data sets, shared by the tests that run the loop for real.
+"""One whole stack and three tiny data sets, shared by all tests that need the whole.
 
-``tiny`` is retrained by hand; ``asked`` is woken by its landing folder, and asks a person.
+``tiny`` is retrained by hand; the landing folder of ``asked`` triggers its runs, which ask a person
+for approval; nobody touches ``phantom`` but the proof that the loop needs nobody, which goes on in
+the background while other tests run.
 """
 
 import os
@@ -8,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -15,14 +18,19 @@ from typing import Any, TypeVar
 import pytest
 import yaml
 
+from benchmarks import prove_unattended
+from benchmarks.claims import Claim
 from pipelines.data.phantom import generate
 from pipelines.scheduler import RunState, Scheduler, open_scheduler
 from pipelines.service_client import ServiceClient
-from pipelines.settings import Settings
+from pipelines.settings import PROJECT, Settings
 from stack.environment import settings_environment
 from stack.testing import running_stack
 
 T = TypeVar("T")
+
+IMAGES_EACH = 90
+"""Images of each delivery to ``phantom``."""
 
 SCRATCH = {"model": "strided_cnn", "recipe": "scratch", "weights": None, "epochs": 2}
 SPEC: dict[str, Any] = {
@@ -65,11 +73,19 @@ ASKED = SPEC | {
     "retrain": {"on_landing": True, "on_drift": True, "min_new_images": 10},
     "approval": {"hours": 1},
 }
+UNATTENDED = SPEC | {
+    "name": prove_unattended.DATASET,
+    "title": "Phantoms that nobody looks after",
+    "candidates": [SCRATCH | {"name": "scratch"}],
+    "landing": SPEC["landing"] | {"quiet_seconds": 5},
+    "retrain": prove_unattended.CHANGES["retrain"],
+    "monitor": prove_unattended.CHANGES["monitor"],
+}
 
 
 @dataclass(frozen=True)
 class Loop:
-    """A running installation with the data sets ``tiny`` and ``asked``."""
+    """A running installation with the data sets of this page."""
 
     settings: Settings
     landing: Path
@@ -87,6 +103,21 @@ class Loop:
         )
         output = result.stdout + result.stderr
         assert result.returncode == status, output
+        return output
+
+    def make(self, *words: str) -> str:
+        """Run a target of the Makefile on this installation; its whole output."""
+        result = subprocess.run(
+            ["make", "--no-print-directory", *words],
+            cwd=PROJECT,
+            env=os.environ | settings_environment(self.settings) | {"COLUMNS": "300"},
+            capture_output=True,
+            text=True,
+            timeout=900,
+            check=False,
+        )
+        output = result.stdout + result.stderr
+        assert result.returncode == 0, output
         return output
 
     def write_spec(self, **changes: Any) -> None:
@@ -141,8 +172,21 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     datasets.mkdir()
     landing = home / "landing" / "tiny"
     generate(landing, seed=5, images=90, size=64)
-    for spec in (SPEC, ASKED):
+    for spec in (SPEC, ASKED, UNATTENDED):
         (datasets / f"{spec['name']}.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
-    fields = {"datasets": datasets, "champion_poll_seconds": 0.5, "spark_driver_memory": "1g"}
-    with running_stack(None, home=home, **fields) as settings:
+    fields = {
+        "datasets": datasets,
+        "champion_poll_seconds": 0.5,
+        "spark_driver_memory": "1g",
+        "service_sample_share": 1,
+        "service_sample_seconds": 5,
+    }
+    with running_stack(None, home=home, datanodes=2, **fields) as settings:
         yield Loop(settings, landing)
+
+
+@pytest.fixture(scope="session")
+def unattended(loop: Loop) -> Iterator["Future[list[Claim]]"]:
+    """The claims of `benchmarks.prove_unattended`, made in the background."""
+    with ThreadPoolExecutor(1) as threads:
+        yield threads.submit(prove_unattended.prove, loop.settings, images=IMAGES_EACH, size=64)

@@ -1,24 +1,18 @@
 """The loop as its users live it, by the real scheduler on the real parts, in order."""
 
 import json
-import os
 import shutil
-import signal
-import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from itertools import accumulate
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
-import stack
 from pipelines.alerts.log import latest
 from pipelines.backup.manifest import verify
 from pipelines.data.phantom import generate
-from pipelines.errors import MedloopError
 from pipelines.scheduler import RunState
 from pipelines.storage import Store, open_store
 
@@ -29,12 +23,13 @@ WAIT = 600
 """Seconds after which a run is taken to hang; on a machine at rest each takes a tenth of it."""
 
 
+@pytest.mark.usefixtures("unattended")
 def test_one_command_leads_from_a_folder_to_an_explained_answer(loop: Loop, tmp_path: Path) -> None:
     generate(tmp_path / "delivered", seed=6, images=75, size=64)
     # Wakes the other data set's run, beside this one.
     shutil.move(tmp_path / "delivered", loop.landing.with_name("asked"))
 
-    told = loop.medloop("run", "tiny")
+    told = loop.make("run", "DATASET=tiny")
 
     assert "version 1 is the champion" in told
     assert "One question" in told
@@ -150,7 +145,7 @@ def test_a_rerun_with_nothing_new_ends_soon_and_trains_nothing(loop: Loop) -> No
 
 def test_a_cleared_task_and_those_after_it_run_again_and_change_nothing(loop: Loop) -> None:
     run = loop.last_run()
-    wanted = {"dag_run_id": run.run, "task_ids": ["check_prepared"], "include_downstream": True}
+    wanted = {"dag_run_id": run.run, "task_ids": ["select"], "include_downstream": True}
     loop.scheduler._call(
         "POST",
         "dags/retrain_tiny/clearTaskInstances",
@@ -215,28 +210,6 @@ def test_a_landing_that_fails_its_checks_stops_the_run_with_the_reason(
     assert loop.last_run().state_of("ingest") == "upstream_failed"
 
 
-def test_killed_tasks_are_tried_again_and_new_images_are_added_to_the_snapshot(
-    loop: Loop, tmp_path: Path
-) -> None:
-    generate(tmp_path / "new", seed=11, images=30, size=64)
-    shutil.copytree(tmp_path / "new", loop.landing, dirs_exist_ok=True)
-    store = open_store(loop.settings)
-    (first,) = store.names("tiny/snapshots")
-
-    with _killing(loop, "train"):
-        told = loop.medloop("retrain", "tiny")
-
-    assert "champion" in told or "serves already" in told or "REFUSED" in told
-    assert loop.last_run().state == "success"
-    newer = [name for name in store.names("tiny/snapshots") if name != first]
-    assert len(newer) == 1
-    output = store.read_json(f"tiny/snapshots/{newer[0]}/manifest.json")["output"]
-    assert output["parent"] == first
-    assert 0 < output["added"] < output["images"]
-    assert store.hidden("tiny/snapshots") == []
-    assert store.hidden("tiny/prepared") == []
-
-
 def test_stages_run_by_hand_as_the_dag_runs_them(loop: Loop, tmp_path: Path) -> None:
     image = loop.an_image("diffuse_lesion")
 
@@ -294,44 +267,3 @@ def _happen(loop: Loop, asset: str) -> None:
 
 def _all(store: Store, what: str) -> list[str]:
     return [f"asked/{what}/{name}" for name in store.names(f"asked/{what}")]
-
-
-class _killing:
-    """Kill the processes of one task, once, as soon as it runs."""
-
-    def __init__(self, loop: Loop, task: str) -> None:
-        self._loop = loop
-        self._task = task
-        self._done = threading.Event()
-        self._killed: list[int] = []
-        self._thread = threading.Thread(target=self._watch, daemon=True)
-
-    def __enter__(self) -> None:
-        self._before = self._loop.last_run().run
-        self._thread.start()
-
-    def __exit__(self, *error: object) -> None:
-        self._done.set()
-        self._thread.join()
-        if error[0] is None:
-            assert self._killed, f"{self._task} never ran"
-
-    def _watch(self) -> None:
-        while not self._done.wait(0.5) and not self._killed:
-            try:
-                run = self._loop.last_run()
-            except MedloopError:
-                continue
-            running = [t for t in run.tasks if t.task == self._task and t.state == "running"]
-            if run.run != self._before and running:
-                time.sleep(3)
-                self._killed = _kill_newest_task(self._loop)
-
-
-def _kill_newest_task(loop: Loop) -> list[int]:
-    """SIGKILL the newest process below the scheduler: the task itself."""
-    (pid,) = [p.pid for p in stack.status(loop.settings) if p.name == "airflow-scheduler"]
-    below = psutil.Process(pid).children(recursive=True)
-    newest = max(below, key=lambda process: process.create_time())
-    os.kill(newest.pid, signal.SIGKILL)
-    return [newest.pid]

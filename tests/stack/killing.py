@@ -99,6 +99,13 @@ class Asking:
         self._over.set()
         self._thread.join()
 
+    def await_first_answer(self) -> None:
+        """Wait until the service has answered once."""
+        deadline = time.monotonic() + RETURN_SECONDS
+        while not self.answers:
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+
     def longest_silence(self, *, since: float, until: float) -> float:
         """Seconds of the longest time without an answer."""
         times = [since, *(at for at in self.answers if since < at < until), until]
