@@ -1,14 +1,20 @@
-"""The command line teaches, and tells a mistake without a traceback."""
+"""The command line teaches, and reports a mistake without a traceback."""
 
 import os
 import shutil
 import subprocess
 import sys
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
+import typer.main
+from typer.testing import CliRunner
 
-from pipelines.settings import PROJECT
+from pipelines.cli.app import app, main
+from pipelines.cli.console import console, errors
+from pipelines.settings import PROJECT, get_settings
 
 COMMANDS = (  # noqa: SIM905
     "run retrain phantom ingest check split prepare restore train evaluate select promote "
@@ -16,38 +22,61 @@ COMMANDS = (  # noqa: SIM905
 ).split()
 
 
-def medloop(*arguments: str, home: Path) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | {
-        "MEDLOOP_HOME": str(home),
-        "MEDLOOP_STORE": (home / "store").as_uri(),
+@dataclass(frozen=True)
+class Ended:
+    """What a command printed, and its exit status."""
+
+    returncode: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture(autouse=True)
+def _own_installation(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    """No server answers; the store is a folder; lines are wide."""
+    for name, value in {
+        "MEDLOOP_HOME": str(tmp_path),
+        "MEDLOOP_STORE": (tmp_path / "store").as_uri(),
         "MEDLOOP_MLFLOW_URI": "http://127.0.0.1:9",
         "MEDLOOP_AIRFLOW_PORT": "9",
         "MEDLOOP_SERVICE_PORT": "9",
         "COLUMNS": "200",
-    }
-    return subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-        check=False,
-    )
+    }.items():
+        monkeypatch.setenv(name, value)
+    for screen in (console, errors):
+        monkeypatch.setattr(screen, "_width", 200)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
 
 
-def test_help_names_every_command(tmp_path: Path) -> None:
-    told = medloop("--help", home=tmp_path).stdout
+@pytest.fixture
+def medloop(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Any:
+    """The command, run in this process by the function that the shell runs."""
 
-    for command in COMMANDS:
-        assert command in told
+    def run(*arguments: str) -> Ended:
+        monkeypatch.setattr(sys, "argv", ["medloop", *arguments])
+        status = 0
+        try:
+            main()
+        except SystemExit as ending:
+            status = int(ending.code or 0)
+        printed = capsys.readouterr()
+        return Ended(status, printed.out, printed.err)
+
+    return run
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_every_command_teaches(command: str, tmp_path: Path) -> None:
-    result = medloop(command, "--help", home=tmp_path)
+def test_help_names_every_command_and_each_teaches() -> None:
+    root: Any = typer.main.get_command(app)
+    overview = CliRunner().invoke(app, ["--help"]).stdout
 
-    assert result.returncode == 0
-    assert "Usage" in result.stdout
+    assert set(COMMANDS) <= set(root.commands)
+    for command in root.commands:
+        assert command in overview
+        result = CliRunner().invoke(app, [command, "--help"])
+        assert result.exit_code == 0, command
+        assert "Usage" in result.stdout
 
 
 @pytest.mark.parametrize(
@@ -62,21 +91,38 @@ def test_every_command_teaches(command: str, tmp_path: Path) -> None:
         (("retrain", "phantom", "--candidate", "nobody"), "lite0-frozen"),
     ],
 )
-def test_a_mistake_is_told_in_words(arguments: tuple[str, ...], says: str, tmp_path: Path) -> None:
-    result = medloop(*arguments, home=tmp_path)
+def test_a_mistake_is_reported_in_words(
+    arguments: tuple[str, ...], says: str, medloop: Any
+) -> None:
+    result = medloop(*arguments)
 
     assert result.returncode == 1
     assert says in result.stderr
     assert "Traceback" not in result.stderr + result.stdout
 
 
-def test_stages_run_by_hand_on_a_local_store(tmp_path: Path) -> None:
-    landing = tmp_path / "drawn"
-    assert medloop("phantom", str(landing), "--images", "200", home=tmp_path).returncode == 0
+def test_a_shell_sees_the_exit_status_and_no_traceback() -> None:
+    result = subprocess.run(
+        [sys.executable, "-m", "pipelines.cli", "ingest", "knee_mri"],
+        env=os.environ,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
 
-    first = medloop("ingest", "phantom", str(landing), home=tmp_path)
-    again = medloop("ingest", "phantom", str(landing), home=tmp_path)
-    split = medloop("split", "phantom", home=tmp_path)
+    assert result.returncode == 1
+    assert "phantom" in result.stderr
+    assert "Traceback" not in result.stderr + result.stdout
+
+
+def test_stages_run_by_hand_on_a_local_store(tmp_path: Path, medloop: Any) -> None:
+    landing = tmp_path / "drawn"
+    assert medloop("phantom", str(landing), "--images", "200").returncode == 0
+
+    first = medloop("ingest", "phantom", str(landing))
+    again = medloop("ingest", "phantom", str(landing))
+    split = medloop("split", "phantom")
 
     assert first.returncode == 0, first.stderr
     assert "quarantined" in first.stdout
@@ -87,18 +133,19 @@ def test_stages_run_by_hand_on_a_local_store(tmp_path: Path) -> None:
 
 
 def test_status_tells_what_waits_in_the_landing_folders(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, medloop: Any
 ) -> None:
     datasets = tmp_path / "datasets"
     datasets.mkdir()
     shutil.copy(PROJECT / "datasets" / "phantom.yaml", datasets)
     monkeypatch.setenv("MEDLOOP_DATASETS", str(datasets))
+    get_settings.cache_clear()
     folder = tmp_path / "landing" / "phantom" / "no_lesion"
     folder.mkdir(parents=True)
     for name in ("1.png", "2.png", "3.png.part"):
         (folder / name).write_bytes(b"x")
 
-    told = medloop("status", home=tmp_path).stdout
+    told = medloop("status").stdout
 
     line = next(line for line in told.splitlines() if line.startswith("phantom"))
     assert "2 files, since" in line

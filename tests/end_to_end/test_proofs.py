@@ -1,0 +1,122 @@
+"""Every benchmark that README and docs name runs, on the installation that the loop has filled.
+
+With its smallest options: what they measure is for quiet machines, so the figures are not judged,
+but for proofs that count failures. `tests/documentation` checks how the documents spell them.
+"""
+
+import importlib
+import re
+import sys
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+
+import pytest
+
+from benchmarks.claims import Claim
+from pipelines.settings import PROJECT, get_settings
+from stack.environment import settings_environment
+
+from .conftest import Loop
+
+QUICK = ("--seconds", "0.2")
+SMALLEST = {
+    "attention": ("tiny", "LANDING", "OUT", "scratch"),
+    "batching": ("--bundle", "BUNDLE", "--rounds", "1", *QUICK),
+    "calibration": ("PREDICTIONS",),
+    "dag_overhead": ("tiny", "--run", "RUN"),
+    "decoders": (),
+    "drift": (
+        *("BUNDLE", "--prepared", "PREPARED", "--landing", "LANDING", "--others", "LANDING"),
+        *("--repetitions", "1", "--clean", "2"),
+    ),
+    "drift_estimates": ("BUNDLE", "--repetitions", "1"),
+    "drift_features": ("BUNDLE", "--repetitions", "1"),
+    "duplicate_pairs": ("tiny", "LANDING", "--pairs", "2", "--sheet", "OUT/pairs.png"),
+    "fuzz_service": ("--requests", "20"),
+    "gate_rules": ("--draw", "OUT/rules.png"),
+    "handmade": ("tiny",),
+    "heat_on_lesions": ("BUNDLE", "LANDING"),
+    "lesion_crop": ("tiny", "LANDING", "scratch", "--epochs", "1"),
+    "models": ("tiny",),
+    "novelty": ("BUNDLE", "PREPARED"),
+    "poses": ("MODEL", "PREPARED"),
+    "prepare": ("tiny", "LANDING", "--cores", "1"),
+    "prove_swap": ("--swaps", "2", "--workers", "1", "--clients", "1"),
+    "replicas": ("--bundle", "BUNDLE", *QUICK),
+    "results": ("tiny",),
+    "score": ("tiny", "LANDING", "BUNDLE", "--rounds", "1", "--cores", "1", "--most", "8"),
+    "service": ("--bundle", "BUNDLE", "--rounds", "1", *QUICK),
+    "shortcuts": ("LANDING", "PREPARED", "--images", "60"),
+    "soak": ("--minutes", "0.05", "--bundle", "BUNDLE", "--plot", "OUT/soak.png"),
+    "sources": ("LANDING", "PREPARED", "--seeds", "1"),
+    "training": ("speed", "PREPARED"),
+    "watching": ("--files", "20"),
+}
+MAY_FAIL_ITS_CLAIMS = {"service", "soak"}
+"""They claim speed, which a busy machine does not have; they exit with 1 then."""
+ELSEWHERE = {"prove_unattended"}
+"""Run by tests of their own."""
+
+
+def test_the_loop_needs_nobody(unattended: "Future[list[Claim]]") -> None:
+    claims = unattended.result(timeout=900)
+
+    assert len(claims) == 6
+    assert [claim for claim in claims if not claim.holds] == []
+
+
+def test_every_documented_benchmark_is_run() -> None:
+    pages = [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")]
+    makefile = (PROJECT / "Makefile").read_text("utf-8")
+    text = makefile + "".join(page.read_text("utf-8") for page in pages)
+    named = set(re.findall(r"python -m benchmarks\.(\w+)", text))
+
+    assert named - set(SMALLEST) - ELSEWHERE == set()
+
+
+@pytest.fixture(scope="module")
+def paths(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """What the words in capitals stand for."""
+    home = loop.settings.home
+    cache = loop.settings.cache / "tiny"
+    return {
+        "LANDING": str(loop.landing),
+        "OUT": str(tmp_path_factory.mktemp("drawn")),
+        "BUNDLE": str(next((home / "bundles" / "tiny").iterdir())),
+        "PREPARED": str(next(p for p in (cache / "prepared").iterdir() if p.is_dir())),
+        "PREDICTIONS": str(next(home.rglob("predictions.parquet"))),
+        "MODEL": str(next(home.rglob("model.keras"))),
+        "RUN": loop.runs("retrain_tiny")[0]["dag_run_id"],
+    }
+
+
+@pytest.fixture
+def as_a_user_of(loop: Loop, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """This process reads the settings of the loop's installation."""
+    for name, value in settings_environment(loop.settings).items():
+        monkeypatch.setenv(name, value)
+    get_settings.cache_clear()
+    yield
+    get_settings.cache_clear()
+
+
+@pytest.mark.usefixtures("as_a_user_of")
+@pytest.mark.parametrize("name", SMALLEST)
+def test_a_benchmark_runs_and_prints_its_figures(
+    name: str,
+    paths: dict[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    words = re.compile("|".join(paths))
+    arguments = [words.sub(lambda found: paths[found[0]], word) for word in SMALLEST[name]]
+    monkeypatch.setattr(sys, "argv", [name, *arguments])
+    ended = 0
+    try:
+        importlib.import_module(f"benchmarks.{name}").main()
+    except SystemExit as ending:
+        ended = int(ending.code or 0)
+    assert ended in ((0, 1) if name in MAY_FAIL_ITS_CLAIMS else (0,))
+    assert re.search(r"\d", capsys.readouterr().out)
+    assert Path(paths["OUT"]).is_dir()
