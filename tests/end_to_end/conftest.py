@@ -1,8 +1,7 @@
-"""One whole stack and three tiny data sets, shared by all tests that need the whole.
+"""One whole stack and two tiny data sets, shared by all tests that need the whole.
 
-``tiny`` is retrained by hand; the landing folder of ``asked`` triggers its runs, which ask a person
-for approval; nobody touches ``phantom`` but the proof that the loop needs nobody, which goes on in
-the background while other tests run.
+``tiny`` is retrained by hand. ``phantom`` belongs to the proof that the loop needs nobody, which
+runs in the background while other tests run.
 """
 
 import os
@@ -65,14 +64,6 @@ SPEC: dict[str, Any] = {
     "retrain": {"schedule": "@yearly", "on_landing": False},
     "monitor": {"schedule": None},
 }
-ASKED = SPEC | {
-    "name": "asked",
-    "title": "Phantoms that a person is asked about",
-    "landing": SPEC["landing"] | {"quiet_seconds": 2},
-    "candidates": [SCRATCH | {"name": "scratch"}],
-    "retrain": {"on_landing": True, "on_drift": True, "min_new_images": 10},
-    "approval": {"hours": 1},
-}
 UNATTENDED = SPEC | {
     "name": prove_unattended.DATASET,
     "title": "Phantoms that nobody looks after",
@@ -89,7 +80,7 @@ class Loop:
 
     settings: Settings
     landing: Path
-    """Where the images of ``tiny`` are; the folder of ``asked`` is beside it."""
+    """Where the images of ``tiny`` are."""
 
     def medloop(self, *arguments: str, status: int = 0) -> str:
         """Run a command as a user would; its whole output."""
@@ -144,9 +135,9 @@ class Loop:
         answer = self.scheduler._call("GET", f"dags/{dag}/dagRuns?order_by=run_after")
         return list(answer["dag_runs"])
 
-    def tasks(self, run: RunState) -> list[dict[str, Any]]:
-        """The tasks of a run as Airflow tells of them."""
-        answer = self.scheduler._call("GET", f"dags/{run.dag}/dagRuns/{run.run}/taskInstances")
+    def tasks(self, dag: str, run: str) -> list[dict[str, Any]]:
+        """The tasks of a run as Airflow reports them."""
+        answer = self.scheduler._call("GET", f"dags/{dag}/dagRuns/{run}/taskInstances")
         return list(answer["task_instances"])
 
     def an_image(self, label: str) -> Path:
@@ -172,7 +163,7 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
     datasets.mkdir()
     landing = home / "landing" / "tiny"
     generate(landing, seed=5, images=90, size=64)
-    for spec in (SPEC, ASKED, UNATTENDED):
+    for spec in (SPEC, UNATTENDED):
         (datasets / f"{spec['name']}.yaml").write_text(yaml.safe_dump(spec, sort_keys=False))
     fields = {
         "datasets": datasets,

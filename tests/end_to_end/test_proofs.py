@@ -9,7 +9,9 @@ import re
 import sys
 from collections.abc import Iterator
 from concurrent.futures import Future
+from itertools import accumulate
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -66,6 +68,13 @@ def test_the_loop_needs_nobody(unattended: "Future[list[Claim]]") -> None:
     assert [claim for claim in claims if not claim.holds] == []
 
 
+def test_heavy_steps_of_two_data_sets_take_turns(loop: Loop) -> None:
+    runs = [run for name in ("tiny", "phantom") for run in loop.runs(f"retrain_{name}")]
+    tasks = [task for run in runs for task in loop.tasks(run["dag_id"], run["dag_run_id"])]
+
+    assert _at_once(tasks, pool="heavy") == 1
+
+
 def test_every_documented_benchmark_is_run() -> None:
     pages = [*PROJECT.glob("*.md"), *(PROJECT / "docs").rglob("*.md")]
     makefile = (PROJECT / "Makefile").read_text("utf-8")
@@ -120,3 +129,11 @@ def test_a_benchmark_runs_and_prints_its_figures(
     assert ended in ((0, 1) if name in MAY_FAIL_ITS_CLAIMS else (0,))
     assert re.search(r"\d", capsys.readouterr().out)
     assert Path(paths["OUT"]).is_dir()
+
+
+def _at_once(tasks: list[dict[str, Any]], *, pool: str) -> int:
+    """How many tasks of a pool ran at the same time, at most."""
+    timed = [t for t in tasks if t["pool"] == pool and t["end_date"]]
+    begins = [(t["start_date"], 1) for t in timed]
+    ends = [(t["end_date"], -1) for t in timed]
+    return max(accumulate(step for _, step in sorted(begins + ends)))

@@ -81,8 +81,8 @@ def test_up_again_starts_nothing_anew(loop: Loop) -> None:
 
 
 def test_airflow_lets_its_user_in_and_reads_the_projects_dags(loop: Loop) -> None:
-    loop.scheduler.wait_for("retrain_asked", seconds=RETURN_SECONDS)
-    assert loop.scheduler.latest("retrain_asked") is not None
+    loop.scheduler.wait_for("retrain_tiny", seconds=RETURN_SECONDS)
+    assert loop.scheduler.latest("retrain_tiny") is not None
 
 
 def test_no_secret_shows_in_any_processs_command_or_environment(loop: Loop) -> None:
@@ -129,7 +129,7 @@ def test_whatever_is_killed_the_run_ends_well_and_the_service_answers(
     generate(tmp_path / "new", seed=11, images=30, size=64)
     shutil.copytree(tmp_path / "new", loop.landing, dirs_exist_ok=True)
 
-    with Asking(settings, image, dataset="asked") as asking, _killing(loop, "train"):
+    with Asking(settings, image, dataset="phantom") as asking, _killing(loop, "train"):
         asking.await_first_answer()
         began = time.monotonic()
         run = loop.scheduler.start("retrain_tiny", {})
@@ -152,7 +152,7 @@ def test_whatever_is_killed_the_run_ends_well_and_the_service_answers(
 
     assert state.state == "success"
     context = Context(settings=settings, store=open_store(settings))
-    for dataset in ("tiny", "asked"):
+    for dataset in ("tiny", "phantom"):
         champion = registry.champion(context, dataset)
         assert champion is not None
         assert loop.service.versions()[dataset] == champion.version
