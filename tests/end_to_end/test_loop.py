@@ -1,11 +1,9 @@
 """The loop as its users live it, by the real scheduler on the real parts, in order."""
 
 import json
-import shutil
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import pytest
 
