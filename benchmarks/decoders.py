@@ -1,8 +1,9 @@
 """Which library decodes pictures: Pillow or OpenCV. Prints the tables of docs/decisions/decoder.md.
 
-uv run --with 'opencv-python-headless==5.0.*' python -m benchmarks.decoders
+uv run --with 'opencv-python-headless==5.0.*' python -m benchmarks.decoders [--seconds 0.6]
 """
 
+import argparse
 import io
 import statistics
 import time
@@ -25,8 +26,6 @@ Picture = NDArray[np.uint8]
 Decoder = Callable[[bytes], Picture]
 FORMATS = ("JPEG", "PNG", "TIFF", "BMP", "WEBP")
 SIDES = (224, 1024)
-SECONDS = 0.6
-"""Time for one cell."""
 
 
 def pillow(data: bytes) -> Picture:
@@ -63,10 +62,10 @@ def encoded(shown: NDArray[Any], format: str, **options: Any) -> bytes:
     return target.getvalue()
 
 
-def milliseconds(decoder: Decoder, data: bytes) -> float:
-    """Median time of one decoding."""
+def milliseconds(decoder: Decoder, data: bytes, *, seconds: float) -> float:
+    """Median time of one decoding, measured for so long."""
     times: list[float] = []
-    end = time.perf_counter() + SECONDS
+    end = time.perf_counter() + seconds
     while time.perf_counter() < end or len(times) < 5:
         begin = time.perf_counter()
         decoder(data)
@@ -120,13 +119,20 @@ def verdict(decoder: Decoder, data: bytes, right: Picture) -> str:
 
 def main() -> None:
     """Print both tables."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--seconds", type=float, default=0.6, help="for one cell (%(default)s)")
+    seconds: float = parser.parse_args().seconds
     console = Console()
     speed = Table(title="median ms to decode")
     for column in ("format", *(f"{name} {side}²" for side in SIDES for name in DECODERS)):
         speed.add_column(column)
     for format in track(FORMATS, "Timing", transient=True):
         files = {side: encoded(picture(side), format) for side in SIDES}
-        cells = [milliseconds(d, files[side]) for side in SIDES for d in DECODERS.values()]
+        cells = [
+            milliseconds(decoder, files[side], seconds=seconds)
+            for side in SIDES
+            for decoder in DECODERS.values()
+        ]
         speed.add_row(format, *(f"{cell:.2f}" for cell in cells))
     console.print(speed)
     trust = Table("file", *DECODERS, title="what each makes of a difficult file")

@@ -93,6 +93,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("dataset")
     parser.add_argument("--prepared", help="id of the shards; those of the newest snapshot if none")
     parser.add_argument("--backbone", default="efficientnet_lite0")
+    parser.add_argument("--only", help="one of the candidates, such as texture-published")
     chosen = parser.parse_args(arguments)
     spec, context = load_spec(chosen.dataset), default_context()
     prepared = _prepared(chosen.dataset, chosen.prepared)
@@ -100,7 +101,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"| candidate | penalty, L1 share | validation accuracy | {' | '.join(heads)} | s |")
     print("|---|---|---|---|---|---|---|")
     for candidate in candidates(chosen.backbone):
-        print(line(candidate, *measured(spec, context, prepared, candidate)), flush=True)
+        if chosen.only in (None, candidate.name):
+            print(line(candidate, *measured(spec, context, prepared, candidate)), flush=True)
 
 
 if __name__ == "__main__":

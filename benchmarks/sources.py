@@ -103,7 +103,8 @@ def _reduced(features: Features, known: "pd.Series[bool]") -> Features:
     """The main directions of the features of known images, each scaled to one."""
     from sklearn.decomposition import PCA
 
-    reduced = PCA(DIRECTIONS, whiten=True, random_state=0).fit(features[known])
+    directions = min(DIRECTIONS, int(known.sum()), features.shape[1])
+    reduced = PCA(directions, whiten=True, random_state=0).fit(features[known])
     return np.asarray(reduced.transform(features), np.float32)
 
 

@@ -27,6 +27,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -100,7 +101,8 @@ def speed(data: Shards) -> Table:
 
 def _batch_seconds(data: Shards, chosen: CandidateSpec) -> float:
     """Processor time of a batch, once the shuffle buffer is full."""
-    batches = iter(_batches(data, chosen))
+    epochs = _epochs(data, chosen)
+    batches = chain.from_iterable(epochs(number) for number in count())
     next(batches)
     _settle()
     began = time.process_time()
@@ -113,7 +115,7 @@ def _batch_seconds(data: Shards, chosen: CandidateSpec) -> float:
 def _step_seconds(data: Shards) -> float:
     """Processor time of a step on a batch in memory, once it is traced."""
     chosen = candidate({})
-    held = next(iter(_batches(data, chosen)))
+    held = next(iter(_epochs(data, chosen)(0)))
     model = _thawed(data, chosen)
     spent = []
     for _ in range(1 + STEPS):
@@ -123,12 +125,12 @@ def _step_seconds(data: Shards) -> float:
     return statistics.median(spent[1:])
 
 
-def _batches(data: Shards, chosen: CandidateSpec) -> Any:
-    """The first epoch, as training sees it."""
+def _epochs(data: Shards, chosen: CandidateSpec) -> Callable[[int], Any]:
+    """The batches of an epoch by its number, as training sees them."""
     from pipelines.training.batches import training_batches
 
     stream = pixels(data.split("train"))
-    return training_batches(stream, data, chosen, strength=chosen.augment, seed=SEED)(0)
+    return training_batches(stream, data, chosen, strength=chosen.augment, seed=SEED)
 
 
 def _settle() -> None:
@@ -200,7 +202,7 @@ def _epoch(folder: Path, answer: Any) -> None:
         ]
     )
     model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
-    model.fit(_batches(data, candidate({"augment": "light"})), shuffle=False, verbose=0)
+    model.fit(_epochs(data, candidate({"augment": "light"}))(0), shuffle=False, verbose=0)
     answer.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
 
 

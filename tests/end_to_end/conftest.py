@@ -69,7 +69,7 @@ UNATTENDED = SPEC | {
     "title": "Phantoms that nobody looks after",
     "candidates": [SCRATCH | {"name": "scratch"}],
     "landing": SPEC["landing"] | {"quiet_seconds": 5},
-    "retrain": prove_unattended.CHANGES["retrain"],
+    "retrain": prove_unattended.CHANGES["retrain"] | {"profile": False},
     "monitor": prove_unattended.CHANGES["monitor"],
 }
 
@@ -112,9 +112,10 @@ class Loop:
         return output
 
     def write_spec(self, **changes: Any) -> None:
-        """Replace fields of the data set's file."""
+        """Replace fields of the data set's file. Its images are profiled by its first run only."""
         file = self.settings.datasets / "tiny.yaml"
-        file.write_text(yaml.safe_dump(SPEC | changes, sort_keys=False))
+        quick = SPEC | {"retrain": SPEC["retrain"] | {"profile": False}}
+        file.write_text(yaml.safe_dump(quick | changes, sort_keys=False))
 
     @property
     def scheduler(self) -> Scheduler:

@@ -50,7 +50,7 @@ def await_return(settings: Settings, name: str, *, killed: int) -> None:
             logger.info("%s is ready again", name)
             return
         assert time.monotonic() < deadline, part
-        time.sleep(0.2)
+        time.sleep(1)
 
 
 def supervisord(settings: Settings) -> psutil.Process:
