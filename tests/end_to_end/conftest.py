@@ -69,7 +69,7 @@ UNATTENDED = SPEC | {
     "title": "Phantoms that nobody looks after",
     "candidates": [SCRATCH | {"name": "scratch"}],
     "landing": SPEC["landing"] | {"quiet_seconds": 5},
-    "retrain": prove_unattended.CHANGES["retrain"] | {"profile": False},
+    "retrain": {"min_new_images": 50, "on_drift": True, "profile": False},
     "monitor": prove_unattended.CHANGES["monitor"],
 }
 
