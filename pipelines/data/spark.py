@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.data.cluster import cluster_options
 from pipelines.data.spark_failures import translated
-from pipelines.errors import StackError
+from pipelines.errors import StackError, Unavailable
 from pipelines.progress import watch
 from pipelines.settings import PROJECT, Settings
 
@@ -43,6 +43,7 @@ def spark_session(settings: Settings, *, name: str) -> Iterator["SparkSession"]:
 
     Raises:
         StackError: Java is missing or too old, or Spark does not start.
+        Unavailable: the cluster that Spark runs on does not answer.
         MedloopError: a job fails; see `pipelines.data.spark_failures.translated`.
     """
     from pyspark.sql import SparkSession
@@ -92,6 +93,7 @@ def _java() -> str | None:
 
 
 def _start(settings: Settings, name: str) -> "SparkSession":
+    from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
@@ -103,8 +105,10 @@ def _start(settings: Settings, name: str) -> "SparkSession":
     builder = SparkSession.builder.master(settings.spark_url).appName(f"medloop {name}")
     try:
         return builder.config(map=_options(settings)).getOrCreate()
-    except (PySparkException, OSError) as error:
-        raise StackError(
+    except (PySparkException, Py4JError, OSError) as error:
+        # A cluster's master may be about to come back; a Spark of our own starts or does not.
+        kind = StackError if settings.spark_url.startswith("local") else Unavailable
+        raise kind(
             f"Spark does not start on {settings.spark_url} (MEDLOOP_SPARK, MEDLOOP_SPARK_MASTER): "
             f"{error}"
         ) from error

@@ -1,4 +1,5 @@
 import logging
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -6,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from pipelines.data.spark import require_java, spark_session, told
+from pipelines.data.spark import _start, require_java, spark_session, told
 from pipelines.errors import (
     BundleError,
     MedloopError,
@@ -91,6 +92,28 @@ def test_what_a_worker_raises_decides_whether_the_job_is_tried_again(
     ):
         session.range(3).mapInPandas(work, "id long").collect()
     assert type(caught.value) is error
+
+
+@pytest.mark.parametrize(
+    ("master", "error"), [("spark://127.0.0.1:9", Unavailable), ("local[1]", StackError)]
+)
+def test_a_cluster_that_does_not_answer_is_asked_again(
+    master: str,
+    error: type[MedloopError],
+    installation: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from py4j.protocol import Py4JError
+    from pyspark.sql import SparkSession
+
+    def give_up(_: Any) -> None:
+        raise Py4JError("All masters are unresponsive! Giving up.")
+
+    monkeypatch.setattr(SparkSession.Builder, "getOrCreate", give_up)
+    settings = installation.model_copy(update={"spark_master": master})
+
+    with pytest.raises(error, match=f"does not start on {re.escape(master)}"):
+        _start(settings, "work")
 
 
 def test_a_long_job_says_how_far_it_is(
