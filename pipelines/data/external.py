@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from pipelines.data import ingest, landing
 from pipelines.data.duplicates import near_pairs, stacked
 from pipelines.data.restore import originals
-from pipelines.data.shard_writer import ACCEPTED
+from pipelines.data.shard_writer import ACCEPTED, accepted_image
 from pipelines.data.snapshots import Row, index_of, latest
 from pipelines.errors import SpecError
 from pipelines.imaging import Finder, crop_box, decode, fit
@@ -108,7 +108,12 @@ def pictures(
         context: settings and store.
         rows: of the collection.
         find: finds the lesions to crop to, where the spec says so.
+
+    Raises:
+        BadImage: names an image that cannot be used any more.
     """
     for row, content in originals(context, rows):
-        picture = decode(content, limits=ACCEPTED)
-        yield row, fit(picture, spec.image, crop_box(picture, spec.image, find))
+        with accepted_image(row["source_path"]):
+            picture = decode(content, limits=ACCEPTED)
+            fitted = fit(picture, spec.image, crop_box(picture, spec.image, find))
+        yield row, fitted

@@ -6,9 +6,11 @@ Spark runs twice writes the same file twice.
 """
 
 import hashlib
+import logging
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import lru_cache
 from itertools import groupby, islice
@@ -25,12 +27,15 @@ from pydantic import BaseModel
 
 from pipelines.data.pixel_stats import PixelCounts
 from pipelines.errors import BadImage, MedloopError
+from pipelines.failures import only_this_image
 from pipelines.imaging import Box, Finder, Limits, crop_box, decode, fit, fit_mask
 from pipelines.imaging.box import whole
 from pipelines.imaging.lesion import LesionFinder
 from pipelines.settings import Settings
 from pipelines.spec import ImageSpec
 from pipelines.storage import Store, open_store
+
+logger = logging.getLogger(__name__)
 
 COMPRESSION = "lz4"
 """Half the size on grey images, and four times as fast to read as zstd, which saves no more."""
@@ -175,12 +180,14 @@ def _row_group(rows: Iterable[Row], seen: _Seen, *, job: ShardJob) -> pa.Table:
     ready = []
     for row in rows:
         find: Finder | None = _finder(job.segmenters[row["finder"]]) if job.segmenters else None
-        picture, label = _picture(row), row["label"]
-        box = crop_box(picture, job.image, find)
+        _require_unaltered(row)
+        with accepted_image(row["source_path"]):
+            picture, label = decode(row["content"], limits=ACCEPTED), row["label"]
+            box = crop_box(picture, job.image, find)
+            pixels = fit(picture, job.image, box)
+            lesion = _lesion(row["mask"], picture, job.image, box)
         seen.uncropped[label] += int(find is not None and box == whole(picture))
-        pixels = fit(picture, job.image, box)
         seen.pixels.setdefault(label, PixelCounts()).add(pixels)
-        lesion = _lesion(row["mask"], picture, job.image, box)
         ready.append({**row, "pixels": pixels.tobytes(), "lesion": lesion})
     return pa.Table.from_pylist(ready, schema=SCHEMA)
 
@@ -194,24 +201,32 @@ def _lesion(
     return fit_mask(decode(mask, limits=ACCEPTED), picture, image, box).tobytes()
 
 
-def _picture(row: Row) -> NDArray[np.uint8]:
-    """An original's picture.
-
-    Raises:
-        BadImage: the bytes are not those that were accepted, or no longer decode.
-    """
-    path, content = row["source_path"], row["content"]
-    if hashlib.sha256(content).hexdigest() != row["sha256"]:
+def _require_unaltered(row: Row) -> None:
+    """Raises BadImage: the bytes of an original are not those that were accepted."""
+    if hashlib.sha256(row["content"]).hexdigest() != row["sha256"]:
         raise BadImage(
             "altered",
-            f"{path}: its bytes in the snapshot are not those that landed (sha256 differs). "
-            "Ingest it again from its source.",
+            f"{row['source_path']}: its bytes in the snapshot are not those that landed (sha256 "
+            "differs). Ingest it again from its source.",
         )
+
+
+@contextmanager
+def accepted_image(path: str) -> Iterator[None]:
+    """Name the image, accepted at landing, that a block cannot use.
+
+    Args:
+        path: its source path.
+
+    Raises:
+        BadImage: whatever went wrong with it, foreseen or not.
+    """
     try:
-        return decode(content, limits=ACCEPTED)
+        with only_this_image(logger, path):
+            yield
     except BadImage as error:
         raise BadImage(
             error.reason,
-            f"{path} was accepted at landing but cannot be prepared: {error} "
+            f"{path} was accepted at landing but cannot be used: {error} "
             "This is a fault of Medloop; please report it with that file.",
         ) from error

@@ -12,6 +12,7 @@ that counts (`pipelines.monitoring.compact`).
 import io
 import json
 import logging
+import re
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ logger = logging.getLogger(__name__)
 
 PROBABILITY = "probability."
 MERGED = "merged-"
+DAY = r"\d{4}-\d{2}-\d{2}"
 STANDS_FOR = b"medloop.stands_for"
 """Key of a merged file's metadata: the names of the files it stands for, as JSON."""
 
@@ -120,8 +122,9 @@ def write_file(store: Store, samples: list[Sample]) -> str:
 
 
 def days(store: Store, dataset: str) -> list[date]:
-    """The days that have samples, in order."""
-    return sorted(date.fromisoformat(name) for name in store.names(f"{dataset}/served"))
+    """The days that have samples, in order; a folder of another name is not ours."""
+    names = store.names(f"{dataset}/served")
+    return sorted(date.fromisoformat(name) for name in names if re.fullmatch(DAY, name))
 
 
 def files_of(store: Store, dataset: str, day: date) -> list[str]:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from pipelines.data.restore import originals
 from pipelines.data.segmenters import fetch_segmenter
-from pipelines.data.shard_writer import ACCEPTED
+from pipelines.data.shard_writer import ACCEPTED, accepted_image
 from pipelines.data.shards import Shards
 from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound
@@ -207,8 +207,10 @@ def _answers_on_originals(
     found = track(originals(context, wanted), total=len(wanted), what="Asking the champion")
     answers = {}
     for row, content in found:
-        picture, image = decode(content, limits=ACCEPTED), bundle.manifest.image
-        seen = fit(picture, image, crop_box(picture, image, bundle.finder))
+        image = bundle.manifest.image
+        with accepted_image(row["source_path"]):
+            picture = decode(content, limits=ACCEPTED)
+            seen = fit(picture, image, crop_box(picture, image, bundle.finder))
         logits = runtime.run(seen[None].astype(np.float32))["logits"][0]
         answers[row["sha256"]] = softmax(logits, bundle.manifest.temperature)
     missing = set(rows["sha256"]) - set(answers)
