@@ -37,10 +37,11 @@ test: setup chromium ## every test, on real parts, apart from your stack
 check-compose: ## hold docker-compose.yml against Compose itself (built with Go if need be)
 	@./stack/check-compose.sh
 
-lint: setup ## ruff and mypy
+lint: setup ## ruff, mypy and vulture (dead code)
 	@$(RUN)/ruff check
 	@$(RUN)/ruff format --check
 	@$(RUN)/mypy
+	@$(RUN)/vulture
 
 format: setup ## let ruff mend what it can
 	@$(RUN)/ruff check --fix

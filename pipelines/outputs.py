@@ -27,7 +27,7 @@ class Landing(Output):
     the landing folder), ``label`` (class name), ``landing_label`` (as found), ``declared_split``
     (``train``, ``test`` or null), ``group`` (patient or lesion, or null), ``metadata`` (JSON),
     ``sha256``, ``bytes``, ``format``, ``width``, ``height``, ``mode``, ``bits``, ``notes``,
-    ``phash`` (16 hex digits), ``thumbnail`` (1,024 bytes, 32 x 32 grey), ``mean``, ``std`` (grey
+    ``thumbnail`` (1,024 bytes, 32 x 32 grey), ``mean``, ``std`` (grey
     level of the decoded picture, 0 to 255), ``traces`` (of how the picture was made:
     `pipelines.imaging.traces`; null in older landings), ``reason`` and ``message`` (null where
     accepted; ``copy`` where a file without a label holds the bytes of an accepted one).

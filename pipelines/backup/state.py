@@ -1,6 +1,5 @@
 """How the last backup went: ``$MEDLOOP_HOME/backups/state.json``, for those who watch."""
 
-from datetime import datetime
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
@@ -23,10 +22,6 @@ class BackupState(BaseModel):
     failed_at: AwareDatetime | None = None
     """When one failed since then."""
     error: str | None = None
-
-    def age_seconds(self, now: datetime) -> float | None:
-        """Age of the last good backup; ``None`` if there was none."""
-        return (now - self.succeeded_at).total_seconds() if self.succeeded_at else None
 
 
 def read_state(settings: Settings) -> BackupState:

@@ -73,7 +73,10 @@ def near_pairs(thumbnails: Thumbnails, rule: DuplicatesSpec) -> pd.DataFrame:
 
 
 def posed_hashes(thumbnails: Thumbnails) -> dict[str, NDArray[np.uint64]]:
-    """The hashes of pictures in each of the `POSES`; ``same`` is `pipelines.imaging.phash`.
+    """The 64-bit perceptual hashes of images in each of the `POSES`: which of the 8 x 8 lowest
+    frequencies of the discrete cosine transform are above their median, row by row, the first one
+    in the highest bit (Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash
+    Functions", section 3.2.1).
 
     Mirroring a picture only turns the signs of its odd horizontal frequencies, turning it
     upside down those of its odd vertical ones; so one transform serves all poses.

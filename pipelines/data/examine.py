@@ -37,7 +37,6 @@ class Examined(BaseModel):
     mode: str | None = None
     bits: int | None = None
     notes: list[str] = []
-    phash: str | None = None
     thumbnail: bytes | None = None
     mean: float | None = None
     std: float | None = None
@@ -122,7 +121,6 @@ def _examine(
         raise BadImage(
             "altered", "De-identification would change how this DICOM file looks: please report it."
         )
-    found.phash = f"{imaging.phash(picture):016x}"
     found.thumbnail = imaging.thumbnail(picture)
     found.mean, found.std = grey_level(picture)
     found.traces = imaging.traces(data, picture)

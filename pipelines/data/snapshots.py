@@ -20,6 +20,8 @@ from pipelines.stage import Context, fingerprint, standing
 logger = logging.getLogger(__name__)
 
 INDEX = "index.parquet"
+DROPPED = ("phash",)
+"""Columns that older releases wrote."""
 Row = dict[str, Any]
 
 
@@ -133,7 +135,9 @@ def key_of(row: Row) -> tuple[str, str]:
 def digest(rows: list[Row]) -> str:
     """Fingerprint of what rows say, wherever their bytes stand."""
     silent = {"file": None, "row": None, "thumbnail": None}
-    return fingerprint([row | silent for row in rows])
+    return fingerprint(
+        [{name: of for name, of in (row | silent).items() if name not in DROPPED} for row in rows]
+    )
 
 
 def name_after(parent: Snapshot | None, rows: list[Row], masks: list[Row]) -> str:

@@ -24,7 +24,6 @@ LANDED = pa.schema(
         ("mode", pa.string()),
         ("bits", pa.int32()),
         ("notes", pa.list_(pa.string())),
-        ("phash", pa.string()),
         ("thumbnail", pa.binary()),
         ("mean", pa.float64()),
         ("std", pa.float64()),

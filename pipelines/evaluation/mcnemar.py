@@ -1,9 +1,7 @@
 """McNemar's test: which of two models is right more often on the same images?
 
-Only images on which exactly one of the two is right tell anything. For independent images the
-test is exact (McNemar 1947) or, as the exact test asks too much of small samples, by mid-p
-(Fagerland, Lydersen and Laake, BMC Medical Research Methodology 13:91, 2013). Images of one
-patient are not independent: there Obuchowski's test for clustered pairs holds (Statistics in
+Only images on which exactly one of the two is right carry information (McNemar 1947). Images of
+one patient are not independent, so the test is Obuchowski's for clustered pairs (Statistics in
 Medicine 17:1495, 1998).
 """
 
@@ -12,7 +10,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom, norm
+from scipy.stats import norm
 
 from pipelines.evaluation.paired import Difference
 
@@ -29,20 +27,6 @@ class Discordant(NamedTuple):
 def discordant(ours: Right, theirs: Right) -> Discordant:
     """Count the images on which the models part; both are (n,) whether a model is right."""
     return Discordant(int((ours & ~theirs).sum()), int((theirs & ~ours).sum()))
-
-
-def exact(pairs: Discordant) -> float:
-    """The two-sided p of the exact test; 1 where the models never part."""
-    total, fewer = sum(pairs), min(pairs)
-    return min(1.0, 2 * float(binom.cdf(fewer, total, 0.5)))
-
-
-def mid_p(pairs: Discordant) -> float:
-    """The two-sided mid-p: nearer to the nominal level than `exact`, which stays below it."""
-    total, fewer = sum(pairs), min(pairs)
-    if total == 0:
-        return 1.0
-    return min(1.0, 2 * float(binom.cdf(fewer, total, 0.5)) - float(binom.pmf(fewer, total, 0.5)))
 
 
 def clustered(

@@ -12,7 +12,7 @@ from pipelines.imaging.decode import decode, inspect, refusal
 from pipelines.imaging.fit import crop_box, fit, fit_mask
 from pipelines.imaging.info import DEFAULT, Format, FrameRule, ImageInfo, Limits
 from pipelines.imaging.kind import Kind, kind_of
-from pipelines.imaging.perceptual import phash, thumbnail
+from pipelines.imaging.perceptual import thumbnail
 from pipelines.imaging.reasons import REASONS, Reason
 from pipelines.imaging.sniff import sniff
 from pipelines.imaging.traces import traces
@@ -35,7 +35,6 @@ __all__ = [
     "inspect",
     "is_blank",
     "kind_of",
-    "phash",
     "refusal",
     "sniff",
     "thumbnail",

@@ -13,20 +13,6 @@ PART = 0.1
 """Share of the largest lit area that another must have to be part of the body; letters have not."""
 
 
-def crop_to_body(array: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Cut away the dark border around the body.
-
-    Args:
-        array: uint8 (height, width, 3).
-
-    Returns:
-        The bounding box of the rows and columns that show something, with a margin of 2 % of the
-        sides; the whole picture if nothing stands out.
-    """
-    top, bottom, left, right = body_box(array)
-    return array[top:bottom, left:right]
-
-
 def body_box(array: NDArray[np.uint8]) -> tuple[int, int, int, int]:
     """Top, bottom, left and right of the body with its margin; ends are exclusive."""
     body = _lit(array)

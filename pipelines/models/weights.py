@@ -19,7 +19,7 @@ def load_weights(model: keras.Model, family: ModuleType, weights: str | None) ->
         family: its module.
         weights: ``imagenet``; the path of a file of ImageNet weights as Keras publishes them
             (``..._notop.h5``), of a model of the same family saved as ``.keras``, or of backbone
-            weights saved by `save_backbone` (``.weights.h5``); ``None`` for random ones.
+            weights of its backbone alone (``.weights.h5``); ``None`` for random ones.
 
     Raises:
         WeightsUnavailable: ImageNet weights cannot be had here.
@@ -43,12 +43,6 @@ def load_weights(model: keras.Model, family: ModuleType, weights: str | None) ->
             f"{path} does not fit {model.name}: {error} Expected a .keras file of this family, "
             "the .weights.h5 of its backbone, or the file that Keras publishes for it."
         ) from error
-
-
-def save_backbone(model: keras.Model, path: Path) -> None:
-    """Save the weights before the head, for a model to begin from; ``path`` ends with
-    ``.weights.h5``."""
-    backbone(model).save_weights(path)
 
 
 def _read_backbone(model: keras.Model, family: ModuleType, path: Path) -> None:

@@ -61,14 +61,6 @@ class Answers:
             groups=tuple(self.groups[row] for row in rows) if self.groups is not None else None,
         )
 
-    def distinct(self) -> "Answers":
-        """The same with a picture that was asked again (equal features) counted once.
-
-        A probe that asks one picture every minute says nothing of the patients.
-        """
-        _, first = np.unique(self.features, axis=0, return_index=True)
-        return self.take(np.sort(first))
-
     def known_by(self, groups: tuple[str, ...]) -> "Answers":
         """The same with whom each picture shows."""
         return replace(self, groups=groups)

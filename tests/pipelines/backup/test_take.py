@@ -93,16 +93,16 @@ def test_the_oldest_are_removed_once_a_new_one_stands(used: Settings) -> None:
 
 
 def test_how_the_last_one_went_is_known(used: Settings) -> None:
-    assert read_state(used).age_seconds(datetime.now(UTC)) is None
+    assert read_state(used).succeeded_at is None
 
     folder = backup(used)
 
     state = read_state(used)
     assert state.path == folder
     assert state.bytes == read_manifest(folder).bytes
-    assert 0 <= (state.age_seconds(datetime.now(UTC)) or -1) < 60
     assert state.failed_at is None
     assert state.succeeded_at is not None
+    assert 0 <= (datetime.now(UTC) - state.succeeded_at).total_seconds() < 60
     assert shown(used)["last_success_timestamp_seconds"] == state.succeeded_at.timestamp()
     assert shown(used)["failed"] == 0
 

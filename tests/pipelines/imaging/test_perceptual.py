@@ -6,10 +6,15 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.imaging import decode, phash, thumbnail
+from pipelines.data.duplicates import posed_hashes, stacked
+from pipelines.imaging import decode, thumbnail
 from tests.pipelines.imaging.pictures import colours, file_of
 
 PICTURE = colours(200, 240)
+
+
+def phash(picture: NDArray[np.uint8]) -> int:
+    return int(posed_hashes(stacked([thumbnail(picture)]))["same"][0])
 
 
 def apart(one: int, other: int) -> int:

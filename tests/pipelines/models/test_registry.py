@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from pipelines.errors import SpecError, WeightsError
-from pipelines.models.head import blocks, feature_extractor, head_on_features
+from pipelines.models.head import backbone, blocks, feature_extractor, head_on_features
 from pipelines.models.registry import build
-from pipelines.models.weights import save_backbone
 from tests.pipelines.models.zoo import CLASSES, NAMES, model_of, pictures
 
 
@@ -80,7 +79,7 @@ def test_it_saves_and_loads_the_same(name: str, tmp_path: Path) -> None:
 @pytest.mark.parametrize("ending", [".weights.h5", ".keras"])
 def test_its_backbone_can_begin_another_model(name: str, ending: str, tmp_path: Path) -> None:
     model, file = model_of(name), tmp_path / f"b{ending}"
-    save_backbone(model, file) if ending == ".weights.h5" else model.save(file)
+    backbone(model).save_weights(file) if ending == ".weights.h5" else model.save(file)
 
     other = build(name, size=64, classes=4, weights=str(file))
 
@@ -137,7 +136,7 @@ def test_weights_that_do_not_exist_are_said_plainly() -> None:
 
 def test_weights_of_another_model_are_refused(tmp_path: Path) -> None:
     other = build("strided_cnn", size=64, classes=2, weights=None)
-    save_backbone(other, tmp_path / "b.weights.h5")
+    backbone(other).save_weights(tmp_path / "b.weights.h5")
 
     with pytest.raises(WeightsError, match="does not fit efficientnet_lite0"):
         build("efficientnet_lite0", size=64, classes=2, weights=str(tmp_path / "b.weights.h5"))

@@ -36,13 +36,6 @@ def test_rows_are_taken_with_whom_they_show() -> None:
     assert (taken.features == answers.features[[2, 0]]).all()
 
 
-def test_a_picture_asked_again_counts_once_and_the_order_stays() -> None:
-    answers = draw(5, seed=0)
-    probed = answers.take(np.array([3, 0, 3, 3, 1, 0]))
-
-    assert (probed.distinct().features == answers.features[[3, 0, 1]]).all()
-
-
 def test_a_class_the_model_does_not_have_is_no_answer_of_it() -> None:
     with pytest.raises(KeyError, match=r"probability\.d"):
         of_samples(to_table(draw(3, seed=0)), ("a", "b", "d"))

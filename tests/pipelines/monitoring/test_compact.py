@@ -7,12 +7,13 @@ import pytest
 
 from pipelines.monitoring import compact as compacting
 from pipelines.monitoring.compact import compact
-from pipelines.monitoring.served import files_of, merged_files, read_file, read_samples
+from pipelines.monitoring.served import files_of, merged_files, read_file
 from pipelines.monitoring.windows import Cutter, Ledger
 from pipelines.settings import Settings
 from pipelines.storage.base import is_hidden
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.storage.local import LocalStore
+from tests.pipelines.monitoring.read_back import read_samples
 from tests.pipelines.monitoring.samples import SECOND, write
 
 DAY = date(2026, 3, 1)

@@ -13,13 +13,14 @@ from pipelines.errors import NotFound, StoreUnavailable, TrackingUnavailable
 from pipelines.monitoring import monitor
 from pipelines.monitoring.exposition import METRICS, PREFIX
 from pipelines.monitoring.labels import note_labels
-from pipelines.monitoring.served import Sample, files_of, merged_files, read_samples
+from pipelines.monitoring.served import Sample, files_of, merged_files
 from pipelines.settings import PROJECT, Settings
 from pipelines.stage import Context
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.tracking import runs
 from pipelines.tracking.client import open_tracking
 from stack.ports import find_free
+from tests.pipelines.monitoring.read_back import read_samples
 from tests.pipelines.monitoring.watched import DAY, WINDOW, Watched, watched
 from tests.pipelines.tracked import spec_of, tracked_context
 

@@ -7,10 +7,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.monitoring.served import divided, read_samples, write_file
+from pipelines.monitoring.served import divided, write_file
 from pipelines.settings import Settings
 from pipelines.storage import Store
 from pipelines.storage.hdfs import HdfsStore
+from tests.pipelines.monitoring.read_back import read_samples
 from tests.pipelines.monitoring.samples import NOON, SECOND, sample
 
 DAY = date(2026, 3, 1)

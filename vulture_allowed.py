@@ -1,0 +1,82 @@
+"""What vulture takes for dead and is not: names that others look up. `make lint` reads this file.
+
+Each group says who does. Add a name only with its reader; delete what nobody reads.
+"""
+# ruff: noqa: B018, F821
+
+# asyncio, uvicorn and the standard library call these, or read them.
+_.data_received
+_.wait_closed
+_.should_exit
+_.capture_signals
+_.http_protocol_class
+_.ws_protocol_class
+_.disconnected
+_.redirect_request
+_.find_class
+_.persistent_load
+_.trust_env  # httpx
+_.no_wrap  # Rich
+
+# Airflow: its triggerer, notifiers, listeners and plugins.
+_.serialize
+_.shared_stream_key
+_.create_shared_stream_producer
+_.filter_shared_stream
+_.open_stream
+_.notify
+_._evaluate_with
+_.LatenessPlugin
+_.deadline_references
+
+# BentoML serves a class that it finds by name.
+_.Batchable
+
+# Keras, tf.data and Optuna.
+_.on_train_batch_end
+_.trainable
+_.deterministic
+_.apply_default_optimizations
+_.sampler
+
+# pydicom writes what is assigned.
+_.PatientID
+_.PatientName
+_.PatientIdentityRemoved
+_.DeidentificationMethod
+_.MediaStorageSOPClassUID
+_.MediaStorageSOPInstanceUID
+_.ImplementationClassUID
+_.ImplementationVersionName
+
+# pydantic calls this, and writes fields that only people and other programs read.
+_.settings_customise_sources
+_.changed_images
+_.original_image
+_.heatmap_overlay
+_.overview
+_.visualization
+_.analysis
+_.processing_time
+_.model_loaded
+_.dataset_title
+_.image_size
+_.registry_detail
+
+# Rules of the gate, which reads them by name (`pipelines.release.trust_rules`).
+_.max_leaked
+_.min_inside_body
+_.min_pointing_game
+_.max_sanity_correlation
+_.max_background_kappa
+_.min_source_accuracy
+
+# Types inside quoted annotations.
+_.Expectation
+_.AbstractDataContext
+_.StructType
+_.ModelVersion
+_.LogisticRegressionModel
+
+# Says what each number of the fingerprint is, for people and for the tests.
+_.TRACES
