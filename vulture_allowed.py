@@ -62,6 +62,7 @@ _.model_loaded
 _.dataset_title
 _.image_size
 _.registry_detail
+_.labels_from
 
 # Rules of the gate, which reads them by name (`pipelines.release.trust_rules`).
 _.max_leaked
