@@ -48,6 +48,17 @@ _.MediaStorageSOPClassUID
 _.MediaStorageSOPInstanceUID
 _.ImplementationClassUID
 _.ImplementationVersionName
+_.NumberOfFrames
+_.BitsAllocated
+_.BitsStored
+_.HighBit
+_.PixelRepresentation
+_.SamplesPerPixel
+_.PlanarConfiguration
+_.PixelData
+_.is_undefined_length
+_.TransferSyntaxUID
+_.reading_validation_mode
 
 # pydantic calls this, and writes fields that only people and other programs read.
 _.settings_customise_sources

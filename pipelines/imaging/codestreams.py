@@ -22,7 +22,6 @@ JPEG_2000_STARTS = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  ")
 SIZE, CODING, COMMENT_2000, TILE = b"\xff\x51", b"\xff\x52", b"\xff\x64", b"\xff\x90"
 END = b"\xff\xd9"
 RLE_HEADER = 64
-RLE_SEGMENTS = 15
 
 
 class Decoded(NamedTuple):

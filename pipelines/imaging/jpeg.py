@@ -7,7 +7,7 @@ import simplejpeg
 
 from pipelines.imaging.reasons import refuse
 
-START, END, SCAN = 0xD8, 0xD9, 0xDA
+END, SCAN = 0xD9, 0xDA
 APP0, APP8, APP14, COMMENT = 0xE0, 0xE8, 0xEE, 0xFE
 STANDALONE = (0x01, *range(0xD0, 0xD9))
 """Markers without a length: TEM, the restart markers and the start of the image."""
