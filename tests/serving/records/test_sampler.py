@@ -15,7 +15,7 @@ import pyarrow as pa
 import pytest
 from prometheus_client import REGISTRY
 
-from pipelines.monitoring.served import Sample, read_samples
+from pipelines.monitoring.served import Sample
 from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
 from pipelines.storage.hdfs import HdfsStore
@@ -26,6 +26,7 @@ from serving.records import batches
 from serving.records.batches import Batches
 from serving.records.sampler import Sampler, sample_of
 from serving.replies import prediction
+from tests.pipelines.monitoring.read_back import read_samples
 from tests.serving.bundles import CLASSES, png
 from tests.serving.running import free_port, start, stop, wait_until_ready
 
