@@ -92,7 +92,9 @@ def retrain_dag(name: str) -> DAG:
         verdict = step(loop.gate)(name, prepared, challenger)
 
         passed = step(loop.canary)(name, challenger)
-        promoted = step(loop.promote, outlets=[assets.champion(name)])(name, passed)
+        promoted = step(loop.promote, outlets=[assets.champion(name)])(
+            name, passed, prepared=prepared, challenger=challenger
+        )
         refused = step(loop.refuse)(name, verdict)
         unchanged = step(loop.unchanged)(name, challenger)
 

@@ -15,7 +15,7 @@ from airflow.sdk.log import mask_secret
 from pydantic import BaseModel
 
 from dags.callbacks import task_failed
-from pipelines.errors import CandidateSkipped
+from pipelines.errors import CandidateSkipped, Overtaken
 from pipelines.healing import can_heal
 from pipelines.memory import bounded_memory
 from pipelines.redaction import password_of
@@ -110,7 +110,7 @@ def _heal_or_fail(function: Callable[..., Any], *args: Any, **inputs: Any) -> An
     _mask_secrets()
     try:
         output = function(*args, **inputs)
-    except CandidateSkipped as skipped:
+    except (CandidateSkipped, Overtaken) as skipped:
         raise AirflowSkipException(str(skipped)) from skipped
     except Exception as error:
         if can_heal(error):

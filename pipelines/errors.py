@@ -19,6 +19,8 @@ traceback; the DAG marks the task failed and retries only what can heal.
     │   └── TrainingDiverged      its loss is no longer a number
     ├── BundleError           an inference bundle is incomplete, altered or disagrees with its model
     ├── CanaryFailed          the real service did not answer well with the candidate's bundle
+    ├── ChampionChanged       another version serves than the one a decision was made against
+    │   └── Overtaken             so a challenger that had passed is not promoted by this run
     ├── WindowError           answers that cannot be judged beside the reference profile
     ├── LabelError            true classes that were handed in cannot be read or used
     ├── NotFound              a snapshot, version or image that was named does not exist
@@ -116,6 +118,14 @@ class BundleError(MedloopError):
 
 class CanaryFailed(MedloopError):
     """The real service did not answer well with the candidate's bundle."""
+
+
+class ChampionChanged(MedloopError):
+    """Another version serves now than the one a promotion or rollback was decided against."""
+
+
+class Overtaken(ChampionChanged):
+    """A challenger had passed the gate and is not promoted: the champion changed meanwhile."""
 
 
 class WindowError(MedloopError):

@@ -222,6 +222,8 @@ class RuleResult(BaseModel):
     high: float | None = None
     means: str = ""
     """What it means where it is broken, and what to do."""
+    note: str = ""
+    """What a reader must know even where it is kept: the test set is too small to tell."""
 
     @property
     def told(self) -> str:
@@ -237,8 +239,15 @@ class Verdict(Output):
     version: int
     passed: bool
     champion: int | None
-    """The version it was compared with."""
+    """The version that served when it was judged, which it was compared with."""
+    best: int | None = None
+    """A further version it was compared with: the best champion so far."""
     rules: list[RuleResult]
+
+    @property
+    def notes(self) -> list[str]:
+        """What the test set is too small to tell; one text each."""
+        return list(dict.fromkeys(rule.note for rule in self.rules if rule.note))
 
     @property
     def refusals(self) -> list[str]:

@@ -33,6 +33,7 @@ class Champions:
     ) -> None:
         self._predictors: dict[str, Predictor] = {}
         self._refused: dict[str, Refusal] = {}
+        self._notes: dict[str, str] = {}
         self._registry: Registry = registry
         self._detail: str | None = None
         self._changing = threading.Lock()
@@ -82,6 +83,17 @@ class Champions:
             self._tell()
         count_swap(dataset, version, outcome="refused")
 
+    def note(self, dataset: str, text: str | None) -> None:
+        """Note how the registry differs from what serves for a data set; ``None``: it agrees."""
+        if self._notes.get(dataset) != text:
+            others = {name: note for name, note in self._notes.items() if name != dataset}
+            self._notes = others if text is None else {**others, dataset: text}
+
+    def version_of(self, dataset: str) -> int | None:
+        """The version that serves a data set, if one does."""
+        predictor = self._predictors.get(dataset)
+        return predictor.version if predictor else None
+
     def standing_with(self, registry: Registry, *, detail: str | None = None) -> None:
         """Note whether the registry can be reached."""
         self._registry, self._detail = registry, detail
@@ -89,7 +101,10 @@ class Champions:
     def report(self) -> ModelReply:
         """What this process serves and how it stands with the registry."""
         return ModelReply(
-            models=[model_info(predictor) for predictor in self.serving()],
+            models=[
+                model_info(predictor, registry_note=self._notes.get(predictor.dataset))
+                for predictor in self.serving()
+            ],
             refused=self._refusals(),
             registry=self._registry,
             registry_detail=self._detail,

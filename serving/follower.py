@@ -92,6 +92,7 @@ class Follower:
                 trouble[dataset] = f"{dataset}: {type(error).__name__}: {error}"
                 continue
             try:
+                self._champions.note(dataset, None if champion else self._orphaned(dataset))
                 if champion is not None:
                     self._follow_to(dataset, champion)
             except Exception as error:  # of this data set's bundle: the others are followed
@@ -123,6 +124,13 @@ class Follower:
             self._note(dataset, folder)
             logger.info("%s: version %s serves", dataset, champion.version)
         self._judged[dataset] = identity
+
+    def _orphaned(self, dataset: str) -> str | None:
+        """What to say of a data set that is served though the registry has no champion for it."""
+        from pipelines.release import registry
+
+        version = self._champions.version_of(dataset)
+        return None if version is None else registry.without_alias(version)
 
     def _take(self, dataset: str, folder: Path) -> Predictor:
         predictor = self._load(folder)

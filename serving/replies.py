@@ -128,8 +128,8 @@ def classes_of(predictor: Predictor) -> DatasetClasses:
     )
 
 
-def model_info(predictor: Predictor) -> ModelInfo:
-    """A model and where it came from."""
+def model_info(predictor: Predictor, *, registry_note: str | None = None) -> ModelInfo:
+    """A model, where it came from, and how the registry differs from it."""
     manifest = predictor.bundle.manifest
     source = manifest.source
     return ModelInfo(
@@ -150,6 +150,7 @@ def model_info(predictor: Predictor) -> ModelInfo:
         runtime=predictor.runtime_name,
         image_size=manifest.image.size,
         loaded_at=predictor.loaded_at,
+        registry_note=registry_note,
     )
 
 

@@ -307,6 +307,8 @@ class ModelInfo(Wire):
     """Pixels a side of what the model sees."""
     loaded_at: str
     """UTC, ISO 8601."""
+    registry_note: str | None = None
+    """How the registry differs from what serves here; null where it names this version."""
 
 
 class Refusal(Wire):

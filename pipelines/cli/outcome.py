@@ -9,16 +9,25 @@ from pipelines.scheduler import RunState, Scheduler
 DECISIONS = {
     "promote": "promoted",
     "refuse": "refused by the gate",
-    "settle": "not approved",
+    "settle": "not approved, or overtaken",
     "unchanged": "nothing better",
     "too_few": "too few new images",
 }
 """The task that ran → what was decided. A promoted version has been settled too: first is told."""
 
 
+OVERTAKEN = "another version became the champion meanwhile"
+
+
 def decision(run: RunState) -> str | None:
     """What a run decided, in a few words; ``None`` before it has."""
-    return next((said for task, said in DECISIONS.items() if run.state_of(task) == "success"), None)
+    decided = (said for task, said in DECISIONS.items() if run.state_of(task) == "success")
+    return next(decided, OVERTAKEN if _overtaken(run) else None)
+
+
+def _overtaken(run: RunState) -> bool:
+    """Whether a challenger was ready, and another version became the champion first."""
+    return run.state_of("canary") == "success" and run.state_of("promote") == "skipped"
 
 
 def tell(scheduler: Scheduler, dataset: str, ended: RunState, seconds: float) -> None:
@@ -41,8 +50,17 @@ def tell(scheduler: Scheduler, dataset: str, ended: RunState, seconds: float) ->
         done(f"{version} is the best and serves already ({seconds:.0f} s)")
         return
     show_verdict(verdict)
+    approved = True
     if ended.state_of("settle") == "success":
-        _tell_answer(Answer.model_validate(scheduler.result(ended.dag, ended.run, "settle")))
+        answer = Answer.model_validate(scheduler.result(ended.dag, ended.run, "settle"))
+        approved = answer.approved
+        _tell_answer(answer)
+    if approved and _overtaken(ended):
+        console.print(
+            f"[bold yellow]NOT PROMOTED[/bold yellow]: {OVERTAKEN}. "
+            f"`medloop retrain {dataset}` judges {version} again.",
+            soft_wrap=True,
+        )
     if ended.state_of("promote") == "success":
         done(f"{version} is the champion ({seconds:.0f} s)")
 

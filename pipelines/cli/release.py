@@ -21,6 +21,15 @@ Version = Annotated[
     int | None, typer.Argument(help="A version of the registered model, as MLflow numbers it.")
 ]
 
+Force = Annotated[
+    bool,
+    typer.Option("--force", help="Also if another version serves than it was judged against."),
+]
+Expect = Annotated[
+    int | None,
+    typer.Option(help="The version that serves now; nothing changes if another one does."),
+]
+
 
 @app.command()
 def train(dataset: Dataset, candidates: Candidates = None) -> None:
@@ -46,16 +55,16 @@ def select(dataset: Dataset, candidates: Candidates = None) -> None:
 
 
 @app.command()
-def promote(dataset: Dataset, version: Version = None) -> None:
+def promote(dataset: Dataset, version: Version = None, force: Force = False) -> None:
     """Make a version (the challenger if none is named) the champion; the service follows."""
-    release = loop.promote(dataset, version)
+    release = loop.promote_by_hand(dataset, version, force=force)
     done(f"Version {release.champion} serves {dataset}; before: {release.previous or 'none'}")
 
 
 @app.command()
-def rollback(dataset: Dataset, version: Version = None) -> None:
+def rollback(dataset: Dataset, version: Version = None, expect: Expect = None) -> None:
     """Make the previous champion (or a named version) the champion again."""
-    release = loop.rollback(dataset, version)
+    release = loop.rollback(dataset, version, expect=expect)
     done(f"Version {release.champion} serves {dataset} again; before: {release.previous}")
 
 
@@ -108,6 +117,8 @@ def show_verdict(verdict: Verdict) -> None:
         sign = "[green]✓[/green]" if rule.passed else "[red]✗[/red]"
         rules.add_row(sign, rule.rule, rule.told, f"{rule.limit:.4f}")
     console.print(rules)
+    for note in verdict.notes:
+        console.print(f"  {note}", soft_wrap=True, markup=False)
     if verdict.passed:
         return
     console.print("[bold yellow]REFUSED[/bold yellow]: the champion stays.")

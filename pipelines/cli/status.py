@@ -12,8 +12,9 @@ from pipelines.cli import alerts
 from pipelines.cli import stack as stack_commands
 from pipelines.cli.console import Dataset, console, done, fail, table
 from pipelines.cli.outcome import decision
-from pipelines.errors import Unavailable
+from pipelines.errors import MedloopError, Unavailable
 from pipelines.scheduler import open_scheduler
+from pipelines.service_client import ServiceClient
 from pipelines.settings import get_settings
 from pipelines.spec import invalid_specs, load_spec, spec_names
 
@@ -32,7 +33,7 @@ def status() -> None:
     wrong = invalid_specs()
     names = [name for name in spec_names() if is_active(settings, name)]
     columns = {
-        "champion": _champion,
+        "champion": champion,
         "last run": _last_run,
         "waiting in the landing folder": _waiting,
         "traffic": _traffic,
@@ -88,12 +89,25 @@ def _column(look: Callable[[str], str], names: list[str]) -> list[str]:
     return told
 
 
-def _champion(dataset: str) -> str:
+def champion(dataset: str) -> str:
+    """The version in the registry, and the one in service where they differ."""
     from pipelines.release import registry
     from pipelines.stage import default_context
 
-    champion = registry.champion(default_context(), dataset)
-    return f"version {champion.version}" if champion else "none"
+    named, served = registry.champion(default_context(), dataset), _served(dataset)
+    if named is None:
+        return "none" if served is None else registry.without_alias(served)
+    if served in (None, named.version):
+        return f"version {named.version}"
+    return f"version {named.version}, but the service serves version {served}"
+
+
+def _served(dataset: str) -> int | None:
+    """The version that the service answers with; ``None`` if it serves none or does not answer."""
+    try:
+        return ServiceClient(get_settings()).versions().get(dataset)
+    except MedloopError:
+        return None
 
 
 def _traffic(dataset: str) -> str:

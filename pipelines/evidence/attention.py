@@ -12,12 +12,14 @@ from pipelines.evaluation.intervals import Interval
 from pipelines.evidence import attention_pictures as pictures
 from pipelines.evidence.finding import Finding, Table
 from pipelines.evidence.heat import Explainer, Maps
-from pipelines.evidence.perturbation import Ask, Curves, area, curves
+from pipelines.evidence.perturbation import Ask, Curves, area, curves, faithfulness
 from pipelines.evidence.pointing import (
     Pointing,
     Values,
     by_chance,
     centre,
+    gain_interval,
+    hits_interval,
     inside_body,
     mean_interval,
     pointing,
@@ -33,7 +35,7 @@ GRAD_CAM = "Grad-CAM"
 BY_CHANCE = "random order"
 IMAGES = 192
 """Test images whose maps are drawn; a seeded sample where there are more."""
-PERTURBED = 12
+PERTURBED = 24
 """Of these, those whose pixels are taken away and brought in."""
 RANDOMISED = 8
 """Of these, those that the randomised model is asked about."""
@@ -108,6 +110,7 @@ def _figures(looked: Looked) -> dict[str, float]:
         "insertion": area(looked.asked[GRAD_CAM].insertion),
         "deletion_by_chance": area(looked.asked[BY_CHANCE].deletion),
         "insertion_by_chance": area(looked.asked[BY_CHANCE].insertion),
+        "faithfulness": float(_faithfulness(looked).mean()),
     }
     if not len(looked.sample.masked):
         return figures
@@ -117,9 +120,27 @@ def _figures(looked: Looked) -> dict[str, float]:
             "masks": float(len(looked.sample.masked)),
             "pointing_game": float(looked.found.hits.mean()),
             "energy_inside": float(looked.found.energy.mean()),
+            "pointing_gain": _gain(looked),
         }
         | _of_findings(looked)
     )
+
+
+def _faithfulness(looked: Looked) -> Values:
+    return faithfulness(looked.asked[GRAD_CAM], looked.asked[BY_CHANCE])
+
+
+def _gain(looked: Looked) -> float:
+    """The pointing game less what a map that knows nothing is expected to come to."""
+    pointed = _pointed(looked.sample)
+    hits, chance = looked.found.hits, by_chance(looked.sample.masks).hits
+    return float((hits - chance)[pointed].mean())
+
+
+def _pointed(sample: Sample) -> NDArray[np.bool_]:
+    """(m,) which images with a mask have to be pointed at: those called a finding, else all."""
+    called = _called(sample)
+    return np.ones(len(sample.masked), bool) if called is None else called
 
 
 def _of_findings(looked: Looked) -> dict[str, float]:
@@ -146,16 +167,29 @@ def _intervals(looked: Looked, *, seed: int) -> dict[str, Interval]:
     called = _called(looked.sample)
     measured = {
         "inside_body": (looked.inside, groups),
-        "pointing_game": (looked.found.hits, groups[masked]),
         "energy_inside": (looked.found.energy, groups[masked]),
+        "faithfulness": (_faithfulness(looked), groups[:PERTURBED]),
     }
-    if called is not None:
-        measured["pointing_game_of_findings"] = (looked.found.hits[called], groups[masked][called])
-    return {
+    intervals = {
         name: mean_interval(values, of.tolist(), seed=seed)
         for name, (values, of) in measured.items()
         if not np.isnan(values).all()
     }
+    if not len(masked):
+        return intervals
+    hits, of_masked = looked.found.hits, groups[masked].tolist()
+    intervals["pointing_game"] = hits_interval(hits, of_masked, seed=seed)
+    if called is not None:
+        of_called = groups[masked][called].tolist()
+        intervals["pointing_game_of_findings"] = hits_interval(hits[called], of_called, seed=seed)
+    pointed = _pointed(looked.sample)
+    intervals["pointing_gain"] = gain_interval(
+        hits[pointed],
+        by_chance(looked.sample.masks).hits[pointed],
+        groups[masked][pointed].tolist(),
+        seed=seed,
+    )
+    return intervals
 
 
 def _draw(subject: Subject, looked: Looked, explainer: Explainer, folder: Path) -> dict[str, str]:

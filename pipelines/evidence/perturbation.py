@@ -57,7 +57,22 @@ def curves(
 
 def area(curve: NDArray[np.floating]) -> float:
     """Mean area under curves (n, steps + 1) over shares of pixels from 0 to 1."""
-    return float(np.trapezoid(curve, dx=1 / (curve.shape[1] - 1), axis=1).mean())
+    return float(areas(curve).mean())
+
+
+def areas(curve: NDArray[np.floating]) -> NDArray[np.float64]:
+    """(n,) area under each of curves (n, steps + 1)."""
+    return np.asarray(np.trapezoid(curve, dx=1 / (curve.shape[1] - 1), axis=1), np.float64)
+
+
+def faithfulness(heat: Curves, chance: Curves) -> NDArray[np.float64]:
+    """(n,) insertion less deletion, above what pixels in random order come to, image by image.
+
+    Both curves together, each beside its baseline: what blurred pixels alone do to a model
+    cancels out. 0 means that the map ranks pixels no better than chance.
+    """
+    ours, theirs = (areas(one.insertion) - areas(one.deletion) for one in (heat, chance))
+    return ours - theirs
 
 
 def _hottest(heat: NDArray[np.float32], share: float) -> NDArray[np.bool_]:

@@ -6,6 +6,7 @@ from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.stats import binomtest
 
 from pipelines.evaluation.intervals import Interval, draws
 from pipelines.evidence.heat import Maps, Pictures
@@ -70,6 +71,24 @@ def mean_interval(values: Values, groups: Sequence[str], *, seed: int) -> Interv
     means = weights @ values[known] / weights.sum(axis=1)
     low, high = np.percentile(means, [2.5, 97.5])
     return Interval(float(low), float(high))
+
+
+def hits_interval(hits: Values, groups: Sequence[str], *, seed: int) -> Interval:
+    """95 % interval of the pointing game; Wilson's where all maps hit, or none did, as resampling
+    then shows no spread."""
+    if 0 < hits.mean() < 1:
+        return mean_interval(hits, groups, seed=seed)
+    independent = len(set(groups))
+    bounds = binomtest(round(hits.mean()) * independent, independent).proportion_ci(method="wilson")
+    return Interval(float(bounds.low), float(bounds.high))
+
+
+def gain_interval(hits: Values, chance: Values, groups: Sequence[str], *, seed: int) -> Interval:
+    """95 % interval of the pointing game less what a map that knows nothing comes to."""
+    if 0 < hits.mean() < 1:
+        return mean_interval(hits - chance, groups, seed=seed)
+    low, high = hits_interval(hits, groups, seed=seed)
+    return Interval(low - float(chance.mean()), high - float(chance.mean()))
 
 
 def _flat(maps: NDArray[AnyT]) -> NDArray[AnyT]:

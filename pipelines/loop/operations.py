@@ -5,6 +5,7 @@ from pathlib import Path
 
 from pydantic import validate_call
 
+from pipelines.errors import NotFound
 from pipelines.loop.opening import opened
 from pipelines.outputs import Monitored, Profile, Scores
 from pipelines.settings import get_settings
@@ -32,11 +33,19 @@ def score(
 
 
 def watched(dataset: str) -> bool:
-    """Whether there is a champion to watch."""
+    """Whether there is a champion to watch.
+
+    Raises:
+        NotFound: there was one, and its alias was removed by hand.
+    """
     from pipelines.release import registry
 
     _, context = opened(dataset)
-    return registry.champion(context, dataset) is not None
+    if registry.champion(context, dataset) is not None:
+        return True
+    if registry.was_promoted(context, dataset):
+        raise NotFound(registry.no_champion(context, dataset))
+    return False
 
 
 @validate_call

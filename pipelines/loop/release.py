@@ -7,6 +7,7 @@ from pydantic import validate_call
 
 from pipelines.alerts.alert import alert_key
 from pipelines.alerts.send import resolve, send
+from pipelines.errors import Overtaken
 from pipelines.loop.opening import opened
 from pipelines.outputs import Answer, Challenger, Prepared, Question, Release, Verdict
 
@@ -74,21 +75,60 @@ def settle(dataset: str, question: Question, response: dict[str, Any]) -> Answer
 
 
 @validate_call
-def promote(dataset: str, version: int | None = None) -> Release:
+def promote(dataset: str, version: int, *, prepared: Prepared, challenger: Challenger) -> Release:
+    """Make the challenger the champion, if the champion is still the one it was compared with.
+
+    Otherwise it is judged again, beside the version that serves now. One that a person has
+    approved is not promoted then: the approval was for another comparison.
+
+    Args:
+        dataset: its name.
+        version: the version that the canary tried.
+        prepared: the shards it was judged on.
+        challenger: the same version.
+
+    Raises:
+        Overtaken: the gate refuses it beside the new champion, or a person has to be asked again.
+    """
+    from pipelines.release import promotion
+
+    assert version == challenger.version, "the canary tries the version that was judged"
+    spec, context = opened(dataset)
+    done = promotion.run(spec, context, prepared, challenger)
+    if isinstance(done, Release):
+        return done
+    overtaken = f"{dataset}: version {version} was overtaken by version {done.champion}"
+    if not done.passed:
+        refuse(dataset, done)
+        raise Overtaken(f"{overtaken}, and the gate refuses it beside that one.")
+    raise Overtaken(
+        f"{overtaken} while it waited for an approval. It passes the gate again; run "
+        f"`medloop retrain {dataset}` to ask for a new approval."
+    )
+
+
+@validate_call
+def promote_by_hand(dataset: str, version: int | None = None, *, force: bool = False) -> Release:
     """Make a version (the challenger if none is named) the champion."""
     from pipelines.release import registry
 
     _, context = opened(dataset)
-    return registry.promote(context, dataset, version)
+    return registry.promote(context, dataset, version, force=force)
 
 
 @validate_call
-def rollback(dataset: str, version: int | None = None) -> Release:
-    """Make the previous champion (or a named version) the champion again."""
+def rollback(dataset: str, version: int | None = None, *, expect: int | None = None) -> Release:
+    """Make the previous champion (or a named version) the champion again.
+
+    Args:
+        dataset: its name.
+        version: which; the previous champion if ``None``.
+        expect: the version that has to serve now, if any.
+    """
     from pipelines.release import registry
 
     _, context = opened(dataset)
-    return registry.rollback(context, dataset, version)
+    return registry.rollback(context, dataset, version, expect=expect)
 
 
 @validate_call

@@ -31,8 +31,9 @@ def tell(spec: DatasetSpec, settings: Settings, state: State) -> None:
         text = (
             f"Of {_named(state)}, by {_images(state)} answers whose class is known by now: "
             f"{'; '.join(low)}. The whole 95 % interval lies below what the gate asks for. Look at "
-            f"{place(settings, spec)}, roll back (medloop rollback {spec.name}) if the version "
-            "before was better, and retrain with images such as these."
+            f"{place(settings, spec)}, roll back (medloop rollback {spec.name} "
+            f"--expect {state.version}) if the version before was better, and retrain with images "
+            "such as these."
         )
         title = f"{_named(state)} does worse than its gate allows"
         alert = _alert(spec, settings, MEASURED, title=title, text=text)

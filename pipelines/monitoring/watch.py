@@ -8,7 +8,6 @@ from datetime import date
 from functools import cached_property
 
 from pipelines.data.snapshots import Row
-from pipelines.errors import NotFound
 from pipelines.monitoring.arrivals import new_images
 from pipelines.monitoring.reference import Reference, build, load
 from pipelines.monitoring.windows import Cutter, Ledger
@@ -51,12 +50,7 @@ def champion_of(context: Context, dataset: str) -> Registered:
         NotFound: there is none.
         TrackingUnavailable: MLflow does not answer.
     """
-    champion = registry.champion(context, dataset)
-    if champion is None:
-        raise NotFound(
-            f"{dataset} has no champion to watch yet: run `medloop retrain {dataset}` first."
-        )
-    return champion
+    return registry.require_champion(context, dataset)
 
 
 def champion_and_answers(

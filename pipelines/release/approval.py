@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pipelines.evaluation.metrics import OVERALL
 from pipelines.outputs import Answer, Question, RuleResult, Verdict
-from pipelines.release import report
+from pipelines.release import registry, report
 from pipelines.release.report import Judgement, place
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint
@@ -68,16 +68,15 @@ def settle(spec: DatasetSpec, context: Context, asked: Question, response: Respo
     answer = _answer(spec, asked, response)
     tracking = open_tracking(context.settings)
     tags = {versions.APPROVAL_TAG: answer.told}
-    if answer.approved:
-        _take_back(tracking, spec.name, answer.version)
-    else:
-        tags |= {versions.REFUSED_TAG: answer.told}
-        if answer.by is not None:
-            tags |= {versions.REJECTED_TAG: answer.told}
-        challenger = versions.holder(tracking, spec.name, "challenger")
-        if challenger is not None and challenger.version == answer.version:
-            versions.delete_alias(tracking, spec.name, "challenger")
-    versions.tag(tracking, spec.name, answer.version, tags=tags)
+    with registry.releasing(context, spec.name):
+        if answer.approved:
+            _take_back(tracking, spec.name, answer.version)
+        else:
+            tags |= {versions.REFUSED_TAG: answer.told}
+            if answer.by is not None:
+                tags |= {versions.REJECTED_TAG: answer.told}
+            registry.drop_challenger(tracking, spec.name, answer.version)
+        versions.tag(tracking, spec.name, answer.version, tags=tags)
     _publish(tracking, spec.name, answer.version)
     logger.warning("%s: version %d was %s", spec.name, answer.version, answer.told)
     return answer

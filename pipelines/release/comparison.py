@@ -6,7 +6,7 @@ and whatever shows the same patient or picture, are left out on both sides and c
 
 import io
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -22,9 +22,10 @@ from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.decisions import Decisions
-from pipelines.evaluation.metrics import measure
+from pipelines.evaluation.metrics import OVERALL, measure
 from pipelines.evaluation.paired import Difference, paired_bootstrap
 from pipelines.evaluation.predictions import images, labels_of
+from pipelines.evaluation.targets import Labels
 from pipelines.imaging import crop_box, decode, fit
 from pipelines.outputs import Prepared, Snapshot
 from pipelines.progress import track
@@ -52,6 +53,8 @@ class Comparison:
     champion: dict[str, float] = field(default_factory=dict)
     differences: dict[str, Difference] = field(default_factory=dict)
     """Figure → challenger less champion."""
+    independent: dict[str, int] = field(default_factory=dict)
+    """Figure → how many patients or lesions it rests on."""
     tests: tuple[PairedTest, ...] = ()
     subgroups: tuple[Subgroup, ...] = ()
     notes: list[str] = field(default_factory=list)
@@ -157,10 +160,20 @@ def _measured(
         differences=paired_bootstrap(
             labels, ours, theirs, groups=groups, seed=seed, findings=spec.findings
         ),
+        independent=_independent(labels, groups, spec.class_names),
         tests=paired_tests(labels, ours, theirs, groups=groups),
         subgroups=subgroups,
         notes=[*beside.notes, *small],
     )
+
+
+def _independent(labels: Labels, groups: list[str], classes: Sequence[str]) -> dict[str, int]:
+    """Figure → how many groups it rests on; the rarest class counts for the overall figures."""
+    belongs = np.asarray(groups)
+    each = [len(set(belongs[labels == index].tolist())) for index in range(len(classes))]
+    overall = dict.fromkeys(OVERALL, len(classes) * min(each))
+    of_classes = {f"sensitivity.{name}": n for name, n in zip(classes, each, strict=True)}
+    return overall | of_classes
 
 
 def bundle_answers(bundle: Bundle, data: Shards) -> Probabilities:

@@ -24,6 +24,7 @@ from pipelines.release import (
 )
 from pipelines.release.card.publish import publish
 from pipelines.release.judging import judge
+from pipelines.release.references import References, references
 from pipelines.release.report import Judgement, place
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, code_version, fingerprint
@@ -47,18 +48,18 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, challenger: Cha
         StoreUnavailable: the store does not answer.
     """
     tracking = open_tracking(context.settings)
-    serving = registry.champion(context, spec.name)
-    champion = serving.version if serving and serving.version != challenger.version else None
+    compared = references(tracking, spec.name, challenger.version)
     rejected = approval.rejection(versions.named(tracking, spec.name, challenger.version))
-    identity = _identity(spec, prepared, challenger, champion=champion, rejected=rejected)
+    identity = _identity(spec, prepared, challenger, compared=compared, rejected=rejected)
     if (done := _standing(tracking, challenger, identity)) is not None:
         logger.info("%s: version %d is judged already", spec.name, challenger.version)
         return done
-    judgement = judge(spec, context, prepared, challenger, champion=champion, identity=identity)
+    judgement = judge(spec, context, prepared, challenger, compared=compared, identity=identity)
     if rejected is not None:
         judgement = _refused_by(rejected, judgement)
     publish(spec, context, prepared=prepared, judgement=judgement)
-    _record(tracking, challenger, judgement)
+    with registry.releasing(context, spec.name):
+        _record(tracking, challenger, judgement)
     verdict = judgement.verdict
     word = "passed" if verdict.passed else "refused"
     logger.info("%s: version %d is %s by the gate", spec.name, verdict.version, word)
@@ -70,12 +71,13 @@ def _identity(
     prepared: Prepared,
     challenger: Challenger,
     *,
-    champion: int | None,
+    compared: References,
     rejected: RuleResult | None,
 ) -> str:
     """Stands for the question: what is judged, by what, beside whom, and what a person said."""
-    asked = (challenger.id, challenger.version, prepared.id, spec.gate, spec.selection, champion)
-    return fingerprint(*asked, _code(), *([rejected] if rejected else []))
+    asked = (challenger.id, challenger.version, prepared.id, spec.gate, spec.selection)
+    beside = (compared.champion, compared.best)
+    return fingerprint(*asked, *beside, _code(), *([rejected] if rejected else []))
 
 
 def _code() -> str:
@@ -102,7 +104,7 @@ def _record(tracking: Tracking, challenger: Challenger, judgement: Judgement) ->
     verdict = judgement.verdict
     tags = {_tag_of(one): _told(one) for one in verdict.rules} | {
         versions.VERDICT_TAG: "passed" if verdict.passed else "refused",
-        "medloop.compared_with": str(verdict.champion or "no champion"),
+        versions.COMPARED_TAG: str(verdict.champion or versions.NO_CHAMPION),
         "medloop.compared_images": str(judgement.compared_images),
         "medloop.left_out": str(judgement.left_out),
     }
@@ -110,6 +112,10 @@ def _record(tracking: Tracking, challenger: Challenger, judgement: Judgement) ->
     stale = [name for name in before if name.startswith(RULE) and name not in tags]
     if verdict.passed and versions.REFUSED_TAG in before:
         stale.append(versions.REFUSED_TAG)
+    if judgement.best_champion is not None:
+        tags[versions.BEST_TAG] = str(judgement.best_champion)
+    elif versions.BEST_TAG in before and versions.PROMOTED_TAG not in before:
+        stale.append(versions.BEST_TAG)
     versions.untag(tracking, verdict.dataset, verdict.version, names=stale)
     versions.tag(tracking, verdict.dataset, verdict.version, tags=tags)
     file = place(verdict.version, "verdict.json")

@@ -10,9 +10,11 @@ import secrets
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.errors import BundleError, NotFound
+from pipelines.alone import alone
+from pipelines.errors import BundleError, ChampionChanged, NotFound
 from pipelines.outputs import Release, Verdict
 from pipelines.release import bundle as bundles
 from pipelines.release import report
@@ -41,13 +43,57 @@ def fetch_champion(context: Context, dataset: str) -> Path:
     Raises:
         NotFound: there is no champion.
     """
+    return fetch(context, dataset, require_champion(context, dataset).version)
+
+
+def require_champion(context: Context, dataset: str) -> Registered:
+    """The version that serves.
+
+    Raises:
+        NotFound: there is no champion, or its alias was removed by hand.
+        TrackingUnavailable: MLflow does not answer.
+    """
     serving = champion(context, dataset)
     if serving is None:
-        raise NotFound(f"{dataset} has no champion yet: run `medloop retrain {dataset}`.")
-    return fetch(context, dataset, serving.version)
+        raise NotFound(no_champion(context, dataset))
+    return serving
 
 
-def promote(context: Context, dataset: str, version: int | None = None) -> Release:
+def without_alias(version: int | None) -> str:
+    """What the service, its page and ``medloop status`` say where the alias was removed."""
+    return f"serves version {version}; the registry has no champion alias"
+
+
+def was_promoted(context: Context, dataset: str) -> bool:
+    """Whether any version has been the champion."""
+    return versions.last_promoted(open_tracking(context.settings), dataset) is not None
+
+
+def no_champion(context: Context, dataset: str) -> str:
+    """Why there is no champion, for a person: nothing was promoted, or the alias was removed."""
+    last = versions.last_promoted(open_tracking(context.settings), dataset)
+    if last is None:
+        return f"{dataset} has no champion yet: run `medloop retrain {dataset}`."
+    return (
+        f"{dataset} has no champion alias in MLflow: it was removed by hand, or its version was "
+        f"deleted. Version {last.version} was promoted last; `medloop promote {dataset} "
+        f"{last.version}` sets the alias again. The service keeps serving what it served."
+    )
+
+
+@contextmanager
+def releasing(context: Context, dataset: str) -> Iterator[None]:
+    """Let one process of this installation at a time decide about a data set's aliases and tags.
+
+    MLflow has no compare-and-set, so whoever reads them, decides and writes holds this lock.
+    """
+    with alone(context.settings.work / "release" / dataset):
+        yield
+
+
+def promote(
+    context: Context, dataset: str, version: int | None = None, *, force: bool = False
+) -> Release:
     """Make a version the champion; the one before becomes ``previous``.
 
     Promoting the champion changes nothing, so that a call can be repeated.
@@ -56,59 +102,77 @@ def promote(context: Context, dataset: str, version: int | None = None) -> Relea
         context: settings and store.
         dataset: the registered model's name.
         version: which; the challenger if ``None``.
+        force: promote it also where the gate compared it with another champion.
 
     Raises:
         NotFound: there is no such version, or no challenger.
+        ChampionChanged: the gate compared it with another version than the one that serves.
         BundleError: its bundle is not whole.
         TrackingUnavailable: MLflow does not answer.
     """
     tracking = open_tracking(context.settings)
-    challenger = versions.holder(tracking, dataset, "challenger")
-    chosen = versions.named(tracking, dataset, version) if version is not None else challenger
-    if chosen is None:
-        raise NotFound(f"{dataset} has no challenger. Name a version, or select candidates first.")
-    if chosen.tags.get(versions.VERDICT_TAG) == "refused":
-        logger.warning("%s: version %d was refused by the gate", dataset, chosen.version)
-    fetch(context, dataset, chosen.version)
-    serving = versions.holder(tracking, dataset, "champion")
-    if serving is None or serving.version != chosen.version:
-        if serving is not None:
-            versions.set_alias(tracking, dataset, "previous", version=serving.version)
-        versions.set_alias(tracking, dataset, "champion", version=chosen.version)
-        logger.info("%s: version %d is the champion", dataset, chosen.version)
-    if challenger is not None and challenger.version == chosen.version:
-        versions.delete_alias(tracking, dataset, "challenger")
-    release = _release(context, dataset)
+    fetch(context, dataset, _chosen(tracking, dataset, version).version)
+    with releasing(context, dataset):
+        chosen = _chosen(tracking, dataset, version)
+        serving = versions.holder(tracking, dataset, "champion")
+        if serving is None or serving.version != chosen.version:
+            if chosen.tags.get(versions.VERDICT_TAG) == "refused":
+                logger.warning("%s: version %d was refused by the gate", dataset, chosen.version)
+            last = serving or versions.last_promoted(tracking, dataset)
+            if not force and not (last and last.version == chosen.version):
+                _require_compared(chosen, serving)
+            _start_chain(tracking, chosen)
+            if serving is not None:
+                versions.set_alias(tracking, dataset, "previous", version=serving.version)
+            versions.set_alias(tracking, dataset, "champion", version=chosen.version)
+            _note_promotion(tracking, chosen)
+            logger.info("%s: version %d is the champion", dataset, chosen.version)
+        elif versions.PROMOTED_TAG not in chosen.tags:  # an earlier call was cut short
+            _note_promotion(tracking, chosen)
+        drop_challenger(tracking, dataset, chosen.version)
+        release = _release(tracking, dataset)
     report.publish(tracking, chosen, before=release.previous, after=release.champion)
     return release
 
 
-def rollback(context: Context, dataset: str, version: int | None = None) -> Release:
+def rollback(
+    context: Context, dataset: str, version: int | None = None, *, expect: int | None = None
+) -> Release:
     """Make the previous champion, or a named version, the champion again.
 
     Args:
         context: settings and store.
         dataset: the registered model's name.
         version: which; the previous champion if ``None``.
+        expect: the version that has to serve now; any if ``None``.
 
     Raises:
         NotFound: there is no such version, or there was no champion before.
+        ChampionChanged: another version serves than the expected one.
         BundleError: its bundle is not whole; the champion stays.
         TrackingUnavailable: MLflow does not answer.
     """
     tracking = open_tracking(context.settings)
-    serving = versions.holder(tracking, dataset, "champion")
-    if version is not None:
-        target = versions.named(tracking, dataset, version)
-    else:
-        target = _previous(context, dataset, serving)
-    fetch(context, dataset, target.version)
-    # Champion first: if this is cut short, what should not serve does not.
-    versions.set_alias(tracking, dataset, "champion", version=target.version)
-    if serving is not None and serving.version != target.version:
-        versions.set_alias(tracking, dataset, "previous", version=serving.version)
-    logger.info("%s: version %d is the champion again", dataset, target.version)
-    return _release(context, dataset)
+    with releasing(context, dataset):
+        serving = versions.holder(tracking, dataset, "champion")
+        if expect is not None and (serving is None or serving.version != expect):
+            raise ChampionChanged(
+                f"{dataset}: expected version {expect} to serve, but {_serves(serving)}. "
+                "Nothing was changed. Look at it again (medloop status) before you roll back."
+            )
+        if version is not None:
+            target = versions.named(tracking, dataset, version)
+        else:
+            target = _previous(tracking, dataset, serving)
+        fetch(context, dataset, target.version)
+        _start_chain(tracking, target)
+        # Champion first: if this is cut short, what should not serve does not.
+        versions.set_alias(tracking, dataset, "champion", version=target.version)
+        _note_promotion(tracking, target)
+        if serving is not None and serving.version != target.version:
+            versions.set_alias(tracking, dataset, "previous", version=serving.version)
+        logger.info("%s: version %d is the champion again", dataset, target.version)
+        return _release(tracking, dataset)
 
 
 def refuse(spec: DatasetSpec, context: Context, verdict: Verdict) -> None:
@@ -119,12 +183,11 @@ def refuse(spec: DatasetSpec, context: Context, verdict: Verdict) -> None:
         TrackingUnavailable: MLflow does not answer.
     """
     tracking = open_tracking(context.settings)
-    refused = versions.named(tracking, spec.name, verdict.version)
-    tags = {versions.REFUSED_TAG: "; ".join(verdict.refusals)[:5000]}
-    versions.tag(tracking, spec.name, verdict.version, tags=tags)
-    challenger = versions.holder(tracking, spec.name, "challenger")
-    if challenger is not None and challenger.version == verdict.version:
-        versions.delete_alias(tracking, spec.name, "challenger")
+    with releasing(context, spec.name):
+        refused = versions.named(tracking, spec.name, verdict.version)
+        tags = {versions.REFUSED_TAG: "; ".join(verdict.refusals)[:5000]}
+        versions.tag(tracking, spec.name, verdict.version, tags=tags)
+        drop_challenger(tracking, spec.name, verdict.version)
     report.publish(tracking, refused, before=verdict.champion, after=verdict.champion)
     logger.warning(
         "%s: version %d is REFUSED, the champion stays: %s",
@@ -132,6 +195,54 @@ def refuse(spec: DatasetSpec, context: Context, verdict: Verdict) -> None:
         verdict.version,
         "; ".join(verdict.refusals),
     )
+
+
+def drop_challenger(tracking: Tracking, dataset: str, version: int) -> None:
+    """Remove the challenger's alias if it names this version; the caller holds `releasing`."""
+    challenger = versions.holder(tracking, dataset, "challenger")
+    if challenger is not None and challenger.version == version:
+        versions.delete_alias(tracking, dataset, "challenger")
+
+
+def _chosen(tracking: Tracking, dataset: str, version: int | None) -> Registered:
+    if version is not None:
+        return versions.named(tracking, dataset, version)
+    challenger = versions.holder(tracking, dataset, "challenger")
+    if challenger is None:
+        raise NotFound(f"{dataset} has no challenger. Name a version, or select candidates first.")
+    return challenger
+
+
+def _require_compared(chosen: Registered, serving: Registered | None) -> None:
+    """The gate's verdict holds beside the champion that it was compared with, and no other."""
+    judged = chosen.tags.get(versions.COMPARED_TAG)
+    now = versions.NO_CHAMPION if serving is None else str(serving.version)
+    if judged in (None, now):
+        return
+    against = judged if judged == versions.NO_CHAMPION else f"version {judged}"
+    raise ChampionChanged(
+        f"{chosen.dataset}: version {chosen.version} was judged against {against}, but "
+        f"{_serves(serving)}. Run `medloop retrain {chosen.dataset}` to judge it again, "
+        f"`medloop rollback {chosen.dataset} {chosen.version}` to return to a former champion, or "
+        f"`medloop promote {chosen.dataset} {chosen.version} --force` to promote it all the same."
+    )
+
+
+def _serves(serving: Registered | None) -> str:
+    return "no version serves now" if serving is None else f"version {serving.version} serves now"
+
+
+def _start_chain(tracking: Tracking, chosen: Registered) -> None:
+    """Forget the best champion before a version that a person promotes against the gate."""
+    passed = chosen.tags.get(versions.VERDICT_TAG) == "passed"
+    if versions.BEST_TAG in chosen.tags and not passed:
+        names = [versions.BEST_TAG]
+        versions.untag(tracking, chosen.dataset, chosen.version, names=names)
+
+
+def _note_promotion(tracking: Tracking, chosen: Registered) -> None:
+    now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    versions.tag(tracking, chosen.dataset, chosen.version, tags={versions.PROMOTED_TAG: now})
 
 
 def fetch(context: Context, dataset: str, version: int) -> Path:
@@ -190,15 +301,14 @@ def _is_whole(folder: Path) -> bool:
     return True
 
 
-def _previous(context: Context, dataset: str, serving: Registered | None) -> Registered:
-    previous = versions.holder(open_tracking(context.settings), dataset, "previous")
+def _previous(tracking: Tracking, dataset: str, serving: Registered | None) -> Registered:
+    previous = versions.holder(tracking, dataset, "previous")
     if previous is None or (serving and previous.version == serving.version):
         raise NotFound(f"{dataset} has had no champion before this one. Name a version.")
     return previous
 
 
-def _release(context: Context, dataset: str) -> Release:
-    tracking = open_tracking(context.settings)
+def _release(tracking: Tracking, dataset: str) -> Release:
     now = versions.holder(tracking, dataset, "champion")
     before = versions.holder(tracking, dataset, "previous")
     assert now is not None

@@ -64,6 +64,8 @@ class Judgement(BaseModel):
     """Figure → challenger less champion on the compared images."""
     tests: tuple[PairedTest, ...] = ()
     """What McNemar's and DeLong's tests say of the same; no rule asks them."""
+    best_champion: int | None = None
+    """The better of the versions it was compared with, on the selection metric."""
     notes: list[str]
     """What could not be compared or judged, and why."""
 

@@ -1,13 +1,13 @@
 """The gate's rules: pure functions of figures, intervals and limits."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.paired import Difference
 from pipelines.evidence.finding import Finding
 from pipelines.outputs import RuleResult
-from pipelines.release.drops import drop, drops
+from pipelines.release.drops import drop, drops, limits_of
 from pipelines.release.rule import at_least, at_most
 from pipelines.release.trust_rules import calibrated, trust
 from pipelines.spec import GateSpec, Metric, Precision
@@ -24,13 +24,29 @@ ELSEWHERE = (
 
 @dataclass(frozen=True)
 class Subgroup:
-    """Challenger beside champion on a part of the test set."""
+    """Challenger beside another version on a part of the test set."""
 
     name: str
     """For a person: ``sex female``."""
     images: int
     difference: Difference
-    """Of the accuracy: challenger less champion."""
+    """Of the accuracy: challenger less the other."""
+    independent: int = 0
+    """How many patients or lesions it rests on."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A version that the challenger must not be worse than."""
+
+    name: str
+    """For a person: ``version 4``."""
+    differences: Mapping[str, Difference]
+    """Figure → challenger less this version, on the images they are compared on."""
+    independent: Mapping[str, int] = field(default_factory=dict)
+    """Figure → how many patients or lesions it rests on."""
+    subgroups: tuple[Subgroup, ...] = ()
+    """Those large enough to judge."""
 
 
 @dataclass(frozen=True)
@@ -48,12 +64,8 @@ class Evidence:
     """What the bundle calculates in."""
     bundle_loss: float
     """What the bundle has lost of the Keras model's accuracy on the test images."""
-    champion: int | None
-    """The version it is compared with."""
-    differences: Mapping[str, Difference]
-    """Figure → challenger less champion, on the images they are compared on."""
-    subgroups: tuple[Subgroup, ...] = ()
-    """Those large enough to judge."""
+    references: tuple[Reference, ...] = ()
+    """The champion, and the best champion so far."""
     found: Mapping[str, Finding] = field(default_factory=dict)
     """Kind of evidence → what it came to."""
     same_shards: bool = True
@@ -75,7 +87,7 @@ def judge(gate: GateSpec, metric: Metric, evidence: Evidence) -> tuple[list[Rule
     rules = [
         *_minimums(gate, evidence),
         *_kept(gate, evidence),
-        *_beside(gate, metric, evidence),
+        *_beside_each(gate, metric, evidence.references),
         *calibrated(gate.max_ece, evidence.challenger["ece"], evidence.intervals["ece"]),
         *on_trust,
         *_elsewhere(evidence),
@@ -111,17 +123,34 @@ def _kept(gate: GateSpec, evidence: Evidence) -> Iterator[RuleResult]:
         yield at_least(rule, value, limit, interval=Interval(low, high), judged=judged, means=LOST)
 
 
-def _beside(gate: GateSpec, metric: Metric, evidence: Evidence) -> Iterator[RuleResult]:
-    champion = evidence.champion
-    if champion is None:
+def _beside_each(
+    gate: GateSpec, metric: Metric, references: Sequence[Reference]
+) -> Iterator[RuleResult]:
+    """Against each version; what the test set cannot tell is noted once."""
+    for index, reference in enumerate(references):
+        for rule in _beside(gate, metric, reference):
+            yield rule if index == 0 else rule.model_copy(update={"note": ""})
+
+
+def _beside(gate: GateSpec, metric: Metric, reference: Reference) -> Iterator[RuleResult]:
+    yield from drops(
+        gate,
+        metric,
+        reference.differences,
+        independent=reference.independent,
+        beside=reference.name,
+    )
+    if gate.max_subgroup_drop is None:
         return
-    yield from drops(gate, metric, evidence.differences, champion=champion)
-    limit = gate.max_subgroup_drop
-    if limit is None:
-        return
-    for part in evidence.subgroups:
-        what = f"accuracy of {part.name}"
-        yield drop(what, part.difference, limit, gate=gate, beside=champion)
+    limits = limits_of(gate, gate.max_subgroup_drop)
+    for part in reference.subgroups:
+        yield drop(
+            f"accuracy of {part.name}",
+            part.difference,
+            limits,
+            independent=part.independent,
+            beside=reference.name,
+        )
 
 
 def _elsewhere(evidence: Evidence) -> Iterator[RuleResult]:

@@ -6,6 +6,7 @@ from functools import partial
 
 import pandas as pd
 
+from pipelines.alone import alone
 from pipelines.data.restore import originals
 from pipelines.data.segmenters import fetch_segmenter
 from pipelines.data.shards import fetch as fetch_shards
@@ -23,7 +24,7 @@ from pipelines.evaluation import (
 from pipelines.evaluation.predictions import batches
 from pipelines.evaluation.record import read_predictions, require_evaluation
 from pipelines.outputs import Challenger, Evaluated, Prepared, Snapshot
-from pipelines.release import build, bundle, export, trust
+from pipelines.release import build, bundle, export, registry, trust
 from pipelines.release.build import Origin, Original, build_bundle
 from pipelines.release.report import Selection, place
 from pipelines.spec import DatasetSpec, Metric
@@ -52,9 +53,11 @@ def run(
     tracking = open_tracking(context.settings)
     best = winner(evaluated, spec.selection.metric)
     identity = fingerprint(best.id, _said(spec), _code())
-    registered = _standing(tracking, spec.name, identity)
-    if registered is None:
-        registered = _register(spec, context, prepared, best, identity=identity)
+    # Two selections at once would build in one folder and register the same bundle twice.
+    with alone(context.settings.work / "selection" / spec.name):
+        registered = _standing(tracking, spec.name, identity)
+        if registered is None:
+            registered = _register(spec, context, prepared, best, identity=identity)
     champion = versions.holder(tracking, spec.name, "champion")
     serves = champion is not None and champion.version == registered.version
     if not serves:
@@ -63,7 +66,8 @@ def run(
         )
         file = place(registered.version, "selection.json")
         tracking.upload_json(registered.run_id, file, selection.model_dump(mode="json"))
-        versions.set_alias(tracking, spec.name, "challenger", version=registered.version)
+        with registry.releasing(context, spec.name):
+            versions.set_alias(tracking, spec.name, "challenger", version=registered.version)
     return Challenger(
         dataset=spec.name,
         id=identity,

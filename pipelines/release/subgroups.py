@@ -1,4 +1,4 @@
-"""Challenger beside champion, subgroup by subgroup: a better whole may hide a worse part."""
+"""Challenger beside another version, subgroup by subgroup: a better whole may hide a worse part."""
 
 from collections.abc import Mapping, Sequence
 
@@ -41,7 +41,8 @@ def compare_subgroups(
         for value, images in counts[counts >= least].items():
             of = (values == value).to_numpy(bool)
             found = _mean(apart[of], belongs[of].tolist(), seed=seed)
-            judged.append(Subgroup(f"{field}: {value}", int(images), found))
+            independent = len(set(belongs[of].tolist()))
+            judged.append(Subgroup(f"{field}: {value}", int(images), found, independent))
         if (counts < least).any():
             small = ", ".join(f"{v} ({n})" for v, n in counts[counts < least].items())
             notes.append(f"Too few images to judge by {field} (under {least}): {small}.")

@@ -28,6 +28,8 @@ class TrustRule:
     """The figure, for a person."""
     means: str
     """What it means where the rule is broken, and what to do."""
+    with_masks: bool = False
+    """Whether it is judged only where masks came with the images."""
 
 
 RULES = (
@@ -54,6 +56,24 @@ RULES = (
         "share of images whose hottest place lies in the lesion",
         "It does not look at the lesion. Look at the heat maps, and at what the classes share "
         "besides it.",
+    ),
+    TrustRule(
+        "min_pointing_gain",
+        "attention.pointing_gain",
+        "at least",
+        "pointing game above a map that knows nothing",
+        "Its heat points at the lesion less often than chance would, so it looks at something "
+        "else. Look at the heat maps, and at what the classes share besides the lesion.",
+        with_masks=True,
+    ),
+    TrustRule(
+        "min_faithfulness",
+        "attention.faithfulness",
+        "at least",
+        "faithfulness of the heat (insertion less deletion, above random order)",
+        "The hottest pixels matter less to its answers than any others, so the heat maps mislead. "
+        "Serve this model without them, or choose another architecture.",
+        with_masks=True,
     ),
     TrustRule(
         "max_sanity_correlation",
@@ -100,12 +120,19 @@ def trust(gate: GateSpec, found: Mapping[str, Finding]) -> tuple[list[RuleResult
         finding = found.get(kind)
         if limit is None:
             continue
+        if rule.with_masks and "attention" in found and not _has_masks(found):
+            unknown.append(f"Not judged, as no masks came with the images: {rule.what}.")
+            continue
         if finding is None or name not in finding.figures:
             unknown.append(f"Not judged, as it was not measured: {rule.what} ({rule.figure}).")
             continue
         value, interval = finding.figures[name], finding.intervals.get(name)
         judged.append(_judge(rule, limit, value, interval))
     return judged, unknown
+
+
+def _has_masks(found: Mapping[str, Finding]) -> bool:
+    return "masks" in found["attention"].figures
 
 
 def calibrated(limit: float | None, ece: float, interval: Interval) -> list[RuleResult]:

@@ -7,7 +7,7 @@ from pydantic import Field
 from pipelines.spec.models import Metric
 from pipelines.spec.section import Section, Share
 
-Worse = Literal["point", "shown", "not_excluded"]
+Worse = Literal["auto", "point", "shown", "not_excluded"]
 
 
 class GateSpec(Section):
@@ -27,11 +27,18 @@ class GateSpec(Section):
     max_ece: Share | None = 0.1
     """Most expected calibration error, after calibration."""
 
-    worse_when: Worse = "shown"
-    """When a challenger counts as worse than the champion by more than a margin. ``point``: the
-    figures say so, whatever chance had in it. ``shown``: they say so, and the interval of the
-    difference leaves out that they are equal. ``not_excluded``: the interval reaches beyond the
-    margin (non-inferiority); needs hundreds of test images of each class."""
+    worse_when: Worse = "auto"
+    """When a challenger counts as worse than the champion, or than the best champion so far.
+    ``auto``: where the test set is large enough to tell (the 95 % interval of the difference is
+    no wider than the margin), as ``not_excluded``; elsewhere the figure is lower by more than the
+    margin and more than chance explains, or by more than the margin and `small_test_allowance`.
+    ``point``: the figure is lower by more than the margin, whatever chance explains. ``shown``:
+    the same, and the interval excludes that both are equal; small test sets let large drops pass.
+    ``not_excluded``: the interval reaches beyond the margin (non-inferiority); needs hundreds of
+    test images of each class."""
+    small_test_allowance: Share = 0.05
+    """For ``auto``: how far beyond a margin a figure may drop where the test set is too small to
+    tell."""
     max_sensitivity_drop: Share = 0.05
     """The margin of each class's sensitivity, on the same images."""
     max_metric_drop: Share = 0.01
@@ -47,6 +54,12 @@ class GateSpec(Section):
     """Least share of the Grad-CAM heat on the body."""
     min_pointing_game: Share | None = None
     """Least share of the images whose hottest place lies in the lesion, where masks are known."""
+    min_pointing_gain: Annotated[float, Field(ge=-1, le=1)] | None = 0.0
+    """Least gain of the pointing game over a map that knows nothing (the lesion's share of the
+    image), where masks are known: heat that points elsewhere is refused."""
+    min_faithfulness: Annotated[float, Field(ge=-1, le=1)] | None = 0.0
+    """Least faithfulness of the heat, where masks are known: insertion less deletion, above what
+    pixels in random order come to."""
     max_sanity_correlation: Annotated[float, Field(ge=-1, le=1)] | None = 0.9
     """Most likeness of heat maps before and after the weights were made random."""
     max_background_kappa: Annotated[float, Field(ge=-1, le=1)] | None = 0.6

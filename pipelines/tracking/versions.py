@@ -3,8 +3,10 @@
 An alias names one version: ``champion`` serves, ``challenger`` wants to, ``previous`` served
 before. A version's tag ``medloop.bundle`` is the fingerprint of the bundle it is;
 ``medloop.snapshot`` the store path of the images it was made from;
-``medloop.verdict`` is what the gate said last, ``medloop.refused`` why not, ``medloop.approval``
-what a person answered, and ``medloop.rejected`` the same where it was no.
+``medloop.verdict`` is the gate's last decision, ``medloop.compared_with`` the champion it was
+compared with, ``medloop.best_champion`` the best champion so far, ``medloop.refused`` why it was
+refused, ``medloop.promoted`` when it last became the champion (UTC), ``medloop.approval`` what a
+person answered, and ``medloop.rejected`` the same where it was no.
 """
 
 from collections.abc import Iterable, Mapping
@@ -23,6 +25,11 @@ BUNDLE_TAG = "medloop.bundle"
 CANDIDATE_TAG = "medloop.candidate"
 SNAPSHOT_TAG = "medloop.snapshot"
 VERDICT_TAG = "medloop.verdict"
+COMPARED_TAG = "medloop.compared_with"
+NO_CHAMPION = "no champion"
+"""Value of `COMPARED_TAG` where nothing served."""
+BEST_TAG = "medloop.best_champion"
+PROMOTED_TAG = "medloop.promoted"
 REFUSED_TAG = "medloop.refused"
 APPROVAL_TAG = "medloop.approval"
 REJECTED_TAG = "medloop.rejected"
@@ -53,6 +60,15 @@ def holder(tracking: Tracking, dataset: str, alias: Alias) -> Registered | None:
             if is_missing(error) or error.error_code == "INVALID_PARAMETER_VALUE":
                 return None
             raise
+
+
+def last_promoted(tracking: Tracking, dataset: str) -> Registered | None:
+    """The version that became the champion last, of those there still are; ``None`` if none did.
+
+    Where somebody removed the champion's alias by hand, this is what served until then.
+    """
+    promoted = [one for one in every(tracking, dataset) if PROMOTED_TAG in one.tags]
+    return max(promoted, key=lambda one: one.tags[PROMOTED_TAG], default=None)
 
 
 def named(tracking: Tracking, dataset: str, version: int) -> Registered:

@@ -41,9 +41,14 @@ const REGISTRY = {
 /** Draw the card of every served model. */
 export function modelCards({ models, refused, registry }, datasets) {
   const sections = models.map((model) => section(model, datasets.find((d) => d.dataset === model.dataset)));
-  const remarks = [REGISTRY[registry], ...refused.map(refusal)].filter(Boolean);
+  const remarks = [REGISTRY[registry], ...models.map(orphan), ...refused.map(refusal)].filter(Boolean);
   if (!models.length) remarks.unshift("No model serves yet.");
   return [...remarks.map((text) => made("p", text, "note")), ...sections];
+}
+
+/** What the registry has lost of a model that serves: its alias was removed by hand. */
+function orphan({ title, registry_note: note }) {
+  return note && `${title}: ${note}.`;
 }
 
 function section(model, dataset) {

@@ -54,8 +54,12 @@ def test_nothing_is_done_before_what_it_rests_on(earlier: str, later: str) -> No
     assert later in tasks[earlier].downstream_task_ids
 
 
-def test_only_a_passed_canary_leads_to_promotion() -> None:
-    assert dag("phantom").task_dict["promote"].upstream_task_ids == {"canary"}
+def test_only_a_passed_canary_leads_to_promotion_which_can_judge_again() -> None:
+    assert dag("phantom").task_dict["promote"].upstream_task_ids == {
+        "canary",
+        "prepare",
+        "select",
+    }
 
 
 def test_how_often_a_candidates_tasks_run_hangs_on_the_list_of_candidates_alone() -> None:
@@ -90,7 +94,7 @@ def test_a_person_stands_between_canary_and_promotion_where_the_spec_says_so(
     tasks: dict[str, Any] = dict(retrain_dag(write_spec(approval=approval)).task_dict)
 
     assert tasks["ask"].upstream_task_ids == {"gate", "canary"}
-    assert tasks["promote"].upstream_task_ids == {"canary", "approval"}
+    assert tasks["promote"].upstream_task_ids == {"canary", "approval", "prepare", "select"}
     assert tasks["approval"].response_timeout == timedelta(hours=2)
     assert tasks["approval"].defaults == ["Reject"]
     assert tasks["approval"].assigned_users == [{"id": "radiologist", "name": "radiologist"}]

@@ -10,8 +10,11 @@ import httpx
 import pytest
 
 from benchmarks.swaps import flip_a_bit
+from pipelines.cli import status
 from pipelines.release.bundle import IR_WEIGHTS, read_manifest, write_manifest
-from pipelines.settings import Settings
+from pipelines.settings import Settings, get_settings
+from pipelines.tracking import versions
+from pipelines.tracking.client import open_tracking
 from tests.serving.bundles import png
 from tests.serving.publishing import crown, publish
 from tests.serving.running import running_service
@@ -115,6 +118,54 @@ def test_a_second_data_set_serves_beside_the_first(
     _wait(lambda: len(http.get("/model").json()["models"]) == 2)
     reply = http.post("/predict", files={"image": png()}, data={"dataset": "chest_xray"})
     assert (reply.json()["dataset"], reply.json()["model_version"]) == ("chest_xray", version)
+
+
+def test_service_and_status_agree_where_the_registry_was_edited_by_hand(
+    http: httpx.Client,
+    mlflow_server: Settings,
+    tmp_path: Path,
+    home: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name, value in {
+        "MEDLOOP_HOME": home,
+        "MEDLOOP_STORE": (home / "store").as_uri(),
+        "MEDLOOP_MLFLOW_URI": mlflow_server.tracking_uri,
+        "MEDLOOP_SERVICE_URL": http.base_url,
+    }.items():
+        monkeypatch.setenv(name, str(value).rstrip("/"))
+    get_settings.cache_clear()
+    tracking, serves = open_tracking(mlflow_server), _version(http)
+    assert serves is not None
+    note = f"serves version {serves}; the registry has no champion alias"
+
+    def edited(edit: Callable[[], object], expected: str | None) -> None:
+        edit()
+        _wait(lambda: _note(http) == expected)
+        assert _version(http) == serves
+        assert status.champion("phantom") == (expected or f"version {serves}")
+
+    client = tracking.client
+    edited(lambda: versions.delete_alias(tracking, "phantom", "champion"), note)
+    edited(lambda: crown(mlflow_server, "phantom", serves), None)
+    edited(lambda: client.delete_model_version("phantom", str(serves)), note)
+    edited(lambda: client.delete_registered_model("phantom"), note)
+    # another version of the same number, as the registry counts from 1 again
+    for seed in range(20, 20 + serves):
+        again = publish(mlflow_server, tmp_path / str(seed), dataset="phantom", seed=seed)
+    crown(mlflow_server, "phantom", again)
+    _wait(lambda: _note(http) is None)
+    _wait_for_version(http, again)
+    client.delete_run(versions.named(tracking, "phantom", again).run_id)
+    time.sleep(2)  # several looks
+    assert (_note(http), _version(http)) == (None, again)
+    get_settings.cache_clear()
+
+
+def _note(http: httpx.Client) -> str | None:
+    """What ``/model`` says of how the registry differs from what serves."""
+    models = http.get("/model").json()["models"]
+    return next(str(m["registry_note"] or "") for m in models if m["dataset"] == "phantom") or None
 
 
 def test_a_restart_without_mlflow_serves_the_last_good_bundles(

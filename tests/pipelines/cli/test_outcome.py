@@ -15,7 +15,11 @@ def run(**states: str) -> RunState:
     ("states", "decided"),
     [
         ({"promote": "success", "settle": "success"}, "promoted"),
-        ({"promote": "skipped", "settle": "success"}, "not approved"),
+        ({"promote": "skipped", "settle": "success"}, "not approved, or overtaken"),
+        (
+            {"canary": "success", "promote": "skipped"},
+            "another version became the champion meanwhile",
+        ),
         ({"refuse": "success", "promote": "skipped"}, "refused by the gate"),
         ({"unchanged": "success"}, "nothing better"),
         ({"too_few": "success", "split": "skipped"}, "too few new images"),

@@ -141,6 +141,9 @@ def test_a_network_that_reads_the_lesion_is_found_to_look_at_it(
     assert found.figures["inside_body"] > 0.95
     assert found.figures["deletion"] < found.figures["deletion_by_chance"]
     assert found.figures["insertion"] > found.figures["insertion_by_chance"]
+    assert found.figures["pointing_gain"] == pytest.approx(1 - 1 / 16)
+    assert found.intervals["pointing_gain"].low > 0.3
+    assert found.intervals["faithfulness"].low > 0
     low, high = found.intervals["energy_inside"]
     assert low <= found.figures["energy_inside"] <= high
     for picture in ("pointing_game.png", "deletion_insertion.png", "randomisation.png"):
@@ -154,6 +157,8 @@ def test_lesions_elsewhere_are_missed_and_the_table_says_what_chance_comes_to(
     found = looked(context, tmp_path, {n: np.roll(lesion(n), 32, axis=1) for n in range(IMAGES)})
 
     assert found.figures["pointing_game"] == 0
+    assert found.figures["pointing_gain"] == pytest.approx(-1 / 16)
+    assert found.intervals["pointing_game"].high > 0.2  # none of 12 is not surely none
     (table,) = [table for table in found.tables if table.title == "Heat on the lesions"]
     by_name = {row[0]: row for row in table.rows}
     assert by_name["knows nothing"][2] == pytest.approx(1 / 16)
@@ -176,6 +181,7 @@ def test_the_pointing_game_is_told_apart_for_what_was_called_a_finding(
     assert found.figures["masks_of_findings"] == sum(bright)
     assert found.figures["pointing_game_of_findings"] == 1
     assert found.figures["pointing_game"] == pytest.approx(np.mean(bright))
+    assert found.figures["pointing_gain"] == pytest.approx(1 - 1 / 16)
     assert "pointing_game_of_findings" in found.intervals
     (table,) = [table for table in found.tables if table.title == "Heat on the lesions"]
     assert table.rows[-1][:3] == ("Grad-CAM, called a finding", sum(bright), 1)
@@ -185,7 +191,7 @@ def test_without_masks_all_but_the_lesions_is_told(context: Context, tmp_path: P
     found = looked(context, tmp_path, {})
 
     assert "pointing_game" not in found.figures
-    assert set(found.intervals) == {"inside_body"}
+    assert set(found.intervals) == {"inside_body", "faithfulness"}
     assert "pointing_game.png" not in found.pictures
     assert {"inside_body", "sanity_correlation", "deletion", "insertion"} <= set(found.figures)
 

@@ -241,7 +241,7 @@ def test_the_alert_rules_ask_for_what_the_monitor_leaves(here: Watched, tmp_path
 def test_without_a_champion_there_is_nothing_to_watch(
     mlflow_server: Settings, tmp_path: Path
 ) -> None:
-    with pytest.raises(NotFound, match="has no champion to watch yet"):
+    with pytest.raises(NotFound, match="has no champion yet"):
         monitor.run(spec_of("unwatched"), tracked_context(mlflow_server, tmp_path))
 
 

@@ -4,10 +4,11 @@ import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from threading import Barrier
 
 import pytest
 
-from pipelines.errors import BundleError, NotFound, TrackingUnavailable
+from pipelines.errors import BundleError, ChampionChanged, NotFound, TrackingUnavailable
 from pipelines.outputs import RuleResult, Verdict
 from pipelines.release import registry
 from pipelines.release.bundle import MANIFEST, load_bundle
@@ -91,6 +92,56 @@ def test_a_promotion_that_was_cut_short_is_completed(here: Context, register: Re
     registry.promote(here, name)
 
     assert holders(here, name) == {"champion": 2, "challenger": None, "previous": 1}
+
+
+def test_of_two_promotions_against_the_same_champion_one_is_stopped(
+    here: Context, register: Register
+) -> None:
+    name = "raced"
+    registry.promote(here, name, register(name))
+    tracking = open_tracking(here.settings)
+    rivals = [register(name), register(name)]
+    for version in rivals:
+        tags = {versions.VERDICT_TAG: "passed", versions.COMPARED_TAG: "1"}
+        versions.tag(tracking, name, version, tags=tags)
+        registry.fetch(here, name, version)
+    together = Barrier(2)
+
+    def promoted(version: int) -> int | None:
+        together.wait()
+        try:
+            return registry.promote(here, name, version).champion
+        except ChampionChanged:
+            return None
+
+    with ThreadPoolExecutor(2) as threads:
+        done = [version for version in threads.map(promoted, rivals) if version]
+
+    assert len(done) == 1
+    assert holders(here, name) == {"champion": done[0], "challenger": None, "previous": 1}
+
+    loser = next(version for version in rivals if version not in done)
+    with pytest.raises(ChampionChanged, match="judged against version 1, but version"):
+        registry.promote(here, name, loser)
+    assert registry.promote(here, name, loser, force=True).champion == loser
+
+
+def test_of_two_rollbacks_of_the_same_champion_one_is_stopped(
+    here: Context, register: Register
+) -> None:
+    name = "rolled_twice"
+    for _ in range(2):
+        registry.promote(here, name, register(name))
+
+    def rolled(_: int) -> int | None:
+        try:
+            return registry.rollback(here, name, expect=2).champion
+        except ChampionChanged:
+            return None
+
+    with ThreadPoolExecutor(2) as threads:
+        assert sorted(threads.map(rolled, range(2)), key=str) == [1, None]
+    assert holders(here, name) == {"champion": 1, "challenger": None, "previous": 2}
 
 
 def test_rollback_goes_back_and_forth_or_to_a_named_version(

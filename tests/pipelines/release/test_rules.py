@@ -7,7 +7,7 @@ import pytest
 from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.paired import Difference
 from pipelines.evidence.finding import Finding
-from pipelines.release.rules import Evidence, Subgroup, judge
+from pipelines.release.rules import Evidence, Reference, Subgroup, judge
 from pipelines.spec import GateSpec, Precision
 
 GATE = GateSpec(
@@ -19,6 +19,7 @@ GATE = GateSpec(
     min_informedness=0.1,
     max_ece=0.1,
     bundle_tolerance=1e-3,
+    worse_when="shown",
     min_pointing_game=0.8,
     min_source_accuracy=0.6,
 )
@@ -33,6 +34,8 @@ GOOD = {
     "precision.glioma": 0.1,
     "ece": 0.03,
 }
+LARGE = dict.fromkeys(GOOD, 5000)
+"""Figure → independent images."""
 
 
 def around(value: float, width: float = 0.05) -> Interval:
@@ -59,6 +62,7 @@ def evidence(
     """Good figures but for those named; beside a champion if the differences to it are given."""
     ours = GOOD | {name.replace("__", "."): value for name, value in figures.items()}
     equal = dict.fromkeys(ours, Difference(0, -0.02, 0.02, 1))
+    four = Reference("version 4", equal | (champion or {}), LARGE, subgroups)
     return Evidence(
         classes=("glioma", "other"),
         challenger=ours,
@@ -66,9 +70,7 @@ def evidence(
         bundle_difference=apart,
         precision=precision,
         bundle_loss=loss,
-        champion=None if champion is None else 4,
-        differences={} if champion is None else equal | champion,
-        subgroups=subgroups,
+        references=() if champion is None else (four,),
         found=found or {},
         same_shards=same_shards,
     )
@@ -222,14 +224,38 @@ def test_what_was_not_measured_is_not_judged_and_that_is_said() -> None:
     assert [r.rule for r in results if "training shows" in r.rule] == [
         "share of test images that training shows too is at most 0"
     ]
-    assert len(unknown) == 5
+    assert len(unknown) == 7
     assert unknown[0] == (
         "Not judged, as it was not measured: share of the heat on the body (attention.inside_body)."
     )
 
 
+def test_heat_is_held_against_lesions_by_default_where_masks_came() -> None:
+    figures = {"pointing_gain": -0.05, "faithfulness": -0.2}
+    shown_bad = {name: Interval(value - 0.04, value + 0.04) for name, value in figures.items()}
+    masks = Finding(title="", about="", figures=figures | {"masks": 96.0}, intervals=shown_bad)
+    none = Finding(title="", about="", figures=figures, intervals=shown_bad)
+
+    with_masks, _ = judge(GateSpec(), "macro_f1", evidence(found={"attention": masks}))
+    without, unknown = judge(GateSpec(), "macro_f1", evidence(found={"attention": none}))
+
+    assert [rule.rule for rule in with_masks if not rule.passed] == [
+        "pointing game above a map that knows nothing is at least 0",
+        "faithfulness of the heat (insertion less deletion, above random order) is at least 0",
+    ]
+    assert all(rule.passed for rule in without)
+    assert len([note for note in unknown if "no masks came with the images" in note]) == 2
+
+
 def test_a_limit_of_null_asks_nothing() -> None:
-    names = ("max_leaked", "min_inside_body", "max_sanity_correlation", "max_background_kappa")
+    names = (
+        "min_pointing_gain",
+        "min_faithfulness",
+        "max_leaked",
+        "min_inside_body",
+        "max_sanity_correlation",
+        "max_background_kappa",
+    )
     nothing = dict.fromkeys((*names, "max_ece", "min_informedness", "max_subgroup_drop"))
     bad = evidence(
         champion={},
