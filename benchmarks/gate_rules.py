@@ -106,7 +106,7 @@ def chain(
         beside = [serves] if lasting is None else [serves, lasting]
         accepted.append(all(_passes(gate, challenger, one, rng=rng) for one in beside))
         if accepted[-1]:
-            lasting = max(beside, key=np.mean) if best else None
+            lasting = sorted(beside, key=np.mean)[-1] if best else None
             serves, level = challenger, level + loss
     return Chain(accepted[0], sum(accepted), level)
 

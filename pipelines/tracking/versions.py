@@ -68,7 +68,8 @@ def last_promoted(tracking: Tracking, dataset: str) -> Registered | None:
     Where somebody removed the champion's alias by hand, this is what served until then.
     """
     promoted = [one for one in every(tracking, dataset) if PROMOTED_TAG in one.tags]
-    return max(promoted, key=lambda one: one.tags[PROMOTED_TAG], default=None)
+    newest_last = sorted(promoted, key=lambda one: one.tags[PROMOTED_TAG])
+    return newest_last[-1] if newest_last else None
 
 
 def named(tracking: Tracking, dataset: str, version: int) -> Registered:
