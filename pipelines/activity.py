@@ -11,6 +11,7 @@ comes from small files of the home, never from the store or MLflow.
 import logging
 from pathlib import Path
 
+from pipelines.atomic import written_whole
 from pipelines.data.ledger import has_entries
 from pipelines.settings import Settings
 
@@ -62,9 +63,8 @@ def _choose(settings: Settings, dataset: str, choice: str) -> None:
     if _choice(settings, dataset) == choice:
         return
     file.parent.mkdir(parents=True, exist_ok=True)
-    part = file.with_suffix(".part")
-    part.write_text(f"{choice}\n", "utf-8")
-    part.replace(file)
+    with written_whole(file) as part:
+        part.write_text(f"{choice}\n", "utf-8")
     logger.info("%s: %s", dataset, choice)
 
 

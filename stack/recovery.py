@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote, urlsplit
 
 from pipelines import layout
 from pipelines.backup import put_back
-from pipelines.backup.contents import STAYS, holds_state
+from pipelines.backup.contents import MADE_AGAIN, STAYS, holds_state
 from pipelines.backup.manifest import BackupManifest, verify
 from pipelines.errors import BackupError
 from pipelines.settings import Settings
@@ -26,6 +26,9 @@ from stack.control import down, up
 from stack.status import status
 
 logger = logging.getLogger(__name__)
+
+MARK = "restoring"
+"""A file in a home that a restore is filling: it may be deleted."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +81,7 @@ def restore(settings: Settings, backup: Path) -> Restored:
     down(settings)
     try:
         fresh = _beside(settings, home)
-        if fresh.home.exists():  # of a restore that was killed; its servers may run still
-            down(fresh)
-            shutil.rmtree(fresh.home)
+        _make_room(fresh)
         try:
             lacking = _fill(fresh, backup, manifest)
             aside = _exchange(home, fresh.home)
@@ -91,6 +92,20 @@ def restore(settings: Settings, backup: Path) -> Restored:
         if ran:
             up(settings)
     return Restored(manifest, aside=aside, lacking=lacking, differing=differing, running=ran)
+
+
+def _make_room(fresh: Settings) -> None:
+    """Make the folder that is filled; what a killed restore left there is ended and removed."""
+    if fresh.home.exists():
+        if not (fresh.home / MARK).is_file():
+            raise BackupError(
+                f"{fresh.home} exists, and no unfinished restore made it. It may be a whole home: "
+                "rename it, or move it away, and restore again."
+            )
+        down(fresh)  # its servers may still run
+        shutil.rmtree(fresh.home)
+    fresh.home.mkdir(mode=0o700, parents=True)
+    (fresh.home / MARK).touch()
 
 
 def _require_movable(home: Path, backup: Path) -> None:
@@ -154,6 +169,7 @@ def _exchange(home: Path, fresh: Path) -> Path | None:
     """Put the fresh home in the old one's place, and what `STAYS` into it."""
     for name in ("run", "supervisor"):  # they name the place it was filled at
         shutil.rmtree(fresh / name, ignore_errors=True)
+    (fresh / MARK).unlink()
     if not home.exists():
         fresh.rename(home)
         return None
@@ -165,7 +181,20 @@ def _exchange(home: Path, fresh: Path) -> Path | None:
         if (aside / name).exists():
             shutil.rmtree(home / name, ignore_errors=True)
             (aside / name).rename(home / name)
-    if had_state:
-        return aside
-    shutil.rmtree(aside)
-    return None
+    return aside if had_state or not _cleared(aside) else None
+
+
+def _cleared(aside: Path) -> bool:
+    """Delete a home without state: what the next run makes again, and the folder if it is empty
+    then."""
+    for name in MADE_AGAIN:
+        path = aside / name
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path)
+        else:
+            path.unlink(missing_ok=True)
+    try:
+        aside.rmdir()
+    except OSError:
+        return False
+    return True

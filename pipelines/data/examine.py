@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from pipelines import imaging
 from pipelines.data.deidentify import is_dicom, patient_of
+from pipelines.data.metadata import require_same_pixels
 from pipelines.data.originals import may_name_patient, named_as_image, original_of
 from pipelines.data.pseudonyms import Pseudonyms
 from pipelines.data.sources import Source
@@ -31,6 +32,8 @@ class Examined(BaseModel):
     sha256: str | None = None
     size: int | None = None
     """In bytes; the column ``bytes``."""
+    landed_sha256: str | None = None
+    """Of the file as it landed, where metadata was removed from it."""
     format: str | None = None
     width: int | None = None
     height: int | None = None
@@ -111,21 +114,33 @@ def _examine(
         _refuse_oversized(content, file, limits=limits, found=found)
     data = original_of(path, content, names, frames=limits.frames)
     found.sha256, found.size = hashlib.sha256(data).hexdigest(), len(data)
-    info = imaging.inspect(data, limits=limits)
+    if is_dicom(data):
+        shown = data
+    else:
+        shown = content  # as the service sees it
+        found.landed_sha256 = _other_hash(content, data)
+    info = imaging.inspect(shown, limits=limits)
     found.format, found.mode, found.bits = info.format, info.mode, info.bits
     found.width, found.height, found.notes = info.width, info.height, info.notes
     if is_dicom(data):
         found.patient = patient_of(data)
-    picture = imaging.decode(data, limits=limits)
-    if data != content and not np.array_equal(picture, imaging.decode(content, limits=limits)):
+    picture = imaging.decode(shown, limits=limits)
+    if found.landed_sha256:
+        require_same_pixels(picture, data, limits=limits)
+    elif data != content and not np.array_equal(picture, imaging.decode(content, limits=limits)):
         raise BadImage(
             "altered", "De-identification would change how this DICOM file looks: please report it."
         )
     found.thumbnail = imaging.thumbnail(picture)
     found.mean, found.std = grey_level(picture)
-    found.traces = imaging.traces(data, picture)
+    found.traces = imaging.traces(shown, picture)
     if imaging.is_blank(picture):
         raise BadImage("blank", f"The picture is one shade all over (deviation {found.std:.1f}).")
+
+
+def _other_hash(content: bytes, data: bytes) -> str | None:
+    """The sha256 of a file as it landed, where that is not the sha256 of its original."""
+    return hashlib.sha256(content).hexdigest() if content != data else None
 
 
 def _refuse_oversized(content: bytes, rest: BinaryIO, *, limits: Limits, found: Examined) -> None:

@@ -95,7 +95,11 @@ def _committed(
 ) -> Snapshot:
     """A snapshot that adds a landing to the newest one, or that one if there is nothing to add."""
     parent = confirmed(context, spec.name)
-    stood = index_of(context, parent)
+    stood = [
+        # earlier releases kept the group of plain images as it was
+        row | {"group": row["group"] and files.group(row["group"])}
+        for row in index_of(context, parent)
+    ]
     rows = merged(stood, [row for row in listed if not row["reason"]])
     known = masks.masks_of(context, parent)
     lesions = masks.merged(known, masks.landed(context, landing))

@@ -19,7 +19,7 @@ from pipelines.data.masks import MASKS, Row, judged
 from pipelines.data.opening import Opener, examination_version
 from pipelines.data.originals import LandedFiles, named_as_image, printable
 from pipelines.data.pseudonyms import Pseudonyms, load_pseudonyms
-from pipelines.data.snapshots import latest
+from pipelines.data.snapshots import LANDED_SHA256, latest
 from pipelines.data.sources import FileState, Source, open_source
 from pipelines.data.tables import LANDED, MASKED, write_rows
 from pipelines.outputs import Landing
@@ -29,6 +29,8 @@ from pipelines.stage import MANIFEST, Context, fingerprint, standing
 logger = logging.getLogger(__name__)
 
 FILES = "files.parquet"
+NO_COLUMNS = {"nameless", "patient", "size", "landed_sha256"}
+"""Fields of `Examined` that have no column of their own."""
 COPY = "copy"
 """Reason of a file that nobody labelled and whose bytes are those of an accepted file."""
 
@@ -92,24 +94,27 @@ def _judged(
 def _row(entry: Entry, found: Examined | None, paths: LandedFiles, names: Pseudonyms) -> Row:
     """The row of a file, or of one that is named and not there (``found`` is ``None``)."""
     found = found or Examined(nameless=not named_as_image(entry.relative))
-    properties = found.model_dump(exclude={"nameless", "patient", "size"}) | {"bytes": found.size}
-    path = paths.pseudonym if found.nameless else paths.plain
+    nameless = found.nameless or paths.replaces_names
+    properties = found.model_dump(exclude=NO_COLUMNS) | {"bytes": found.size}
+    path = paths.pseudonym if nameless else paths.plain
     metadata = {field: printable(value) for field, value in entry.metadata.items()}
+    if found.landed_sha256:
+        metadata[LANDED_SHA256] = found.landed_sha256
     about = {
         "source_path": path(entry.relative),
         "label": entry.label,
         "landing_label": entry.landing_label and printable(entry.landing_label),
         "declared_split": entry.declared_split,
-        "group": entry.group and printable(entry.group),
+        "group": entry.group and paths.group(entry.group),
         "metadata": json.dumps(metadata, sort_keys=True, ensure_ascii=False),
     }
-    if found.nameless:
+    if nameless:
         about |= {
             "landing_label": entry.landing_label if entry.label else None,
             "group": names.of("group", entry.group) if entry.group else found.patient,
         }
     if entry.reason:
-        hides = found.nameless and entry.reason != "missing_file"
+        hides = nameless and entry.reason != "missing_file"
         message = "The file has no usable label." if hides else entry.message
         properties |= {"reason": entry.reason, "message": message}
     if found.frames:

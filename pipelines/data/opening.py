@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines import guarded, imaging
-from pipelines.data import deidentify, examine, originals
+from pipelines.data import deidentify, examine, metadata, originals
 from pipelines.data.examinations import Examinations
 from pipelines.data.examine import Examined, unopened
 from pipelines.data.pseudonyms import Pseudonyms
@@ -171,7 +171,8 @@ def _refusal(error: Died | TookTooLong) -> BadImage:
 def examination_version() -> str:
     """The version of the code that decides how a file is judged and described."""
     parts = [import_module(f"{imaging.__name__}.{name}") for name in IMAGING]
-    return code_version(examine, deidentify, originals, *parts)
+    stripping = (metadata, *metadata.MODULES)
+    return code_version(examine, deidentify, originals, *stripping, *parts)
 
 
 def _examine(source: Source, names: Pseudonyms, limits: Limits, path: str) -> Examined:

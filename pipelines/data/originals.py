@@ -1,7 +1,9 @@
 """A landed file's original: the bytes that may be kept of it, and the path it is known by.
 
-An original is the file, byte for byte. DICOM is the exception: its original is the de-identified
-file (`pipelines.data.deidentify`), and its sha256 is of that.
+An original is the file without what may identify a patient: of a plain image, its metadata is
+removed and its pixels stay as they are encoded (`pipelines.data.metadata`); of DICOM, it is the
+de-identified file (`pipelines.data.deidentify`). The sha256 is of the original. A file that has
+nothing to remove is its own original, byte for byte.
 
 The name of a file that is not proven to be a plain image (DICOM, an archive, an unknown format)
 may be a patient's, and so may the folders between it and its class folder. A pseudonym replaces
@@ -10,6 +12,7 @@ them everywhere.
 
 import hashlib
 import os
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -18,6 +21,7 @@ from pathlib import PurePosixPath
 from typing import Any
 
 from pipelines import imaging
+from pipelines.data import metadata
 from pipelines.data.deidentify import SUFFIXES, deidentify, may_be_dicom
 from pipelines.data.pseudonyms import Pseudonyms
 from pipelines.data.sources import Source, wanted
@@ -35,6 +39,7 @@ HARMLESS_SUFFIXES = (
     *(".zip", ".gz", ".tar", ".tgz", ".7z", ".rar", ".nii", ".npy", ".h5", ".db", ".xlsx"),
 )
 """Endings that a pseudonym keeps: they tell what a file is, and nothing else."""
+PSEUDONYM = re.compile(r"[0-9a-f]{16}")
 Row = dict[str, Any]
 
 
@@ -67,11 +72,11 @@ def original_of(
         frames: which frame of several to keep of a DICOM file.
 
     Raises:
-        BadImage: it is DICOM and cannot be de-identified.
+        BadImage: it is DICOM and cannot be de-identified, or its metadata cannot be removed.
     """
-    if not may_be_dicom(name_of(path), data):
-        return data
-    return deidentify(data, names, frames=frames)
+    if may_be_dicom(name_of(path), data):
+        return deidentify(data, names, frames=frames)
+    return metadata.stripped(data)
 
 
 def name_of(path: str) -> str:
@@ -93,12 +98,24 @@ class LandedFiles:
         self._frames = spec.limits.frames
         self._ignore = spec.landing.left_out
         self._masks_of = spec.landing.masks_of
+        self.replaces_names = spec.landing.names == "pseudonyms"
+        """Whether the names of plain images are replaced, too."""
+        self._is_synthetic = spec.synthetic
         self._known_folders = {*spec.landing.split_of_folder, *spec.class_of_label}
         self._names = names
 
     def plain(self, relative: str) -> str:
-        """Source path of a file whose name is nobody's."""
-        return printable(relative)
+        """Source path of a file whose name is nobody's, unless the spec replaces all names."""
+        return self.pseudonym(relative) if self.replaces_names else printable(relative)
+
+    def group(self, known: str) -> str:
+        """What a patient or lesion is called in the store: a pseudonym, as its ID may be a name.
+
+        Nobody is shown in synthetic images, so their groups stay as they are.
+        """
+        if self._is_synthetic or PSEUDONYM.fullmatch(known):  # it is one already
+            return printable(known)
+        return self._names.of("group", printable(known))
 
     def pseudonym(self, relative: str) -> str:
         """Source path of a file whose name may be a patient's."""

@@ -8,6 +8,7 @@ snapshot only: ``<dataset>/snapshot_line/<number>`` names it, a file that is cre
 does not get the number builds again, on top of the snapshot that did.
 """
 
+import json
 import logging
 from collections.abc import Iterable
 from typing import Any
@@ -22,6 +23,8 @@ logger = logging.getLogger(__name__)
 INDEX = "index.parquet"
 DROPPED = ("phash",)
 """Columns that older releases wrote."""
+LANDED_SHA256 = "landed_sha256"
+"""Field of an image's metadata: the sha256 of its file, where metadata was removed from it."""
 Row = dict[str, Any]
 
 
@@ -116,15 +119,23 @@ def merged(stood: list[Row], landed: list[Row]) -> list[Row]:
     labels: dict[str, set[str]] = {}
     for row in landed:
         labels.setdefault(row["sha256"], set()).add(row["label"])
+    # of a file that an earlier release stored with its metadata, the original without it counts
+    replaced = {(row["source_path"], landed_sha256(row)) for row in landed}
     kept = {
         key_of(row): row
         for row in stood
-        if row["sha256"] not in labels or row["label"] in labels[row["sha256"]]
+        if key_of(row) not in replaced
+        and (row["sha256"] not in labels or row["label"] in labels[row["sha256"]])
     }
     places = {row["sha256"]: {"file": row["file"], "row": row["row"]} for row in stood}
     nowhere = {"file": None, "row": None}
     new = {key_of(row): row | places.get(row["sha256"], nowhere) for row in landed}
     return [row for _, row in sorted((kept | new).items())]
+
+
+def landed_sha256(row: Row) -> str:
+    """The sha256 of an image's file as it landed: what the service sees of it, too."""
+    return str(json.loads(row.get("metadata") or "{}").get(LANDED_SHA256, row["sha256"]))
 
 
 def key_of(row: Row) -> tuple[str, str]:

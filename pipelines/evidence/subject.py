@@ -11,7 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.data.shards import Shards
-from pipelines.data.snapshots import index_of
+from pipelines.data.snapshots import LANDED_SHA256, index_of
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.decisions import Decisions
@@ -164,6 +164,7 @@ class Subject:
         """
         rows = pd.DataFrame(index_of(self.context, self.snapshot))
         told = pd.DataFrame([json.loads(text or "{}") for text in rows["metadata"]])
+        told = told.drop(columns=LANDED_SHA256, errors="ignore")
         described = rows.drop(columns="metadata").join(told.add_prefix(METADATA))
         return described.drop_duplicates(["sha256", "source_path"]).set_index(
             ["sha256", "source_path"]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from pipelines.data.snapshots import INDEX, Row, in_order, index_of, latest
+from pipelines.data.snapshots import INDEX, Row, in_order, index_of, landed_sha256, latest
 from pipelines.data.tables import read_rows
 from pipelines.monitoring.ask import ask
 from pipelines.monitoring.judge import LEAST_ROWS, judge
@@ -39,14 +39,14 @@ def new_images(context: Context, manifest: BundleManifest) -> dict[str, list[Row
     learnt = {row["sha256"] for row in read_rows(context.store, f"{manifest.snapshot}/{INDEX}")}
     added: defaultdict[str, dict[str, Row]] = defaultdict(dict)
     for row in index_of(context, newest):
-        if row["sha256"] not in learnt:
+        if learnt.isdisjoint((row["sha256"], landed_sha256(row))):
             added[row["file"].split("/")[-2]].setdefault(row["sha256"], row)
     return {name: list(added[name].values()) for name in in_order(added)}
 
 
 def landed_labels(arrived: dict[str, list[Row]]) -> dict[str, str]:
-    """sha256 → class of new images."""
-    return {row["sha256"]: row["label"] for rows in arrived.values() for row in rows}
+    """sha256 → class of new images: of their files as they landed, as the service is asked."""
+    return {landed_sha256(row): row["label"] for rows in arrived.values() for row in rows}
 
 
 def judge_arrivals(

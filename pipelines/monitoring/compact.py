@@ -57,6 +57,7 @@ def compact(store: Store, dataset: str, day: date, *, judged: Collection[str]) -
             _delete(store, folder, names)
             merged += len(names)
     if merged:
+        store.sweep(folder)  # what killed processes left of files they placed
         logger.info("%s: %d files of %s merged", dataset, merged, day)
     return merged
 

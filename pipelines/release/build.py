@@ -25,6 +25,7 @@ from pipelines.release.bundle import (
     EXPECTED,
     FINDER,
     KERAS,
+    MANIFEST,
     NOVELTY,
     Bundle,
     BundleClass,
@@ -125,7 +126,8 @@ def build_bundle(
         update = {"metrics": metrics, "files": file_digests(part)}
         write_manifest(part, manifest.model_copy(update=update))
         load_bundle(part)
-        shutil.rmtree(folder, ignore_errors=True)
+        if (folder / MANIFEST).is_file():  # of an earlier try; anything else is not ours to delete
+            shutil.rmtree(folder)
         part.rename(folder)
     finally:
         shutil.rmtree(part, ignore_errors=True)

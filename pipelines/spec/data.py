@@ -77,6 +77,10 @@ class LandingSpec(Section):
     label_pattern: Name | None = None
     """The same with ``(?P<label>…)``: the label of files whose name tells it, instead of their
     class folder's name."""
+    names: Literal["keep", "pseudonyms"] = "keep"
+    """Whether the file names of plain images are kept in tables, logs and reports. They may hold a
+    patient's name or number: ``pseudonyms`` replaces them, and the folders between a file and its
+    class folder, as it is always done for DICOM. `medloop locate` finds the file."""
     metadata_pattern: Name | None = None
     """The same with a group for each field that is kept beside an image whose name tells it
     (never an identifier); figures are divided by them."""

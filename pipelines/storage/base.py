@@ -164,10 +164,10 @@ class Store(ABC):
             return False
         staging = _staging(path)
         self.write(staging, data)
-        try:
-            return self.rename(staging, path)
-        finally:
+        is_placed = self.rename(staging, path)
+        if not is_placed:
             self.delete(staging)
+        return is_placed
 
     def replace(self, path: str, data: bytes) -> None:
         """Write a file in the place of another: readers find the old one or the new one."""

@@ -156,12 +156,25 @@ def test_what_a_killed_restore_left_is_ended_and_removed(settings: Settings) -> 
     backup = take.run(settings, pictures=True, keep=1)
     left = settings.home.with_name(".home.restoring")
     stack.up(settings.model_copy(update={"home": left}), ["postgres"])
+    (left / recovery.MARK).touch()
     (postmaster, *_) = (left / "postgres" / "data" / "postmaster.pid").read_text().splitlines()
 
     recovery.restore(settings, backup)
 
     assert not psutil.pid_exists(int(postmaster))
     assert not left.exists()
+    assert images(settings)
+
+
+def test_a_folder_that_no_restore_made_is_not_removed(settings: Settings) -> None:
+    backup = take.run(settings, pictures=True, keep=1)
+    beside = settings.home.with_name(".home.restoring")
+    beside.mkdir()
+    (beside / "kept").write_text("of somebody else")
+
+    with pytest.raises(BackupError, match="no unfinished restore made it"):
+        recovery.restore(settings, backup)
+    assert (beside / "kept").read_text() == "of somebody else"
     assert images(settings)
 
 

@@ -1,0 +1,157 @@
+"""Every place that deletes or replaces files is listed here, with what makes it safe.
+
+A new one must be added with its guard: whose is what it deletes, and how does the code know?
+Prefer `pipelines.atomic.written_whole` and `Store.commit`, which are safe already.
+"""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+FOLDERS = ("pipelines", "serving", "stack", "dags", "benchmarks")
+
+OWN_NAME = "a temporary name that this call has just made, with random digits in it"
+ONE_WORKER = "a folder of work below the home, named by a fingerprint, and locked by `alone`"
+TEMPORARY = "a store in a temporary folder that the benchmark itself has made"
+NO_FILE = "no file: an alias or a tag in MLflow, or a name in a table"
+STORE = "the store's own primitive: Store.delete refuses its root and paths that lead out of it"
+
+GUARDS = {
+    "pipelines/access/store.py::write_private": OWN_NAME,
+    "pipelines/atomic.py::written_whole": OWN_NAME,
+    "pipelines/backup/ownership.py::_make_id": OWN_NAME,
+    "pipelines/backup/ownership.py::remove_expired": (
+        "only backups whose sealed manifest carries this installation's ID; never the newest"
+    ),
+    "pipelines/backup/ownership.py::remove_unfinished": (
+        "only a hidden folder whose note or manifest carries this installation's ID, under the lock"
+    ),
+    "pipelines/backup/ownership.py::_remove": (
+        "only files that the manifest lists, inside the backup, through no link; folders if empty"
+    ),
+    "pipelines/backup/take.py::_beside": "the folder that this backup has made: it must not exist",
+    "pipelines/data/checks.py::_check": "the result of the same check, named by a fingerprint",
+    "pipelines/data/division.py::divide": NO_FILE,
+    "pipelines/data/division_by_source.py::source_of_cluster": NO_FILE,
+    "pipelines/data/ingest.py::_add": (
+        "the snapshot this process has just committed, whose number another machine has claimed"
+    ),
+    "pipelines/data/ingest.py::_emptied": "home/work/ingest/<dataset>, locked by `alone`",
+    "pipelines/data/packing.py::deliver": "a pack that was made in the emptied folder of work",
+    "pipelines/data/phantom/landing.py::generate": "replaces an empty folder only",
+    "pipelines/data/pseudonyms.py::_make_key": OWN_NAME,
+    "pipelines/data/shards.py::_require_intact": "a cached file with another hash",
+    "pipelines/data/snapshots.py::claim": "the claim of a snapshot that no longer exists",
+    "pipelines/data/sources/hdfs.py::HdfsFolder.add": OWN_NAME,
+    "pipelines/data/sources/local.py::LocalFolder.add": OWN_NAME,
+    "pipelines/layout.py::_write": "layout.json of the home or the store, atomically",
+    "pipelines/monitoring/compact.py::compact": "samples that were merged into a file just placed",
+    "pipelines/monitoring/compact.py::_clear": "samples that a merged file says it stands for",
+    "pipelines/monitoring/compact.py::_delete": "names of samples that its two callers have read",
+    "pipelines/monitoring/state.py::keep": "states before the last two, under a lock",
+    "pipelines/release/approval.py::settle": NO_FILE,
+    "pipelines/release/build.py::build_bundle": (
+        "its own part; the target only if it is a bundle (bundle.json), else the rename fails"
+    ),
+    "pipelines/release/card/beside.py::fetch": "the card that belongs to this bundle's version",
+    "pipelines/release/precision.py::quantise": "files of a bundle in the making, in its own part",
+    "pipelines/release/registry.py::promote": NO_FILE,
+    "pipelines/release/registry.py::refuse": NO_FILE,
+    "pipelines/release/registry.py::_download": (
+        "home/bundles/<dataset>/<version>-<run> that is not whole, under the lock of the folder"
+    ),
+    "pipelines/segmentation/segment.py::run": ONE_WORKER,
+    "pipelines/storage/base.py::Store.delete": STORE,
+    "pipelines/storage/base.py::Store.create": OWN_NAME,
+    "pipelines/storage/base.py::Store.sweep": OWN_NAME,
+    "pipelines/storage/base.py::Store.recommit": "an output named by the same fingerprint",
+    "pipelines/storage/base.py::Store._staged": OWN_NAME,
+    "pipelines/storage/base.py::Store._settle": "half an output: without a manifest",
+    "pipelines/storage/hdfs.py::HdfsStore._delete": STORE,
+    "pipelines/storage/local.py::LocalStore._delete": STORE,
+    "pipelines/storage/local.py::LocalStore.rename": "fails if the target has content",
+    "pipelines/storage/local.py::LocalStore._rename_file": "a link that fails if the target exists",
+    "pipelines/storage/local.py::LocalStore._exchange": STORE,
+    "pipelines/storage/staging.py::sweep": "staging of a writer that is proven dead, or abandoned",
+    "pipelines/storage/staging.py::discard": "what its callers name; renamed away first",
+    "pipelines/studies/study.py::study": ONE_WORKER,
+    "pipelines/studies/study.py::_conclude": ONE_WORKER,
+    "pipelines/studies/subset.py::write_subset": "inside the folder of a study, locked by `alone`",
+    "pipelines/studies/trial.py::execute": ONE_WORKER,
+    "pipelines/tracking/keras_models.py::fetch_model": "a cached copy of the same run's model",
+    "pipelines/tracking/versions.py::delete_alias": NO_FILE,
+    "pipelines/tracking/versions.py::untag": NO_FILE,
+    "pipelines/training/candidate.py::run": ONE_WORKER,
+    "pipelines/training/checkpoint.py::save": "epoch-*.npz and best-*.npz of its folder of epochs",
+    "pipelines/training/train.py::train": "the folder of epochs in a claimed folder of work",
+    "serving/__main__.py::run": "home/service/bentoml-<port>, of the service that holds the port",
+    "serving/records/append.py::Appended._put_aside": "rotation of the log it writes, under a lock",
+    "serving/standing.py::_living": "a note of a worker that no longer runs",
+    "stack/hdfs.py::_format": "home/hdfs/namenode.new; `stack up` holds its lock",
+    "stack/jars.py::_fetch": "a jar with the pinned name and hash",
+    "stack/postgres.py::_initialise": (
+        "home/postgres/data.new; only `stack up` writes there, under its lock"
+    ),
+    "stack/recovery.py::restore": "the folder that _make_room has just made",
+    "stack/recovery.py::_make_room": "only a home with the mark of an unfinished restore",
+    "stack/recovery.py::_exchange": "names of the home that was just restored",
+    "stack/recovery.py::_cleared": "names that the next run makes again; the folder only if empty",
+    "benchmarks/prepare.py::_spark": TEMPORARY,
+    "benchmarks/score.py::_score": TEMPORARY,
+}
+ALWAYS = ("rmtree", "unlink", "rmdir", "removedirs", "recommit", "_delete")
+OF_MODULE = {"shutil": ("move",), "os": ("remove", "replace", "rename", "renames", "truncate")}
+
+
+def deletes(call: ast.Call) -> bool:
+    """Whether a call may delete a file, or put one in the place of another."""
+    called = call.func
+    if isinstance(called, ast.Name):
+        return called.id in (*ALWAYS, "discard")
+    if not isinstance(called, ast.Attribute):
+        return False
+    name, owner = called.attr, ast.unparse(called.value)
+    if name in ALWAYS or name.startswith("delete") or name in OF_MODULE.get(owner, ()):
+        return True
+    is_of_path = len(call.args) == 1 and not call.keywords  # text is replaced by two
+    return name in ("replace", "rename") and (is_of_path or owner.endswith("store"))
+
+
+def sites(path: Path) -> Iterator[str]:
+    """``file::function`` of each call that deletes."""
+
+    def below(node: ast.AST, inside: tuple[str, ...]) -> Iterator[str]:
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.Call) and deletes(child):
+                yield f"{path.relative_to(ROOT)}::{'.'.join(inside)}"
+            named = isinstance(child, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            yield from below(child, (*inside, str(vars(child)["name"])) if named else inside)
+
+    yield from below(ast.parse(path.read_text("utf-8")), ())
+
+
+def test_each_place_that_deletes_is_listed_with_its_guard() -> None:
+    found = {
+        site
+        for folder in FOLDERS
+        for path in sorted((ROOT / folder).rglob("*.py"))
+        for site in sites(path)
+    }
+
+    assert sorted(found - set(GUARDS)) == [], "list these in GUARDS, with what makes them safe"
+    assert sorted(set(GUARDS) - found) == [], "these no longer delete: take them out of GUARDS"
+
+
+def test_what_deletes_is_recognised() -> None:
+    deleting = ["shutil.rmtree(a)", "p.unlink()", "os.remove(a)", "part.replace(a)", "a.rename(b)"]
+    deleting += ["shutil.move(a, b)", "store.delete(a)", "client.delete_run(a)", "discard(s, a)"]
+    other = ["text.replace('a', 'b')", "now.replace(microsecond=0)", "seen.discard(a)"]
+    other += ["rows.rename(columns=a)", "names.remove(a)", "replace(entry, label=a)"]
+
+    def is_one(text: str) -> bool:
+        call = ast.parse(text, mode="eval").body
+        return isinstance(call, ast.Call) and deletes(call)
+
+    assert [text for text in deleting if not is_one(text)] == []
+    assert [text for text in other if is_one(text)] == []
