@@ -50,17 +50,16 @@ GUARDS = {
     "pipelines/monitoring/compact.py::_clear": "samples that a merged file says it stands for",
     "pipelines/monitoring/compact.py::_delete": "names of samples that its two callers have read",
     "pipelines/monitoring/state.py::keep": "states before the last two, under a lock",
-    "pipelines/release/approval.py::settle": NO_FILE,
     "pipelines/release/build.py::build_bundle": (
         "its own part; the target only if it is a bundle (bundle.json), else the rename fails"
     ),
     "pipelines/release/card/beside.py::fetch": "the card that belongs to this bundle's version",
     "pipelines/release/precision.py::quantise": "files of a bundle in the making, in its own part",
-    "pipelines/release/registry.py::promote": NO_FILE,
-    "pipelines/release/registry.py::refuse": NO_FILE,
+    "pipelines/release/registry.py::drop_challenger": NO_FILE,
     "pipelines/release/registry.py::_download": (
         "home/bundles/<dataset>/<version>-<run> that is not whole, under the lock of the folder"
     ),
+    "pipelines/segmentation/segmenter.py::_fold": ONE_WORKER,
     "pipelines/segmentation/segment.py::run": ONE_WORKER,
     "pipelines/storage/base.py::Store.delete": STORE,
     "pipelines/storage/base.py::Store.create": OWN_NAME,
