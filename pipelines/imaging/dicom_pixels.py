@@ -78,6 +78,8 @@ def frame_of(dataset: Dataset, layout: Layout, rule: FrameRule) -> Frame:
             )
         frames = _native_frames(_in_bytes(data, dataset, layout), layout)
         compressed = False
+    if rule == "single" and layout.frames > 1:
+        _chosen(dataset, layout, max(layout.frames, len(frames)), rule)
     if len(frames) < layout.frames:
         raise refuse(
             "truncated",
