@@ -79,6 +79,8 @@ _.labels_from
 _.max_leaked
 _.min_inside_body
 _.min_pointing_game
+_.min_pointing_gain
+_.min_faithfulness
 _.max_sanity_correlation
 _.max_background_kappa
 _.min_source_accuracy
