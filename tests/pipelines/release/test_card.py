@@ -21,7 +21,7 @@ CARD = {
     "limits": ["Noise only."],
 }
 OVERALL = ("accuracy", "macro_f1", "macro_sensitivity", "macro_specificity", "macro_auroc")
-BY_CLASS = ("sensitivity", "specificity", "precision", "f1", "auroc", "auprc")
+BY_CLASS = ("sensitivity", "specificity", "precision", "npv", "f1", "auroc", "auprc")
 
 
 def figures() -> SplitFigures:
