@@ -145,6 +145,7 @@ def test_status_tells_what_waits_in_the_landing_folders(
     for name in ("1.png", "2.png", "3.png.part"):
         (folder / name).write_bytes(b"x")
 
+    medloop("enable", "phantom")
     told = medloop("status").stdout
 
     line = next(line for line in told.splitlines() if line.startswith("phantom"))

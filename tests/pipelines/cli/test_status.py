@@ -19,7 +19,7 @@ def shipped(tmp_path: Path, installation: Settings, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("MEDLOOP_DATASETS", str(tmp_path / "datasets"))
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr("stack.status", lambda _: [])
-    monkeypatch.setattr(status, "_champion", lambda _: "none")
+    monkeypatch.setattr(status, "champion", lambda _: "none")
     get_settings.cache_clear()
     return installation.model_copy(update={"datasets": tmp_path / "datasets"})
 
