@@ -10,6 +10,7 @@ does not get the number builds again, on top of the snapshot that did.
 
 import json
 import logging
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -20,6 +21,8 @@ from pipelines.stage import Context, fingerprint, standing
 
 logger = logging.getLogger(__name__)
 
+ID = re.compile(r"\d+-")
+"""How the id of a snapshot begins."""
 INDEX = "index.parquet"
 DROPPED = ("phash",)
 """Columns that older releases wrote."""
@@ -34,8 +37,9 @@ def number_of(identity: str) -> int:
 
 
 def in_order(identities: Iterable[str]) -> list[str]:
-    """Ids of snapshots, the oldest first: 10000 comes after 9999."""
-    return sorted(identities, key=lambda identity: (number_of(identity), identity))
+    """Ids of snapshots, the oldest first: 10000 comes after 9999. Other names are left out."""
+    known = [identity for identity in identities if ID.match(identity)]
+    return sorted(known, key=lambda identity: (number_of(identity), identity))
 
 
 def latest(context: Context, dataset: str) -> Snapshot | None:

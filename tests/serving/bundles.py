@@ -88,7 +88,7 @@ def make_bundle(
         candidate="tiny",
         model_version=version,
         run_id=run_id,
-        snapshot=f"{dataset}/snapshots/aa",
+        snapshot=f"{dataset}/snapshots/0001-aa",
         split=f"{dataset}/splits/bb",
         prepared=f"{dataset}/prepared/cc",
         images={"train": 1200, "validation": 150, "test": 300},

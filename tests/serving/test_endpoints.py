@@ -153,7 +153,7 @@ def test_classes_and_model_name_what_serves(serving_client: TestClient) -> None:
     assert (model["dataset"], model["model_version"], model["run_id"]) == ("phantom", 1, "run")
     assert model["metrics"] == {"accuracy": 0.9}
     assert model["runtime"] == "openvino"
-    assert model["snapshot"] == "phantom/snapshots/aa"
+    assert model["snapshot"] == "phantom/snapshots/0001-aa"
     assert model["images"] == {"train": 1200, "validation": 150, "test": 300}
     assert model["source"] == {"origin": "Drawn here", "licence": "CC0-1.0", "url": None}
     assert (model["temperature"], model["created_at"]) == (1, "2026-01-01T00:00:00+00:00")

@@ -238,7 +238,7 @@ def test_an_answer_s_id_leads_back_to_its_model(guarded: Guarded) -> None:
     found = trace(Context(settings=settings, store=open_store(settings)), request_id)
     assert found.answers[0].token == "a-predict"
     assert found.origin is not None
-    assert (found.origin.run_id, found.origin.snapshot) == ("run", "phantom/snapshots/aa")
+    assert (found.origin.run_id, found.origin.snapshot) == ("run", "phantom/snapshots/0001-aa")
 
 
 def test_each_image_of_a_batch_leaves_a_line(guarded: Guarded) -> None:

@@ -37,7 +37,7 @@ def kept(context: Context) -> Path:
 @pytest.fixture
 def stored(context: Context) -> None:
     """The manifests of its training data."""
-    for path, output in (("snapshots/aa", {"images": 1200}), ("splits/bb", {"leaks": 7})):
+    for path, output in (("snapshots/0001-aa", {"images": 1200}), ("splits/bb", {"leaks": 7})):
         manifest = json.dumps({"output": output}).encode()
         context.store.write(f"phantom/{path}/manifest.json", manifest)
 
@@ -116,7 +116,7 @@ def test_data_that_is_away_is_told_and_stops_nothing(context: Context, kept: Pat
     found = trace(context, REQUEST)
     assert found.origin is not None
     assert [gap.partition(":")[0] for gap in found.gaps] == [
-        *("phantom/snapshots/aa", "phantom/splits/bb")
+        *("phantom/snapshots/0001-aa", "phantom/splits/bb")
     ]
 
 
@@ -168,7 +168,7 @@ def test_a_bundle_that_is_kept_nowhere_is_fetched_from_mlflow(
 def test_the_command_prints_it_for_people_and_for_programs(context: Context, kept: Path) -> None:
     entry = note(context, kept)
     told = medloop(context.settings, "trace", REQUEST)
-    for said in ("haze", entry.sha256, entry.bundle, "0" * 40, "phantom/snapshots/aa", "viewer"):
+    for said in ("haze", entry.sha256, entry.bundle, "0" * 40, "phantom/snapshots/0001-aa", "viewer"):
         assert said in told.stdout
     read = json.loads(medloop(context.settings, "trace", REQUEST, "--json").stdout)
     assert read["answers"][0]["class"] == "haze"

@@ -22,7 +22,7 @@ from tests.pipelines.data.landing_folders import spec
 
 folder, meeting, name = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 context = default_context()
-rename = type(context.store)._rename
+rename = type(context.store).rename
 def meet_and_rename(store, source, target):
     '''The first commit of a snapshot waits until the other machine is about to commit, too.'''
     mine = meeting / name
@@ -31,7 +31,7 @@ def meet_and_rename(store, source, target):
         while len(list(meeting.iterdir())) < 2:
             time.sleep(0.01)
     return rename(store, source, target)
-type(context.store)._rename = meet_and_rename
+type(context.store).rename = meet_and_rename
 print(ingest.run(spec(), context, landing.run(spec(), context, folder)).id)
 """
 

@@ -142,9 +142,9 @@ def test_days_that_are_over_are_merged_once_judged(here: Watched) -> None:
 
 def test_new_images_are_held_against_the_reference_and_give_labels(here: Watched) -> None:
     here.serve(window(0))
-    here.land(window(0)[:40], snapshot="ab")
-    here.land(range(3000, 3060), snapshot="ac", shade=DARK)
-    here.land(range(4000, 4010), snapshot="ad")
+    here.land(window(0)[:40], snapshot="0002-ab")
+    here.land(range(3000, 3060), snapshot="0003-ac", shade=DARK)
+    here.land(range(4000, 4010), snapshot="0004-ad")
     assert here.monitor().snapshots == 3
     clean, dark, few = here.state().snapshots
     assert (clean.asked, clean.troubled) == (40, False)
@@ -153,7 +153,7 @@ def test_new_images_are_held_against_the_reference_and_give_labels(here: Watched
     assert (dark.asked, dark.troubled) == (60, True)
     assert (few.added, few.asked) == (10, 0)
     assert here.monitor().snapshots == 0
-    assert told(here) == [("begun", "drift", "snapshot ac")]
+    assert told(here) == [("begun", "drift", "snapshot 0003-ac")]
     measured = here.state().measured  # by the labels with which they landed, after the answers
     assert measured is not None
     assert (measured.images, measured.accuracy) == (40, 1)

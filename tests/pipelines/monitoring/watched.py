@@ -170,7 +170,7 @@ def watched(server: Settings, folder: Path, name: str, **changes: Any) -> Watche
     )
     made = Watched(spec, tracked_context(server, folder), folder / "bundles")
     made.promote()
-    made.land(range(HELD_OUT), snapshot="aa")
+    made.land(range(HELD_OUT), snapshot="0001-aa")
     split = [{**row, "group": row["sha256"], "split": "test"} for row in made.rows]
     write_rows(made.context.store, f"{name}/splits/bb/split.parquet", split, schema=DIVIDED)
     return made

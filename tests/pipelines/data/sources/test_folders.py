@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pipelines.data import ingest, landing
+from pipelines.data import ingest, landing, opening
 from pipelines.data.restore import originals
 from pipelines.data.snapshots import index_of
 from pipelines.data.sources import Source, open_source
@@ -116,8 +116,7 @@ def compare(hdfs: Settings, folder: Path, tmp_path: Path, **changes: object) -> 
 def test_the_same_folder_in_hdfs_gives_the_same_snapshot(
     hdfs: Settings, folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(landing, "FEW_FILES", 4)
-    monkeypatch.setattr(landing, "FILES_PER_TASK", 4)
+    monkeypatch.setattr(opening, "FEW_FILES", 4)
     class_folders(folder)
     write(folder / "cat" / "Doe_Jane" / "Doe.dcm", dicom(1))
     write(folder / "dog" / "broken.png", png(drawing(1))[:300])
