@@ -36,7 +36,7 @@ from pipelines.release.predictor import open_predictor
 from pipelines.settings import get_settings
 from pipelines.spec import MonitorSpec, load_spec
 
-PHANTOMS, PHANTOM_SEED = 1200, 4711
+PHANTOM_SEED = 4711
 WINDOWS = (50, 100, 200)
 
 
@@ -49,12 +49,13 @@ def main() -> None:
     parser.add_argument("--others", type=Path, help="pictures of another kind")
     parser.add_argument("--repetitions", type=int, default=100)
     parser.add_argument("--clean", type=int, default=1000, help="clean windows of 200")
+    parser.add_argument("--phantoms", type=int, default=1200, help="drawn here (%(default)s)")
     parser.add_argument("--plot", type=Path)
     asked = parser.parse_args()
     bundle = load_bundle(asked.bundle)
     manifest, cache = bundle.manifest, get_settings().cache
     predictor = open_predictor(asked.bundle, "openvino", cache=cache, threads=2)
-    with _originals(asked.prepared, asked.landing) as originals:
+    with _originals(asked.prepared, asked.landing, phantoms=asked.phantoms) as originals:
         found = pools(predictor, originals, strangers(asked.others), kept_in(manifest))
     rules = load_spec(manifest.dataset).monitor
     tasks = list(_tasks(found, repetitions=asked.repetitions, clean=asked.clean))
@@ -105,14 +106,16 @@ def _rows(data: Shards, split: SplitName) -> Iterator[tuple[str, str, str]]:
 
 
 @contextmanager
-def _originals(prepared: Path | None, landing: Path | None) -> Iterator[list[Original]]:
+def _originals(
+    prepared: Path | None, landing: Path | None, *, phantoms: int
+) -> Iterator[list[Original]]:
     """The images held out; phantoms that no model has seen where none are named."""
     if prepared is not None and landing is not None:
         yield _listed(prepared, landing)
         return
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         drawn = Path(folder) / "phantoms"
-        made = generate(drawn, seed=PHANTOM_SEED, images=PHANTOMS)
+        made = generate(drawn, seed=PHANTOM_SEED, images=phantoms)
         besides = made.exact_copies.keys() | made.near_copies.keys() | made.faulty.keys()
         yield [
             Original(file, label, file.name.split("_")[0])

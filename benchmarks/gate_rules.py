@@ -1,6 +1,7 @@
 """How often each reading of "worse than the champion" refuses what it should not, and should.
 
     .venv/bin/python -m benchmarks.gate_rules [--draw docs/images/gate-rules.png]
+        [--trials 1000] [--chains 200]
 
 First table: one class's sensitivity, a margin of 0.05. Test sets of the class are drawn, on which
 a champion finds 90 % of the images and a challenger finds as many, more, or fewer; both err apart
@@ -34,10 +35,9 @@ APART = 0.06
 TRUE_DROPS = (-0.03, 0.0, 0.05, 0.1, 0.2)
 IMAGES = (20, 50, 150, 500)
 MARGIN = 0.05
-TRIALS = 1000
 RESAMPLES = 1000
 
-CLASSES, GENERATIONS, CHAINS = 3, 10, 200
+CLASSES, GENERATIONS = 3, 10
 METRIC: Metric = "macro_sensitivity"
 RIGHT = (1.8, 0.2)
 """Beta distribution of an image's share of right answers: 0.90 on average, and two models err
@@ -54,7 +54,7 @@ def seen(images: int, true_drop: float, rng: np.random.Generator) -> Difference:
     return _difference((counts[1] - counts[0]) / images, apart)
 
 
-def refused(gate: GateSpec, images: int, true_drop: float) -> float:
+def refused(gate: GateSpec, images: int, true_drop: float, *, trials: int) -> float:
     """Share of drawn test sets on which the rule refuses."""
     rng, limits = np.random.default_rng(images), limits_of(gate, MARGIN)
     verdicts = (
@@ -65,7 +65,7 @@ def refused(gate: GateSpec, images: int, true_drop: float) -> float:
             independent=images,
             beside="version 1",
         ).passed
-        for _ in range(TRIALS)
+        for _ in range(trials)
     )
     return 1 - float(np.mean(list(verdicts)))
 
@@ -161,7 +161,7 @@ def drawn(shares: Mapping[tuple[Worse, int, float], float]) -> Figure:
     return figure
 
 
-def _print_chains() -> None:
+def _print_chains(chains: int) -> None:
     print()
     print(
         "| images of each class | reading | equal: first accepted | equal: accepted | "
@@ -173,7 +173,7 @@ def _print_chains() -> None:
     for images, (name, gate, best) in product(IN_CHAINS, readings):
         rng = np.random.default_rng(images)
         equal, worse = (
-            [chain(gate, images, loss, rng=rng, best=best) for _ in range(CHAINS)]
+            [chain(gate, images, loss, rng=rng, best=best) for _ in range(chains)]
             for loss in (0.0, 0.01)
         )
         first = np.mean([one.first for one in equal])
@@ -190,7 +190,9 @@ def main() -> None:
     """Print the table, and draw it if asked to."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--draw", type=Path, help="PNG to write")
-    target = parser.parse_args().draw
+    parser.add_argument("--trials", type=int, default=1000, help="test sets (%(default)s)")
+    parser.add_argument("--chains", type=int, default=200, help="of models (%(default)s)")
+    options = parser.parse_args()
     readings: tuple[Worse, ...] = get_args(Worse)
     shares: dict[tuple[Worse, int, float], float] = {}
     print("| images of the class | true drop | " + " | ".join(readings) + " |")
@@ -198,12 +200,14 @@ def main() -> None:
     for images, true_drop in product(IMAGES, TRUE_DROPS):
         for when in readings:
             gate = GateSpec(worse_when=when)
-            shares[when, images, true_drop] = refused(gate, images, true_drop)
+            shares[when, images, true_drop] = refused(
+                gate, images, true_drop, trials=options.trials
+            )
         told = " | ".join(f"{shares[when, images, true_drop]:.0%}" for when in readings)
         print(f"| {images} | {true_drop:+.2f} | {told} |", flush=True)
-    _print_chains()
-    if target is not None:
-        figures.save(drawn(shares), target)
+    _print_chains(options.chains)
+    if options.draw is not None:
+        figures.save(drawn(shares), options.draw)
 
 
 if __name__ == "__main__":

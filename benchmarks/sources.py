@@ -133,9 +133,10 @@ def _answers(
 
 
 def _table(found: pd.DataFrame) -> Table:
-    """Means over the runs of each way; each image that validates counts the same."""
+    """Means over the runs of each way; each image that validates counts the same. A way that
+    finds no image to validate with is left out."""
     table = Table("validation", "runs", "accuracy on it", "on the test set", "too high by")
-    for way, runs in found.groupby("way", sort=False):
+    for way, runs in found[found["images"] > 0].groupby("way", sort=False):
         validation, test = (
             float(np.average(runs[name], weights=runs["images"])) for name in ("validation", "test")
         )

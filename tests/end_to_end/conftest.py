@@ -68,7 +68,7 @@ UNATTENDED = SPEC | {
     "name": prove_unattended.DATASET,
     "title": "Phantoms that nobody looks after",
     "candidates": [SCRATCH | {"name": "scratch"}],
-    "landing": SPEC["landing"] | {"quiet_seconds": 5},
+    "landing": SPEC["landing"] | {"quiet_seconds": 10},
     "retrain": {"min_new_images": 50, "on_drift": True, "profile": False},
     "monitor": prove_unattended.CHANGES["monitor"],
 }

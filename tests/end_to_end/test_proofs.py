@@ -26,31 +26,30 @@ MASKS = "masks/{folder}/{stem}.png"
 QUICK = ("--seconds", "0.1")
 SMALLEST = {
     "attention": ("tiny", "LANDING", "OUT", "scratch"),
-    "batching": ("--bundle", "BUNDLE", "--rounds", "1", *QUICK),
+    "batching": ("--bundle", "BUNDLE", "--rounds", "2", "--seconds", "1"),
     "calibration": ("PREDICTIONS",),
     "dag_overhead": ("tiny", "--run", "RUN"),
     "decoders": QUICK,
-    "drift": (
-        *("BUNDLE", "--prepared", "PREPARED", "--landing", "LANDING", "--others", "LANDING"),
-        *("--repetitions", "1", "--clean", "2"),
-    ),
-    "drift_estimates": ("BUNDLE", "--repetitions", "1"),
-    "drift_features": ("BUNDLE", "--repetitions", "1"),
+    "drift": ("PHANTOMS", "--phantoms", "450", "--repetitions", "1", "--clean", "2"),
+    "drift_estimates": ("PHANTOMS", "--repetitions", "1"),
+    "drift_features": ("PHANTOMS", "--repetitions", "1"),
     "duplicate_pairs": ("tiny", "LANDING", "--pairs", "2", "--sheet", "OUT/pairs.png"),
     "fuzz_service": ("--requests", "20"),
-    "gate_rules": ("--draw", "OUT/rules.png"),
+    "gate_rules": ("--draw", "OUT/rules.png", "--trials", "5", "--chains", "1"),
     "handmade": ("tiny", "--only", "texture-published"),
-    "heat_on_lesions": ("BUNDLE", "LANDING"),
+    "heat_on_lesions": ("PHANTOMS",),
+    "learning_curves": ("--runs", "1"),
     "lesion_crop": ("masked", "LANDING", "scratch", "--epochs", "1"),
     "models": ("tiny",),
     "novelty": ("BUNDLE", "PREPARED"),
+    "operating_point": ("tiny", "PREDICTIONS"),
     "poses": ("MODEL", "PREPARED"),
     "prepare": ("tiny", "LANDING", "--cores", "1"),
     "prove_swap": ("--swaps", "3", "--workers", "2", "--clients", "3"),
     "replicas": ("--bundle", "BUNDLE", *QUICK),
     "results": ("tiny",),
-    "score": ("tiny", "LANDING", "BUNDLE", "--rounds", "1", "--cores", "1", "--most", "40"),
-    "service": ("--bundle", "BUNDLE", "--rounds", "1", *QUICK),
+    "score": ("tiny", "LANDING", "BUNDLE", "--rounds", "1", "--cores", "1", "--most", "120"),
+    "service": ("--bundle", "BUNDLE", "--rounds", "2", "--seconds", "1"),
     "shortcuts": ("LANDING", "PREPARED", "--images", "20"),
     "soak": ("--minutes", "0.05", "--bundle", "BUNDLE", "--plot", "OUT/soak.png"),
     "sources": ("LANDING", "PREPARED", "--seeds", "1"),
@@ -90,6 +89,10 @@ def test_every_documented_benchmark_is_run() -> None:
 def paths(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
     """What the words in capitals mean."""
     home = loop.settings.home
+    bundles = {
+        name: str(next(path for path in (home / "bundles" / name).iterdir() if path.is_dir()))
+        for name in ("tiny", "phantom")
+    }
     masked = SPEC | {"name": "masked", "landing": {**SPEC["landing"], "masks": MASKS}}
     masked["retrain"] = {"on_landing": False}
     (loop.settings.datasets / "masked.yaml").write_text(yaml.safe_dump(masked))
@@ -97,7 +100,8 @@ def paths(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     return {
         "LANDING": str(loop.landing),
         "OUT": str(tmp_path_factory.mktemp("drawn")),
-        "BUNDLE": str(next(p for p in (home / "bundles" / "tiny").iterdir() if p.is_dir())),
+        "BUNDLE": bundles["tiny"],
+        "PHANTOMS": bundles["phantom"],
         "PREPARED": str(next(p for p in (cache / "prepared").iterdir() if p.is_dir())),
         "PREDICTIONS": str(next(home.rglob("predictions.parquet"))),
         "MODEL": str(next(home.rglob("model.keras"))),
@@ -132,7 +136,8 @@ def test_a_benchmark_runs_and_prints_its_figures(
     except SystemExit as ending:
         ended = ending.code if isinstance(ending.code, int) else int(bool(ending.code))
     assert ended in ((0, 1) if name in MAY_FAIL_ITS_CLAIMS else (0,))
-    assert re.search(r"\d", capsys.readouterr().out)
+    printed = capsys.readouterr().out
+    assert re.search(r"\d", printed), printed
     assert Path(paths["OUT"]).is_dir()
 
 

@@ -168,7 +168,14 @@ def test_a_bundle_that_is_kept_nowhere_is_fetched_from_mlflow(
 def test_the_command_prints_it_for_people_and_for_programs(context: Context, kept: Path) -> None:
     entry = note(context, kept)
     told = medloop(context.settings, "trace", REQUEST)
-    for said in ("haze", entry.sha256, entry.bundle, "0" * 40, "phantom/snapshots/0001-aa", "viewer"):
+    for said in (
+        "haze",
+        entry.sha256,
+        entry.bundle,
+        "0" * 40,
+        "phantom/snapshots/0001-aa",
+        "viewer",
+    ):
         assert said in told.stdout
     read = json.loads(medloop(context.settings, "trace", REQUEST, "--json").stdout)
     assert read["answers"][0]["class"] == "haze"
