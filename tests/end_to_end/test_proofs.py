@@ -22,6 +22,7 @@ from stack.environment import settings_environment
 
 from .conftest import SPEC, Loop
 
+pytestmark = pytest.mark.timeout(1200)
 MASKS = "masks/{folder}/{stem}.png"
 QUICK = ("--seconds", "0.1")
 SMALLEST = {
