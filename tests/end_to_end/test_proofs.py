@@ -59,6 +59,8 @@ SMALLEST = {
 }
 MAY_FAIL_ITS_CLAIMS = {"service", "soak"}
 """They claim speed, which a busy machine does not have; they exit with 1 then."""
+MAY_FIND_NOTHING = {"heat_on_lesions"}
+"""A network of a few epochs may call no image a lesion; the table is empty then."""
 ELSEWHERE = {"prove_unattended"}
 """Run by tests of their own."""
 
@@ -138,7 +140,7 @@ def test_a_benchmark_runs_and_prints_its_figures(
         ended = ending.code if isinstance(ending.code, int) else int(bool(ending.code))
     assert ended in ((0, 1) if name in MAY_FAIL_ITS_CLAIMS else (0,))
     printed = capsys.readouterr().out
-    assert re.search(r"\d", printed), printed
+    assert printed.strip() if name in MAY_FIND_NOTHING else re.search(r"\d", printed), printed
     assert Path(paths["OUT"]).is_dir()
 
 
