@@ -1,12 +1,15 @@
 """Parts that several tests of the pipelines share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 from pipelines.data.spark import spark_session
 from pipelines.settings import Settings
+from pipelines.storage import Store
+from pipelines.storage.hdfs import HdfsStore
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -19,3 +22,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     settings = Settings(home=home, store=home.as_uri(), spark_master="local[2,4]")
     with spark_session(settings, name="tests") as session:
         yield session
+
+
+@pytest.fixture(params=["local", "hdfs"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    """A store on a folder, and one in a real HDFS."""
+    if request.param == "local":
+        local: Store = request.getfixturevalue("local_store")
+        return local
+    settings: Settings = request.getfixturevalue("hdfs")
+    root = f"{settings.store_root}/{tmp_path.name}"
+    return HdfsStore(root, webhdfs=settings.webhdfs, user=settings.hdfs_user)

@@ -1,30 +1,16 @@
 """Samples of what the service answered, in a local store and in a real HDFS."""
 
 from datetime import date, timedelta
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-import pytest
 
 from pipelines.monitoring.served import divided, write_file
-from pipelines.settings import Settings
 from pipelines.storage import Store
-from pipelines.storage.hdfs import HdfsStore
 from tests.pipelines.monitoring.read_back import read_samples
 from tests.pipelines.monitoring.samples import NOON, SECOND, sample
 
 DAY = date(2026, 3, 1)
-
-
-@pytest.fixture(params=["local", "hdfs"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    if request.param == "local":
-        local: Store = request.getfixturevalue("local_store")
-        return local
-    settings: Settings = request.getfixturevalue("hdfs")
-    root = f"{settings.store_root}/{tmp_path.name}"
-    return HdfsStore(root, webhdfs=settings.webhdfs, user=settings.hdfs_user)
 
 
 def test_what_is_written_reads_back_the_same(store: Store) -> None:
