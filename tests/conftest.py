@@ -34,6 +34,9 @@ def _isolate() -> None:
     own.setdefault("XDG_CACHE_HOME", str(home / ".cache"))
     # git refuses a checkout of another user unless this file trusts it.
     own.setdefault("GIT_CONFIG_GLOBAL", str(home / ".gitconfig"))
+    # Nor is the size of the terminal that calls: Rich reads it once, when a console is made.
+    for name in ("COLUMNS", "LINES"):
+        own.pop(name, None)
     own["HOME"] = own["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="medloop-tests-")
     # The state of the checkout's own installation is none of the tests' business.
     own["MEDLOOP_HOME"] = str(Path(own["HOME"]) / "medloop")

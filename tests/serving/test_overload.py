@@ -58,7 +58,8 @@ def test_no_work_is_done_for_clients_that_left_while_they_waited(http: httpx.Cli
     before = _answered(http)
     with ThreadPoolExecutor(1) as threads:
         blocking = threads.submit(http.post, "/predict/batch", files=[("image", LARGE)] * BLOCKING)
-        time.sleep(0.2)
+        while not _figures(http, "medloop_waiting_images"):
+            assert not blocking.done()
         impatient = [_send(http, png()) for _ in range(5)]
         time.sleep(0.1)
         assert not blocking.done()
@@ -80,5 +81,10 @@ def _send(http: httpx.Client, image: bytes) -> socket.socket:
 
 
 def _answered(http: httpx.Client) -> float:
-    found = re.findall(r"^medloop_predictions_total\{.*\} (\S+)$", http.get("/metrics").text, re.M)
+    return _figures(http, "medloop_predictions_total")
+
+
+def _figures(http: httpx.Client, name: str) -> float:
+    """The sum of a metric over its labels."""
+    found = re.findall(rf"^{name}(?:{{.*}})? (\S+)$", http.get("/metrics").text, re.M)
     return sum(map(float, found))
