@@ -37,6 +37,9 @@ def _isolate() -> None:
     # Nor is the size of the terminal that calls: Rich reads it once, when a console is made.
     for name in ("COLUMNS", "LINES"):
         own.pop(name, None)
+    # Without compiled modules, each process that imports TensorFlow compiles them for 8 s.
+    own.pop("PYTHONDONTWRITEBYTECODE", None)
+    sys.dont_write_bytecode = False
     own["HOME"] = own["XDG_CONFIG_HOME"] = tempfile.mkdtemp(prefix="medloop-tests-")
     # The state of the checkout's own installation is none of the tests' business.
     own["MEDLOOP_HOME"] = str(Path(own["HOME"]) / "medloop")
