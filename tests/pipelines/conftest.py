@@ -10,6 +10,7 @@ from pipelines.data.spark import spark_session
 from pipelines.settings import Settings
 from pipelines.storage import Store
 from pipelines.storage.hdfs import HdfsStore
+from tests.pipelines.forks import Forks
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -22,6 +23,14 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     settings = Settings(home=home, store=home.as_uri(), spark_master="local[2,4]")
     with spark_session(settings, name="tests") as session:
         yield session
+
+
+@pytest.fixture(scope="session")
+def forks() -> Iterator[Forks]:
+    """Starts trainings in processes of their own."""
+    started = Forks()
+    yield started
+    started.close()
 
 
 @pytest.fixture(params=["local", "hdfs"])

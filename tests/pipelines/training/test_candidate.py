@@ -1,9 +1,5 @@
 """The training stage: one run in MLflow for one candidate, however often it is killed."""
 
-import os
-import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -12,13 +8,14 @@ import pytest
 from pipelines.errors import CandidateSkipped, SpecError, TrackingUnavailable
 from pipelines.models import imagenet
 from pipelines.outputs import Prepared, Trained
-from pipelines.settings import PROJECT, Settings
+from pipelines.settings import Settings
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from pipelines.tracking import runs
 from pipelines.tracking.client import open_tracking
 from pipelines.training import candidate
 from stack.ports import find_free
+from tests.pipelines.forks import Forks
 from tests.pipelines.tracked import prepare_small, spec_of, tracked_context
 
 EPOCHS = 3
@@ -146,15 +143,17 @@ def test_a_candidate_without_its_weights_leaves_a_run_that_says_why(
     assert runs.TRAINED not in left_out.data.tags
 
 
-def test_a_killed_training_goes_on_in_the_same_run(mlflow_server: Settings, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_in_the_same_run(
+    mlflow_server: Settings, tmp_path: Path, forks: Forks
+) -> None:
     spec, context = small("killed", epochs=6), tracked_context(mlflow_server, tmp_path)
     prepared = prepare_small(context, spec)
     (tmp_path / "spec.json").write_text(spec.model_dump_json())
     (tmp_path / "settings.json").write_text(context.settings.model_dump_json())
     (tmp_path / "prepared.json").write_text(prepared.model_dump_json())
-    with subprocess.Popen([sys.executable, "-c", TRAIN, str(tmp_path)], cwd=PROJECT) as process:
-        _wait_for_epoch(context.settings.work, 2)
-        os.kill(process.pid, signal.SIGKILL)
+    process = forks.start(TRAIN, str(tmp_path))
+    _wait_for_epoch(context.settings.work, 2)
+    process.kill()
     (cut,) = _runs(context, spec)
     assert open_tracking(context.settings).client.get_run(cut).info.status == "RUNNING"
 

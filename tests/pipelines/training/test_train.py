@@ -1,9 +1,5 @@
 """Every recipe trains, is found finished, and goes on after SIGKILL as if nothing had been."""
 
-import os
-import signal
-import subprocess
-import sys
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -19,6 +15,7 @@ from pipelines.models.registry import build
 from pipelines.spec import CandidateSpec
 from pipelines.training.objective import loss_of
 from pipelines.training.train import TrainedModel, train
+from tests.pipelines.forks import Forks
 from tests.pipelines.training.small_shards import CLASSES, SIZE, candidate, small_shards
 
 CHILD = Path(__file__).with_name("run_until_killed.py")
@@ -74,20 +71,12 @@ def unbroken(tmp_path_factory: pytest.TempPathFactory) -> Unbroken:
     return Unbroken(tmp_path_factory.mktemp("unbroken"))
 
 
-def train_until_killed(chosen: CandidateSpec, folder: Path) -> None:
+def train_until_killed(chosen: CandidateSpec, folder: Path, forks: Forks) -> None:
     """Train in another process and kill it, without warning, once it told of `KILLED_AFTER`."""
-    child = subprocess.Popen(
-        [sys.executable, str(CHILD), str(folder), chosen.model_dump_json()],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=os.environ | {"PYTHONPATH": str(Path.cwd()), "TF_CPP_MIN_LOG_LEVEL": "3"},
-    )
-    assert child.stdout is not None
-    with child.stdout as lines:
-        told = any(line.split() == ["epoch", str(KILLED_AFTER)] for line in lines)
-        child.send_signal(signal.SIGKILL)
-    child.wait()
+    child = forks.start(CHILD.read_text(), str(folder), chosen.model_dump_json())
+    told = any(line.split() == ["epoch", str(KILLED_AFTER)] for line in child.lines())
     assert told
+    child.kill()
 
 
 def moved_layers(trained: keras.Model) -> set[str]:
@@ -104,10 +93,10 @@ def moved_layers(trained: keras.Model) -> set[str]:
 
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_a_killed_training_ends_as_an_unbroken_one(
-    recipe: str, unbroken: Unbroken, tmp_path: Path
+    recipe: str, unbroken: Unbroken, tmp_path: Path, forks: Forks
 ) -> None:
     small_shards(tmp_path / "shards")
-    train_until_killed(RECIPES[recipe], tmp_path)
+    train_until_killed(RECIPES[recipe], tmp_path, forks)
     resumed, whole = finish(RECIPES[recipe], tmp_path), unbroken.of(recipe)
 
     assert whole.told == [1, 2, 3]
