@@ -19,16 +19,16 @@ from tests.pipelines.forks import Forks
 from tests.pipelines.training.small_shards import CLASSES, SIZE, candidate, small_shards
 
 CHILD = Path(__file__).with_name("run_until_killed.py")
-PRETRAINED = {"model": "efficientnet_lite0", "weights": "imagenet"}
 RECIPES = {
-    "frozen": candidate(recipe="frozen", epochs=3, **PRETRAINED),
-    "finetune": candidate(
-        recipe="finetune", epochs=1, finetune_epochs=2, finetune_layers=2, **PRETRAINED
-    ),
     "scratch": candidate(
         recipe="scratch", epochs=3, augment="strong", mixup=0.3, balance="class_sampling"
     ),
+    "frozen": candidate(recipe="frozen", epochs=3, weights="scratch"),
+    "finetune": candidate(
+        recipe="finetune", epochs=1, finetune_epochs=2, finetune_layers=2, weights="scratch"
+    ),
 }
+"""Weights ``scratch`` are those that the recipe of this name has trained."""
 KILLED_AFTER = 2
 
 
@@ -63,7 +63,18 @@ class Unbroken:
     """Each recipe's training without a kill, made when it is first asked for."""
 
     def __init__(self, folder: Path) -> None:
-        self.of = cache(lambda recipe: finish(RECIPES[recipe], folder / recipe))
+        self.of = cache(lambda recipe: finish(self.chosen(recipe), folder / recipe))
+
+    def chosen(self, recipe: str) -> CandidateSpec:
+        """The recipe's candidate, with its pretrained weights."""
+        if recipe == "scratch":
+            return RECIPES[recipe]
+        return RECIPES[recipe].model_copy(update={"weights": str(self.pretrained)})
+
+    @property
+    def pretrained(self) -> Path:
+        """A network with weights and statistics of its own."""
+        return self.of("scratch").done.path
 
 
 @pytest.fixture(scope="module")
@@ -79,9 +90,9 @@ def train_until_killed(chosen: CandidateSpec, folder: Path, forks: Forks) -> Non
     child.kill()
 
 
-def moved_layers(trained: keras.Model) -> set[str]:
-    """Layers whose weights are no longer those of ImageNet."""
-    fresh = build("efficientnet_lite0", size=SIZE, classes=len(CLASSES), weights="imagenet")
+def moved_layers(trained: keras.Model, pretrained: Path) -> set[str]:
+    """Layers whose weights are no longer those of the pretrained network."""
+    fresh = build("strided_cnn", size=SIZE, classes=len(CLASSES), weights=str(pretrained))
     pairs = [(layer, trained.get_layer(layer.name)) for layer in fresh.layers]
     return {
         old.name
@@ -96,8 +107,8 @@ def test_a_killed_training_ends_as_an_unbroken_one(
     recipe: str, unbroken: Unbroken, tmp_path: Path, forks: Forks
 ) -> None:
     small_shards(tmp_path / "shards")
-    train_until_killed(RECIPES[recipe], tmp_path, forks)
-    resumed, whole = finish(RECIPES[recipe], tmp_path), unbroken.of(recipe)
+    train_until_killed(unbroken.chosen(recipe), tmp_path, forks)
+    resumed, whole = finish(unbroken.chosen(recipe), tmp_path), unbroken.of(recipe)
 
     assert whole.told == [1, 2, 3]
     assert resumed.told in ([3], [])
@@ -130,17 +141,17 @@ def test_the_saved_model_predicts_as_its_best_epoch_did(recipe: str, unbroken: U
 
 def test_frozen_trains_the_head_only(unbroken: Unbroken) -> None:
     training = unbroken.of("frozen")
-    assert moved_layers(training.model()) == {"hidden", "logits"}
+    assert moved_layers(training.model(), unbroken.pretrained) == {"hidden", "logits"}
     losses = [metrics["loss"] for metrics in training.done.history]
     assert losses[-1] < losses[0]
-    assert training.done.trainable_parameters == 1280 * 256 + 256 + 256 * 2 + 2
+    assert training.done.trainable_parameters == 192 * 256 + 256 + 256 * 2 + 2
 
 
 def test_finetuning_moves_the_last_blocks_but_no_statistics(unbroken: Unbroken) -> None:
     training = unbroken.of("finetune")
-    assert moved_layers(training.model()) == {
-        *("hidden", "logits", "top_conv"),
-        *(f"block15_{part}_conv" for part in ("expand", "depthwise", "project")),
+    assert moved_layers(training.model(), unbroken.pretrained) == {
+        *("hidden", "logits"),
+        *(f"block{block}_{part}" for block in (2, 3) for part in ("down_conv", "conv")),
     }
 
 
