@@ -3,7 +3,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -24,6 +24,9 @@ from tests.pipelines.data.small_collection import (
     small_spec,
     snapshotted,
 )
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
 
 Corruption = Callable[[list[Row]], object]
 
@@ -295,13 +298,25 @@ def test_checks_are_kept_in_hdfs(hdfs: Settings, tmp_path: Path) -> None:
     ]
 
 
-@pytest.fixture
-def prepared(context: Context, request: pytest.FixtureRequest) -> Prepared:
-    """Shards of the small collection."""
-    request.getfixturevalue("spark")
+@pytest.fixture(scope="module")
+def sound(tmp_path_factory: pytest.TempPathFactory, spark: "SparkSession") -> tuple[Path, Prepared]:
+    """A store with shards of the small collection, for the tests to copy."""
+    assert spark.getActiveSession() is not None
+    home = tmp_path_factory.mktemp("sound")
+    settings = Settings(home=home / "home", store=(home / "store").as_uri())
+    made = Context(settings=settings, store=open_store(settings))
     rows = images()
-    snapshot = snapshotted(context, rows)
-    return prepare.run(small_spec(), context, snapshot, divided(context, snapshot, rows))
+    snapshot = snapshotted(made, rows)
+    return home / "store", prepare.run(small_spec(), made, snapshot, divided(made, snapshot, rows))
+
+
+@pytest.fixture
+def prepared(context: Context, sound: tuple[Path, Prepared]) -> Prepared:
+    """Shards of the small collection, in the test's own store."""
+    folder, output = sound
+    own = Path(context.store.uri("").removeprefix("file://"))
+    shutil.copytree(folder, own, dirs_exist_ok=True)
+    return output
 
 
 class Shards:

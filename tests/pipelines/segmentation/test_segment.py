@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from pipelines.data.shards import Shards, read_shards
 from pipelines.errors import TrainingError
-from pipelines.segmentation import examples, segment
+from pipelines.segmentation import examples, segment, unet
 from pipelines.segmentation.train import train
 from pipelines.spec import SegmenterSpec
 from tests.pipelines.data.small_collection import small_spec
@@ -74,7 +74,11 @@ class Killed(Exception):
     """The process ends here."""
 
 
-def test_a_killed_training_goes_on_and_learns(data: Shards, tmp_path: Path) -> None:
+def test_a_killed_training_goes_on_and_learns(
+    data: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(unet, "WIDTHS", (12, 24))
+
     def killed_after_one(epoch: int, _: dict[str, float]) -> None:
         if epoch == 1:
             raise Killed

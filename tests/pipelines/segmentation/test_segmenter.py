@@ -13,7 +13,7 @@ from pipelines.data.tables import MASKS_INDEXED, write_rows
 from pipelines.errors import NotFound
 from pipelines.imaging.lesion import FOUND, LesionFinder
 from pipelines.outputs import Prepared, Snapshot, Split
-from pipelines.segmentation import segmenter
+from pipelines.segmentation import segmenter, unet
 from pipelines.segmentation import train as training
 from pipelines.segmentation.folds import divided as folds_of
 from pipelines.segmentation.unet import build
@@ -103,6 +103,7 @@ def test_networks_that_exist_are_not_trained_again(context: Context) -> None:
 def test_a_training_image_is_cropped_by_a_network_that_has_not_learned_from_its_group(
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(unet, "WIDTHS", (4, 8))
     data = write_shards(tmp_path / "shards", masked=100)
     trained: list[frozenset[str]] = []
     real = training.train
