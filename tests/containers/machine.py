@@ -29,10 +29,15 @@ OWN_PORTS = {
     "spark-worker": (8081,),
     "service": (3000,),
 }
+SPARK = {
+    "SPARK_LOCAL_IP": "127.0.0.1",
+    # Compile less: these processes run for a minute.
+    "SPARK_DAEMON_JAVA_OPTS": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+}
 BESIDE = {
     "airflow-scheduler": {"AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": "8974"},
-    "spark-worker": {"SPARK_WORKER_WEBUI_PORT": "8081", "SPARK_LOCAL_IP": "127.0.0.1"},
-    "spark-master": {"SPARK_MASTER_WEBUI_PORT": "0", "SPARK_LOCAL_IP": "127.0.0.1"},
+    "spark-worker": {"SPARK_WORKER_WEBUI_PORT": "8081", **SPARK},
+    "spark-master": {"SPARK_MASTER_WEBUI_PORT": "0", **SPARK},
     "service": {"MEDLOOP_SERVICE_AUTH": "on"},
 }
 """What containers need not be told, as no two of them share an address."""
@@ -40,10 +45,10 @@ BESIDE = {
 
 @dataclass
 class Machine:
-    """Runs services of docker-compose.yml here, beside a native PostgreSQL and HDFS.
+    """Runs services of docker-compose.yml here, beside a native PostgreSQL.
 
     Args:
-        settings: the installation that has those two.
+        settings: the installation that has it. No service needs HDFS to become healthy.
     """
 
     settings: Settings

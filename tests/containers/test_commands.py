@@ -1,18 +1,19 @@
 """What docker-compose.yml starts is known to start: each command of our images, run here.
 
-The official images' programs (PostgreSQL, NameNode, DataNode) run natively beside them, as the
-tests of the stack show; Spark's master is started from PySpark, which is the same release.
+The official images' programs (PostgreSQL, NameNode, DataNode) run natively in the tests of the
+stack; of those, only PostgreSQL is needed here. Spark's master is started from PySpark, which is
+the same release.
 """
 
 import json
-import subprocess
-import sys
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
-from stack.environment import inherited_environment
+from pipelines.access.store import add_token
+from pipelines.access.tokens import Role, mint
+from pipelines.settings import Settings
 from stack.testing import running_stack
 from tests.containers.compose import ROOT
 from tests.containers.machine import Machine
@@ -31,7 +32,7 @@ STAY_UP = (
 
 @pytest.fixture(scope="module")
 def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
-    with running_stack(["postgres", "hdfs"], home=tmp_path_factory.mktemp("compose")) as settings:
+    with running_stack(["postgres"], home=tmp_path_factory.mktemp("compose")) as settings:
         machine = Machine(settings)
         try:
             assert machine.run("airflow-migrate") == 0, machine.said_by("airflow-migrate")
@@ -44,13 +45,8 @@ def machine(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machine]:
 
 
 def _give_the_service_a_token(machine: Machine) -> None:
-    subprocess.run(
-        [sys.executable, "-m", "pipelines.cli", "token", "new", "tests", "--role", "predict"],
-        env=inherited_environment() | {"MEDLOOP_HOME": str(machine.home)},
-        cwd=ROOT,
-        check=True,
-        capture_output=True,
-    )
+    token, _ = mint("tests", Role.PREDICT)
+    add_token(Settings(home=machine.home), token)
 
 
 @pytest.mark.parametrize("name", STAY_UP)

@@ -1,7 +1,9 @@
-"""A loaded bundle behind the service's routes, in this process."""
+"""The service's routes in this process, and the real service in its own."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
+import httpx
 import pytest
 from starlette.testclient import TestClient
 
@@ -12,6 +14,8 @@ from serving.counters import count_answer
 from serving.desk import Desk
 from serving.endpoints import Backend
 from serving.limits import Limits
+from tests.serving.bundles import make_bundle
+from tests.serving.running import running_service
 
 
 @pytest.fixture
@@ -40,3 +44,16 @@ def serving_client(client: TestClient, champions: Champions, predictor: Predicto
     """The same with a champion."""
     champions.take(predictor)
     return client
+
+
+@pytest.fixture(scope="session")
+def decided(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that is sure of most images, some with a finding and some without."""
+    return make_bundle(tmp_path_factory.mktemp("bundles") / "phantom-1", seed=3)
+
+
+@pytest.fixture(scope="session")
+def http(decided: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
+    """A running service that answers for one data set. Files share it; a start takes seconds."""
+    with running_service(tmp_path_factory.mktemp("service"), "--bundle", str(decided)) as client:
+        yield client

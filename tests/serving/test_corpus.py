@@ -1,25 +1,14 @@
 """Hundreds of broken and odd files at the real service: none is a crash, each has its answer."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import httpx
 import psutil
-import pytest
 
 from tests.serving.bundles import png
 from tests.serving.corpus import WHOLE, Case, cases
-from tests.serving.running import running_service
 
 ROUTES = ("/predict", "/gradcam", "/explain")
 GROWTH = 150 * 2**20
 """Bytes the process may grow by: less than any of the bombs unpacked."""
-
-
-@pytest.fixture(scope="module")
-def http(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    with running_service(tmp_path_factory.mktemp("home"), "--bundle", str(bundle)) as client:
-        yield client
 
 
 def test_every_file_is_answered_or_refused_with_a_reason(http: httpx.Client) -> None:

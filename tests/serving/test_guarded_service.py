@@ -14,6 +14,7 @@ import pytest
 from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 
+from pipelines.access.own import own_token
 from pipelines.access.store import add_token, revoke_token, token_file
 from pipelines.access.tokens import Role, mint
 from pipelines.audit.entries import audit_folder, find_answers, find_refusals
@@ -250,48 +251,59 @@ def test_each_image_of_a_batch_leaves_a_line(guarded: Guarded) -> None:
     assert (refused["code"], refused["token"]) == ("unknown_format", "a-admin")
 
 
-def test_a_token_that_asks_too_often_waits_as_told_and_goes_on(
-    bundle: Path, tmp_path: Path
-) -> None:
-    limits = {"service_auth": "on", "service_rate": 1, "service_burst": 5}
-    with running_service(tmp_path, "--bundle", str(bundle), **limits) as http:
-        service = Guarded(http, Settings(home=tmp_path))
-        header = service.new("eager", Role.PREDICT)
-        time.sleep(1.1)
-        asked = [http.get("/classes", headers=header) for _ in range(12)]
-        assert [reply.status_code for reply in asked[:5]] == [200] * 5
-        held = next(reply for reply in asked if reply.status_code == 429)
-        time.sleep(int(held.headers["Retry-After"]))
-        assert http.get("/classes", headers=header).status_code == 200
-
-
-def test_the_last_lines_are_written_when_it_ends(bundle: Path, tmp_path: Path) -> None:
-    with running_service(tmp_path, "--bundle", str(bundle)) as http:
-        said = [http.post("/predict", files={"image": png(n)}).json() for n in range(20)]
-    folder = audit_folder(Settings(home=tmp_path))
-    assert all(find_answers(folder, answer["request_id"]) for answer in said)
-
-
-def test_it_speaks_tls_and_nothing_else_on_that_port(bundle: Path, tmp_path: Path) -> None:
-    made, port = make_certificate(tmp_path), free_port()
-    tls = {"service_tls_cert": made.cert, "service_tls_key": made.key}
-    process = start(tmp_path, "--port", str(port), "--bundle", str(bundle), **tls)
+@pytest.fixture(scope="module")
+def limited(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+    """A service that speaks TLS and lets each token ask once a second, after five times."""
+    home = tmp_path_factory.mktemp("limited")
+    made, port = make_certificate(home), free_port()
+    settings = Settings(
+        home=home,
+        service_port=port,
+        service_tls_cert=made.cert,
+        service_tls_key=made.key,
+        service_ca=made.cert,
+    )
+    # Made before it starts, so that no test has to wait until it has read them.
+    own_token(settings)
+    token, text = mint("eager", Role.PREDICT)
+    add_token(settings, token)
+    process = start(
+        home,
+        *("--port", str(port), "--bundle", str(bundle)),
+        service_tls_cert=made.cert,
+        service_tls_key=made.key,
+        service_auth="on",
+        service_rate=1,
+        service_burst=5,
+    )
     trusted = ssl.create_default_context(cafile=made.cert)
-    url = f"https://127.0.0.1:{port}"
     try:
+        url = f"https://127.0.0.1:{port}"
         with httpx.Client(base_url=url, verify=trusted, trust_env=False) as http:
-            wait_until_ready(http, process, tmp_path)
-            assert "max-age" in http.get("/").headers["Strict-Transport-Security"]
-        settings = Settings.model_validate(
-            {"home": tmp_path, "service_port": port, "service_ca": made.cert, **tls}
-        )
-        assert ServiceClient(settings).versions() == {"phantom": 1}
-        with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
-            ServiceClient(settings.model_copy(update={"service_ca": None})).versions()
-        with pytest.raises(httpx.TransportError):
-            httpx.get(f"http://127.0.0.1:{port}/livez", trust_env=False)
+            wait_until_ready(http, process, home)
+            header = {"Authorization": f"Bearer {text}"}
+            yield Guarded(http, settings, {Role.PREDICT: header})
     finally:
         stop(process)
+
+
+def test_a_token_that_asks_too_often_waits_as_told_and_goes_on(limited: Guarded) -> None:
+    header = limited.headers[Role.PREDICT]
+    asked = [limited.http.get("/classes", headers=header) for _ in range(12)]
+    assert [reply.status_code for reply in asked[:5]] == [200] * 5
+    held = next(reply for reply in asked if reply.status_code == 429)
+    time.sleep(int(held.headers["Retry-After"]))
+    assert limited.http.get("/classes", headers=header).status_code == 200
+
+
+def test_it_speaks_tls_and_nothing_else_on_that_port(limited: Guarded) -> None:
+    http, settings = limited.http, limited.settings
+    assert "max-age" in http.get("/").headers["Strict-Transport-Security"]
+    assert ServiceClient(settings).versions() == {"phantom": 1}
+    with pytest.raises(Unavailable, match="CERTIFICATE_VERIFY_FAILED"):
+        ServiceClient(settings.model_copy(update={"service_ca": None})).versions()
+    with pytest.raises(httpx.TransportError):
+        httpx.get(f"http://127.0.0.1:{settings.service_port}/livez", trust_env=False)
 
 
 def test_it_does_not_listen_beyond_loopback_without_a_token(tmp_path: Path) -> None:

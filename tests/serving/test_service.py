@@ -16,14 +16,39 @@ import psutil
 import pytest
 
 from tests.serving.bundles import CLASSES, jpeg, png
-from tests.serving.running import free_port, running_service, start, stop, wait_until_ready
+from tests.serving.running import free_port, start, stop, wait_until_ready
 
 
 @pytest.fixture(scope="module")
-def http(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    home = tmp_path_factory.mktemp("home")
-    with running_service(home, "--bundle", str(bundle)) as client:
-        yield client
+def own(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator["Own"]:
+    """A service that tests may end; each starts it again if it does not run."""
+    own = Own(bundle, tmp_path_factory.mktemp("own"))
+    yield own
+    own.stop()
+
+
+class Own:
+    """A service of these tests' own."""
+
+    def __init__(self, bundle: Path, home: Path) -> None:
+        port = str(free_port())
+        self._arguments = ("--port", port, "--bundle", str(bundle))
+        self._home = home
+        self.url = f"http://127.0.0.1:{port}"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def run(self) -> subprocess.Popen[bytes]:
+        """Start it unless it runs, and wait until it is ready."""
+        if self.process is None or self.process.poll() is not None:
+            self.process = start(self._home, *self._arguments)
+        with httpx.Client(base_url=self.url, trust_env=False) as http:
+            wait_until_ready(http, self.process, self._home)
+        return self.process
+
+    def stop(self) -> None:
+        """Stop it if it runs."""
+        if self.process:
+            stop(self.process)
 
 
 def test_it_answers_every_route(http: httpx.Client) -> None:
@@ -134,49 +159,38 @@ def test_an_unusable_setting_ends_it_with_the_reason(tmp_path: Path) -> None:
     assert "Traceback" not in log
 
 
-def test_killed_without_mercy_it_leaves_nothing_behind(bundle: Path, tmp_path: Path) -> None:
-    port = free_port()
-    process = start(tmp_path, "--port", str(port), "--bundle", str(bundle))
-    with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-        wait_until_ready(http, process, tmp_path)
+def test_it_is_ready_after_seconds_of_work(own: Own) -> None:
+    service = psutil.Process(own.run().pid)
+    worked = [p.cpu_times() for p in (service, *service.children(recursive=True))]
+    # processor time, which other work on the machine does not stretch as it does the clock
+    assert sum(times.user + times.system for times in worked) < 10
+
+
+def test_killed_without_mercy_it_leaves_nothing_behind(own: Own) -> None:
+    process = own.run()
     workers = psutil.Process(process.pid).children(recursive=True)
     assert workers
     os.kill(process.pid, signal.SIGKILL)
     process.wait()
     _, alive = psutil.wait_procs(workers, timeout=15)
     assert not alive
-    with running_service(tmp_path, "--bundle", str(bundle)) as again:
-        assert again.post("/predict", files={"image": png()}).status_code == 200
+    own.run()
+    reply = httpx.post(f"{own.url}/predict", files={"image": png()}, trust_env=False)
+    assert reply.status_code == 200
 
 
-def test_told_to_stop_it_finishes_what_it_has(bundle: Path, tmp_path: Path) -> None:
-    port = free_port()
-    process = start(tmp_path, "--port", str(port), "--bundle", str(bundle))
+def test_told_to_stop_it_finishes_what_it_has(own: Own) -> None:
+    own.run()
     large = [("image", jpeg(seed, width=2000, height=1900)) for seed in range(24)]
     with (
-        httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=60, trust_env=False) as http,
+        httpx.Client(base_url=own.url, timeout=60, trust_env=False) as http,
         ThreadPoolExecutor(1) as asking,
     ):
-        wait_until_ready(http, process, tmp_path)
         answer = asking.submit(http.post, "/predict/batch", files=large)
         time.sleep(0.3)
         assert not answer.done()
-        stop(process)
+        own.stop()
         assert len(answer.result().json()["results"]) == len(large)
-
-
-def test_it_is_ready_after_seconds_of_work(bundle: Path, tmp_path: Path) -> None:
-    port = free_port()
-    process = start(tmp_path, "--port", str(port), "--bundle", str(bundle))
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
-            wait_until_ready(http, process, tmp_path)
-        service = psutil.Process(process.pid)
-        worked = [p.cpu_times() for p in (service, *service.children(recursive=True))]
-    finally:
-        stop(process)
-    # processor time, which other work on the machine does not stretch as it does the clock
-    assert sum(times.user + times.system for times in worked) < 10
 
 
 def test_its_help_teaches() -> None:

@@ -15,6 +15,7 @@ import pyarrow as pa
 import pytest
 from prometheus_client import REGISTRY
 
+from pipelines.audit.entries import audit_folder, find_answers
 from pipelines.monitoring.served import Sample
 from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
@@ -59,7 +60,7 @@ def lost() -> float:
 
 
 def until(what: str, is_so: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + 60
     while not is_so():
         assert time.monotonic() < deadline, what
         time.sleep(0.02)
@@ -218,9 +219,11 @@ def test_hdfs_that_is_away_ends_nothing(
 def test_samples_reach_a_real_hdfs(predictor: Predictor, hdfs: Settings, tmp_path: Path) -> None:
     root = f"{hdfs.store_root}/{tmp_path.name}"
     store = HdfsStore(root, webhdfs=hdfs.webhdfs, user=hdfs.hdfs_user)
-    kept = Batches(store, every_seconds=600)
+    kept = Batches(store, every_seconds=0.05)
     kept.start()
     kept.put(sample(predictor, 1))
+    # stop() gives up on a slow store after a while, and an HDFS that has just started is slow
+    until("the sample is written", lambda: today(store).num_rows == 1)
     kept.stop()
     assert today(store)["request_id"].to_pylist() == [f"{1:016x}"]
 
@@ -260,9 +263,11 @@ def service(home: Path) -> Iterator[Service]:
 
 def test_a_service_that_stops_writes_what_it_has(home: Path, service: Service) -> None:
     http, process = service.http, service.process
-    ids = [http.post("/predict", files={"image": png(n)}).json()["request_id"] for n in range(4)]
+    ids = [http.post("/predict", files={"image": png(n)}).json()["request_id"] for n in range(20)]
     stop(process)
     assert sorted(today(LocalStore(home / "store"))["request_id"].to_pylist()) == sorted(ids)
+    folder = audit_folder(Settings(home=home))
+    assert all(find_answers(folder, request_id) for request_id in ids)
 
 
 def test_a_service_that_is_killed_leaves_whole_files_only(home: Path, service: Service) -> None:

@@ -1,14 +1,11 @@
-"""A browser, and a service for its page."""
+"""A browser, and the page of a service in it."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
 from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.serving.bundles import make_bundle
-from tests.serving.running import running_service
 from tests.serving.web.chromium import Tab, launch, opened
 
 
@@ -20,19 +17,6 @@ def browser() -> Iterator[Browser]:
         browser = launch(playwright)
         yield browser
         browser.close()
-
-
-@pytest.fixture(scope="session")
-def decided(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A bundle that is sure of most pictures, some with a finding and some without."""
-    return make_bundle(tmp_path_factory.mktemp("bundles") / "phantom-1", seed=3)
-
-
-@pytest.fixture(scope="session")
-def http(decided: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
-    """A service that answers for one data set."""
-    with running_service(tmp_path_factory.mktemp("page"), "--bundle", str(decided)) as client:
-        yield client
 
 
 @pytest.fixture
