@@ -1,6 +1,6 @@
 """Proof that champions change under load without a failed or mixed-up answer.
 
-    python -m benchmarks.prove_swap [--swaps 20] [--workers 2] [--clients 4]
+    python -m benchmarks.prove_swap [--swaps 20] [--workers 2] [--clients 4] [--poll 5]
 
 Starts a real MLflow and the real service in a folder of their own, registers two small bundles,
 and lets the ``champion`` alias go back and forth under load; in between it crowns one bundle with
@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from benchmarks.claims import Claim, show
-from benchmarks.swaps import prove_restarts, prove_swaps
+from benchmarks.swaps import POLL_SECONDS, prove_restarts, prove_swaps
 from stack.control import down
 from stack.testing import running_stack
 
@@ -38,6 +38,7 @@ def prove(folder: Path, options: argparse.Namespace) -> list[Claim]:
             swaps=options.swaps,
             workers=options.workers,
             clients=options.clients,
+            poll_seconds=options.poll,
         )
         down(mlflow)
         return [*swapped, *prove_restarts(mlflow, folder / "service", workers=options.workers)]
@@ -48,6 +49,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--swaps", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--clients", type=int, default=4)
+    parser.add_argument(
+        "--poll", type=float, default=POLL_SECONDS, help="seconds between two looks for a champion"
+    )
     return parser.parse_args()
 
 

@@ -96,7 +96,8 @@ def main() -> None:
     message = request("/predict", subject.image, "image/jpeg")
     arguments = ("--workers", str(options.workers))
     with serving(subject.bundle, *arguments) as server:
-        load = saturate(server.port, message, clients=CAPACITY_CLIENTS, seconds=CAPACITY_SECONDS)
+        seconds = min(CAPACITY_SECONDS, 60 * options.minutes)
+        load = saturate(server.port, message, clients=CAPACITY_CLIENTS, seconds=seconds)
         rate = options.share * load.rate
         print(f"{subject.name}: capacity {load.rate:.0f}/s; asking {rate:.0f}/s")
         seconds = options.minutes * 60

@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from pipelines.errors import StackError
@@ -173,6 +174,7 @@ def classpath(settings: Settings, jars: Iterable[Jar]) -> str:
     return ":".join(map(str, [*fetched, *map(_shipped, SHIPPED)]))
 
 
+@cache
 def _shipped(pattern: str) -> Path:
     import pyspark
 

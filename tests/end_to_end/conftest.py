@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -117,7 +118,7 @@ class Loop:
         quick = SPEC | {"retrain": SPEC["retrain"] | {"profile": False}}
         file.write_text(yaml.safe_dump(quick | changes, sort_keys=False))
 
-    @property
+    @cached_property
     def scheduler(self) -> Scheduler:
         return open_scheduler(self.settings)
 
@@ -153,7 +154,7 @@ def wait_until(condition: Callable[[], T | None], *, seconds: float, what: str) 
         found = condition()
         if found:
             return found
-        time.sleep(0.5)
+        time.sleep(1)
     raise AssertionError(f"waited {seconds:.0f} s in vain for {what}")
 
 
@@ -180,5 +181,12 @@ def loop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Loop]:
 @pytest.fixture(scope="session")
 def unattended(loop: Loop) -> Iterator["Future[list[Claim]]"]:
     """The claims of `benchmarks.prove_unattended`, made in the background."""
+
+    def prove() -> list[Claim]:
+        claims = prove_unattended.prove(loop.settings, images=IMAGES_EACH, size=64)
+        # It runs each minute for the proof alone.
+        loop.scheduler._call("PATCH", "dags/monitor_phantom", {"is_paused": True})
+        return claims
+
     with ThreadPoolExecutor(1) as threads:
-        yield threads.submit(prove_unattended.prove, loop.settings, images=IMAGES_EACH, size=64)
+        yield threads.submit(prove)

@@ -27,11 +27,11 @@ MASKS = "masks/{folder}/{stem}.png"
 QUICK = ("--seconds", "0.1")
 SMALLEST = {
     "attention": ("tiny", "LANDING", "OUT", "scratch"),
-    "batching": ("--bundle", "BUNDLE", "--rounds", "2", "--seconds", "1"),
+    "batching": ("--bundle", "BUNDLE", "--rounds", "2", *QUICK),
     "calibration": ("PREDICTIONS",),
     "dag_overhead": ("tiny", "--run", "RUN"),
-    "decoders": QUICK,
-    "drift": ("PHANTOMS", "--phantoms", "450", "--repetitions", "1", "--clean", "2"),
+    "decoders": ("--seconds", "0"),
+    "drift": ("PHANTOMS", "--phantoms", "240", "--repetitions", "1", "--clean", "2"),
     "drift_estimates": ("PHANTOMS", "--repetitions", "1"),
     "drift_features": ("PHANTOMS", "--repetitions", "1"),
     "duplicate_pairs": ("tiny", "LANDING", "--pairs", "2", "--sheet", "OUT/pairs.png"),
@@ -46,11 +46,11 @@ SMALLEST = {
     "operating_point": ("tiny", "PREDICTIONS"),
     "poses": ("MODEL", "PREPARED"),
     "prepare": ("tiny", "LANDING", "--cores", "1"),
-    "prove_swap": ("--swaps", "3", "--workers", "2", "--clients", "3"),
+    "prove_swap": ("--swaps", "3", "--workers", "2", "--clients", "2", "--poll", "0.2"),
     "replicas": ("--bundle", "BUNDLE", *QUICK),
     "results": ("tiny",),
     "score": ("tiny", "LANDING", "BUNDLE", "--rounds", "1", "--cores", "1", "--most", "120"),
-    "service": ("--bundle", "BUNDLE", "--rounds", "2", "--seconds", "1"),
+    "service": ("--bundle", "BUNDLE", "--rounds", "2", *QUICK),
     "shortcuts": ("LANDING", "PREPARED", "--images", "20"),
     "soak": ("--minutes", "0.05", "--bundle", "BUNDLE", "--plot", "OUT/soak.png"),
     "sources": ("LANDING", "PREPARED", "--seeds", "1"),
@@ -98,6 +98,7 @@ def paths(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
     }
     masked = SPEC | {"name": "masked", "landing": {**SPEC["landing"], "masks": MASKS}}
     masked["retrain"] = {"on_landing": False}
+    masked["segmenter"] = {"folds": 2}
     (loop.settings.datasets / "masked.yaml").write_text(yaml.safe_dump(masked))
     cache = loop.settings.cache / "tiny"
     return {

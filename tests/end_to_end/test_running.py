@@ -29,11 +29,9 @@ from tests.stack.killing import (
     RETURN_SECONDS,
     Asking,
     await_return,
-    kill,
     kill_part,
     power_cut,
     statuses,
-    supervisord,
 )
 
 from .conftest import Loop
@@ -50,7 +48,7 @@ VICTIMS = (
     ("airflow-api-server",),
     ("airflow-dag-processor", "airflow-triggerer", "watch"),
 )
-"""What is killed, and has to be back before the next is; then the service and supervisord are."""
+"""What is killed, and has to be back before the next is; then the service, then all at once."""
 
 
 def test_every_part_is_ready_and_its_address_answers(loop: Loop) -> None:
@@ -132,7 +130,7 @@ def test_whatever_is_killed_the_run_ends_well_and_the_service_answers(
     with Asking(settings, image, dataset="phantom") as asking, _killing(loop, "train"):
         asking.await_first_answer()
         began = time.monotonic()
-        run = loop.scheduler.start("retrain_tiny", {})
+        run = loop.scheduler.start("retrain_tiny", {"candidates": ["scratch"]})
         for names in VICTIMS:
             killed = {name: kill_part(settings, name) for name in names}
             for name, pid in killed.items():
@@ -141,7 +139,6 @@ def test_whatever_is_killed_the_run_ends_well_and_the_service_answers(
         assert all(seen[name].restarts for names in VICTIMS for name in names)
         others_killed = time.monotonic()
         await_return(settings, "service", killed=kill_part(settings, "service"))
-        _kill_supervisord(settings)
         revived = time.monotonic()
         # The power fails while the run goes on, unless it has outrun all of this.
         power_cut(settings)
@@ -171,19 +168,6 @@ def test_stopping_leaves_no_process_and_no_port_open(loop: Loop) -> None:
     assert {part.state for part in statuses(loop.settings).values()} == {"stopped"}
     with pytest.raises(httpx.ConnectError):
         httpx.get(loop.settings.service, trust_env=False)
-
-
-def _kill_supervisord(settings: Settings) -> None:
-    """Kill it, and wait until the watch has brought it back with every part."""
-    killed = supervisord(settings)
-    before = statuses(settings)
-    kill(killed)
-    deadline = time.monotonic() + 2 * RETURN_SECONDS
-    while supervisord(settings).pid == killed.pid:
-        assert time.monotonic() < deadline
-        time.sleep(0.2)
-    for name, part in before.items():
-        await_return(settings, name, killed=part.pid or 0)
 
 
 def _ended(loop: Loop, run: str) -> RunState:
