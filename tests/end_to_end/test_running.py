@@ -22,7 +22,6 @@ from pipelines.data.phantom import generate
 from pipelines.errors import MedloopError, StackError
 from pipelines.release import registry
 from pipelines.scheduler import RunState
-from pipelines.settings import Settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
 from tests.stack.killing import (
