@@ -54,7 +54,8 @@ class Settings(BaseSettings):
     datasets: Path = PROJECT / "datasets"
     """The folder of dataset specs."""
     jars: Path = PROJECT / ".medloop" / "cache" / "jars"
-    """Where the Hadoop servers' jars are kept; apart from ``home``, so that several share them."""
+    """Where the Hadoop servers' jars and the archive of Spark's classes are kept; apart from
+    ``home``, so that several installations share them."""
     host: str = "127.0.0.1"
     """The address that the service, MLflow and Airflow listen on and are reached at; elsewhere
     than on loopback they ask who is there. HDFS, Spark and YARN, which ask nobody, stay on

@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from pipelines.data.class_archive import ClassArchive, archive_for
 from pipelines.data.cluster import cluster_options
 from pipelines.data.spark_failures import translated
 from pipelines.errors import StackError, Unavailable
@@ -53,17 +54,23 @@ def spark_session(settings: Settings, *, name: str) -> Iterator["SparkSession"]:
         with translated(name):
             yield running
         return
-    require_java()
-    session = _start(settings, name)
+    archive = archive_for(settings, java_version=require_java())
+    is_new = not archive.is_there
+    session = _start(settings, name, archive)
     try:
         with translated(name):
             yield session
     finally:
         session.stop()
+        if is_new:
+            archive.keep(session)
 
 
-def require_java() -> None:
+def require_java() -> str:
     """Make sure that the Java that Spark will start is new enough.
+
+    Returns:
+        What it says of its version.
 
     Raises:
         StackError: there is none, or it is older than Java 17.
@@ -82,6 +89,7 @@ def require_java() -> None:
     if found is None or int(found[1]) < LEAST_JAVA:
         first_line = (said.strip().splitlines() or ["nothing"])[0]
         raise StackError(f"{java} -version says {first_line}. {advice}")
+    return said
 
 
 def _java() -> str | None:
@@ -92,7 +100,7 @@ def _java() -> str | None:
     return str(java) if java.is_file() else None
 
 
-def _start(settings: Settings, name: str) -> "SparkSession":
+def _start(settings: Settings, name: str, archive: ClassArchive) -> "SparkSession":
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
@@ -104,7 +112,7 @@ def _start(settings: Settings, name: str) -> "SparkSession":
     logging.getLogger("py4j").setLevel(logging.WARNING)
     builder = SparkSession.builder.master(settings.spark_url).appName(f"medloop {name}")
     try:
-        return builder.config(map=_options(settings)).getOrCreate()
+        return builder.config(map=_options(settings, archive)).getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
         # A cluster's master may be about to come back; a Spark of our own starts or does not.
         kind = StackError if settings.spark_url.startswith("local") else Unavailable
@@ -114,7 +122,7 @@ def _start(settings: Settings, name: str) -> "SparkSession":
         ) from error
 
 
-def _options(settings: Settings) -> dict[str, str]:
+def _options(settings: Settings, archive: ClassArchive) -> dict[str, str]:
     scratch = settings.work / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
     quiet = Path(__file__).with_name("log4j2.properties").as_uri()
@@ -127,7 +135,7 @@ def _options(settings: Settings) -> dict[str, str]:
         "spark.hadoop.dfs.replication": str(min(settings.datanodes, 3)),
         # C1 alone starts a fifth sooner; the heavy work is in native libraries and in Python.
         "spark.driver.extraJavaOptions": (
-            f"-Dlog4j2.configurationFile={quiet} -XX:TieredStopAtLevel=1"
+            f"-Dlog4j2.configurationFile={quiet} -XX:TieredStopAtLevel=1 {archive.options}"
         ),
         # The executors' Python imports our code from where it stands.
         "spark.executorEnv.PYTHONPATH": str(PROJECT),

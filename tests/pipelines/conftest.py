@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipelines.data.spark import spark_session
+from pipelines.data.class_archive import archive_for
+from pipelines.data.spark import require_java, spark_session
 from pipelines.settings import Settings
 from pipelines.storage import Store
 from pipelines.storage.hdfs import HdfsStore
@@ -21,6 +22,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     """One Spark session for all tests: the stages use the one that runs."""
     home = tmp_path_factory.mktemp("spark")
     settings = Settings(home=home, store=home.as_uri(), spark_master="local[2,4]")
+    # The first one on a machine leaves the archive of its classes; the tests use one that found it.
+    if not archive_for(settings, java_version=require_java()).is_there:
+        with spark_session(settings, name="first"):
+            pass
     with spark_session(settings, name="tests") as session:
         yield session
 

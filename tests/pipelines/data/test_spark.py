@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from pipelines.data.class_archive import archive_for
 from pipelines.data.spark import _start, require_java, spark_session, told
 from pipelines.errors import (
     BundleError,
@@ -113,7 +114,7 @@ def test_a_cluster_that_does_not_answer_is_asked_again(
     settings = installation.model_copy(update={"spark_master": master})
 
     with pytest.raises(error, match=f"does not start on {re.escape(master)}"):
-        _start(settings, "work")
+        _start(settings, "work", archive_for(settings, java_version="17"))
 
 
 def test_a_long_job_says_how_far_it_is(
