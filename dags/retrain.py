@@ -93,7 +93,11 @@ def retrain_dag(name: str) -> DAG:
 
         passed = step(loop.canary)(name, challenger)
         promoted = step(loop.promote, outlets=[assets.champion(name)])(
-            name, passed, prepared=prepared, challenger=challenger
+            name,
+            passed,
+            prepared=prepared,
+            challenger=challenger,
+            approved=spec.approval is not None,
         )
         refused = step(loop.refuse)(name, verdict)
         unchanged = step(loop.unchanged)(name, challenger)

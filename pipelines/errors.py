@@ -128,6 +128,10 @@ class Overtaken(ChampionChanged):
     """A challenger had passed the gate and is not promoted: the champion changed meanwhile."""
 
 
+class NotApproved(MedloopError):
+    """A challenger is not promoted: since its run began, the spec asks for a person's approval."""
+
+
 class WindowError(MedloopError):
     """Answers that cannot be judged beside the reference profile."""
 

@@ -186,22 +186,36 @@ class Scheduler:
         place = f"dags/{asked.dag}/dagRuns/{asked.run}/taskInstances/{asked.task}/-1/hitlDetails"
         self._call("PATCH", place, {"chosen_options": [choice], "params_input": {"note": note}})
 
-    def wait_for(self, dag: str, *, seconds: float = 60) -> None:
-        """Wait until Airflow has read the DAG's file.
+    def reread(self, dag: str, *, seconds: float = 60) -> None:
+        """Have Airflow read the DAG's file, and wait until it has.
+
+        By itself it looks every half minute. A run that is started before is planned by the former
+        spec: without the approval, say, that somebody has just asked for.
 
         Raises:
-            NotFound: it has not within ``seconds``.
+            NotFound: it has no such DAG within ``seconds``.
+            SchedulerUnavailable: it has the DAG, but did not read it again within ``seconds``.
         """
         deadline = time.monotonic() + seconds
+        before = None
         while True:
             try:
-                self._call("GET", f"dags/{dag}")
+                found = self._call("GET", f"dags/{dag}")
             except NotFound:
                 if time.monotonic() > deadline:
                     raise
-                time.sleep(0.5)
             else:
-                return
+                if before is None:
+                    before = found["last_parsed_time"]
+                    self._call("PUT", f"parseDagFile/{found['file_token']}")
+                elif found["last_parsed_time"] != before:
+                    return
+                elif time.monotonic() > deadline:
+                    raise SchedulerUnavailable(
+                        f"Airflow at {self.url} did not read {dag} again within {seconds:.0f} s. "
+                        "Is its part airflow-dag-processor ready (medloop stack status)?"
+                    )
+            time.sleep(0.5)
 
     def _call(self, method: str, path: str, body: Any = None) -> Any:
         try:

@@ -58,6 +58,8 @@ def _options(settings: Settings) -> dict[str, dict[str, object]]:
             "parallelism": 4,
             "dags_folder": PROJECT / "dags",
             "load_examples": False,
+            # What `Scheduler.reread` has had read again counts for the run that is started next.
+            "min_serialized_dag_update_interval": 0,
             "fernet_key": keys["fernet"],
             "hostname_callable": "socket.gethostname",
             "execution_api_server_url": f"{settings.airflow_address}/execution/",

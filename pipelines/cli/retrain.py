@@ -77,7 +77,7 @@ def _retrain(dataset: str, folder: str, conf: dict[str, Any]) -> None:
     enable(get_settings(), dataset)
     scheduler = open_scheduler(get_settings())
     dag = f"retrain_{dataset}"
-    scheduler.wait_for(dag)
+    scheduler.reread(dag)
     run_id = scheduler.unfinished(dag)
     if run_id:
         console.print(f"{dag} is under way already ({run_id}); following it.")

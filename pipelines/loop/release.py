@@ -7,7 +7,7 @@ from pydantic import validate_call
 
 from pipelines.alerts.alert import alert_key
 from pipelines.alerts.send import resolve, send
-from pipelines.errors import Overtaken
+from pipelines.errors import NotApproved, Overtaken
 from pipelines.loop.opening import opened
 from pipelines.outputs import Answer, Challenger, Prepared, Question, Release, Verdict
 
@@ -75,7 +75,9 @@ def settle(dataset: str, question: Question, response: dict[str, Any]) -> Answer
 
 
 @validate_call
-def promote(dataset: str, version: int, *, prepared: Prepared, challenger: Challenger) -> Release:
+def promote(
+    dataset: str, version: int, *, prepared: Prepared, challenger: Challenger, approved: bool
+) -> Release:
     """Make the challenger the champion, if the champion is still the one it was compared with.
 
     Otherwise it is judged again, beside the version that serves now. One that a person has
@@ -86,14 +88,21 @@ def promote(dataset: str, version: int, *, prepared: Prepared, challenger: Chall
         version: the version that the canary tried.
         prepared: the shards it was judged on.
         challenger: the same version.
+        approved: whether the run has asked for an approval, and got it.
 
     Raises:
+        NotApproved: the spec asks for an approval now, and did not when the run was planned.
         Overtaken: the gate refuses it beside the new champion, or a person has to be asked again.
     """
     from pipelines.release import promotion
 
     assert version == challenger.version, "the canary tries the version that was judged"
     spec, context = opened(dataset)
+    if spec.approval and not approved:
+        raise NotApproved(
+            f"{dataset}: the spec asks for an approval since this run began, so version {version} "
+            f"is not promoted. Run `medloop retrain {dataset}` to be asked."
+        )
     done = promotion.run(spec, context, prepared, challenger)
     if isinstance(done, Release):
         return done

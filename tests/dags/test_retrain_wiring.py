@@ -9,6 +9,8 @@ from airflow.sdk import DAG
 
 from dags import retrain
 from dags.retrain import retrain_dag
+from pipelines import loop
+from pipelines.errors import NotApproved
 from pipelines.scheduler import HEAVY_POOL
 from pipelines.spec import spec_names
 
@@ -98,6 +100,21 @@ def test_a_person_stands_between_canary_and_promotion_where_the_spec_says_so(
     assert tasks["approval"].response_timeout == timedelta(hours=2)
     assert tasks["approval"].defaults == ["Reject"]
     assert tasks["approval"].assigned_users == [{"id": "radiologist", "name": "radiologist"}]
+
+
+def test_a_run_that_was_planned_without_an_approval_does_not_promote_once_the_spec_asks_for_one(
+    write_spec: WriteSpec,
+) -> None:
+    planned: dict[str, Any] = dict(retrain_dag(write_spec()).task_dict)
+    asking: dict[str, Any] = dict(retrain_dag(write_spec(approval={})).task_dict)
+    made = {"dataset": "scans", "candidate": "one", "run_id": "r", "version": 2, "id": "i"}
+    shards = {"dataset": "scans", "id": "i", "snapshot": "s", "split": "s", "path": "p", "rows": {}}
+    known = {"prepared": shards, "challenger": made}
+    approved = planned["promote"].op_kwargs["approved"]
+
+    with pytest.raises(NotApproved, match="asks for an approval since this run began"):
+        loop.promote("scans", 2, **known, approved=approved)
+    assert asking["promote"].op_kwargs["approved"] is True
 
 
 def test_a_rejection_skips_the_promotion_but_not_the_record_of_it(write_spec: WriteSpec) -> None:

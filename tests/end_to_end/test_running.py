@@ -78,7 +78,7 @@ def test_up_again_starts_nothing_anew(loop: Loop) -> None:
 
 
 def test_airflow_lets_its_user_in_and_reads_the_projects_dags(loop: Loop) -> None:
-    loop.scheduler.wait_for("retrain_tiny", seconds=RETURN_SECONDS)
+    loop.scheduler.reread("retrain_tiny", seconds=RETURN_SECONDS)
     assert loop.scheduler.latest("retrain_tiny") is not None
 
 
