@@ -109,7 +109,7 @@ def test_a_run_that_was_planned_without_an_approval_does_not_promote_once_the_sp
     asking: dict[str, Any] = dict(retrain_dag(write_spec(approval={})).task_dict)
     made = {"dataset": "scans", "candidate": "one", "run_id": "r", "version": 2, "id": "i"}
     shards = {"dataset": "scans", "id": "i", "snapshot": "s", "split": "s", "path": "p", "rows": {}}
-    known = {"prepared": shards, "challenger": made}
+    known: dict[str, Any] = {"prepared": shards, "challenger": made}
     approved = planned["promote"].op_kwargs["approved"]
 
     with pytest.raises(NotApproved, match="asks for an approval since this run began"):
