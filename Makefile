@@ -25,7 +25,7 @@ chromium:
 	  || { echo "Could not install uv with pip. Install uv (docs.astral.sh/uv) and try again."; exit 1; }
 
 .venv/.synced: pyproject.toml uv.lock | $(filter .tools/bin/uv,$(UV))
-	@$(UV) sync --locked
+	@$(UV) sync --locked --compile-bytecode
 	@touch $@
 
 run: setup ## the whole loop: stack up, retrain, serve, ask (DATASET=…, LANDING=…)
