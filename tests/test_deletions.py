@@ -32,6 +32,10 @@ GUARDS = {
     ),
     "pipelines/backup/take.py::_beside": "the folder that this backup has made: it must not exist",
     "pipelines/data/checks.py::_check": "the result of the same check, named by a fingerprint",
+    "pipelines/data/class_archive.py::ClassArchive.keep": OWN_NAME,
+    "pipelines/data/class_archive.py::ClassArchive._remove_old": (
+        "archives of Spark's classes, by their prefix: any session makes them again"
+    ),
     "pipelines/data/division.py::divide": NO_FILE,
     "pipelines/data/division_by_source.py::source_of_cluster": NO_FILE,
     "pipelines/data/ingest.py::_add": (
