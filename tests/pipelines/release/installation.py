@@ -1,8 +1,8 @@
 """One installation with a small collection and evaluated candidates, and steps on it."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import keras
 
@@ -46,6 +46,17 @@ class Installation:
     def select(self, *evaluated: Evaluated) -> Challenger:
         """The selection stage."""
         return select.run(self.spec, self.context, self.prepared, list(evaluated))
+
+    def named(self, name: str) -> Self:
+        """A data set of another name on the same shards: its registered model is its own, and
+        what was evaluated here can be its candidates."""
+        return replace(self, spec=self.spec.model_copy(update={"name": name}))
+
+    def version(self, title: str, evaluated: Evaluated) -> Challenger:
+        """The selection stage, with a title of the bundle's own: it makes a new version of a
+        candidate that other versions are made of too."""
+        spec = self.spec.model_copy(update={"title": f"{self.name}: {title}"})
+        return select.run(spec, self.context, self.prepared, [evaluated])
 
     def judge(self, challenger: Challenger, **limits: Any) -> Verdict:
         """The gate, with limits of the spec changed."""

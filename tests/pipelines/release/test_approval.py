@@ -1,7 +1,6 @@
 """A person between gate and promotion: what is asked, and what an answer leaves behind."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -25,12 +24,22 @@ NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 
 
 @pytest.fixture(scope="module")
-def here(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """A champion that is always right, and a challenger that is not and has passed all the same."""
-    here = install(mlflow_server, tmp_path_factory.mktemp("approval"), "approved")
-    here.select(here.candidate("champion"))
-    registry.promote(here.context, here.name)
-    return here
+def installed(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """No candidate yet."""
+    return install(mlflow_server, tmp_path_factory.mktemp("approval"), "approved")
+
+
+@pytest.fixture(scope="module")
+def first(installed: Installation) -> Verdict:
+    """On the first version, which is always right."""
+    return installed.judge(installed.select(installed.candidate("champion")))
+
+
+@pytest.fixture(scope="module")
+def here(installed: Installation, first: Verdict) -> Installation:
+    """A champion that is always right."""
+    registry.promote(installed.context, installed.name, first.version)
+    return installed
 
 
 @pytest.fixture(scope="module")
@@ -77,11 +86,8 @@ def test_the_question_shows_the_champions_figures_beside_the_challengers(asked: 
     assert "/#/models/approved/versions/2" in asked.body
 
 
-def test_the_first_version_has_nobody_beside_it(mlflow_server: Settings, tmp_path: Path) -> None:
-    here = install(mlflow_server, tmp_path, "approved_first")
-    verdict = here.judge(here.select(here.candidate("only")))
-
-    asked = approval.question(here.spec, here.context, verdict)
+def test_the_first_version_has_nobody_beside_it(installed: Installation, first: Verdict) -> None:
+    asked = approval.question(installed.spec, installed.context, first)
 
     assert asked.subject.endswith("may version 1 serve, as the first?")
     assert "there is no champion to compare with" in asked.body

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from pipelines.errors import BundleError, ChampionChanged
-from pipelines.outputs import Challenger, Release, Verdict
+from pipelines.outputs import Challenger, Evaluated, Release, Verdict
 from pipelines.release import gate, promotion, registry
 from pipelines.release.bundle import MANIFEST, file_digests, read_manifest, write_manifest
 from pipelines.release.report import Judgement, place
@@ -37,18 +37,40 @@ LENIENT_BUT_DROPS = LENIENT | {"max_metric_drop": 0.01}
 
 
 @pytest.fixture(scope="module")
-def here(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Installation:
-    """A champion that is always right."""
-    here = install(mlflow_server, tmp_path_factory.mktemp("gate"), "gated")
-    here.select(here.candidate("champion"))
-    registry.promote(here.context, here.name)
-    return here
+def installed(mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Installation:
+    """No candidate yet."""
+    return install(mlflow_server, tmp_path_factory.mktemp("gate"), "gated")
 
 
 @pytest.fixture(scope="module")
-def worse(here: Installation) -> Challenger:
+def right(installed: Installation) -> Evaluated:
+    """A candidate that is always right."""
+    return installed.candidate("right")
+
+
+@pytest.fixture(scope="module")
+def half(installed: Installation) -> Evaluated:
+    """A candidate that calls everything dark."""
+    return installed.candidate("half", brightness_model(threshold=300))
+
+
+@pytest.fixture(scope="module")
+def first(installed: Installation, right: Evaluated) -> Verdict:
+    """On the first challenger, which is always right."""
+    return installed.judge(installed.select(right))
+
+
+@pytest.fixture(scope="module")
+def here(installed: Installation, first: Verdict) -> Installation:
+    """A champion that is always right."""
+    registry.promote(installed.context, installed.name, first.version)
+    return installed
+
+
+@pytest.fixture(scope="module")
+def worse(here: Installation, half: Evaluated) -> Challenger:
     """A challenger that calls everything dark."""
-    return here.select(here.candidate("worse", brightness_model(threshold=300)))
+    return here.select(half)
 
 
 def judgement(here: Installation, challenger: Challenger) -> Judgement:
@@ -57,24 +79,17 @@ def judgement(here: Installation, challenger: Challenger) -> Judgement:
     return Judgement.model_validate(here.tracking.read_json(challenger.run_id, file))
 
 
-def test_a_first_challenger_is_judged_without_a_champion(
-    mlflow_server: Settings, tmp_path: Path
-) -> None:
-    here = install(mlflow_server, tmp_path, "first")
-    challenger = here.select(here.candidate("only"))
-
-    verdict = here.judge(challenger)
-
-    assert verdict.refusals == []
-    assert verdict.passed
-    assert verdict.champion is None
-    assert [rule.rule for rule in verdict.rules][:4] == [
+def test_a_first_challenger_is_judged_without_a_champion(first: Verdict) -> None:
+    assert first.refusals == []
+    assert first.passed
+    assert first.champion is None
+    assert [rule.rule for rule in first.rules][:4] == [
         "accuracy is at least 0.1",
         "informedness of bright is at least 0.1, and surely above 0",
         "informedness of dark is at least 0.1, and surely above 0",
         "calibration error of the test set is at most 0.1",
     ]
-    assert [rule.rule for rule in verdict.rules][-1:] == [
+    assert [rule.rule for rule in first.rules][-1:] == [
         "bundle and Keras model agree within 0.001",
     ]
 
@@ -171,16 +186,16 @@ def test_tags_tell_the_last_verdict_only(here: Installation, worse: Challenger) 
 
 
 def test_a_challenger_is_also_compared_with_the_best_champion_so_far(
-    mlflow_server: Settings, tmp_path: Path
+    installed: Installation, right: Evaluated, half: Evaluated
 ) -> None:
-    here = install(mlflow_server, tmp_path, "chained")
-    first = here.select(here.candidate("best"))
+    here = installed.named("chained")
+    first = here.version("best", right)
     assert here.judge(first).best is None
     registry.promote(here.context, here.name)
-    second = here.select(here.candidate("worse", brightness_model(threshold=300)))
+    second = here.version("worse", half)
     assert here.judge(second, **LENIENT).passed
     registry.promote(here.context, here.name)
-    third = here.select(here.candidate("worse too", brightness_model(threshold=301)))
+    third = here.version("worse too", half)
 
     verdict = here.judge(third)
 
@@ -195,18 +210,18 @@ def test_a_challenger_is_also_compared_with_the_best_champion_so_far(
 
     # a person accepts it all the same, and so lowers the bar
     registry.promote(here.context, here.name, third.version)
-    fourth = here.select(here.candidate("as bad", brightness_model(threshold=302)))
+    fourth = here.version("as bad", half)
     assert (here.judge(fourth).champion, here.judge(fourth).best) == (3, None)
 
 
 def test_the_removal_of_the_champions_alias_does_not_open_the_gate(
-    mlflow_server: Settings, tmp_path: Path
+    installed: Installation, right: Evaluated, half: Evaluated
 ) -> None:
-    here = install(mlflow_server, tmp_path, "removed")
-    here.select(here.candidate("best"))
+    here = installed.named("removed")
+    here.version("best", right)
     registry.promote(here.context, here.name)
     versions.delete_alias(here.tracking, here.name, "champion")
-    worse = here.select(here.candidate("worse", brightness_model(threshold=300)))
+    worse = here.version("worse", half)
 
     verdict = here.judge(worse, **LENIENT_BUT_DROPS)
 
@@ -214,15 +229,15 @@ def test_the_removal_of_the_champions_alias_does_not_open_the_gate(
 
 
 def test_a_challenger_whose_champion_changed_is_judged_again_before_it_is_promoted(
-    mlflow_server: Settings, tmp_path: Path
+    installed: Installation, right: Evaluated, half: Evaluated
 ) -> None:
-    here = install(mlflow_server, tmp_path, "overtaken")
-    here.select(here.candidate("half", brightness_model(threshold=300)))
+    here = installed.named("overtaken")
+    here.version("half", half)
     registry.promote(here.context, here.name)
-    waiting = here.select(here.candidate("half too", brightness_model(threshold=301)))
+    waiting = here.version("half too", half)
     spec = here.spec.model_copy(update={"gate": GateSpec.model_validate(LENIENT_BUT_DROPS)})
     assert gate.run(spec, here.context, here.prepared, waiting).passed
-    equal = here.select(here.candidate("equal", brightness_model(threshold=302)))
+    equal = here.version("equal", half)
     registry.promote(here.context, here.name, equal.version)
 
     with pytest.raises(ChampionChanged, match="judged against version 1, but version 3 serves"):
@@ -231,8 +246,8 @@ def test_a_challenger_whose_champion_changed_is_judged_again_before_it_is_promot
     assert isinstance(done, Release)
     assert (done.champion, done.previous) == (2, 3)
 
-    better = here.select(here.candidate("better"))
-    again = here.select(here.candidate("half again", brightness_model(threshold=303)))
+    better = here.version("better", right)
+    again = here.version("half again", half)
     assert gate.run(spec, here.context, here.prepared, again).passed
     registry.promote(here.context, here.name, better.version)
     refused = promotion.run(spec, here.context, here.prepared, again)
@@ -240,7 +255,7 @@ def test_a_challenger_whose_champion_changed_is_judged_again_before_it_is_promot
     assert (refused.passed, refused.champion) == (False, better.version)
 
     approved = spec.model_copy(update={"approval": ApprovalSpec()})
-    perfect = here.select(here.candidate("perfect", brightness_model(threshold=106)))
+    perfect = here.version("perfect", right)
     assert gate.run(approved, here.context, here.prepared, perfect).passed
     registry.rollback(here.context, here.name)
     asked_again = promotion.run(approved, here.context, here.prepared, perfect)
@@ -330,9 +345,10 @@ def test_a_champion_of_other_classes_is_not_compared_and_that_is_said(
 
 
 def test_a_bundle_of_another_model_than_was_evaluated_is_refused(
-    here: Installation, worse: Challenger
+    installed: Installation, right: Evaluated, half: Evaluated
 ) -> None:
-    challenger = here.select(here.candidate("swapped"))
+    here = installed.named("swapped")
+    challenger, worse = here.version("right", right), here.version("half", half)
     good = registry.fetch(here.context, here.name, challenger.version)
     bad = registry.fetch(here.context, here.name, worse.version)
     for file in ("model.xml", "model.bin"):

@@ -1,6 +1,6 @@
 """The best on validation becomes challenger, once."""
 
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
@@ -124,24 +124,21 @@ def test_the_same_winner_again_makes_no_second_version(
 
 
 def test_a_winner_that_serves_already_is_standing_and_no_challenger(
-    mlflow_server: Settings, tmp_path: Path
+    here: Installation, good: Evaluated
 ) -> None:
-    here = install(mlflow_server, tmp_path, "standing")
-    only = here.candidate("only")
-    version = here.select(only).version
+    here = here.named("standing")
+    version = here.select(good).version
     registry.promote(here.context, here.name)
 
-    again = here.select(only)
+    again = here.select(good)
 
     assert again.standing
     assert again.version == version
     assert versions.holder(here.tracking, here.name, "challenger") is None
 
 
-def test_a_snapshot_that_is_gone_is_named(mlflow_server: Settings, tmp_path: Path) -> None:
-    here = install(mlflow_server, tmp_path, "gone")
-    only = here.candidate("only")
-    here.context.store.delete(here.prepared.snapshot)
+def test_a_snapshot_that_is_gone_is_named(here: Installation, bad: Evaluated) -> None:
+    gone = here.prepared.model_copy(update={"snapshot": "selected/snapshots/0003-gone"})
 
-    with pytest.raises(NotFound, match=here.prepared.snapshot):
-        here.select(only)
+    with pytest.raises(NotFound, match=gone.snapshot):
+        replace(here, prepared=gone).select(bad)
