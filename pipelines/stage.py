@@ -10,6 +10,7 @@ import hashlib
 import json
 import pkgutil
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
@@ -80,10 +81,7 @@ def _plain(part: Any) -> Any:
 
 def code_version(*modules: ModuleType) -> str:
     """Fingerprint of what modules do: their code without comments, docstrings and layout."""
-    trees = [ast.parse(_source(module)) for module in modules]
-    for tree in trees:
-        _drop_docstrings(tree)
-    return fingerprint([ast.dump(tree) for tree in trees])
+    return fingerprint([_code_of(_source(module)) for module in modules])
 
 
 def modules_of(package: ModuleType) -> list[ModuleType]:
@@ -101,6 +99,14 @@ def unexecuted(name: str) -> ModuleType:
 
 def _source(module: ModuleType) -> str:
     return Path(str(module.__file__)).read_text("utf-8")
+
+
+@lru_cache(maxsize=512)
+def _code_of(source: str) -> str:
+    """What a file's text does. Kept: one process asks for the version of many stages."""
+    tree = ast.parse(source)
+    _drop_docstrings(tree)
+    return ast.dump(tree)
 
 
 def _drop_docstrings(tree: ast.Module) -> None:
