@@ -64,7 +64,9 @@ def test_stopped_under_load_all_workers_answer_what_they_were_asked(
 def test_clients_that_hang_do_not_keep_it_from_ending(bundle: Path, tmp_path: Path) -> None:
     port = free_port()
     arguments = ("--port", str(port), "--bundle", str(bundle))
-    process = start(tmp_path, *arguments, service_stop_seconds=2)
+    # such a client may hang for longer than the bound, unless the service is to stop
+    hang = {"service_header_seconds": 120, "service_read_seconds": 120}
+    process = start(tmp_path, *arguments, service_stop_seconds=2, **hang)
     with httpx.Client(base_url=f"http://127.0.0.1:{port}", trust_env=False) as http:
         wait_until_ready(http, process, tmp_path)
     head = b"POST /predict HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: image/png\r\n"
@@ -76,10 +78,8 @@ def test_clients_that_hang_do_not_keep_it_from_ending(bundle: Path, tmp_path: Pa
         in_header.sendall(head)
         in_body.sendall(head + b"Content-Length: 1000\r\n\r\nsome of it")
         time.sleep(0.2)
-        told = time.monotonic()
         process.send_signal(signal.SIGTERM)
         assert process.wait(BOUND) == 0
-        assert time.monotonic() - told < 2 + 5
 
 
 def _ask_until(ended: threading.Event, url: str) -> list[Asked]:
