@@ -14,7 +14,7 @@ import httpx
 
 from pipelines.settings import PROJECT
 
-START_SECONDS = 60
+START_SECONDS = 180
 
 
 @contextmanager
