@@ -18,6 +18,8 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from serving.counters import count_refusal, count_request
 from serving.early import EarlyRefusal, Note, unnoted
 
+CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
+
 
 @dataclass(frozen=True)
 class Patience:
@@ -58,6 +60,42 @@ def install(patience: Patience, *, note: Note = unnoted) -> None:
 
     uvicorn.Config = Config  # type: ignore[misc]
     uvicorn.Server = Server  # type: ignore[misc]
+
+
+class _HeadWithBody:
+    """A transport that sends the head of an answer together with the first part of its body.
+
+    A process that is killed between the two leaves half an answer. A load balancer cannot send
+    such a request to another replica; without any answer, it can.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head = b""
+        self._has_begun = False
+
+    def write(self, data: bytes) -> None:
+        """Send, or keep the head until there is more."""
+        if self._has_begun or data == CONTINUE:
+            self._transport.write(self._head + data)
+            self._head = b""
+        else:
+            self._has_begun = True
+            self._head = data
+
+    def flush(self) -> None:
+        """Send the head of an answer without a body."""
+        if self._head:
+            self.write(b"")
+
+    def close(self) -> None:
+        """Close, once everything is sent."""
+        self.flush()
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Whether the connection is closed or about to be."""
+        return self._transport.is_closing()
 
 
 class PatientProtocol(HttpToolsProtocol):
@@ -121,6 +159,8 @@ class PatientProtocol(HttpToolsProtocol):
 
     def on_response_complete(self) -> None:
         """It is answered. A client may send the rest of its body, but not at leisure."""
+        if self._running and isinstance(self._running.transport, _HeadWithBody):
+            self._running.transport.flush()
         super().on_response_complete()
         self._waits_since = self.loop.time()
         if self.transport.is_closing() or not self.cycle.response_complete:
@@ -132,6 +172,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
+        cycle.transport = _HeadWithBody(cycle.transport)  # type: ignore[assignment]
         super()._start_asgi_task(cycle, app)
 
     def pause_writing(self) -> None:
