@@ -55,6 +55,7 @@ RULES = {
     "pipelines/studies/pictures.py": {"_parallel": ELSEWHERE},
     "pipelines/training/importance.py": {"importance.right": BEFORE},
     "benchmarks/drift_report.py": {"windows_until_alarm": ELSEWHERE},
+    "benchmarks/examination.py": {"plain_lit": ELSEWHERE},
     "benchmarks/heat_on_lesions.py": {"_compare": ELSEWHERE},
 }
 ALLOWED = {(path, function) for path, functions in RULES.items() for function in functions}

@@ -40,6 +40,7 @@ IMAGING = (
     "dicom_pixels",
     "dicom_shades",
     "dicom_tables",
+    "histogram",
     "info",
     "jpeg",
     "jpeg_lossless",

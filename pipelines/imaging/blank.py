@@ -2,8 +2,11 @@
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
-SHADES = 2.0
+from pipelines.imaging.histogram import SHADES, levels
+
+DEVIATION = 2
 
 
 def is_blank(array: NDArray[np.uint8]) -> bool:
@@ -16,4 +19,11 @@ def is_blank(array: NDArray[np.uint8]) -> bool:
         True where the standard deviation of every channel is under 2 of 256 shades: a mark of
         200 shades on a thousandth of the picture is more than that, compression noise is less.
     """
-    return bool((array.std(axis=(0, 1)) < SHADES).all())
+    shades = np.arange(SHADES)
+    return not any(_varies(counts, shades) for counts in levels(Image.fromarray(array)))
+
+
+def _varies(counts: NDArray[np.int64], shades: NDArray[np.int64]) -> bool:
+    """Whether the standard deviation reaches the limit, in whole numbers of any size."""
+    total, first, second = (int(counts @ shades**power) for power in range(3))
+    return total * second - first**2 >= DEVIATION**2 * total**2

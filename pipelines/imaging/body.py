@@ -1,8 +1,13 @@
 """Where the body is in a scan: what is left when the dark border is cut away."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
+
+from pipelines.imaging.histogram import levels, percentile
 
 DARK = 0.1
 """Share of the picture's bright level (its 99 % quantile) up to which a pixel is background."""
@@ -39,7 +44,9 @@ def body_mask(array: NDArray[np.uint8]) -> NDArray[np.bool_]:
         return np.ones(array.shape[:2], np.bool_)
     areas = stats[1:, cv2.CC_STAT_AREA]
     parts = np.flatnonzero(areas >= PART * areas.max()) + 1
-    points = cv2.findNonZero(np.isin(labels, parts).astype(np.uint8))
+    belongs = np.zeros(count, np.uint8)
+    belongs[parts] = 1
+    points = cv2.findNonZero(belongs[labels])
     mask = np.zeros(array.shape[:2], np.uint8)
     cv2.fillConvexPoly(mask, cv2.convexHull(points), [1])
     return mask.astype(np.bool_)
@@ -47,8 +54,10 @@ def body_mask(array: NDArray[np.uint8]) -> NDArray[np.bool_]:
 
 def _lit(array: NDArray[np.uint8]) -> NDArray[np.bool_]:
     """Pixels brighter than the background, bool (height, width)."""
-    brightness = array.max(axis=2)
-    return np.asarray(brightness > DARK * np.percentile(brightness, 99))
+    red, green, blue = cv2.split(array)
+    brightness = np.maximum(np.maximum(red, green), blue)
+    (counts,) = levels(Image.fromarray(brightness))
+    return np.asarray(brightness > math.floor(DARK * percentile(counts, 99)))
 
 
 def _span(lit: NDArray[np.intp], length: int) -> tuple[int, int]:

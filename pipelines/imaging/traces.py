@@ -8,10 +8,14 @@ the origins again from them.
 
 import io
 import math
+from functools import lru_cache
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+
+from pipelines.imaging.histogram import levels, percentile
 
 TRACES = (
     "width",
@@ -52,7 +56,9 @@ BANDS = (0.25, 0.5, 0.75, 1.0)
 """Bounds of the bands of spatial frequency, as shares of the highest there is."""
 SPECK = 1e-6
 
+Shades = NDArray[np.uint8]
 Grey = NDArray[np.float32]
+Levels = NDArray[np.int64]
 
 
 def traces(data: bytes, picture: NDArray[np.uint8]) -> list[float]:
@@ -68,20 +74,22 @@ def traces(data: bytes, picture: NDArray[np.uint8]) -> list[float]:
         too small to have noise or fine detail has 0.
     """
     height, width = picture.shape[:2]
-    grey = np.asarray(Image.fromarray(picture).convert("L"), np.float32)
+    luma = Image.fromarray(picture).convert("L")
+    shades, (counts,) = np.asarray(luma), levels(luma)
+    grey = shades.astype(np.float32)
     top, left = max(0, (height - SIDE) // 2), max(0, (width - SIDE) // 2)
-    middle = grey[top : top + SIDE, left : left + SIDE]
+    middle = (slice(top, top + SIDE), slice(left, left + SIDE))
     found = [
         math.log2(width),
         math.log2(height),
         math.log2(width / height),
         *_file(data, pixels=width * height),
-        float(np.ptp(picture.astype(np.int16), axis=2).mean()),
-        _blocking(middle),
-        *_borders(grey),
+        _tint(picture),
+        _blocking(shades[middle]),
+        *_borders(shades, counts),
         *_corners(grey),
-        *_shades(grey),
-        *_sharpness(middle),
+        *_shades(counts),
+        *_sharpness(grey[middle]),
     ]
     return [round(float(value), DIGITS) for value in found]
 
@@ -98,19 +106,36 @@ def _file(data: bytes, *, pixels: int) -> tuple[float, float, float]:
     return colour, step, math.log2(8 * len(data) / pixels)
 
 
-def _blocking(grey: Grey) -> float:
+def _tint(picture: NDArray[np.uint8]) -> float:
+    """Mean difference between the largest and the smallest channel of a pixel."""
+    red, green, blue = cv2.split(picture)
+    largest = np.maximum(np.maximum(red, green), blue)
+    smallest = np.minimum(np.minimum(red, green), blue)
+    return float(cv2.sumElems(largest - smallest)[0] / largest.size)
+
+
+def _blocking(grey: Shades) -> float:
     """How much more shades jump between a JPEG's blocks than inside them, logarithmic."""
-    jumps = np.abs(np.diff(grey, axis=1)).mean(axis=0)
-    between = np.arange(1, len(jumps) + 1) % BLOCK == 0
+    left, right = grey[:, :-1], grey[:, 1:]
+    jumps = np.maximum(left, right) - np.minimum(left, right)
+    between = np.arange(1, jumps.shape[1] + 1) % BLOCK == 0
     if not between.any() or between.all():
         return 0.0
-    return math.log2((jumps[between].mean() + SPECK) / (jumps[~between].mean() + SPECK))
+    means = _sums(jumps, axis=0).astype(np.float32) / np.float32(len(jumps))
+    return math.log2((means[between].mean() + SPECK) / (means[~between].mean() + SPECK))
 
 
-def _borders(grey: Grey) -> list[float]:
+def _sums(values: Shades, *, axis: int) -> NDArray[np.int32]:
+    """Sums along an axis of a picture."""
+    return np.ravel(cv2.reduce(values, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S))
+
+
+def _borders(grey: Shades, counts: Levels) -> list[float]:
     """How far the dark border reaches in from each side, as a share of the picture."""
-    lit = grey > BORDER * max(float(np.percentile(grey, 99)), 1.0)
-    rows, columns = lit.mean(axis=1) > BORDER / 2, lit.mean(axis=0) > BORDER / 2
+    bright = percentile(counts, 99, precision=np.float32)
+    lit = grey > math.floor(np.float32(BORDER * max(bright, 1.0)))
+    lit_shares = (_sums(lit.view(np.uint8), axis=axis) / lit.shape[axis] for axis in (1, 0))
+    rows, columns = (share > BORDER / 2 for share in lit_shares)
     return [_dark(rows), _dark(rows[::-1]), _dark(columns), _dark(columns[::-1])]
 
 
@@ -130,29 +155,35 @@ def _corners(grey: Grey) -> list[float]:
     return [math.log2(1 + float(darkest.mean())), math.log2(1 + float(darkest.std()))]
 
 
-def _shades(grey: Grey) -> list[float]:
+def _shades(counts: Levels) -> list[float]:
     """Shares of wholly black and white pixels; quartiles of the shades that are not black."""
-    lit = grey[grey > 0]
-    quartiles = np.percentile(lit, (25, 50, 75)) if lit.size else np.zeros(3)
-    return [float((grey == 0).mean()), float((grey == 255).mean()), *(quartiles / 255)]
+    lit = counts.copy()
+    lit[0] = 0
+    quartiles = [percentile(lit, part) if lit.any() else 0.0 for part in (25, 50, 75)]
+    black, white = (int(counts[shade]) / int(counts.sum()) for shade in (0, 255))
+    return [black, white, *(quartile / 255 for quartile in quartiles)]
 
 
 def _sharpness(grey: Grey) -> list[float]:
     """Noise (Immerkaer 1996), and the energy of fine detail against that of coarse."""
     noise = _noise(grey)
-    spectrum = np.abs(np.fft.rfft2(grey - grey.mean())) ** 2
-    rows, columns = np.fft.fftfreq(grey.shape[0]), np.fft.rfftfreq(grey.shape[1])
-    reach = 2 * np.hypot(rows[:, None], columns[None, :])
-    bands = [
-        spectrum[(reach >= low) & (reach < high)]
-        for low, high in zip((0.0, *BANDS), BANDS, strict=False)
-    ]
+    spectrum = (np.abs(np.fft.rfft2(grey - grey.mean())) ** 2).ravel()
+    coarsest, *finer = (spectrum[band] for band in _bands(*grey.shape))
     # A picture of a few pixels has no such frequencies; its lowest band always has one.
-    coarse = float(bands[0].mean()) + SPECK
+    coarse = float(coarsest.mean()) + SPECK
     detail = [
-        math.log2((float(band.mean()) + SPECK) / coarse) if band.size else 0.0 for band in bands[1:]
+        math.log2((float(band.mean()) + SPECK) / coarse) if band.size else 0.0 for band in finer
     ]
     return [math.log2(1 + noise), *detail]
+
+
+@lru_cache(maxsize=8)
+def _bands(height: int, width: int) -> list[NDArray[np.intp]]:
+    """Where the frequencies of each band are in the flat spectrum of a picture of that size."""
+    rows, columns = np.fft.fftfreq(height), np.fft.rfftfreq(width)
+    reach = 2 * np.hypot(rows[:, None], columns[None, :])
+    bounds = zip((0.0, *BANDS), BANDS, strict=False)
+    return [np.flatnonzero((reach >= low) & (reach < high)) for low, high in bounds]
 
 
 def _noise(grey: Grey) -> float:
