@@ -55,15 +55,20 @@ if not hasattr(sys.modules["__main__"], "__file__"):
     sys.modules["__main__"].__file__ = __file__
 
 
-WHOLE_STACK = "tests/end_to_end/"
-"""Its files share one running stack, so one worker runs them all. They take longest: they begin."""
+TOGETHER = ("tests/end_to_end/", "tests/serving/")
+"""The files of each share what takes long to start, a whole stack and a service, so one worker runs
+them all. They take longest, in this order: they begin."""
+
+
+def _together(nodeid: str) -> str | None:
+    return next((folder for folder in TOGETHER if nodeid.startswith(folder)), None)
 
 
 class _FilesTogether(LoadFileScheduling):  # type: ignore[misc]
-    """Gives each worker whole files, and those that share a stack to one worker."""
+    """Gives each worker whole files, and those that belong together to one worker."""
 
     def _split_scope(self, nodeid: str) -> str:
-        return WHOLE_STACK if nodeid.startswith(WHOLE_STACK) else str(super()._split_scope(nodeid))
+        return _together(nodeid) or str(super()._split_scope(nodeid))
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _FilesTogether:
@@ -73,7 +78,8 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _FilesTogeth
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
-    items.sort(key=lambda item: not item.nodeid.startswith(WHOLE_STACK))
+    order = {folder: place for place, folder in enumerate(TOGETHER)}
+    items.sort(key=lambda item: order.get(_together(item.nodeid) or "", len(order)))
 
 
 @pytest.fixture
