@@ -2,8 +2,9 @@
 
 The scheduler's workers fork a process for each task. What the scheduler has imported, a task need
 not import again: seconds of processor time each, for MLflow and Great Expectations most of all.
-Only libraries are imported here. Our own code is read by each task, so that an edit counts at once;
-TensorFlow is left out because its threads do not survive a fork.
+Only libraries are imported here: our own code is read by each task, so that an edit counts at once.
+TensorFlow starts the threads that would not survive a fork, and takes the GPU, with its first
+operation; the scheduler runs none. It costs the scheduler 160 MB that a running task shares.
 
     python -m stack.preload scheduler [OPTION ...]    # as: airflow scheduler [OPTION ...]
 """
@@ -25,6 +26,8 @@ LIBRARIES = (
     "cv2",
     "PIL.Image",
     "hdfs",
+    "tensorflow",
+    "keras",
 )
 
 
