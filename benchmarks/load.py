@@ -8,6 +8,10 @@ from dataclasses import dataclass, field
 from benchmarks.wire import HEAD_END, body_length, require_ok
 
 
+LEAST = 2
+"""Answers that quantiles need."""
+
+
 @dataclass(frozen=True)
 class Load:
     """What came of it."""
@@ -25,7 +29,9 @@ class Load:
 
 
 def saturate(port: int, message: bytes, *, clients: int, seconds: float) -> Load:
-    """Keep ``clients`` connections busy for a while; the first tenth does not count.
+    """Keep ``clients`` connections busy for a while, and until there are answers to judge.
+
+    The first tenth does not count.
 
     Raises:
         Refused: an answer's status is not 200.
@@ -43,6 +49,8 @@ async def _saturate(port: int, message: bytes, *, clients: int, seconds: float) 
         client.latencies.clear()
     began, worked = time.perf_counter(), time.process_time()
     await _or_failure(asked, seconds)
+    while sum(len(client.latencies) for client in asked) < LEAST:
+        await _or_failure(asked, seconds)
     took, worked = time.perf_counter() - began, time.process_time() - worked
     latencies = [latency for client in asked for latency in client.latencies]
     for client in asked:
