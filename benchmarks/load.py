@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 
 from benchmarks.wire import HEAD_END, body_length, require_ok
 
-
 LEAST = 2
 """Answers that quantiles need."""
 
