@@ -59,7 +59,7 @@ def _options() -> argparse.Namespace:
 
 def _context(folder: Path, cores: int) -> Context:
     settings = IsolatedSettings(
-        home=folder / "home", store=(folder / "store").as_uri(), spark_master=f"local[{cores}]"
+        home=folder / "home", store=(folder / "store").as_uri(), spark=f"local[{cores}]"
     )
     return Context(settings=settings, store=open_store(settings))
 

@@ -81,7 +81,7 @@ def _options() -> argparse.Namespace:
 
 def _context(folder: Path, cores: int) -> Context:
     settings = IsolatedSettings(
-        home=folder / "home", store=(folder / "store").as_uri(), spark_master=f"local[{cores},4]"
+        home=folder / "home", store=(folder / "store").as_uri(), spark=f"local[{cores},4]"
     )
     return Context(settings=settings, store=open_store(settings))
 

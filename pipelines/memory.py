@@ -43,7 +43,7 @@ def bounded_memory(gigabytes: float, *, what: str) -> Iterator[None]:
         raise MemoryExceeded(
             f"{what} takes more than {gigabytes:.1f} GB of memory. Give it more "
             "(MEDLOOP_HEAVY_GIGABYTES), if the machine has it, or less to do: a smaller "
-            "batch_size or image size, fewer Spark cores (MEDLOOP_SPARK_MASTER=local[1])."
+            "batch_size or image size, fewer Spark cores (MEDLOOP_SPARK=local[1])."
         )
 
     before = signal.signal(SIGNAL, exceeded)

@@ -20,8 +20,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
+from pipelines import spark_values
 from pipelines.errors import SettingsError
 from pipelines.reach import address_of, within
+from pipelines.renamed_settings import RenamedSource
 
 PROJECT = Path(__file__).resolve().parent.parent
 ENV_FILE = "MEDLOOP_ENV_FILE"
@@ -104,11 +106,28 @@ class Settings(BaseSettings):
     their data set; if unset, one for every two cores, as far as there is memory for them."""
     heavy_gigabytes: float = Field(default=6.0, gt=0)
     """Memory that a heavy step may take with all the processes it starts; above it, it fails."""
-    spark: Literal["local", "standalone", "yarn"] = "local"
-    """Where Spark's work is done: within the task itself, or by a cluster that the embedded stack
-    then runs too: Spark's own (a Master and a Worker), or Hadoop's (YARN)."""
-    spark_master: str | None = None
-    """A Spark master elsewhere (``spark://HOST:PORT``), which goes before ``spark``."""
+    spark: str = "local"
+    """Where Spark works. ``local`` (or ``local[CORES]``): within the task. ``standalone`` or
+    ``yarn``: on a cluster that the embedded stack runs. ``spark://HOST:PORT``: on a standalone
+    cluster elsewhere. ``yarn`` with ``spark_hadoop_conf``: on a YARN cluster elsewhere."""
+    spark_hadoop_conf: Path | None = None
+    """The Hadoop configuration folder of a YARN cluster elsewhere (``core-site.xml``,
+    ``yarn-site.xml``). With ``spark=yarn`` only."""
+    spark_executors: int | None = Field(default=None, ge=1)
+    """How many executors a job gets; the cluster's default if unset. Needs
+    ``spark_executor_cores``."""
+    spark_executor_cores: int | None = Field(default=None, ge=1, validate_default=True)
+    """Cores of an executor; the cluster's default if unset."""
+    spark_executor_memory: str = "1g"
+    """Heap of an executor. Its Python workers, one per core, take about 512 MB each besides."""
+    spark_python: str | None = None
+    """The Python that executors run: a path that exists on each node. The Python of this
+    installation if unset."""
+    spark_conf: Path | None = None
+    """A file of further Spark properties, in the format of ``spark-defaults.conf``."""
+    spark_event_log: str | None = None
+    """Folder for Spark's event logs, an absolute path or a URI (``hdfs://…``), for Spark's history
+    server; none are written if unset."""
     spark_driver_memory: str = "2g"
     """Heap of a task's own Spark."""
     spark_driver_host: str | None = None
@@ -233,10 +252,13 @@ class Settings(BaseSettings):
         if named and default:
             file = None if named == NO_ENV_FILE else Path(named)
             dotenv_settings = DotEnvSettingsSource(settings_cls, env_file=file)
-        return init_settings, env_settings, dotenv_settings, file_secret_settings
+        sources = (env_settings, RenamedSource(settings_cls, env_settings))
+        files = (dotenv_settings, RenamedSource(settings_cls, dotenv_settings))
+        return init_settings, *sources, *files, file_secret_settings
 
     @field_validator(
         *("home", "datasets", "jars", "backup_folder", "mlflow_login_file"),
+        *("spark_hadoop_conf", "spark_conf"),
         *("service_tls_cert", "service_tls_key", "service_ca"),
         *("alert_smtp_password_file", "alert_webhook_url_file", "alert_webhook_secret_file"),
     )
@@ -268,6 +290,35 @@ class Settings(BaseSettings):
             raise ValueError(f"e-mail also needs {' and '.join(missing)}")
         return text
 
+    @field_validator("spark")
+    @classmethod
+    def _spark(cls, text: str) -> str:
+        return spark_values.master(text)
+
+    @field_validator("spark_hadoop_conf")
+    @classmethod
+    def _hadoop_conf(cls, path: Path | None, info: ValidationInfo) -> Path | None:
+        if path and info.data.get("spark") != "yarn":
+            raise ValueError("it is read with MEDLOOP_SPARK=yarn only; set that or unset this")
+        return path
+
+    @field_validator("spark_executor_cores")
+    @classmethod
+    def _executor_cores(cls, cores: int | None, info: ValidationInfo) -> int | None:
+        if info.data.get("spark_executors") and cores is None:
+            raise ValueError("MEDLOOP_SPARK_EXECUTORS is set, so it needs a number of cores each")
+        return cores
+
+    @field_validator("spark_executor_memory", "spark_driver_memory")
+    @classmethod
+    def _memory(cls, text: str) -> str:
+        return spark_values.memory(text)
+
+    @field_validator("spark_event_log")
+    @classmethod
+    def _event_log(cls, text: str | None) -> str | None:
+        return spark_values.folder(text) if text else text
+
     @field_validator("service_cors_origins")
     @classmethod
     def _origins(cls, text: str) -> str:
@@ -294,12 +345,22 @@ class Settings(BaseSettings):
     @property
     def spark_url(self) -> str:
         """What Spark calls its master."""
-        if self.spark_master is not None:
-            return self.spark_master
         if self.spark == "standalone":
             return f"spark://{self.inner_host}:{self.spark_port}"
         # On all cores; a piece of work that is lost is tried up to 4 times.
-        return "yarn" if self.spark == "yarn" else "local[*,4]"
+        return "local[*,4]" if self.spark == "local" else self.spark
+
+    @property
+    def embedded_spark(self) -> Literal["standalone", "yarn"] | None:
+        """The cluster that the embedded stack runs for Spark, if any."""
+        if self.spark == "standalone":
+            return "standalone"
+        return "yarn" if self.spark == "yarn" and self.spark_hadoop_conf is None else None
+
+    @property
+    def spark_is_local(self) -> bool:
+        """Whether Spark works within the task, in this very checkout."""
+        return self.spark.startswith("local")
 
     @property
     def webhdfs(self) -> str:

@@ -24,9 +24,10 @@ def all_parts(settings: Settings) -> list[Part]:
 
 def _cluster(settings: Settings) -> list[Part]:
     """The embedded cluster that Spark works on, where one is wanted."""
-    if settings.spark_master is not None or settings.spark == "local":
+    if settings.embedded_spark is None:
         return []
-    return [spark.part(settings) if settings.spark == "standalone" else yarn.part(settings)]
+    is_standalone = settings.embedded_spark == "standalone"
+    return [spark.part(settings) if is_standalone else yarn.part(settings)]
 
 
 def choose(parts: Sequence[Part], names: Iterable[str] | None) -> list[Part]:

@@ -49,7 +49,6 @@ def stack_environment(settings: Settings) -> dict[str, str]:
     return {
         **settings_environment(settings),
         **PRIVATE,
-        "PYSPARK_PYTHON": sys.executable,
         "PYTHONUNBUFFERED": "1",
         # Airflow renames its processes; this leaves their environments readable, by which
         # stack.launch knows what belongs to whom.

@@ -17,11 +17,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.data.class_archive import ClassArchive, archive_for
-from pipelines.data.cluster import cluster_options
+from pipelines.data.cluster import cluster_environment, cluster_options
+from pipelines.data.sent_code import sent_code
 from pipelines.data.spark_failures import translated
+from pipelines.data.spark_properties import with_further
 from pipelines.errors import StackError, Unavailable
 from pipelines.progress import watch
-from pipelines.settings import PROJECT, Settings
+from pipelines.settings import Settings
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -56,14 +58,15 @@ def spark_session(settings: Settings, *, name: str) -> Iterator["SparkSession"]:
         return
     archive = archive_for(settings, java_version=require_java())
     is_new = not archive.is_there
-    session = _start(settings, name, archive)
-    try:
-        with translated(name):
-            yield session
-    finally:
-        session.stop()
-        if is_new:
-            archive.keep(session)
+    with sent_code(settings) as code:
+        session = _start(settings, name, archive, code)
+        try:
+            with translated(name):
+                yield session
+        finally:
+            session.stop()
+            if is_new:
+                archive.keep(session)
 
 
 def require_java() -> str:
@@ -100,25 +103,28 @@ def _java() -> str | None:
     return str(java) if java.is_file() else None
 
 
-def _start(settings: Settings, name: str, archive: ClassArchive) -> "SparkSession":
+def _start(
+    settings: Settings, name: str, archive: ClassArchive, code: dict[str, str]
+) -> "SparkSession":
     from py4j.protocol import Py4JError
     from pyspark.errors import PySparkException
     from pyspark.sql import SparkSession
 
+    os.environ.update(cluster_environment(settings))
     # Only these reach Spark by the environment; whoever set them knows better.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     os.environ.setdefault("HADOOP_USER_NAME", settings.hdfs_user)
     os.environ.setdefault("SPARK_LOCAL_IP", settings.inner_host)
     logging.getLogger("py4j").setLevel(logging.WARNING)
     builder = SparkSession.builder.master(settings.spark_url).appName(f"medloop {name}")
+    properties = with_further(settings, _options(settings, archive) | code)
     try:
-        return builder.config(map=_options(settings, archive)).getOrCreate()
+        return builder.config(map=properties).getOrCreate()
     except (PySparkException, Py4JError, OSError) as error:
         # A cluster's master may be about to come back; a Spark of our own starts or does not.
         kind = StackError if settings.spark_url.startswith("local") else Unavailable
         raise kind(
-            f"Spark does not start on {settings.spark_url} (MEDLOOP_SPARK, MEDLOOP_SPARK_MASTER): "
-            f"{error}"
+            f"Spark does not start on {settings.spark_url} (MEDLOOP_SPARK): {error}"
         ) from error
 
 
@@ -126,7 +132,9 @@ def _options(settings: Settings, archive: ClassArchive) -> dict[str, str]:
     scratch = settings.work / "spark"
     scratch.mkdir(parents=True, exist_ok=True)
     quiet = Path(__file__).with_name("log4j2.properties").as_uri()
-    return cluster_options(settings) | {
+    return {
+        **cluster_options(settings),
+        **_event_log(settings),
         "spark.driver.memory": settings.spark_driver_memory,
         "spark.driver.host": settings.spark_driver_host or settings.inner_host,
         "spark.driver.bindAddress": "0.0.0.0"
@@ -137,8 +145,6 @@ def _options(settings: Settings, archive: ClassArchive) -> dict[str, str]:
         "spark.driver.extraJavaOptions": (
             f"-Dlog4j2.configurationFile={quiet} -XX:TieredStopAtLevel=1 {archive.options}"
         ),
-        # The executors' Python imports our code from where it stands.
-        "spark.executorEnv.PYTHONPATH": str(PROJECT),
         "spark.local.dir": str(scratch),
         "spark.ui.enabled": "false",
         "spark.ui.showConsoleProgress": "false",
@@ -150,6 +156,16 @@ def _options(settings: Settings, archive: ClassArchive) -> dict[str, str]:
         "spark.sql.execution.arrow.maxBytesPerBatch": str(ARROW_BATCH_BYTES),
         "spark.sql.parquet.columnarReaderBatchSize": str(ARROW_BATCH_ROWS),
     }
+
+
+def _event_log(settings: Settings) -> dict[str, str]:
+    folder = settings.spark_event_log
+    if folder is None:
+        return {}
+    if folder.startswith("/"):
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        folder = Path(folder).as_uri()
+    return {"spark.eventLog.enabled": "true", "spark.eventLog.dir": folder}
 
 
 @contextmanager

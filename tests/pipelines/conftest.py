@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator["SparkSession"]:
     """One Spark session for all tests: the stages use the one that runs."""
     home = tmp_path_factory.mktemp("spark")
-    settings = Settings(home=home, store=home.as_uri(), spark_master="local[2,4]")
+    settings = Settings(home=home, store=home.as_uri(), spark="local[2,4]")
     # The first one on a machine leaves the archive of its classes; the tests use one that found it.
     if not archive_for(settings, java_version=require_java()).is_there:
         with spark_session(settings, name="first"):

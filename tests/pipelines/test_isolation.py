@@ -25,7 +25,10 @@ WORDS = {
     "mlflow_uri": "http://elsewhere:5000",
     "airflow_url": "http://elsewhere:8080",
     "service_url": "https://elsewhere:3000",
-    "spark_master": "spark://elsewhere:7077",
+    "spark": "yarn",
+    "spark_executor_memory": "2g",
+    "spark_driver_memory": "3g",
+    "spark_event_log": "/no/such/place",
 }
 SHOW = "from pipelines.settings import get_settings; print(get_settings().model_dump_json())"
 

@@ -67,3 +67,69 @@ def test_an_origin_that_would_match_more_or_nothing_is_refused(
 
     with pytest.raises(SettingsError, match="is no origin"):
         get_settings()
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "says"),
+    [
+        ("SPARK", "spark://", r"write local, local\[CORES\], standalone, yarn or spark://HOST"),
+        ("SPARK", "local[0]", "not a place where Spark works"),
+        ("SPARK", "k8s://cluster", "not a place where Spark works"),
+        ("SPARK_EXECUTORS", "0", "greater than or equal to 1"),
+        ("SPARK_EXECUTOR_CORES", "no", "valid integer"),
+        ("SPARK_EXECUTOR_MEMORY", "2 GB", "write 512m or 2g"),
+        ("SPARK_DRIVER_MEMORY", "lots", "write 512m or 2g"),
+        ("SPARK_EVENT_LOG", "logs", "neither an absolute path nor a URI"),
+        ("SPARK_HADOOP_CONF", "/etc/hadoop/conf", "with MEDLOOP_SPARK=yarn only"),
+    ],
+)
+def test_an_unusable_setting_of_spark_names_its_variable(
+    variable: str, value: str, says: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(f"MEDLOOP_{variable}", value)
+
+    with pytest.raises(SettingsError, match=rf"^MEDLOOP_{variable}='.*' is not usable: .*{says}"):
+        get_settings()
+
+
+def test_executors_need_a_number_of_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MEDLOOP_SPARK_EXECUTORS", "3")
+
+    with pytest.raises(SettingsError, match=r"MEDLOOP_SPARK_EXECUTOR_CORES.*_EXECUTORS is set"):
+        get_settings()
+
+
+@pytest.mark.parametrize(
+    ("fields", "url", "embedded"),
+    [
+        ({}, "local[*,4]", None),
+        ({"spark": "local[2]"}, "local[2]", None),
+        ({"spark": "standalone"}, "spark://127.0.0.1:7077", "standalone"),
+        ({"spark": "yarn"}, "yarn", "yarn"),
+        ({"spark": "yarn", "spark_hadoop_conf": "/etc/hadoop/conf"}, "yarn", None),
+        ({"spark": "spark://a:7077,b:7077"}, "spark://a:7077,b:7077", None),
+    ],
+)
+def test_where_spark_works(fields: dict[str, str], url: str, embedded: str | None) -> None:
+    settings = Settings.model_validate(fields)
+
+    assert (settings.spark_url, settings.embedded_spark) == (url, embedded)
+
+
+def test_the_old_name_of_a_setting_is_read_with_a_warning(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "old.env"
+    file.write_text("MEDLOOP_SPARK_MASTER=spark://file:7077\n", "utf-8")
+    assert Settings(_env_file=file).spark == "spark://file:7077"
+    assert "MEDLOOP_SPARK_MASTER is deprecated" in caplog.text
+    assert "set MEDLOOP_SPARK" in caplog.text
+
+    monkeypatch.setenv("MEDLOOP_SPARK_MASTER", "yarn")
+    monkeypatch.setenv("HADOOP_CONF_DIR", "/etc/hadoop/conf")
+    old = Settings(_env_file=file)
+    assert (old.spark, old.spark_hadoop_conf) == ("yarn", Path("/etc/hadoop/conf"))
+
+    monkeypatch.setenv("MEDLOOP_SPARK", "local[2]")
+    monkeypatch.delenv("HADOOP_CONF_DIR")
+    assert Settings(_env_file=file).spark == "local[2]"

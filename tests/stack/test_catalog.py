@@ -41,7 +41,9 @@ def test_an_unknown_part_is_an_error_that_lists_the_known_ones(parts: list[Part]
         ({}, set()),
         ({"spark": "yarn"}, {"yarn"}),
         ({"spark": "standalone"}, {"spark"}),
-        ({"spark": "standalone", "spark_master": "spark://elsewhere:7077"}, set()),
+        ({"spark": "local[2]"}, set()),
+        ({"spark": "spark://elsewhere:7077"}, set()),
+        ({"spark": "yarn", "spark_hadoop_conf": "/etc/hadoop"}, set()),
     ],
 )
 def test_a_cluster_for_spark_is_there_only_where_it_is_wanted(

@@ -23,11 +23,15 @@ from pipelines.data.spark import spark_session
 from pipelines.settings import get_settings
 
 with spark_session(get_settings(), name="a test") as session:
-    seen = session.sparkContext.parallelize(range(4), 4).map(lambda n: (n * n, os.getppid()))
-    rows = seen.collect()
+    def work(n):
+        import pipelines
+        return n * n, os.getppid(), os.path.relpath(pipelines.__file__, os.getcwd())
+
+    rows = session.sparkContext.parallelize(range(4), 4).map(work).collect()
     print("master", session.sparkContext.master)
-    print("sum", sum(square for square, _ in rows))
-    print("elsewhere", os.getpid() not in {parent for _, parent in rows})
+    print("sum", sum(square for square, _, _ in rows))
+    print("elsewhere", os.getpid() not in {parent for _, parent, _ in rows})
+    print("code", *sorted({code for _, _, code in rows}))
 """
 
 
@@ -61,6 +65,8 @@ def test_a_killed_master_returns_and_the_worker_does_what_a_session_asks(
         f"master spark://{settings.host}:{settings.spark_port}",
         "sum 14",
         "elsewhere True",
+        # not the checkout, which executors on other machines lack
+        "code medloop-code/pipelines/__init__.py",
     ], done.stderr
 
 

@@ -202,7 +202,7 @@ from pipelines.storage import open_store
 from tests.pipelines.data.small_collection import SIZE, divided, images, small_spec, snapshotted
 
 sharding.SHARD_BYTES = SIZE * SIZE * 3
-settings = Settings(home=sys.argv[1], store=sys.argv[2], spark_master="local[1]")
+settings = Settings(home=sys.argv[1], store=sys.argv[2], spark="local[1]")
 context = Context(settings=settings, store=open_store(settings))
 rows = images(80)
 snapshot = snapshotted(context, rows)

@@ -111,10 +111,10 @@ def test_a_cluster_that_does_not_answer_is_asked_again(
         raise Py4JError("All masters are unresponsive! Giving up.")
 
     monkeypatch.setattr(SparkSession.Builder, "getOrCreate", give_up)
-    settings = installation.model_copy(update={"spark_master": master})
+    settings = installation.model_copy(update={"spark": master})
 
     with pytest.raises(error, match=f"does not start on {re.escape(master)}"):
-        _start(settings, "work", archive_for(settings, java_version="17"))
+        _start(settings, "work", archive_for(settings, java_version="17"), {})
 
 
 def test_a_long_job_says_how_far_it_is(

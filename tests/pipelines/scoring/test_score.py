@@ -253,7 +253,7 @@ from tests.pipelines.data.small_collection import small_spec
 
 home, store, bundle, folder = sys.argv[1:]
 subjects.IMAGES_PER_TASK = 2
-settings = Settings(home=home, store=store, spark_master="local[1,4]")
+settings = Settings(home=home, store=store, spark="local[1,4]")
 context = Context(settings=settings, store=open_store(settings))
 subject = subjects.of_folder(small_spec(), context, folder)
 score.run(small_spec(), context, Path(bundle), subject=subject)
