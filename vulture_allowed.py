@@ -85,6 +85,10 @@ _.max_sanity_correlation
 _.max_background_kappa
 _.min_source_accuracy
 
+# pydantic-settings and PySpark look for them.
+_.get_field_value
+_._jvm
+
 # Types inside quoted annotations.
 _.Expectation
 _.AbstractDataContext

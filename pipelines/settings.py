@@ -22,7 +22,7 @@ from pydantic_settings import (
 
 from pipelines import spark_values
 from pipelines.errors import SettingsError
-from pipelines.reach import address_of, within
+from pipelines.reach import WILDCARDS, address_of, within
 from pipelines.renamed_settings import RenamedSource
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -61,7 +61,11 @@ class Settings(BaseSettings):
     host: str = "127.0.0.1"
     """The address that the service, MLflow and Airflow listen on and are reached at; elsewhere
     than on loopback they ask who is there. HDFS, Spark and YARN, which ask nobody, stay on
-    loopback."""
+    loopback unless ``cluster_host`` is set."""
+    cluster_host: str | None = None
+    """The name or address of this machine at which the embedded HDFS, Spark and YARN listen, so
+    that other machines reach them; loopback if unset. They have no login, and YARN runs whatever it
+    is given: read docs/cluster.md first."""
 
     service_port: int = Field(default=3000, ge=1, le=65535)
     """The prediction service and its page."""
@@ -116,7 +120,7 @@ class Settings(BaseSettings):
     spark_executors: int | None = Field(default=None, ge=1)
     """How many executors a job gets; the cluster's default if unset. Needs
     ``spark_executor_cores``."""
-    spark_executor_cores: int | None = Field(default=None, ge=1, validate_default=True)
+    spark_executor_cores: int | None = Field(default=None, ge=1)
     """Cores of an executor; the cluster's default if unset."""
     spark_executor_memory: str = "1g"
     """Heap of an executor. Its Python workers, one per core, take about 512 MB each besides."""
@@ -290,6 +294,16 @@ class Settings(BaseSettings):
             raise ValueError(f"e-mail also needs {' and '.join(missing)}")
         return text
 
+    @field_validator("cluster_host")
+    @classmethod
+    def _no_wildcard(cls, host: str | None) -> str | None:
+        if host in WILDCARDS:
+            raise ValueError(
+                "the parts tell others this address, so it must be one at which they are reached; "
+                "write this machine's name or its address in the private network"
+            )
+        return host
+
     @field_validator("spark")
     @classmethod
     def _spark(cls, text: str) -> str:
@@ -332,8 +346,9 @@ class Settings(BaseSettings):
 
     @property
     def inner_host(self) -> str:
-        """The address of the parts that ask nobody who they are: always one of loopback."""
-        return within(self.host)
+        """The address of HDFS, Spark and YARN, which ask nobody who they are: loopback unless
+        ``cluster_host`` says otherwise."""
+        return self.cluster_host or within(self.host)
 
     @property
     def store_root(self) -> str:

@@ -106,7 +106,7 @@ def _namenode_options(settings: Settings) -> dict[str, str]:
         "dfs.namenode.avoid.write.stale.datanode": "true",
         "dfs.namenode.safemode.extension": "0",
         "dfs.namenode.datanode.registration.ip-hostname-check": "false",
-        # One user on the loopback: permissions would guard against nobody.
+        # Without Kerberos a client is whom it says it is: permissions would guard against nobody.
         "dfs.permissions.enabled": "false",
     }
 

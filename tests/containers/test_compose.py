@@ -25,7 +25,7 @@ from tests.containers.compose import (
 
 SETTINGS = {f"MEDLOOP_{field.upper()}" for field in Settings.model_fields}
 OF_THE_NATIVE_STACK = re.compile(
-    r"MEDLOOP_(DATASETS|JARS|HOST|(?!ALERT)\w+_PORT|DATANODES|HDFS_USER|SPARK|SPARK_\w+|WATCH_\w+|SERVICE_TLS_\w+"
+    r"MEDLOOP_(DATASETS|JARS|HOST|CLUSTER_HOST|(?!ALERT)\w+_PORT|DATANODES|HDFS_USER|SPARK|SPARK_\w+|WATCH_\w+|SERVICE_TLS_\w+"
     r"|SERVICE_CA|SERVICE_AUTH)"
 )
 """What the compose file itself decides, or what means nothing in containers."""

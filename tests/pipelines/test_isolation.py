@@ -25,6 +25,7 @@ WORDS = {
     "mlflow_uri": "http://elsewhere:5000",
     "airflow_url": "http://elsewhere:8080",
     "service_url": "https://elsewhere:3000",
+    "cluster_host": "10.0.0.1",
     "spark": "yarn",
     "spark_executor_memory": "2g",
     "spark_driver_memory": "3g",

@@ -1,11 +1,12 @@
 """A choice of parts brings what they need, in the order of starting."""
 
+import re
 from pathlib import Path
 
 import pytest
 
-from pipelines.errors import StackError
-from pipelines.settings import Settings
+from pipelines.errors import SettingsError, StackError
+from pipelines.settings import Settings, get_settings
 from stack.catalog import all_parts, choose
 from stack.part import Part
 
@@ -72,3 +73,36 @@ def test_every_port_is_moved_by_the_setting_it_names(tmp_path: Path, cluster: st
                 moved = Settings.model_validate(fields | {field: before + 1000})
                 numbers = [p.number for q in all_parts(moved) for r in q.processes for p in r.ports]
                 assert port.number + 1000 in numbers
+
+
+@pytest.mark.parametrize("cluster", ["yarn", "standalone"])
+@pytest.mark.parametrize(
+    ("fields", "address"),
+    [
+        ({}, "127.0.0.1"),
+        # what asks nobody stays within, however far the service is reached
+        ({"host": "0.0.0.0"}, "127.0.0.1"),
+        ({"host": "0.0.0.0", "cluster_host": "127.0.0.7"}, "127.0.0.7"),
+    ],
+)
+def test_hdfs_and_spark_s_cluster_listen_where_the_setting_says(
+    tmp_path: Path, fields: dict[str, str], address: str, cluster: str
+) -> None:
+    settings = Settings.model_validate({"home": tmp_path, "spark": cluster, **fields})
+    parts = [part for part in all_parts(settings) if part.name in ("hdfs", "yarn", "spark")]
+    for process in (process for part in parts for process in part.processes):
+        addresses = set(re.findall(r"127\.0\.0\.\d|0\.0\.0\.0", " ".join(process.command)))
+        assert addresses == {address}, process.name
+        assert address in str(process.url)
+    assert address in settings.store_root
+    assert address in settings.webhdfs
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::"])
+def test_a_cluster_s_host_is_one_that_others_can_be_told(
+    host: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    get_settings.cache_clear()
+    monkeypatch.setenv("MEDLOOP_CLUSTER_HOST", host)
+    with pytest.raises(SettingsError, match=r"MEDLOOP_CLUSTER_HOST=.*this machine's name"):
+        get_settings()
