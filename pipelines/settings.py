@@ -20,10 +20,10 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from pipelines import spark_values
 from pipelines.errors import SettingsError
 from pipelines.reach import WILDCARDS, address_of, within
 from pipelines.renamed_settings import RenamedSource
+from pipelines.spark_settings import SparkSettings
 
 PROJECT = Path(__file__).resolve().parent.parent
 ENV_FILE = "MEDLOOP_ENV_FILE"
@@ -36,7 +36,7 @@ MAIL_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
-class Settings(BaseSettings):
+class Settings(SparkSettings):
     """One installation of Medloop. Each field is set by ``MEDLOOP_<FIELD>`` (``medloop settings``).
 
     Every part listens on ``host`` (loopback unless told otherwise). ``store``, ``mlflow_uri``
@@ -110,30 +110,6 @@ class Settings(BaseSettings):
     their data set; if unset, one for every two cores, as far as there is memory for them."""
     heavy_gigabytes: float = Field(default=6.0, gt=0)
     """Memory that a heavy step may take with all the processes it starts; above it, it fails."""
-    spark: str = "local"
-    """Where Spark works. ``local`` (or ``local[CORES]``): within the task. ``standalone`` or
-    ``yarn``: on a cluster that the embedded stack runs. ``spark://HOST:PORT``: on a standalone
-    cluster elsewhere. ``yarn`` with ``spark_hadoop_conf``: on a YARN cluster elsewhere."""
-    spark_hadoop_conf: Path | None = None
-    """The Hadoop configuration folder of a YARN cluster elsewhere (``core-site.xml``,
-    ``yarn-site.xml``). With ``spark=yarn`` only."""
-    spark_executors: int | None = Field(default=None, ge=1)
-    """How many executors a job gets; the cluster's default if unset. Needs
-    ``spark_executor_cores``."""
-    spark_executor_cores: int | None = Field(default=None, ge=1)
-    """Cores of an executor; the cluster's default if unset."""
-    spark_executor_memory: str = "1g"
-    """Heap of an executor. Its Python workers, one per core, take about 512 MB each besides."""
-    spark_python: str | None = None
-    """The Python that executors run: a path that exists on each node. The Python of this
-    installation if unset."""
-    spark_conf: Path | None = None
-    """A file of further Spark properties, in the format of ``spark-defaults.conf``."""
-    spark_event_log: str | None = None
-    """Folder for Spark's event logs, an absolute path or a URI (``hdfs://…``), for Spark's history
-    server; none are written if unset."""
-    spark_driver_memory: str = "2g"
-    """Heap of a task's own Spark."""
     spark_driver_host: str | None = None
     """The name by which executors on other machines reach the driver; ``host`` if unset."""
     service_wait_seconds: float = Field(default=1.0, gt=0)
@@ -304,35 +280,6 @@ class Settings(BaseSettings):
             )
         return host
 
-    @field_validator("spark")
-    @classmethod
-    def _spark(cls, text: str) -> str:
-        return spark_values.master(text)
-
-    @field_validator("spark_hadoop_conf")
-    @classmethod
-    def _hadoop_conf(cls, path: Path | None, info: ValidationInfo) -> Path | None:
-        if path and info.data.get("spark") != "yarn":
-            raise ValueError("it is read with MEDLOOP_SPARK=yarn only; set that or unset this")
-        return path
-
-    @field_validator("spark_executor_cores")
-    @classmethod
-    def _executor_cores(cls, cores: int | None, info: ValidationInfo) -> int | None:
-        if info.data.get("spark_executors") and cores is None:
-            raise ValueError("MEDLOOP_SPARK_EXECUTORS is set, so it needs a number of cores each")
-        return cores
-
-    @field_validator("spark_executor_memory", "spark_driver_memory")
-    @classmethod
-    def _memory(cls, text: str) -> str:
-        return spark_values.memory(text)
-
-    @field_validator("spark_event_log")
-    @classmethod
-    def _event_log(cls, text: str | None) -> str | None:
-        return spark_values.folder(text) if text else text
-
     @field_validator("service_cors_origins")
     @classmethod
     def _origins(cls, text: str) -> str:
@@ -364,18 +311,6 @@ class Settings(BaseSettings):
             return f"spark://{self.inner_host}:{self.spark_port}"
         # On all cores; a piece of work that is lost is tried up to 4 times.
         return "local[*,4]" if self.spark == "local" else self.spark
-
-    @property
-    def embedded_spark(self) -> Literal["standalone", "yarn"] | None:
-        """The cluster that the embedded stack runs for Spark, if any."""
-        if self.spark == "standalone":
-            return "standalone"
-        return "yarn" if self.spark == "yarn" and self.spark_hadoop_conf is None else None
-
-    @property
-    def spark_is_local(self) -> bool:
-        """Whether Spark works within the task, in this very checkout."""
-        return self.spark.startswith("local")
 
     @property
     def webhdfs(self) -> str:
