@@ -9,7 +9,6 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
-from importlib import import_module
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +19,7 @@ from pipelines.data.examinations import Examinations
 from pipelines.data.examine import Examined, unopened
 from pipelines.data.pseudonyms import Pseudonyms
 from pipelines.data.sources import FileState, Source
+from pipelines.decoding import imaging_modules
 from pipelines.errors import BadImage
 from pipelines.guarded import Died, Lost, TookTooLong
 from pipelines.imaging import Limits
@@ -28,32 +28,8 @@ from pipelines.stage import code_version
 
 logger = logging.getLogger(__name__)
 
-IMAGING = (
-    "blank",
-    "codestreams",
-    "decode",
-    "depth",
-    "dicom",
-    "dicom_elements",
-    "dicom_file",
-    "dicom_layout",
-    "dicom_pixels",
-    "dicom_shades",
-    "dicom_tables",
-    "histogram",
-    "info",
-    "jpeg",
-    "jpeg_lossless",
-    "kind",
-    "perceptual",
-    "raster",
-    "shades",
-    "sniff",
-    "tiff_header",
-    "traces",
-    "window",
-)
-"""The modules of `pipelines.imaging` that decide what is found in a file."""
+IMAGING = ("blank", "decode", "kind", "perceptual", "shades", "traces")
+"""The modules of `pipelines.imaging` that say what is found in a file."""
 FEW_FILES = 64
 """Up to this number, one process opens them sooner than several have started."""
 SECONDS_PER_FILE = 120.0
@@ -171,9 +147,8 @@ def _refusal(error: Died | TookTooLong) -> BadImage:
 
 def examination_version() -> str:
     """The version of the code that decides how a file is judged and described."""
-    parts = [import_module(f"{imaging.__name__}.{name}") for name in IMAGING]
     stripping = (metadata, *metadata.MODULES)
-    return code_version(examine, deidentify, originals, *stripping, *parts)
+    return code_version(examine, deidentify, originals, *stripping, *imaging_modules(*IMAGING))
 
 
 def _examine(source: Source, names: Pseudonyms, limits: Limits, path: str) -> Examined:

@@ -21,7 +21,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
-from pipelines import errors, imaging
+from pipelines import errors
 from pipelines.data import pixel_stats, shard_writer, sharding
 from pipelines.data.masks import masks_of
 from pipelines.data.pixel_stats import PixelCounts
@@ -31,10 +31,11 @@ from pipelines.data.shard_writer import ShardFailure, ShardJob, ShardReport
 from pipelines.data.sharding import ShardLayout
 from pipelines.data.spark import spark_session, told
 from pipelines.data.tables import DIVIDED
+from pipelines.decoding import pixel_modules
 from pipelines.errors import BadImage, MedloopError, NotFound
 from pipelines.outputs import SPLITS, Prepared, Snapshot, Split
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, fingerprint, modules_of, standing
+from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -108,7 +109,7 @@ def run(
 def _code() -> str:
     """What decides a pixel's value or place."""
     ours = (sys.modules[__name__], sharding, pixel_stats, shard_writer)
-    return code_version(*ours, *modules_of(imaging))
+    return code_version(*ours, *pixel_modules())
 
 
 def listed_images(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:

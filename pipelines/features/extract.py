@@ -9,15 +9,13 @@ Kept in the store: whoever needs the same numbers of the same images again reads
 
 import io
 import logging
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from pkgutil import iter_modules
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -25,31 +23,23 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-import pipelines.models
 from pipelines.data import shard_frame
 from pipelines.data.sent import sent
 from pipelines.data.spark import spark_session, told
-from pipelines.features import network, small, texture, worker
+from pipelines.features import network, worker
+from pipelines.features.code import Kind, features_code
 from pipelines.features.network import Backbone
 from pipelines.features.worker import DDL, KNOWN, VALUES, DescribeJob
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Features, Prepared, SplitName
 from pipelines.spec import DatasetSpec
-from pipelines.stage import (
-    MANIFEST,
-    Context,
-    code_version,
-    fingerprint,
-    standing,
-    unexecuted,
-)
+from pipelines.stage import MANIFEST, Context, fingerprint, standing
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 logger = logging.getLogger(__name__)
 
-Kind = Literal["deep", "texture", "pixels"]
 FILE_BYTES = 128 << 20
 """Numbers in a file, before compression: an HDFS block."""
 MOST_VALUES = 2048
@@ -131,9 +121,10 @@ def run(
 def name_of(prepared: Prepared, kind: Kind, backbone: Backbone | None) -> str:
     """The id of the features of prepared images, whether they stand or not."""
     if backbone is None:
-        return fingerprint(prepared.id, kind, _code())
+        return fingerprint(prepared.id, kind, features_code(kind))
     weights = weights_identity(backbone.weights)
-    return fingerprint(prepared.id, kind, backbone.model, weights, _code(), _network_code())
+    code = features_code(kind, backbone.model)
+    return fingerprint(prepared.id, kind, backbone.model, weights, code)
 
 
 def read(context: Context, features: Features) -> Described:
@@ -155,16 +146,6 @@ def read(context: Context, features: Features) -> Described:
 def table_path(features: Features) -> str:
     """Store path of the table."""
     return f"{features.path}/{features.kind}.parquet"
-
-
-def _code() -> str:
-    return code_version(sys.modules[__name__], network, small, texture, worker)
-
-
-def _network_code() -> str:
-    """What decides what a backbone is."""
-    names = sorted(module.name for module in iter_modules(pipelines.models.__path__))
-    return code_version(*(unexecuted(f"pipelines.models.{name}") for name in names))
 
 
 def _write(

@@ -7,23 +7,10 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ConfigDict, ValidationError, validate_call
 
 from pipelines.errors import SpecError
+from pipelines.models.families import FAMILIES
 
 if TYPE_CHECKING:
     import keras
-
-FAMILIES = {
-    "densenet121": "pipelines.models.densenet121",
-    "efficientnet_lite0": "pipelines.models.efficientnet_lite0",
-    "inception_v3": "pipelines.models.inception_v3",
-    "resnet50": "pipelines.models.resnet50",
-    "separable_cnn": "pipelines.models.separable_cnn",
-    "small_cnn": "pipelines.models.small_cnn",
-    "strided_cnn": "pipelines.models.strided_cnn",
-}
-"""Model → its module. It has ``build(image, *, classes, ...)``, which leads from pixels, float32
-(batch, size, size, 3), to probabilities and whose further arguments are the model's options;
-``INPUT_SIZE`` where the model has a size of its own; and, where `imagenet` knows of weights,
-``load_imagenet(model)``."""
 
 
 def build(
@@ -39,7 +26,7 @@ def build(
     """Build a model of the zoo.
 
     Args:
-        name: one of `FAMILIES`.
+        name: one of `pipelines.models.families.FAMILIES`.
         size: side of the square input in pixels.
         classes: number of outputs.
         weights: see `pipelines.models.weights.load_weights`. The head is always new.

@@ -25,7 +25,8 @@ from pipelines.data.spark import spark_session, told
 from pipelines.documents import html
 from pipelines.evaluation.figures import save
 from pipelines.features import extract
-from pipelines.features.extract import Described, Kind
+from pipelines.features.code import Kind
+from pipelines.features.extract import Described
 from pipelines.features.network import Backbone
 from pipelines.outputs import DataProfile, Prepared
 from pipelines.profile import charts, pictures

@@ -10,8 +10,8 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipelines import imaging
 from pipelines.data.spark import spark_session
+from pipelines.decoding import pixel_modules
 from pipelines.errors import NotFound
 from pipelines.evaluation import (
     abstention,
@@ -31,7 +31,7 @@ from pipelines.scoring import answers, spark_job, worker
 from pipelines.scoring.spark_job import Tally
 from pipelines.scoring.subjects import Subject
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, modules_of, standing
+from pipelines.stage import MANIFEST, Context, code_version, standing
 
 logger = logging.getLogger(__name__)
 
@@ -98,7 +98,7 @@ def _code() -> str:
     ours = (answers, worker, predictor, runtime)
     decided = (operating_point, decisions, abstention)
     theirs = (calibration, novelty, gradcam, cells, overlay)
-    return code_version(*ours, *decided, *theirs, *modules_of(imaging))
+    return code_version(*ours, *decided, *theirs, *pixel_modules())
 
 
 def _require_all(subject: Subject, tally: Tally) -> None:

@@ -4,13 +4,13 @@ import logging
 import shutil
 import tempfile
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-import pipelines.segmentation
 from pipelines.alone import alone
 from pipelines.data.lesions import read_lesions
 from pipelines.data.shards import Shards, Split, fetch
@@ -20,9 +20,10 @@ from pipelines.evidence.heat import BATCH, Pictures
 from pipelines.evidence.pointing import mean_interval
 from pipelines.imaging.lesion import FOUND
 from pipelines.outputs import Prepared
+from pipelines.reached import reached
 from pipelines.segmentation.overlap import Masks, box_areas, box_holds, dice, iou
 from pipelines.spec import DatasetSpec
-from pipelines.stage import Context, code_version, fingerprint, modules_of
+from pipelines.stage import Context, code_version, fingerprint
 from pipelines.tracking import runs
 from pipelines.tracking.client import open_tracking
 from pipelines.tracking.inputs import log_inputs
@@ -32,6 +33,12 @@ if TYPE_CHECKING:
     import keras
 
 logger = logging.getLogger(__name__)
+
+WITHIN = (
+    *("pipelines.segmentation", "pipelines.training"),
+    *("pipelines.data.lesions", "pipelines.data.shards"),
+)
+"""What can decide a U-Net and how it is measured."""
 
 REPORT = "segmenter.json"
 
@@ -179,5 +186,10 @@ def _by_epoch(metrics: dict[str, float]) -> dict[str, float]:
     return {f"epoch.{name}": value for name, value in metrics.items()}
 
 
+def training_modules() -> list[ModuleType]:
+    """The modules that decide what a U-Net learns from prepared images."""
+    return reached("pipelines.segmentation.train", within=WITHIN)
+
+
 def _code() -> str:
-    return code_version(*modules_of(pipelines.segmentation))
+    return code_version(*reached(__name__, within=WITHIN))

@@ -88,7 +88,7 @@ def run(
         context,
         kind=CrossValidation,
         name=f"{candidate} · {repeats} x {folds} folds",
-        identity=fingerprint(*asked, training_code()),
+        identity=fingerprint(*asked, training_code(chosen)),
         params={"folds": folds, "repeats": repeats, **chosen.model_dump()},
         tags=tags
         | {KIND: "cross_validation", "medloop.candidate": candidate}

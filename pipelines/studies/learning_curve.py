@@ -134,7 +134,7 @@ def run(
     metric, seed = spec.selection.metric, spec.split.seed
     identity = fingerprint(
         *("learning curve", prepared.id, chosen, weights, seed, shares, repeats, metric),
-        training_code(),
+        training_code(chosen),
     )
     data = fetch(context.store, prepared.path, context.settings.cache)
     return study(

@@ -81,7 +81,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, candidate: str)
     weights = weights_identity(chosen.weights)
     # How long the best is trained in the end decides nothing here.
     asked = (prepared.id, chosen.shortened(tune.max_epochs), tune, weights, spec.split.seed)
-    identity = fingerprint("tune", *asked, training_code())
+    identity = fingerprint("tune", *asked, training_code(chosen))
     data = fetch(context.store, prepared.path, context.settings.cache)
     return study(
         spec,

@@ -52,7 +52,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, candidate: str)
     others = [run(spec, context, prepared, name) for name in chosen.others]
     weights = weights_identity(chosen.weights)
     inputs = [prepared.id, chosen, weights, *(other.id for other in others)]
-    identity = fingerprint(*inputs, spec.split.seed, training_code())
+    identity = fingerprint(*inputs, spec.split.seed, training_code(chosen))
     tracking = open_tracking(context.settings)
     experiment = tracking.experiment(spec.name, title=spec.title)
     workdir = context.settings.work / "training" / identity

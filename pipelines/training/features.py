@@ -25,8 +25,8 @@ from pipelines.data.streams import Stream
 from pipelines.models.head import feature_extractor
 from pipelines.outputs import SplitName
 from pipelines.progress import track
-from pipelines.stage import fingerprint
-from pipelines.training.code import training_code
+from pipelines.reached import reached
+from pipelines.stage import code_version, fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -86,12 +86,13 @@ _SCHEMA = pa.schema([("features", pa.binary()), ("label", pa.int32())])
 
 def _identity(model: keras.Model) -> str:
     """Stands for what is computed: its weights, its graph (the same weights may be padded or
-    resized for in other ways), and the code of the layers."""
+    resized for in other ways), and the code that computes and stores them."""
     extractor = feature_extractor(model)
     digest = hashlib.sha256()
     for weights in extractor.get_weights():
         digest.update(weights.tobytes())
-    return fingerprint(training_code(), _graph(extractor), digest.hexdigest())
+    ours = reached(__name__, within=(__name__, "pipelines.models", "pipelines.data.shards"))
+    return fingerprint(code_version(*ours), _graph(extractor), digest.hexdigest())
 
 
 def _graph(model: keras.Model) -> str:

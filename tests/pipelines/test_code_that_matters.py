@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import partial
+from pkgutil import iter_modules
 from types import ModuleType
 
 import pytest
@@ -10,26 +11,88 @@ import expectations.images
 import expectations.landing
 import expectations.prepared
 import expectations.snapshot
-from pipelines import stage
+from pipelines import models, stage
 from pipelines.data import checks, opening, prepare, split
 from pipelines.evaluation import evaluate
-from pipelines.features import extract
+from pipelines.features.code import features_code
+from pipelines.models.code import family_modules
+from pipelines.models.families import FAMILIES
 from pipelines.profile import look
 from pipelines.release import gate, select
-from pipelines.segmentation import segmenter
+from pipelines.scoring import score
+from pipelines.segmentation import segment, segmenter
+from pipelines.spec import CandidateSpec
 from pipelines.training.code import training_code
 
-IMAGING = (
-    *("blank", "decode", "depth", "dicom", "info", "perceptual", "raster", "shades", "sniff"),
-    "traces",
+DECODING = (
+    *("codestreams", "decode", "depth", "dicom", "dicom_elements", "dicom_file", "dicom_layout"),
+    *("dicom_pixels", "dicom_shades", "dicom_tables", "histogram", "info", "jpeg"),
+    *("jpeg_lossless", "raster", "sniff", "tiff_header", "window"),
 )
-FITTING = ("body", "box", "fit", "lesion", "tones", "window")
+DESCRIBING = ("blank", "kind", "perceptual", "shades", "traces")
+IMAGING = (*DECODING, *DESCRIBING)
+FITTING = ("body", "box", "fit", "lesion", "tones")
 EXAMINING = (
     "data.examine",
     "data.deidentify",
     "data.originals",
     *(f"imaging.{name}" for name in IMAGING),
 )
+PIXELS = tuple(f"imaging.{name}" for name in (*DECODING, *FITTING))
+FITTED = (
+    *("training.train", "training.fit", "training.batches", "training.checkpoint"),
+    *("training.schedule", "data.streams", "data.shards", "models.head", "models.registry"),
+    "models.weights",
+)
+"""What trains every network."""
+
+
+def candidate(**fields: object) -> CandidateSpec:
+    known = {"name": "one", "model": "efficientnet_lite0", "weights": "imagenet"}
+    return CandidateSpec.model_validate(known | fields)
+
+
+def logistic(features: str, model: str = "logistic") -> CandidateSpec:
+    weights = "imagenet" if features == "deep" else None
+    settings = {"features": features}
+    return candidate(recipe="logistic", model=model, weights=weights, logistic=settings)
+
+
+CANDIDATES = {
+    "frozen": candidate(recipe="frozen"),
+    "finetune": candidate(recipe="finetune", model="resnet50", poses="mirrored"),
+    "scratch": candidate(recipe="scratch", model="strided_cnn", weights=None),
+    "student": candidate(recipe="scratch", model="small_cnn", weights=None, teachers=["a", "b"]),
+    "ensemble": candidate(recipe="ensemble", model="ensemble", weights=None, members=["a", "b"]),
+    "regression on deep features": logistic("deep", "efficientnet_lite0"),
+    "regression on texture": logistic("texture"),
+}
+TRAINS: dict[str, tuple[str, ...]] = {
+    "frozen": (
+        *(*FITTED, "training.frozen", "training.features", "training.augment"),
+        *("models.efficientnet_lite0", "models.torch_file"),
+    ),
+    "finetune": (
+        *(*FITTED, "training.frozen", "training.finetune", "training.pixels", "training.augment"),
+        *("models.average", "models.resnet50", "models.applications"),
+    ),
+    "scratch": (*FITTED, "training.scratch", "training.pixels", "models.strided_cnn"),
+    "student": (*FITTED, "training.scratch", "models.average", "models.small_cnn"),
+    "ensemble": ("training.train", "models.average", "models.head"),
+    "regression on deep features": (
+        *("training.logistic", "training.linear", "training.regression_run", "models.head"),
+        *("features.extract", "features.network", "features.worker", "evaluation.calibration"),
+        *("models.efficientnet_lite0", "models.torch_file", "models.registry"),
+    ),
+    "regression on texture": (
+        *("training.logistic", "training.linear", "training.regression_run"),
+        *("features.extract", "features.texture", "features.worker"),
+    ),
+}
+TRAINING: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
+    f"train {name}": (partial(training_code, CANDIDATES[name]), modules)
+    for name, modules in TRAINS.items()
+}
 MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "landing": (opening.examination_version, EXAMINING),
     "split": (
@@ -43,32 +106,39 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
         prepare._code,
         (
             *("data.prepare", "data.sharding", "data.pixel_stats", "data.shard_writer"),
-            *(f"imaging.{name}" for name in (*IMAGING, *FITTING)),
+            *PIXELS,
         ),
     ),
     "segmenter": (
         segmenter._code,
         (
             *(f"segmentation.{name}" for name in ("examples", "segmenter", "train", "unet")),
-            *(f"imaging.{name}" for name in FITTING),
+            *("training.fit", "training.checkpoint", "training.schedule", "data.lesions"),
+            *PIXELS,
         ),
     ),
-    "train": (
-        training_code,
+    "segmentation": (
+        segment._code,
         (
-            *("training.train", "training.frozen", "training.finetune", "training.scratch"),
-            *("training.logistic", "training.linear", "features.texture", "features.extract"),
-            *("training.augment", "training.features", "training.fit", "training.pixels"),
-            *("models.strided_cnn", "models.efficientnet_lite0", "models.head", "models.registry"),
+            *(f"segmentation.{name}" for name in ("examples", "overlap", "segment", "train")),
+            *("segmentation.pictures", "segmentation.unet", "training.fit"),
         ),
     ),
+    **TRAINING,
     "texture features": (
-        extract._code,
-        tuple(f"features.{name}" for name in ("extract", "network", "small", "texture", "worker")),
+        partial(features_code, "texture"),
+        tuple(f"features.{name}" for name in ("extract", "texture", "worker")),
+    ),
+    "pixel features": (
+        partial(features_code, "pixels"),
+        tuple(f"features.{name}" for name in ("extract", "small", "worker")),
     ),
     "deep features": (
-        extract._network_code,
-        ("models.efficientnet_lite0", "models.head", "models.registry", "models.torch_file"),
+        partial(features_code, "deep", "efficientnet_lite0"),
+        (
+            *("features.extract", "features.network", "features.worker"),
+            *("models.efficientnet_lite0", "models.head", "models.registry", "models.torch_file"),
+        ),
     ),
     "profile": (
         look._code,
@@ -99,6 +169,24 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
         ("release.gate", "release.rules", "release.comparison", "evaluation.metrics"),
     ),
 }
+MATTERS["score"] = (
+    score._code,
+    ("scoring.answers", "scoring.worker", "release.predictor", "release.runtime", *PIXELS),
+)
+DESCRIPTION = tuple(f"pipelines.imaging.{name}" for name in DESCRIBING)
+FAMILY_CODE: dict[str, tuple[str, ...]] = {
+    "pipelines.models.applications": ("densenet121", "inception_v3", "resnet50"),
+    "pipelines.models.torch_file": ("efficientnet_lite0",),
+    "pipelines.models.families": (),
+    "pipelines.models.identity": (),
+    "pipelines.models.imagenet": (),
+    "pipelines.models.average": (),
+    **{module: (name,) for name, module in FAMILIES.items()},
+    "pipelines.models.head": tuple(FAMILIES),
+    "pipelines.models.registry": tuple(FAMILIES),
+    "pipelines.models.weights": tuple(FAMILIES),
+}
+"""Module → the families whose models it decides."""
 Edit = Callable[[str, str], None]
 
 
@@ -153,9 +241,24 @@ def test_a_changed_suite_checks_anew(suite: str, edit: Edit) -> None:
     ("changed", "stands"),
     [
         ("pipelines.training.augment", ("landing", "split", "prepare", "gate")),
-        ("pipelines.release.rules", ("prepare", "train", "evaluate", "select")),
-        ("pipelines.evaluation.intervals", ("prepare", "train", "select", "gate")),
-        ("pipelines.imaging.fit", ("landing", "split", "train")),
+        (
+            "pipelines.training.augment",
+            ("segmenter", "train regression on texture"),
+        ),
+        ("pipelines.release.rules", ("prepare", "train frozen", "evaluate", "select")),
+        ("pipelines.evaluation.intervals", ("prepare", "train frozen", "select", "gate")),
+        *((module, ("prepare", "segmenter", "score", *TRAINING)) for module in DESCRIPTION),
+        ("pipelines.training.finetune", ("train frozen", "train scratch", "train ensemble")),
+        ("pipelines.training.frozen", ("train scratch", "train regression on deep features")),
+        ("pipelines.training.logistic", ("train frozen", "train finetune", "train scratch")),
+        ("pipelines.training.candidate", tuple(TRAINING)),
+        ("pipelines.models.average", ("train frozen", "train scratch")),
+        ("pipelines.features.texture", ("pixel features", "deep features", "train frozen")),
+        ("pipelines.features.texture", ("train regression on deep features",)),
+        ("pipelines.features.network", ("texture features", "train regression on texture")),
+        ("pipelines.segmentation.pictures", ("segmenter", "prepare")),
+        ("pipelines.scoring.score", ("score",)),
+        ("pipelines.imaging.fit", ("landing", "split", *TRAINING)),
     ],
 )
 def test_what_a_change_does_not_touch_stands(
@@ -165,3 +268,34 @@ def test_what_a_change_does_not_touch_stands(
     edit(changed, "\nTHRESHOLD = 1\n")
 
     assert {name: MATTERS[name][0]() for name in stands} == before
+
+
+def test_an_edit_of_the_zoo_makes_new_models_of_the_families_that_it_decides(edit: Edit) -> None:
+    """Both directions, for each module of the zoo and each family."""
+
+    def versions() -> dict[str, str]:
+        return {name: stage.code_version(*family_modules(name)) for name in FAMILIES}
+
+    before, decided = versions(), {}
+    for module in FAMILY_CODE:
+        edit(module, "\nTHRESHOLD = 1\n")
+        after = versions()
+        decided[module] = tuple(name for name in FAMILIES if after[name] != before[name])
+
+    assert decided == FAMILY_CODE
+
+
+def test_every_module_of_the_zoo_is_accounted_for() -> None:
+    names = {f"pipelines.models.{module.name}" for module in iter_modules(models.__path__)}
+
+    assert names - set(FAMILY_CODE) == {"pipelines.models.code"}
+
+
+def test_a_family_is_trained_again_for_its_own_code_only(edit: Edit) -> None:
+    specs = {name: candidate(recipe="finetune", model=name) for name in FAMILIES}
+    before = {name: training_code(spec) for name, spec in specs.items()}
+
+    edit("pipelines.models.resnet50", "\nTHRESHOLD = 1\n")
+    after = {name: training_code(spec) for name, spec in specs.items()}
+
+    assert [name for name in specs if after[name] != before[name]] == ["resnet50"]

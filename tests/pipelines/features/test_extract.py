@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from pipelines.data.shards import fetch
 from pipelines.errors import NotFound, SpecError
 from pipelines.features import extract, small, texture
+from pipelines.features.code import Kind
 from pipelines.features.network import Backbone
 from pipelines.features.worker import Describe, grey
 from pipelines.models.head import feature_extractor
@@ -45,7 +46,7 @@ def pictures(context: Context, prepared: Prepared) -> dict[str, tuple[str, int, 
 def test_each_image_has_its_numbers_once(
     context: Context, spec: DatasetSpec, prepared: Prepared
 ) -> None:
-    described: dict[extract.Kind, Describe] = {
+    described: dict[Kind, Describe] = {
         "texture": texture.describe,
         "pixels": small.describe,
     }

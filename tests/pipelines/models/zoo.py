@@ -5,7 +5,8 @@ from functools import cache
 import keras
 import numpy as np
 
-from pipelines.models.registry import FAMILIES, build
+from pipelines.models.families import FAMILIES
+from pipelines.models.registry import build
 
 NAMES = sorted(FAMILIES)
 SIZE = 256
