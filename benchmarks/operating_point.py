@@ -117,7 +117,7 @@ def measure(
         float((called & answered)[ill].mean()),
         float((~called & answered)[ill].mean()),
         float((~answered)[ill].mean()),
-        float(answers.right(labels)[answered].mean()),
+        float(answers.right(labels)[answered].mean()) if answered.any() else float("nan"),
     )
 
 
