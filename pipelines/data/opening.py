@@ -19,12 +19,12 @@ from pipelines.data.examinations import Examinations
 from pipelines.data.examine import Examined, unopened
 from pipelines.data.pseudonyms import Pseudonyms
 from pipelines.data.sources import FileState, Source
-from pipelines.decoding import imaging_modules
+from pipelines.decoding import decoding_versions, imaging_modules
 from pipelines.errors import BadImage
 from pipelines.guarded import Died, Lost, TookTooLong
 from pipelines.imaging import Limits
 from pipelines.progress import track
-from pipelines.stage import code_version
+from pipelines.stage import code_version, fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -146,9 +146,10 @@ def _refusal(error: Died | TookTooLong) -> BadImage:
 
 
 def examination_version() -> str:
-    """The version of the code that decides how a file is judged and described."""
+    """The version of the code and libraries that decide how a file is judged and described."""
     stripping = (metadata, *metadata.MODULES)
-    return code_version(examine, deidentify, originals, *stripping, *imaging_modules(*IMAGING))
+    ours = (examine, deidentify, originals, *stripping, *imaging_modules(*IMAGING))
+    return fingerprint(code_version(*ours), decoding_versions())
 
 
 def _examine(source: Source, names: Pseudonyms, limits: Limits, path: str) -> Examined:

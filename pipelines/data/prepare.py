@@ -31,7 +31,7 @@ from pipelines.data.shard_writer import ShardFailure, ShardJob, ShardReport
 from pipelines.data.sharding import ShardLayout
 from pipelines.data.spark import spark_session, told
 from pipelines.data.tables import DIVIDED
-from pipelines.decoding import pixel_modules
+from pipelines.decoding import pixel_version
 from pipelines.errors import BadImage, MedloopError, NotFound
 from pipelines.outputs import SPLITS, Prepared, Snapshot, Split
 from pipelines.spec import DatasetSpec
@@ -72,8 +72,9 @@ def run(
         StoreUnavailable: the store does not answer.
     """
     assert (segmenters is not None) == (spec.image.crop == "lesion"), spec.image.crop
-    named = [snapshot.id, split.id, spec.image, spec.class_names, spec.split.seed, _code()]
-    identity = fingerprint(*named, *(segmenters.identity() if segmenters else []))
+    named = [snapshot.id, split.id, spec.image, spec.class_names, spec.split.seed]
+    code = _code(finder=segmenters is not None)
+    identity = fingerprint(*named, code, *(segmenters.identity() if segmenters else []))
     path = f"{spec.name}/prepared/{identity}"
     if (done := standing(context, path, Prepared)) is not None:
         logger.info("The shards %s stand already", context.store.uri(path))
@@ -106,10 +107,10 @@ def run(
     return prepared
 
 
-def _code() -> str:
+def _code(*, finder: bool = False) -> str:
     """What decides a pixel's value or place."""
     ours = (sys.modules[__name__], sharding, pixel_stats, shard_writer)
-    return code_version(*ours, *pixel_modules())
+    return fingerprint(code_version(*ours), pixel_version(finder=finder))
 
 
 def listed_images(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.data.spark import spark_session
-from pipelines.decoding import pixel_modules
+from pipelines.decoding import pixel_version
 from pipelines.errors import NotFound
 from pipelines.evaluation import (
     abstention,
@@ -31,7 +31,7 @@ from pipelines.scoring import answers, spark_job, worker
 from pipelines.scoring.spark_job import Tally
 from pipelines.scoring.subjects import Subject
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, standing
+from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
 
 logger = logging.getLogger(__name__)
 
@@ -55,8 +55,9 @@ def run(
         Unavailable: Spark gave the job up (executors lost again and again, the store away).
     """
     manifest = load_bundle(bundle).manifest
+    code = _code(finder=manifest.image.crop == "lesion")
     identity = context.identity(
-        manifest.digest, manifest.model_version, subject.identity, overlays, _code()
+        manifest.digest, manifest.model_version, subject.identity, overlays, code
     )
     path = f"{spec.name}/scores/{identity}"
     if (done := standing(context, path, Scores)) is not None:
@@ -93,12 +94,12 @@ def run(
     return scores
 
 
-def _code() -> str:
+def _code(*, finder: bool = False) -> str:
     """What decides an answer."""
     ours = (answers, worker, predictor, runtime)
     decided = (operating_point, decisions, abstention)
     theirs = (calibration, novelty, gradcam, cells, overlay)
-    return code_version(*ours, *decided, *theirs, *pixel_modules())
+    return fingerprint(code_version(*ours, *decided, *theirs), pixel_version(finder=finder))
 
 
 def _require_all(subject: Subject, tally: Tally) -> None:

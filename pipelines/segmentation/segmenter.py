@@ -20,12 +20,12 @@ from pipelines.data import prepare
 from pipelines.data.masks import masks_of
 from pipelines.data.segmenters import Segmenters
 from pipelines.data.shards import fetch
-from pipelines.decoding import pixel_modules
+from pipelines.decoding import pixel_version
 from pipelines.imaging.lesion import FILES, IR, SAID, FinderSpec, digest
 from pipelines.outputs import Prepared, Segmenter, Snapshot, Split
 from pipelines.segmentation import folds, segment
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, standing
+from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
 from pipelines.tracking.client import open_tracking
 from pipelines.tracking.keras_models import fetch_model
 
@@ -208,4 +208,5 @@ def path_of(spec: DatasetSpec, context: Context, masks: Masks) -> str:
 
 def _code() -> str:
     """What decides what a U-Net finds."""
-    return code_version(*segment.training_modules(), sys.modules[__name__], *pixel_modules())
+    ours = code_version(*segment.training_modules(), sys.modules[__name__])
+    return fingerprint(ours, pixel_version())

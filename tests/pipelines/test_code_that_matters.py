@@ -1,5 +1,6 @@
 """A change of code makes anew what it touches and nothing else; one of prose makes nothing."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from pkgutil import iter_modules
@@ -11,7 +12,7 @@ import expectations.images
 import expectations.landing
 import expectations.prepared
 import expectations.snapshot
-from pipelines import models, stage
+from pipelines import decoding, imaging, models, reached, stage
 from pipelines.data import checks, opening, prepare, split
 from pipelines.evaluation import evaluate
 from pipelines.features.code import features_code
@@ -299,3 +300,59 @@ def test_a_family_is_trained_again_for_its_own_code_only(edit: Edit) -> None:
     after = {name: training_code(spec) for name, spec in specs.items()}
 
     assert [name for name in specs if after[name] != before[name]] == ["resnet50"]
+
+
+LIBRARIES = (*decoding.LIBRARIES.values(), *(f"pillow:{codec}" for codec in decoding.CODECS))
+DECODED = ("landing", "prepare", "segmenter", "score")
+"""Stages that decode originals; what follows them is named by their outputs."""
+
+
+def _upgrade(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
+    kept, codec = decoding._installed, decoding.features.version
+
+    def installed(name: str) -> str:
+        return "99.9" if name == library else kept(name)
+
+    def built(name: str) -> str | None:
+        return "99.9" if f"pillow:{name}" == library else codec(name)
+
+    monkeypatch.setattr(decoding, "_installed", installed)
+    monkeypatch.setattr(decoding.features, "version", built)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_an_upgrade_of_a_decoding_library_makes_again_what_is_decoded(
+    library: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = (*DECODED, "split", "train frozen", "gate")
+    before = {name: MATTERS[name][0]() for name in asked}
+    assert {name: MATTERS[name][0]() for name in asked} == before
+
+    _upgrade(monkeypatch, library)
+
+    assert {name for name in asked if MATTERS[name][0]() != before[name]} == set(DECODED)
+
+
+def test_the_runtime_of_the_lesion_finder_counts_only_where_images_are_cropped_to_lesions(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    cropped, whole = prepare._code(finder=True), prepare._code()
+    scored = score._code(finder=True)
+    _upgrade(monkeypatch, "openvino")
+
+    assert prepare._code(finder=True) != cropped
+    assert score._code(finder=True) != scored
+    assert prepare._code() == whole
+
+
+def test_every_library_that_decoding_imports_is_counted() -> None:
+    modules = [f"pipelines.imaging.{m.name}" for m in iter_modules(imaging.__path__)]
+    used = {
+        imported.partition(".")[0]
+        for module in modules
+        for imported, _ in reached._imports(stage.unexecuted(module))
+    }
+    counted = {*decoding.LIBRARIES, *decoding.FINDER}
+
+    assert used - set(sys.stdlib_module_names) - {"pipelines", "pydantic"} == counted
+    assert all(version != "none" for version in decoding.decoding_versions(finder=True).values())
