@@ -7,6 +7,7 @@ from pkgutil import iter_modules
 from types import ModuleType
 
 import pytest
+from PIL import features
 
 import expectations.images
 import expectations.landing
@@ -308,7 +309,7 @@ DECODED = ("landing", "prepare", "segmenter", "score")
 
 
 def _upgrade(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
-    kept, codec = decoding._installed, decoding.features.version
+    kept, codec = decoding._installed, features.version
 
     def installed(name: str) -> str:
         return "99.9" if name == library else kept(name)
@@ -317,7 +318,7 @@ def _upgrade(monkeypatch: pytest.MonkeyPatch, library: str) -> None:
         return "99.9" if f"pillow:{name}" == library else codec(name)
 
     monkeypatch.setattr(decoding, "_installed", installed)
-    monkeypatch.setattr(decoding.features, "version", built)
+    monkeypatch.setattr(features, "version", built)
 
 
 @pytest.mark.parametrize("library", LIBRARIES)
