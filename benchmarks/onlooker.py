@@ -2,10 +2,9 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import cycle
 from pathlib import Path
 from typing import TypeVar
 
@@ -79,18 +78,13 @@ class Onlooker:
         return _waited_for(served, f"a champion of {self.dataset} in service")
 
     @contextmanager
-    def asking(self, images: Sequence[Path], *, every: float = 0.2) -> Iterator[Asked]:
-        """Ask the service about one image after another meanwhile; what came of it.
-
-        One image asked again and again would be drift: on a slow machine, most of the traffic.
-        """
+    def asking(self, image: Path, *, every: float = 0.2) -> Iterator[Asked]:
+        """Ask the service again and again meanwhile; what came of it."""
         asked, done = Asked(), threading.Event()
 
         def ask() -> None:
-            turns = cycle(images)
             while not done.wait(every):
                 asked.requests += 1
-                image = next(turns)
                 try:
                     version = self.service.predict(image, dataset=self.dataset)["model_version"]
                 except MedloopError as error:

@@ -77,7 +77,7 @@ def prove(settings: Settings, *, images: int, size: int = 128) -> list[Claim]:
         generate(drawn / name, seed=seed, images=number, size=size)
 
     first = _first_champion(onlooker, drawn / "first")
-    with onlooker.asking(_pictures(drawn / "asked")) as asked:
+    with onlooker.asking(_pictures(drawn / "first")[0]) as asked:
         few = _too_few(onlooker, drawn / "second", first)
         second = _second_version(onlooker, drawn / "second", few)
         quiet = _clean_traffic(onlooker, drawn / "asked", second)

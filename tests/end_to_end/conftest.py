@@ -71,7 +71,9 @@ UNATTENDED = SPEC | {
     "candidates": [SCRATCH | {"name": "scratch"}],
     "landing": SPEC["landing"] | {"quiet_seconds": 10},
     "retrain": {"min_new_images": 50, "on_drift": True, "profile": False},
-    "monitor": prove_unattended.CHANGES["monitor"],
+    # A profile of 40 images of 13 subjects is so small that two of three clean windows differ from
+    # it; the drifted ones differ each time.
+    "monitor": prove_unattended.CHANGES["monitor"] | {"troubled": 3},
 }
 
 
