@@ -14,6 +14,7 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from subprocess import TimeoutExpired
 from typing import TYPE_CHECKING
 
 from pipelines.settings import Settings
@@ -65,9 +66,14 @@ class ClassArchive:
         gateway.shutdown()
         # Spark's Java ends when its standard input does.
         java.stdin.close()
-        with suppress(TimeoutError):
-            java.wait(timeout=WRITTEN_WITHIN)
         type(context)._gateway = type(context)._jvm = None
+        try:
+            java.wait(timeout=WRITTEN_WITHIN)
+        except TimeoutExpired:  # the work of the session is done: only the next one starts slowly
+            logger.warning("Java did not write %s within %.0f s", self.path, WRITTEN_WITHIN)
+            java.kill()
+            java.wait()
+            self._unfinished.unlink(missing_ok=True)
         with suppress(FileNotFoundError):
             self._unfinished.replace(self.path)
         self._remove_old()

@@ -2,8 +2,12 @@
 
 import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, cast
 
+import pytest
+
+from pipelines.data import class_archive
 from pipelines.data.class_archive import KEPT, PREFIX, ClassArchive, archive_for
 from pipelines.data.spark import require_java
 from pipelines.settings import Settings
@@ -45,6 +49,23 @@ def test_a_folder_that_cannot_be_made_costs_the_archive_only(tmp_path: Path) -> 
 
     assert "ArchiveClassesAtExit" in ClassArchive(tmp_path / "folder" / "classes.jsa").options
     assert "Archive" not in ClassArchive(tmp_path / "file" / "classes.jsa").options
+
+
+def test_a_java_that_takes_too_long_to_write_costs_the_archive_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    archive = ClassArchive(tmp_path / "classes.jsa")
+    archive._unfinished.write_bytes(b"the first half")
+    monkeypatch.setattr(class_archive, "WRITTEN_WITHIN", 0.1)
+
+    with subprocess.Popen(["sleep", "600"], stdin=subprocess.PIPE) as java:
+        gateway = SimpleNamespace(proc=java, shutdown=lambda: None)
+        context = type("Context", (), {"_gateway": gateway, "_jvm": None})()
+        archive.keep(cast("SparkSession", SimpleNamespace(sparkContext=context)))
+
+        assert java.returncode is not None
+    assert not archive.is_there
+    assert not archive._unfinished.exists()
 
 
 def test_the_archives_of_former_upgrades_are_removed(tmp_path: Path) -> None:
