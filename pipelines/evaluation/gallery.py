@@ -2,11 +2,9 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -15,6 +13,7 @@ from pipelines.evaluation.cells import spread
 from pipelines.evaluation.geometry import cells_of
 from pipelines.evaluation.gradcam import class_activation
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
+from pipelines.evaluation.grid import Note, Tile, draw_grid, overlaid
 from pipelines.evaluation.head import dense_head
 
 PER_CLASS = 2
@@ -89,37 +88,23 @@ def draw(
     chosen: dict[str, tuple[list[int], list[int]]], examples: dict[int, Example], *, title: str
 ) -> Figure:
     """A row for each class: hits on the left, misses on the right, each beside its heat map."""
-    columns = 4 * PER_CLASS
-    figure = Figure(figsize=(1.3 * columns, 1.6 * len(chosen) + 0.7), layout="constrained")
-    figure.suptitle(title)
-    grid = figure.subplots(len(chosen), columns, squeeze=False)
-    for row, (name, (hits, misses)) in zip(grid, chosen.items(), strict=True):
-        for axes in row:
-            axes.axis("off")
-        half = 2 * PER_CLASS
-        _draw_examples(row[:half], [examples[i] for i in hits], "#006d3c")
-        _draw_examples(row[half:], [examples[i] for i in misses], "#b00020")
-        _write(row[0], -0.12, name, rotation=90, ha="center", va="center")
-        if not hits:
-            _write(row[0], 0.1, "no hits", color="0.5")
-        if not misses:
-            _write(row[half], 0.1, "no misses", color="0.5")
-    return figure
+    rows = []
+    for hits, misses in chosen.values():
+        row = _tiles([examples[i] for i in hits], "hits", "#006d3c")
+        rows.append(row + _tiles([examples[i] for i in misses], "misses", "#b00020"))
+    return draw_grid(rows, title=title, names=list(chosen), inches=1.25, fontsize=9)
 
 
-def _write(axes: Axes, x: float, text: str, **style: Any) -> None:
-    axes.text(x, 0.5, text, transform=axes.transAxes, fontsize=9, **style)
-
-
-def _draw_examples(cells: NDArray[np.object_], examples: list[Example], colour: str) -> None:
-    for number, example in enumerate(examples):
-        plain: Axes = cells[2 * number]
-        warm: Axes = cells[2 * number + 1]
-        plain.imshow(example.picture)
-        warm.imshow(example.picture)
-        warm.imshow(example.heat, cmap="turbo", vmin=0, vmax=1, alpha=0.5)
-        said = f"{example.predicted} {example.confidence:.2f}"
-        plain.set_title(said, fontsize=9, color=colour, loc="left")
+def _tiles(examples: list[Example], what: str, colour: str) -> list[Tile | Note | None]:
+    """The places of a row for hits or for misses: each image and, beside it, its heat map."""
+    tiles: list[Tile | Note | None] = [] if examples else [Note(f"no {what}")]
+    for one in examples:
+        answer = f"{one.predicted} {one.confidence:.2f}"
+        tiles += [
+            Tile(one.picture, answer, colour),
+            Tile(overlaid(one.picture, one.heat, opacity=0.5)),
+        ]
+    return tiles + [None] * (2 * PER_CLASS - len(tiles))
 
 
 def _spread(items: list[int], count: int) -> list[int]:

@@ -1,14 +1,15 @@
 """The pictures of the evidence on where a model looks."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipelines.evaluation.cells import Cells, spread
 from pipelines.evaluation.figures import COLOURS, plain, save
+from pipelines.evaluation.grid import Outline, Tile, draw_grid, overlaid
 from pipelines.evidence.heat import Maps
 from pipelines.evidence.perturbation import Curves, area
 from pipelines.evidence.pointing import Pointing
@@ -49,18 +50,17 @@ def draw_cascade(
     stages: list[Stage], sample: Sample, cells: Cells, *, folder: Path, title: str
 ) -> Captions:
     """A row an image, a column a stage of randomisation."""
-    shown = min(RANDOMISED_SHOWN, len(sample.pictures))
-    figure = Figure(figsize=(1.5 * (len(stages) + 1), 1.45 * shown + 0.8), layout="constrained")
-    figure.suptitle(title)
-    grid = figure.subplots(shown, len(stages) + 1, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, picture in zip(grid[:, 0], sample.pictures, strict=False):
-        axes.imshow(picture)
-    for column, stage in zip(grid.T[1:], stages, strict=True):
-        column[0].set_title(f"{stage.said}\nr = {stage.correlation:.2f}", fontsize=7)
-        for axes, picture, heat in zip(column, sample.pictures, stage.maps, strict=False):
-            _overlay(axes, picture, spread(heat, cells, len(picture)))
+    shown = sample.pictures[:RANDOMISED_SHOWN]
+    rows = [
+        [
+            Tile(image),
+            *(Tile(_overlay(image, spread(s.maps[i], cells, len(image)))) for s in stages),
+        ]
+        for i, image in enumerate(shown)
+    ]
+    said = ["", *(f"{stage.said}\nr = {stage.correlation:.2f}" for stage in stages)]
+    rows[0] = [replace(tile, caption=text) for tile, text in zip(rows[0], said, strict=True)]
+    figure = draw_grid(rows, title=title, inches=1.4)
     save(figure, folder / "randomisation.png")
     return {
         "randomisation.png": "Maps of a model whose weights are made random from its end to its "
@@ -83,18 +83,12 @@ def draw_pointing(
     order = np.argsort(found.energy, kind="stable")
     misses = [int(i) for i in order if not found.hits[i]][:SHOWN]
     hits = [int(i) for i in order[::-1] if found.hits[i]][:SHOWN]
-    figure = Figure(figsize=(1.6 * SHOWN, 4.4), layout="constrained")
-    figure.suptitle(title)
-    grid = figure.subplots(2, SHOWN, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for row, chosen in zip(grid, (hits, misses), strict=True):
-        for axes, i in zip(row, chosen, strict=False):
-            n = int(sample.masked[i])
-            _overlay(axes, sample.pictures[n], heats[n])
-            _outline(axes, sample.masks[i], heats[n])
-            said = f"{classes[sample.decided[n]]}\n{found.energy[i]:.0%} inside"
-            axes.set_title(said, fontsize=7, loc="left")
+    rows = [
+        [_tile(sample, heats, found, classes, masked=i) for i in chosen]
+        for chosen in (hits, misses)
+        if chosen
+    ]
+    figure = draw_grid(rows, title=title, inches=1.5)
     save(figure, folder / "pointing_game.png")
     return {
         "pointing_game.png": "The lesion's outline (white) and the hottest pixel (cross): hits "
@@ -102,12 +96,18 @@ def draw_pointing(
     }
 
 
-def _overlay(axes: Axes, picture: NDArray[np.uint8], heat: NDArray[np.float32]) -> None:
-    axes.imshow(picture)
-    axes.imshow(heat, cmap="turbo", vmin=0, vmax=1, alpha=0.45)
+def _tile(
+    sample: Sample, heats: Maps, found: Pointing, classes: tuple[str, ...], *, masked: int
+) -> Tile:
+    n = int(sample.masked[masked])
+    row, column = np.unravel_index(int(heats[n].argmax()), heats[n].shape)
+    return Tile(
+        _overlay(sample.pictures[n], heats[n]),
+        f"{classes[sample.decided[n]]}\n{found.energy[masked]:.0%} inside",
+        outlines=(Outline(sample.masks[masked], "white"),),
+        cross=(int(row), int(column)),
+    )
 
 
-def _outline(axes: Axes, mask: NDArray[np.bool_], heat: NDArray[np.float32]) -> None:
-    axes.contour(mask, levels=[0.5], colors="white", linewidths=1)
-    row, column = np.unravel_index(int(heat.argmax()), heat.shape)
-    axes.plot(column, row, marker="x", color="white", markersize=7, markeredgewidth=2)
+def _overlay(image: NDArray[np.uint8], heat: NDArray[np.float32]) -> NDArray[np.uint8]:
+    return overlaid(image, heat, opacity=0.45)

@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 from pipelines.data.shards import Shards
 from pipelines.evaluation.figures import save
+from pipelines.evaluation.grid import Tile, draw_grid
 from pipelines.outputs import SplitName
 
 ACROSS = 8
@@ -37,13 +36,6 @@ def draw_sheet(data: Shards, every: Sequence[Shown], file: Path, *, title: str) 
         split: data.split(split).pictures([one.position for one in every if one.split == split])
         for split in {one.split for one in every}
     }
-    down = -(-len(every) // ACROSS)
-    figure = Figure(figsize=(1.25 * ACROSS, 1.55 * down + 0.6), layout="constrained")
-    figure.suptitle(title)
-    grid = figure.subplots(down, ACROSS, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for axes, one in zip(grid.flat, every, strict=False):
-        axes.imshow(found[one.split][one.position])
-        axes.set_title(one.line, fontsize=6)
-    save(figure, file)
+    tiles = [Tile(found[one.split][one.position], one.line) for one in every]
+    rows = [tiles[start : start + ACROSS] for start in range(0, len(tiles), ACROSS)]
+    save(draw_grid(rows, title=title, inches=1.15, fontsize=6, centred=True), file)

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import numpy as np
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipelines.data.shards import Shards
 from pipelines.evaluation.figures import save
+from pipelines.evaluation.grid import Tile, draw_grid
 from pipelines.outputs import SplitName
 
 SHOWN = 8
@@ -32,16 +32,12 @@ def draw_sources(
         title: of the figure.
     """
     examples = _examples(data, sources)
-    figure = Figure(figsize=(1.15 * SHOWN + 0.6, 1.35 * len(examples) + 0.6), layout="constrained")
-    figure.suptitle(title)
-    grid = figure.subplots(len(examples), SHOWN, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for row, (source, found) in zip(grid, sorted(examples.items()), strict=True):
-        for axes, (label, picture) in zip(row, found, strict=False):
-            axes.imshow(picture)
-            axes.set_title(label, fontsize=7)
-        row[0].text(-0.15, 0.5, str(source), transform=row[0].transAxes, ha="right", va="center")
+    rows = {
+        str(source): [Tile(image, label) for label, image in found]
+        for source, found in sorted(examples.items())
+    }
+    names = list(rows)
+    figure = draw_grid([*rows.values()], title=title, names=names, inches=1.1, centred=True)
     save(figure, file)
 
 

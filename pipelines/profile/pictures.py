@@ -1,20 +1,27 @@
 """Pictures made of the images themselves: means, variability, differences, samples."""
 
 from collections.abc import Iterable
+from typing import Literal
 
 import numpy as np
-from matplotlib.axes import Axes
+from matplotlib.cm import ScalarMappable
+from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
 from pipelines.evaluation.figures import COLOURS, plain
+from pipelines.evaluation.grid import Tile, coloured, draw_grid
 from pipelines.outputs import SPLITS, SplitName
+from pipelines.profile.alike import Pair
 from pipelines.profile.facts import Facts
 
 SHOWN = 12
 """Images of a class in the montage."""
 MOST_CLASSES = 8
 """Classes whose differences are drawn, each against each."""
+DIVERGING = "RdBu_r"
+"""Colours of differences."""
+MOST_APART = 60.0
+"""Grey levels of the strongest colours."""
 STYLES: dict[SplitName, str] = {"train": "-", "validation": ":", "test": "--"}
 
 
@@ -23,54 +30,53 @@ def means(facts: Facts) -> Figure:
     rows: list[tuple[str, SplitName]] = [
         *[(what, split) for what in ("mean", "std") for split in _two_splits()]
     ]
-    figure = _sheet(len(rows), len(facts.classes), title=f"{facts.title}: mean and variability")
-    for row, (what, split) in zip(_grid(figure, len(rows), len(facts.classes)), rows, strict=True):
-        for label, axes in enumerate(row):
-            sums = facts.of(split, label)
-            image = sums.mean if what == "mean" else sums.std
-            colours, top = ("gray", 255) if what == "mean" else ("magma", 100)
-            axes.imshow(image, cmap=colours, vmin=0, vmax=top)
-            said = "mean" if what == "mean" else "deviation"
-            _name(axes, f"{facts.classes[label]}, {split}: {said}, {sums.images:,} images")
-    return figure
+    tiles = [
+        [_moment(facts, what, split, label) for label in range(len(facts.classes))]
+        for what, split in rows
+    ]
+    title = f"{facts.title}: mean and variability"
+    return draw_grid(tiles, title=title, inches=_inches(len(facts.classes)))
+
+
+def _moment(facts: Facts, what: str, split: SplitName, label: int) -> Tile:
+    sums = facts.of(split, label)
+    named = f"{facts.classes[label]}, {split}: {{}}, {sums.images:,} images"
+    if what == "mean":
+        return Tile(coloured(sums.mean, "gray", high=255), named.format("mean"))
+    return Tile(coloured(sums.std, "magma", high=100), named.format("deviation"))
 
 
 def differences(facts: Facts) -> Figure:
     """How the mean training images of two classes differ; on the diagonal, how a class's mean
     test image differs from its mean training image."""
-    classes = range(min(len(facts.classes), MOST_CLASSES))
-    count = len(classes)
-    figure = _sheet(count, count, title=f"{facts.title}: differences of mean images (grey levels)")
-    shown = None
-    for first, row in zip(classes, _grid(figure, count, count), strict=True):
-        for second, axes in zip(classes, row, strict=True):
-            if first == second:
-                gap = facts.of("test", first).mean - facts.of("train", first).mean
-                said = f"{facts.classes[first]}: test − training"
-            else:
-                gap = facts.of("train", first).mean - facts.of("train", second).mean
-                said = f"{facts.classes[first]} − {facts.classes[second]}"
-            shown = axes.imshow(gap, cmap="RdBu_r", vmin=-60, vmax=60)
-            _name(axes, said)
-    assert shown is not None
-    figure.colorbar(shown, ax=figure.axes, shrink=0.5)
+    count = min(len(facts.classes), MOST_CLASSES)
+    tiles = [
+        [_difference(facts, first, second) for second in range(count)] for first in range(count)
+    ]
+    title = f"{facts.title}: differences of mean images (grey levels)"
+    figure = draw_grid(tiles, title=title, inches=_inches(count))
+    scale = ScalarMappable(Normalize(-MOST_APART, MOST_APART), DIVERGING)
+    figure.colorbar(scale, cax=figure.add_axes((1.02, 0.25, 0.02, 0.5)))
     return figure
+
+
+def _difference(facts: Facts, first: int, second: int) -> Tile:
+    if first == second:
+        gap = facts.of("test", first).mean - facts.of("train", first).mean
+        said = f"{facts.classes[first]}: test − training"
+    else:
+        gap = facts.of("train", first).mean - facts.of("train", second).mean
+        said = f"{facts.classes[first]} − {facts.classes[second]}"
+    return Tile(coloured(gap, DIVERGING, low=-MOST_APART, high=MOST_APART), said)
 
 
 def montage(facts: Facts) -> Figure:
     """Some training images of each class, drawn by chance."""
-    figure = _sheet(
-        len(facts.classes), SHOWN, title=f"{facts.title}: training images as the model gets them"
-    )
-    for (label, ids), row in zip(
-        sorted(facts.examples.items()), _grid(figure, len(facts.classes), SHOWN), strict=True
-    ):
-        for axes in row:
-            _bare(axes)
-        for axes, sha256 in zip(row, ids, strict=False):
-            axes.imshow(facts.thumbnails[sha256])
-        row[0].set_title(facts.classes[label], fontsize=9, loc="left")
-    return figure
+    drawn = {label: ids for label, ids in sorted(facts.examples.items()) if ids}
+    tiles = [[Tile(facts.thumbnails[sha256]) for sha256 in ids] for ids in drawn.values()]
+    title = f"{facts.title}: training images as the model gets them"
+    names = [facts.classes[label] for label in drawn]
+    return draw_grid(tiles, title=title, names=names, inches=_inches(SHOWN), fontsize=9)
 
 
 def histograms(facts: Facts) -> Figure:
@@ -99,47 +105,30 @@ def histograms(facts: Facts) -> Figure:
 def alike(facts: Facts) -> Figure:
     """Held-out images above, the training images that are most like them below."""
     columns = max(1, min(len(facts.pairs), 6))
-    bands = max(1, -(-len(facts.pairs) // columns))
-    figure = _sheet(2 * bands, columns, title=f"{facts.title}: held out (above), training (below)")
-    grid = _grid(figure, 2 * bands, columns)
+    rows: list[list[Tile]] = []
+    for start in range(0, len(facts.pairs), columns):
+        band = facts.pairs[start : start + columns]
+        rows += [[_half(facts, pair, half) for pair in band] for half in ("held_out", "training")]
+    title = f"{facts.title}: held out (above), training (below)"
+    return draw_grid(rows or [[None]], title=title, inches=_inches(columns))
+
+
+def _half(facts: Facts, pair: Pair, half: Literal["held_out", "training"]) -> Tile:
     images = facts.deep.images
-    for axes in (axes for row in grid for axes in row):
-        _bare(axes)
-    for number, pair in enumerate(facts.pairs):
-        band, column = divmod(number, columns)
-        for line, row in enumerate((pair.held_out, pair.training)):
-            image = images.iloc[row]
-            axes = grid[2 * band + line][column]
-            axes.imshow(facts.thumbnails[image["sha256"]])
-            told = f"{facts.classes[image['label']]}, {image['split']}"
-            _name(axes, f"{pair.similarity:.3f}: {told}" if line == 0 else told)
-            if images.iloc[pair.held_out]["label"] != images.iloc[pair.training]["label"]:
-                axes.title.set_color("#b00020")
-    return figure
+    image = images.iloc[getattr(pair, half)]
+    told = f"{facts.classes[image['label']]}, {image['split']}"
+    is_one_class = images.iloc[pair.held_out]["label"] == images.iloc[pair.training]["label"]
+    return Tile(
+        facts.thumbnails[image["sha256"]],
+        f"{pair.similarity:.3f}: {told}" if half == "held_out" else told,
+        "black" if is_one_class else "#b00020",
+    )
 
 
 def _two_splits() -> Iterable[SplitName]:
     return ("train", "test")
 
 
-def _sheet(rows: int, columns: int, *, title: str) -> Figure:
-    side = 2.2 if columns <= 6 else 1.1
-    figure = Figure(figsize=(side * columns, side * rows + 0.4), layout="constrained")
-    figure.suptitle(title)
-    return figure
-
-
-def _grid(figure: Figure, rows: int, columns: int) -> NDArray[np.object_]:
-    """(rows, columns) axes, whatever their number."""
-    return np.asarray(figure.subplots(rows, columns, squeeze=False))
-
-
-def _bare(axes: Axes) -> None:
-    axes.set_xticks([])
-    axes.set_yticks([])
-    axes.spines[:].set_visible(False)
-
-
-def _name(axes: Axes, text: str) -> None:
-    _bare(axes)
-    axes.set_title(text, fontsize=7)
+def _inches(columns: int) -> float:
+    """Side of an image."""
+    return 2.2 if columns <= 6 else 1.1

@@ -1,10 +1,8 @@
 """Found lesions over their images, beside the true ones."""
 
-import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from numpy.typing import NDArray
 
+from pipelines.evaluation.grid import Outline, Tile, draw_grid
 from pipelines.evidence.heat import Pictures
 from pipelines.segmentation.overlap import Masks, Values
 
@@ -29,21 +27,16 @@ def sheet(pictures: Pictures, true: Masks, found: Masks, scores: Values, *, titl
         "middle": order[middle : middle + ACROSS],
         "worst": order[:ACROSS],
     }
-    figure = Figure(figsize=(1.6 * ACROSS, 5.6), layout="constrained")
-    figure.suptitle(f"{title}: true (white) and found (orange), Dice")
-    grid = figure.subplots(len(rows), ACROSS, squeeze=False)
-    for axes in grid.flat:
-        axes.axis("off")
-    for (name, chosen), cells in zip(rows.items(), grid, strict=True):
-        for place, (axes, i) in enumerate(zip(cells, chosen, strict=False)):
-            axes.imshow(pictures[i])
-            _outline(axes, true[i], TRUE)
-            _outline(axes, found[i], FOUND)
-            said = f"{name}: " if place == 0 else ""
-            axes.set_title(f"{said}{scores[i]:.2f}", fontsize=8, loc="left")
-    return figure
-
-
-def _outline(axes: Axes, mask: NDArray[np.bool_], colour: str) -> None:
-    if mask.any():
-        axes.contour(mask, levels=[0.5], colors=colour, linewidths=1.2)
+    tiles = [
+        [
+            Tile(
+                pictures[i],
+                f"{name}: {scores[i]:.2f}" if place == 0 else f"{scores[i]:.2f}",
+                outlines=(Outline(true[i], TRUE), Outline(found[i], FOUND)),
+            )
+            for place, i in enumerate(chosen)
+        ]
+        for name, chosen in rows.items()
+    ]
+    title = f"{title}: true (white) and found (orange), Dice"
+    return draw_grid(tiles, title=title, inches=1.5, fontsize=8)

@@ -58,7 +58,7 @@ def test_a_java_that_takes_too_long_to_write_costs_the_archive_only(
     archive._unfinished.write_bytes(b"the first half")
     monkeypatch.setattr(class_archive, "WRITTEN_WITHIN", 0.1)
 
-    with subprocess.Popen(["sleep", "600"], stdin=subprocess.PIPE) as java:
+    with subprocess.Popen(["sleep", "20"], stdin=subprocess.PIPE) as java:
         gateway = SimpleNamespace(proc=java, shutdown=lambda: None)
         context = type("Context", (), {"_gateway": gateway, "_jvm": None})()
         archive.keep(cast("SparkSession", SimpleNamespace(sparkContext=context)))

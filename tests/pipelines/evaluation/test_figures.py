@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from pipelines.evaluation import figures, gallery
 from pipelines.evaluation.gallery import Example
+from pipelines.evaluation.grid import overlaid
 from pipelines.evaluation.intervals import Interval
 
 CLASSES = ("clear", "spot")
@@ -116,6 +117,15 @@ def test_the_gallery_shows_every_example_beside_its_heat_map(tmp_path: Path) -> 
 
     figure = gallery.draw(gallery.choose(rows, CLASSES), examples, title="one")
 
-    pictures = [len(axes.images) for axes in figure.axes]
-    assert sum(pictures) == 3 * len(examples)
+    (axes,) = figure.axes
+    (canvas,) = axes.images
+    shown = np.asarray(canvas.get_array())
+    windows = np.lib.stride_tricks.sliding_window_view(shown, (32, 32, 3))[:, :, 0]
+    for one in examples.values():
+        plain, warm = one.picture, overlaid(one.picture, one.heat, opacity=0.5)
+        assert (windows == plain).all(axis=(2, 3, 4)).sum() == 1
+        assert (windows == warm).all(axis=(2, 3, 4)).sum() == 1
+    texts = [text.get_text() for text in axes.texts]
+    assert texts.count("clear 0.50") == 4
+    assert {"one", "spot", "no hits"} <= {*texts}
     drawn(figure, tmp_path)
