@@ -36,6 +36,7 @@ def draw_sheet(data: Shards, every: Sequence[Shown], file: Path, *, title: str) 
         split: data.split(split).pictures([one.position for one in every if one.split == split])
         for split in {one.split for one in every}
     }
-    tiles = [Tile(found[one.split][one.position], one.line) for one in every]
+    tiles: list[Tile | None] = [Tile(found[one.split][one.position], one.line) for one in every]
+    tiles += [None] * (-len(tiles) % ACROSS)
     rows = [tiles[start : start + ACROSS] for start in range(0, len(tiles), ACROSS)]
-    save(draw_grid(rows, title=title, inches=1.15, fontsize=6, centred=True), file)
+    save(draw_grid(rows, title=title, inches=1.35, fontsize=6, centred=True), file)

@@ -64,6 +64,7 @@ def test_a_java_that_takes_too_long_to_write_costs_the_archive_only(
         archive.keep(cast("SparkSession", SimpleNamespace(sparkContext=context)))
 
         assert java.returncode is not None
+    assert context._gateway is context._jvm is None
     assert not archive.is_there
     assert not archive._unfinished.exists()
 
