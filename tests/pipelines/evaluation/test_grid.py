@@ -24,11 +24,11 @@ def test_outlines_and_crosses_are_on_their_own_images() -> None:
     rows, columns = np.nonzero((canvas == 128).all(axis=2))
     top, left = rows.max() - 31, columns.max() - 31
     (outline,) = axes.collections
-    edge = outline.get_paths()[0].vertices
+    edge = np.asarray(outline.get_paths()[0].vertices)
     assert edge.min(axis=0) == pytest.approx([left + 3.5, top + 9.5])
     assert edge.max(axis=0) == pytest.approx([left + 7.5, top + 19.5])
     (cross,) = axes.lines
-    assert cross.get_xydata().tolist() == [[left + 30, top + 3]]
+    assert np.asarray(cross.get_xydata()).tolist() == [[left + 30, top + 3]]
 
 
 def test_captions_do_not_cover_images(tmp_path: Path) -> None:
