@@ -42,7 +42,7 @@ RULES = {
     "pipelines/evaluation/weighted.py": {"_ece": DEFINED},
     "pipelines/evaluation/gradcam.py": {"_vector": ELSEWHERE},
     "pipelines/evaluation/selective.py": {"resampled_accuracy": ELSEWHERE},
-    "pipelines/evidence/attention_pictures.py": {"_outline": ELSEWHERE},
+    "pipelines/evidence/attention_pictures.py": {"_tile": ELSEWHERE},
     "pipelines/evidence/confident.py": {"suggested": DEFINED, "margin": DEFINED},
     "pipelines/evidence/pointing.py": {"pointing": ELSEWHERE},
     "pipelines/features/texture.py": {"coarseness": ELSEWHERE},
