@@ -23,6 +23,7 @@ from pydantic_settings import (
 from pipelines.errors import SettingsError
 from pipelines.reach import WILDCARDS, address_of, within
 from pipelines.renamed_settings import RenamedSource
+from pipelines.retention_settings import RetentionSettings
 from pipelines.spark_settings import SparkSettings
 
 PROJECT = Path(__file__).resolve().parent.parent
@@ -36,7 +37,7 @@ MAIL_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
-class Settings(SparkSettings):
+class Settings(SparkSettings, RetentionSettings):
     """One installation of Medloop. Each field is set by ``MEDLOOP_<FIELD>`` (``medloop settings``).
 
     Every part listens on ``host`` (loopback unless told otherwise). ``store``, ``mlflow_uri``

@@ -9,6 +9,7 @@ import ast
 import hashlib
 import json
 import pkgutil
+import time
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -122,6 +123,16 @@ def _is_bare_text(statement: ast.stmt) -> bool:
         and isinstance(statement.value, ast.Constant)
         and isinstance(statement.value.value, str)
     )
+
+
+def used(context: Context, path: str) -> None:
+    """Note that a run uses an output that exists: ``medloop prune`` counts its age from then.
+
+    Raises:
+        NotFound: it is gone.
+        StoreUnavailable: the store does not answer.
+    """
+    context.store.set_modified(f"{path}/{MANIFEST}", time.time())
 
 
 def standing(context: Context, path: str, output: type[OutputT]) -> OutputT | None:

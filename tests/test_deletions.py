@@ -36,6 +36,9 @@ GUARDS = {
     "pipelines/data/class_archive.py::ClassArchive._remove_old": (
         "archives of Spark's classes, by their prefix: any session makes them again"
     ),
+    "pipelines/data/data_docs.py::DataDocs.remove": (
+        "a folder of a run below home/expectations and home/data_docs, through no link"
+    ),
     "pipelines/data/division.py::divide": NO_FILE,
     "pipelines/data/division_by_source.py::source_of_cluster": NO_FILE,
     "pipelines/data/ingest.py::_add": (
@@ -62,6 +65,21 @@ GUARDS = {
     "pipelines/release/registry.py::drop_challenger": NO_FILE,
     "pipelines/release/registry.py::_download": (
         "home/bundles/<dataset>/<version>-<run> that is not whole, under the lock of the folder"
+    ),
+    "pipelines/retention/bundles.py::_remove": (
+        "a bundle that names its data set and version, and that MLflow has; its card"
+    ),
+    "pipelines/retention/files.py::clear_empty_folders": "empty folders of the cache and the logs",
+    "pipelines/retention/files.py::remove_folder": (
+        "what its callers prove: work that no process holds the lock of, or a bundle"
+    ),
+    "pipelines/retention/files.py::_remove_aside": "what a removal has renamed away before",
+    "pipelines/retention/files.py::_remove_file": (
+        "files of the cache and of logs by their known names, unused since they were looked at"
+    ),
+    "pipelines/retention/files.py::_remove_lock": "a lock file that this call holds",
+    "pipelines/retention/stored.py::_remove": (
+        "an output whose manifest names this very folder, or samples by their names; no link"
     ),
     "pipelines/segmentation/segmenter.py::_fold": ONE_WORKER,
     "pipelines/segmentation/segment.py::run": ONE_WORKER,

@@ -45,6 +45,7 @@ from pipelines.backup.state import BackupState, read_state, write_state
 from pipelines.errors import BackupError, MedloopError, NotFound, Unavailable
 from pipelines.progress import track
 from pipelines.provenance import git_commit
+from pipelines.retention.turn import turn
 from pipelines.settings import Settings
 from pipelines.storage import Store, open_store
 from pipelines.storage.local import LocalStore
@@ -84,7 +85,10 @@ def run(settings: Settings, *, to: Path | None = None, pictures: bool, keep: int
         installation = installation_id(settings)
         with _alone(to, installation):
             remove_unfinished(to, installation=installation)
-            folder = _take(settings, to, installation=installation, began=began, pictures=pictures)
+            with turn(settings):  # a folder that prune removes meanwhile would be copied in part
+                folder = _take(
+                    settings, to, installation=installation, began=began, pictures=pictures
+                )
             size, seconds = read_manifest(folder).bytes, time.monotonic() - clock
             done = BackupState(succeeded_at=began, path=folder, bytes=size, seconds=seconds)
             write_state(settings, done)

@@ -14,6 +14,7 @@ from pipelines.cli import (
     card,
     data,
     monitor,
+    prune,
     release,
     retrain,
     score,
@@ -41,7 +42,7 @@ app = typer.Typer(
 )
 for part in (
     *(retrain.app, approval.app, data.app, release.app, card.app, score.app, monitor.app),
-    *(status.app, trace.app, settings.app, studies.app),
+    *(prune.app, status.app, trace.app, settings.app, studies.app),
 ):
     app.registered_commands += part.registered_commands
 app.registered_commands += backup.restore_app.registered_commands

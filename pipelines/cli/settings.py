@@ -9,6 +9,7 @@ from pydantic.fields import FieldInfo
 
 from pipelines.cli.console import console, table
 from pipelines.redaction import without_credentials
+from pipelines.retention_settings import RetentionSettings
 from pipelines.settings import PROJECT, Settings, get_settings
 
 app = typer.Typer()
@@ -44,7 +45,7 @@ def settings(
         return
     rows = table("Settings", "variable", "value", "", "what it is")
     current = get_settings()
-    for name, field in Settings.model_fields.items():
+    for name, field in _fields():
         value = getattr(current, name)
         rows.add_row(variable(name), _shown(value), _origin(name, current), _about(field))
     console.print(rows)
@@ -58,10 +59,16 @@ def variable(field: str) -> str:
 def example_file() -> str:
     """The text of ``.env.example``: the containers' secrets, then each setting with its default."""
     parts = [FOR_CONTAINERS]
-    for name, field in Settings.model_fields.items():
+    for name, field in _fields():
         about = textwrap.fill(_about(field), width=98, initial_indent="# ", subsequent_indent="# ")
         parts.append(f"{about}\n# {variable(name)}={_default(field)}\n")
     return "\n".join(parts)
+
+
+def _fields() -> list[tuple[str, FieldInfo]]:
+    """Every setting; where things are and how they are reached first, what is kept last."""
+    fields = Settings.model_fields.items()
+    return sorted(fields, key=lambda one: one[0] in RetentionSettings.model_fields)
 
 
 def _about(field: FieldInfo) -> str:

@@ -7,6 +7,7 @@ time, so nothing else of Great Expectations is kept.
 
 import fcntl
 import logging
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ import pandas as pd
 
 import expectations
 from pipelines.data.data_docs_index import write_index
+from pipelines.inside import path_inside
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -86,6 +88,39 @@ class DataDocs:
             found = _validate(self, rows, suite, run=run, rows_of=rows_of, names=names)
             write_index(self.results, self.site)
         return found
+
+    def remove(self, suite: str, run: str) -> bool:
+        """Remove the pages and the results of a run; the index lists it until it is drawn again.
+
+        Returns:
+            Whether there was anything to remove.
+
+        Raises:
+            PathRefused: a symbolic link is on the way.
+        """
+        results, pages = self.folders("/".join((*suite.split("."), run)))
+        with self._alone():
+            found = [path for path in (pages, results) if path.is_dir()]
+            for folder in found:  # the results last: by them, what is left of a run is found
+                shutil.rmtree(folder)
+        return bool(found)
+
+    def draw_index(self) -> None:
+        """Draw the page that lists every run."""
+        with self._alone():
+            write_index(self.results, self.site)
+
+    def folders(self, inside: str) -> tuple[Path, Path]:
+        """Folders of the results and of the pages of a run.
+
+        Args:
+            inside: names below both: ``phantom/landing/<run>``.
+
+        Raises:
+            PathRefused: a symbolic link is on the way.
+        """
+        place = f"validations/{inside}"
+        return path_inside(self.results, inside), path_inside(self.site, place)
 
     @contextmanager
     def _alone(self) -> Iterator[None]:

@@ -14,7 +14,7 @@ name of a run that uses nothing that stands, but for the snapshot of originals.
     profile.py       what the prepared images look like
     studies.py       questions that take several trainings, asked by hand
     lesions.py       a network that finds lesions, asked for by hand
-    operations.py    what goes on beside: scoring, watching, backups
+    operations.py    what goes on beside: scoring, watching, backups, removing what is old
 """
 
 from pipelines.loop.data import (
@@ -45,6 +45,7 @@ from pipelines.loop.operations import (
     label,
     monitor,
     profile,
+    prune,
     score,
     watched,
 )
@@ -96,6 +97,7 @@ __all__ = [
     "profile_page",
     "promote",
     "promote_by_hand",
+    "prune",
     "refuse",
     "rollback",
     "score",

@@ -11,7 +11,7 @@ from pipelines.loop.opening import opened
 from pipelines.outputs import CheckReport, Enough, Landing, Prepared, Snapshot, Split, Waker
 from pipelines.settings import get_settings
 from pipelines.spec import load_spec
-from pipelines.stage import default_context
+from pipelines.stage import default_context, used
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,9 @@ def land(dataset: str, source: str | None = None, fresh: str | None = None) -> L
     from pipelines.data import landing
 
     spec, context = opened(dataset, fresh=fresh)
-    return landing.run(spec, context, source or landing_folder(dataset))
+    landed = landing.run(spec, context, source or landing_folder(dataset))
+    used(context, landed.path)
+    return landed
 
 
 @validate_call
@@ -144,12 +146,14 @@ def prepare(dataset: str, snapshot: Snapshot, split: Split, fresh: str | None = 
     from pipelines.data import prepare
 
     spec, context = opened(dataset, fresh=fresh)
-    if spec.image.crop != "lesion":
-        return prepare.run(spec, context, snapshot, split)
-    from pipelines.segmentation import segmenter
+    found = None
+    if spec.image.crop == "lesion":
+        from pipelines.segmentation import segmenter
 
-    found = segmenter.run(spec, context, snapshot, split)
-    return prepare.run(spec, context, snapshot, split, found)
+        found = segmenter.run(spec, context, snapshot, split)
+    prepared = prepare.run(spec, context, snapshot, split, found)
+    used(context, prepared.path)
+    return prepared
 
 
 @validate_call

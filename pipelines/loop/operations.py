@@ -1,7 +1,8 @@
-"""What goes on beside retraining: scoring, watching the champion, keeping backups."""
+"""What goes on beside retraining: scoring, watching the champion, backups, removing what is old."""
 
 import logging
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pydantic import validate_call
 
@@ -9,6 +10,9 @@ from pipelines.errors import NotFound
 from pipelines.loop.opening import opened
 from pipelines.outputs import Monitored, Profile, Scores
 from pipelines.settings import get_settings
+
+if TYPE_CHECKING:
+    from pipelines.retention.prune import Pruned
 
 logger = logging.getLogger(__name__)
 
@@ -111,3 +115,12 @@ def backup(to: Path | None = None, *, pictures: bool | None = None, keep: int | 
         keep=settings.backup_keep if keep is None else keep,
     )
     return str(folder)
+
+
+def prune() -> "Pruned":
+    """Remove what is older than its kind is kept and no version in use needs."""
+    from pipelines.retention import prune
+    from pipelines.stage import default_context
+
+    pruned, _ = prune.run(default_context())
+    return pruned

@@ -259,7 +259,7 @@ def fetch(context: Context, dataset: str, version: int) -> Path:
     registered = versions.named(tracking, dataset, version)
     # The run is part of the name: another MLflow server counts its versions anew.
     folder = context.settings.bundles / dataset / f"{version}-{registered.run_id[:8]}"
-    with _only_one(folder.parent):
+    with fetching(folder.parent):
         if not _is_whole(folder):
             _download(tracking, registered, folder)
         beside.fetch(tracking, registered, folder)
@@ -279,7 +279,7 @@ def _download(tracking: Tracking, registered: Registered, folder: Path) -> None:
 
 
 @contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
+def fetching(folder: Path) -> Iterator[None]:
     """Let the service's workers, which all want a new champion at once, fetch it one by one.
 
     Without it, one could take away what another is opening. A killed one holds nothing.

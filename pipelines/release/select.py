@@ -149,7 +149,7 @@ def _register(
             versions.BUNDLE_TAG: identity,
             versions.CANDIDATE_TAG: best.candidate,
             versions.SNAPSHOT_TAG: prepared.snapshot,
-            "medloop.split": prepared.split,
+            versions.SPLIT_TAG: prepared.split,
         },
     )
 

@@ -2,26 +2,12 @@
 
 from typing import Annotated
 
-from croniter import CroniterError, croniter
 from pydantic import AfterValidator, Field
 
+from pipelines.cron import require_cron
 from pipelines.spec.section import Section, Share
 
-
-def _cron(text: str) -> str:
-    try:
-        croniter(PRESETS.get(text, text)).get_next()
-    except (CroniterError, ValueError, KeyError, IndexError) as error:
-        raise ValueError(
-            "not a cron expression that ever comes due; write five fields, such as 0 3 * * *, or "
-            "@hourly, @daily, @weekly, @monthly, @quarterly, @yearly"
-        ) from error
-    return text
-
-
-PRESETS = {"@quarterly": "0 0 1 */3 *"}
-"""Those of Airflow that croniter does not know."""
-Cron = Annotated[str, AfterValidator(_cron)]
+Cron = Annotated[str, AfterValidator(require_cron)]
 
 
 class RetrainSpec(Section):

@@ -52,6 +52,18 @@ class Store(ABC):
     def size(self, path: str) -> int:
         """Size of a file in bytes."""
 
+    def bytes_below(self, path: str) -> int:
+        """Bytes of a file, or of all files below a folder; 0 if nothing is there."""
+        files = list(self.walk(path)) or ([path] if self.exists(path) else [])
+        try:
+            return sum(self.size(file) for file in files)
+        except NotFound:  # an empty folder, or what another process has just removed
+            return 0
+
+    @abstractmethod
+    def has_link(self, path: str) -> bool:
+        """Whether ``path`` is a symbolic link, or one is on the way to it."""
+
     @abstractmethod
     def open(self, path: str) -> BinaryIO:
         """Open a file for reading; a context manager.

@@ -85,6 +85,19 @@ class HdfsStore(Store):
     def size(self, path: str) -> int:
         return int(self._found(path)["length"])
 
+    def has_link(self, path: str) -> bool:
+        status = self.status(path)
+        return status is not None and status["type"] == "SYMLINK"
+
+    def bytes_below(self, path: str) -> int:
+        with self._reaching():
+            try:
+                return int(self.client.content(path)["length"])
+            except HdfsError as error:
+                if error.exception in ABSENT:
+                    return 0
+                raise
+
     def statuses(self, path: str) -> dict[str, dict[str, Any]]:
         """Name → WebHDFS FileStatus of all that stands in a folder, hidden or not.
 

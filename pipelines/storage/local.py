@@ -52,6 +52,10 @@ class LocalStore(Store):
     def size(self, path: str) -> int:
         return self._found(path).stat().st_size
 
+    def has_link(self, path: str) -> bool:
+        parts = path.split("/")
+        return any(self._at("/".join(parts[: n + 1])).is_symlink() for n in range(len(parts)))
+
     def open(self, path: str) -> BinaryIO:
         return self._found(path).open("rb")
 

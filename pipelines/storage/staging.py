@@ -122,6 +122,20 @@ def sweep(store: "Store", folder: str, *, now: float) -> None:
             discard(store, path)
 
 
+def dead_in(store: "Store", folder: str) -> list[str]:
+    """Paths in a folder that `sweep` would delete; by this machine's clock, as nothing is written.
+
+    The clocks of two machines may differ by much less than `EXPIRY_SECONDS`.
+    """
+    now, found = time.time(), []
+    for name in store.hidden(folder):
+        path = f"{folder}/{name}" if folder else name
+        is_staging = name.startswith(STAGING_PREFIX)
+        if name.startswith(ABANDONED_PREFIX) or (is_staging and _is_dead(store, path, now=now)):
+            found.append(path)
+    return found
+
+
 def discard(store: "Store", path: str) -> None:
     """Delete a folder or file, so that nobody sees, or goes on with, a part of it."""
     parent, _, _ = path.rpartition("/")

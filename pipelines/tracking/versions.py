@@ -2,7 +2,8 @@
 
 An alias names one version: ``champion`` serves, ``challenger`` wants to, ``previous`` served
 before. A version's tag ``medloop.bundle`` is the fingerprint of the bundle it is;
-``medloop.snapshot`` the store path of the images it was made from;
+``medloop.snapshot`` the store path of the images it was made from, ``medloop.split`` that of
+their split;
 ``medloop.verdict`` is the gate's last decision, ``medloop.compared_with`` the champion it was
 compared with, ``medloop.best_champion`` the best champion so far, ``medloop.refused`` why it was
 refused, ``medloop.promoted`` when it last became the champion (UTC), ``medloop.approval`` what a
@@ -24,6 +25,7 @@ BUNDLE = "bundle"
 BUNDLE_TAG = "medloop.bundle"
 CANDIDATE_TAG = "medloop.candidate"
 SNAPSHOT_TAG = "medloop.snapshot"
+SPLIT_TAG = "medloop.split"
 VERDICT_TAG = "medloop.verdict"
 COMPARED_TAG = "medloop.compared_with"
 NO_CHAMPION = "no champion"
@@ -88,8 +90,15 @@ def named(tracking: Tracking, dataset: str, version: int) -> Registered:
 
 def every(tracking: Tracking, dataset: str) -> list[Registered]:
     """All versions, the newest first."""
+    found: list[ModelVersion] = []
+    token: str | None = ""
     with tracking.reaching() as client:
-        found = client.search_model_versions(f"name = '{dataset}'", max_results=1000)
+        while token is not None:
+            page = client.search_model_versions(
+                f"name = '{dataset}'", max_results=1000, page_token=token or None
+            )
+            found += page
+            token = page.token or None
     return sorted(map(_registered, found), key=lambda version: -version.version)
 
 

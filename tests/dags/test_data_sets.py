@@ -71,7 +71,7 @@ def test_a_data_set_has_its_dags_and_its_clock_once_it_is_in_use(installation: S
     fresh = bag()
 
     assert not fresh.import_errors
-    assert set(fresh.dags) == {"backup", *(f"retrain_{name}" for name in names)}
+    assert set(fresh.dags) == {"backup", "prune", *(f"retrain_{name}" for name in names)}
     for name in names:
         assert schedule(fresh, f"retrain_{name}") == (False, {f"{name}_landing"})
 

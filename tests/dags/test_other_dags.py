@@ -1,4 +1,4 @@
-"""Monitoring, scoring and backup: their shape; and what all DAG files have in common."""
+"""Monitoring, scoring, backup and prune: their shape; and what all DAG files have in common."""
 
 import subprocess
 import sys
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from airflow.sdk import DAG
 
-from dags import backup, retrain
+from dags import backup, prune, retrain
 from dags.monitor import monitor_dag
 from dags.retrain import retrain_dag
 from dags.score import score_dag
@@ -15,6 +15,7 @@ from pipelines.spec import spec_names
 
 EVERY = [
     backup.backup,
+    prune.prune,
     *(build(name) for name in spec_names() for build in (retrain_dag, monitor_dag, score_dag)),
 ]
 
@@ -73,7 +74,14 @@ def test_airflow_reads_the_dag_files_and_none_of_those_beside_them() -> None:
 
     read = {Path(path).name for path in list_py_file_paths(Path(str(retrain.__file__)).parent)}
 
-    assert read == {"backup.py", "invalid_specs.py", "monitor.py", "retrain.py", "score.py"}
+    assert read == {
+        "backup.py",
+        "invalid_specs.py",
+        "monitor.py",
+        "prune.py",
+        "retrain.py",
+        "score.py",
+    }
 
 
 def test_reading_the_files_imports_nothing_heavy() -> None:

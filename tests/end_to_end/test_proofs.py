@@ -49,6 +49,7 @@ SMALLEST = {
     "prove_swap": ("--swaps", "3", "--workers", "2", "--clients", "2", "--poll", "0.2"),
     "replicas": ("--bundle", "BUNDLE", *QUICK),
     "results": ("tiny",),
+    "retention": ("--days", "3", "--plot", "OUT/retention.png"),
     "score": ("tiny", "LANDING", "BUNDLE", "--rounds", "1", "--cores", "1", "--most", "120"),
     "service": ("--bundle", "BUNDLE", "--rounds", "2", *QUICK),
     "shortcuts": ("LANDING", "PREPARED", "--images", "20"),

@@ -133,3 +133,25 @@ def test_the_old_name_of_a_setting_is_read_with_a_warning(
     monkeypatch.setenv("MEDLOOP_SPARK", "local[2]")
     monkeypatch.delenv("HADOOP_CONF_DIR")
     assert Settings(_env_file=file).spark == "local[2]"
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "told"),
+    [
+        ("KEEP_SERVED_DAYS", "30", "the monitor still reads samples of the last 31 days"),
+        ("KEEP_LOGS_DAYS", "-1", "greater than or equal to 0"),
+        ("PRUNE_SCHEDULE", "on sundays", "not a cron expression that ever comes due"),
+    ],
+)
+def test_how_long_a_kind_is_kept_must_make_sense(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, told: str
+) -> None:
+    monkeypatch.setenv(f"MEDLOOP_{name}", value)
+
+    with pytest.raises(SettingsError, match=f"MEDLOOP_{name}=.*{told}"):
+        get_settings()
+
+
+@pytest.mark.parametrize("schedule", ["none", "@weekly", "0 4 * * 0"])
+def test_prune_has_a_clock_or_none(schedule: str) -> None:
+    assert Settings(prune_schedule=schedule, keep_served_days=0).prune_schedule == schedule

@@ -1,6 +1,7 @@
 """The monitor judges each answer once, acts when trouble comes again, and tells what it saw."""
 
 import re
+import time
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from pipelines.monitoring import monitor
 from pipelines.monitoring.exposition import METRICS, PREFIX
 from pipelines.monitoring.labels import note_labels
 from pipelines.monitoring.served import Sample, files_of, merged_files
+from pipelines.retention import prune
 from pipelines.settings import PROJECT, Settings
 from pipelines.stage import Context
 from pipelines.storage.hdfs import HdfsStore
@@ -63,6 +65,21 @@ def test_clean_traffic_is_judged_once_and_nobody_is_told(here: Watched) -> None:
     here.serve(range(5010, 5050), minutes=30)
     assert here.monitor().windows == 1
     assert [w.number for w in here.state().windows] == [1, 2, 3]
+
+
+def test_the_champion_is_watched_as_before_after_a_prune(here: Watched) -> None:
+    here.serve(window(0))
+    profile = here.monitor() and here.state().profile
+    _, fates = prune.run(here.context, now=time.time() + 10 * 365 * 86_400)
+    gone = {fate.item.path for fate in fates if fate.goes}
+    pins = {fate.item.path: fate.item.pin for fate in fates if fate.item.pin}
+    here.serve(window(1), minutes=60)
+
+    assert {path for path in gone if "/served/" in path}
+    assert pins[f"store:{here.name}/profiles/{profile}"] == "version 1: champion"
+    assert pins[f"store:{here.name}/monitoring/windows/000001.parquet"].startswith("the monitor")
+    assert here.monitor().windows == 1
+    assert (here.state().profile, here.state().number) == (profile, 2)
 
 
 def test_drift_is_told_once_it_is_seen_again_and_wakes_once_an_episode(here: Watched) -> None:

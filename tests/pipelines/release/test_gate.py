@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import shutil
+import time
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from pipelines.outputs import Challenger, Evaluated, Release, Verdict
 from pipelines.release import gate, promotion, registry
 from pipelines.release.bundle import MANIFEST, file_digests, read_manifest, write_manifest
 from pipelines.release.report import Judgement, place
+from pipelines.retention import prune
 from pipelines.settings import Settings
 from pipelines.spec import GateSpec
 from pipelines.spec.operations import ApprovalSpec
@@ -24,6 +26,8 @@ from tests.pipelines.data.small_collection import Row, images
 from tests.pipelines.release.installation import Installation, install
 from tests.pipelines.tracked import brightness_model, prepare_small, spec_of
 
+YEARS = 10 * 365 * 86_400
+"""In seconds."""
 SMALL = ", as far as this test set can tell"
 LENIENT = {
     "max_sensitivity_drop": 1.0,
@@ -195,6 +199,12 @@ def test_a_challenger_is_also_compared_with_the_best_champion_so_far(
     second = here.version("worse", half)
     assert here.judge(second, **LENIENT).passed
     registry.promote(here.context, here.name)
+    _, fates = prune.run(here.context, now=time.time() + YEARS)
+    pins = {fate.item.path: fate.item.pin for fate in fates if "bundles/chained" in fate.item.path}
+    assert sorted(map(str, pins.values())) == [
+        "version 1: previous champion",
+        "version 2: champion",
+    ]
     third = here.version("worse too", half)
 
     verdict = here.judge(third)

@@ -10,6 +10,7 @@ from pipelines.errors import NotFound, SettingsError, StoreUnavailable
 from pipelines.settings import Settings
 from pipelines.storage import Store, open_store
 from pipelines.storage.hdfs import HdfsStore
+from pipelines.storage.local import LocalStore
 
 
 def test_a_written_file_reads_back_identical(store: Store) -> None:
@@ -59,6 +60,22 @@ def test_reading_what_is_not_there_names_it(store: Store) -> None:
         store.read("nowhere.json")
     with pytest.raises(NotFound, match=r"nowhere\.json"):
         store.size("nowhere.json")
+
+
+def test_the_bytes_of_a_folder_are_those_of_its_files(store: Store) -> None:
+    store.write("a/b", b"12")
+    store.write("a/c/d", b"345")
+
+    assert [store.bytes_below(path) for path in ("a", "a/b", "nothing")] == [5, 2, 0]
+    assert not store.has_link("a/b")
+
+
+def test_a_link_is_seen_wherever_it_is_on_the_way(local_store: LocalStore) -> None:
+    local_store.write("a/b", b"1")
+    (local_store.folder / "linked").symlink_to(local_store.folder / "a")
+
+    assert local_store.has_link("linked/b")
+    assert local_store.has_link("linked")
 
 
 def test_deleting_takes_folders_whole_and_is_silent_about_nothing(store: Store) -> None:

@@ -1,0 +1,251 @@
+"""What the store holds of a data set that may be removed."""
+
+import json
+import logging
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from datetime import UTC, date, datetime, time, timedelta
+from functools import partial
+from typing import Generic, get_args
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pipelines.data import snapshots
+from pipelines.errors import NotFound
+from pipelines.monitoring.served import DAY as DAY_NAME
+from pipelines.monitoring.state import state_of
+from pipelines.outputs import (
+    CheckReport,
+    DataProfile,
+    Features,
+    Gate,
+    Landing,
+    Prepared,
+    Profile,
+    Scores,
+)
+from pipelines.retention.item import LINKED, UNPROVEN, Item, Kind
+from pipelines.retention.pins import Pins
+from pipelines.stage import MANIFEST, Context, OutputT
+from pipelines.storage import Store, staging
+
+logger = logging.getLogger(__name__)
+
+SAMPLES = re.compile(r"(\d{6}|merged)-[0-9a-f]{8}\.parquet")
+WINDOW = re.compile(r"(\d{6,})\.parquet")
+GATES = get_args(Gate)
+STAGED_IN = ("", *(f"checks/{gate}" for gate in GATES), "monitoring/state", "monitoring/labels")
+
+
+def items(context: Context, dataset: str, pins: Pins) -> Iterator[Item]:
+    """Everything of a data set in the store that may be removed, pinned or not.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    store = context.store
+    prepared = _outputs(store, dataset, "prepared", Prepared)
+    pinned = _pinned_prepared(context, dataset, pins, prepared.proven)
+
+    def of_images(path: str) -> str | None:
+        return pinned.get(path, pins.everything)
+
+    def of_run(run_id: str) -> str | None:
+        return pins.runs.get(run_id, pins.everything)
+
+    features = _outputs(store, dataset, "features", Features)
+    drawn = _outputs(store, dataset, "data_profiles", DataProfile)
+    profiles = _outputs(store, dataset, "profiles", Profile)
+    yield from prepared.items("prepared", lambda one: of_images(one.output.path))
+    times = {one.path: one.used for one in prepared.proven}
+    derived: list[Stored[Features] | Stored[DataProfile]] = [*features.proven, *drawn.proven]
+    for found in derived:
+        images = found.output.prepared  # a run that uses these may use what was made of them
+        used = max(found.used, times.get(images, 0.0))
+        yield replace(found.item(store, "prepared", of_images(images)), used=used)
+    for path in (*features.unproven, *drawn.unproven):
+        yield _folder(store, "prepared", path, pin=UNPROVEN)
+    yield from _outputs(store, dataset, "landings", Landing).items("prepared", _by_age)
+    yield from _outputs(store, dataset, "scores", Scores).items("scores", _by_age)
+    yield from profiles.items("served", lambda one: of_run(one.output.run_id))
+    for gate in GATES:
+        results = _outputs(store, dataset, f"checks/{gate}", CheckReport)
+        yield from results.items("checks", lambda one: pins.of_inputs(one.inputs))
+    yield from _served(store, dataset)
+    yield from _windows(store, dataset)
+    yield from _staging(store, dataset)
+
+
+@dataclass(frozen=True)
+class Stored(Generic[OutputT]):
+    """The output of a stage, proven by a manifest that names its very folder."""
+
+    path: str
+    output: OutputT
+    used: float
+    """When its manifest was written, or a run last used it; see `stage.used`."""
+    inputs: tuple[str, ...]
+    """Paths of what it was made from, where its manifest lists them."""
+
+    def item(self, store: Store, kind: Kind, pin: str | None) -> Item:
+        """The same as something that may be removed."""
+        return _folder(store, kind, self.path, pin=pin, written=self.used)
+
+
+@dataclass(frozen=True)
+class _Outputs(Generic[OutputT]):
+    """The outputs of one stage."""
+
+    store: Store
+    proven: list[Stored[OutputT]] = field(default_factory=list)
+    unproven: list[str] = field(default_factory=list)
+    """Paths of folders that stay: no readable manifest proves them."""
+
+    def items(self, kind: Kind, pin: Callable[[Stored[OutputT]], str | None]) -> Iterator[Item]:
+        """The same as things that may be removed."""
+        for one in self.proven:
+            yield one.item(self.store, kind, pin(one))
+        for path in self.unproven:
+            yield _folder(self.store, kind, path, pin=UNPROVEN)
+
+
+def _by_age(_: object) -> str | None:
+    """No version needs it."""
+    return None
+
+
+class _Manifest(BaseModel):
+    model_config = ConfigDict(extra="ignore")
+
+    inputs: list[dict[str, object]] = []
+
+
+def _outputs(store: Store, dataset: str, name: str, kind: type[OutputT]) -> _Outputs[OutputT]:
+    folder, found = f"{dataset}/{name}", _Outputs[OutputT](store)
+    for identity in store.names(folder):
+        path = f"{folder}/{identity}"
+        stored = _stored(store, path, kind)
+        if stored is not None and stored.output.dataset == dataset:
+            found.proven.append(stored)
+        else:
+            found.unproven.append(path)
+    return found
+
+
+def _stored(store: Store, path: str, kind: type[OutputT]) -> Stored[OutputT] | None:
+    try:
+        content = store.read_json(f"{path}/{MANIFEST}")
+        output = kind.model_validate(content["output"])
+        inputs = _Manifest.model_validate(content).inputs
+        used = store.modified(f"{path}/{MANIFEST}")
+    except (NotFound, ValidationError, json.JSONDecodeError, KeyError, TypeError):
+        return None
+    folder = path.rpartition("/")[0]
+    if getattr(output, "path", f"{folder}/{output.id}") != path:
+        return None
+    named = [one[key] for one in inputs for key in ("path", "split") if key in one]
+    return Stored(path, output, used, tuple(str(name) for name in named))
+
+
+def _pinned_prepared(
+    context: Context, dataset: str, pins: Pins, found: list[Stored[Prepared]]
+) -> dict[str, str]:
+    """Path → why prepared images stay; the newest snapshot's were used last by today's runs."""
+    reasons = {one.path: reason for one in found if (reason := pins.of_prepared(one.output))}
+    newest = snapshots.latest(context, dataset)
+    current = [one for one in found if newest and one.output.snapshot == newest.path]
+    if current:
+        latest = max(current, key=lambda one: one.used)
+        reasons.setdefault(latest.path, "the latest of the newest snapshot")
+    return reasons
+
+
+def _served(store: Store, dataset: str) -> Iterator[Item]:
+    """Days of served samples; a day ends at midnight, UTC."""
+    for name in store.names(f"{dataset}/served"):
+        if not re.fullmatch(DAY_NAME, name):
+            continue
+        path, day = f"{dataset}/served/{name}", date.fromisoformat(name)
+        over = datetime.combine(day + timedelta(days=1), time(), UTC).timestamp()
+        foreign = [file for file in store.names(path) if not SAMPLES.fullmatch(file)]
+        pin = f"{UNPROVEN}: {foreign[0]}" if foreign else None
+        yield _folder(store, "served", path, pin=pin, used=over)
+
+
+def _windows(store: Store, dataset: str) -> Iterator[Item]:
+    """Answers of windows; those that the monitor's state lists stay: labels may still come."""
+    folder = f"{dataset}/monitoring/windows"
+    names = store.names(folder)
+    state = state_of(store, dataset) if names else None
+    listed = {window.number for window in state.windows} if state else set()
+    for name in names:
+        path = f"{folder}/{name}"
+        match = WINDOW.fullmatch(name)
+        if match is None:
+            pin: str | None = UNPROVEN
+        else:
+            pin = "the monitor's state lists it" if int(match[1]) in listed else None
+        yield _folder(store, "served", path, pin=pin, used=store.modified(path))
+
+
+def _staging(store: Store, dataset: str) -> Iterator[Item]:
+    """What writers that are proven dead left; living ones hold a lease."""
+    folders = [f"{dataset}/{name}".rstrip("/") for name in STAGED_IN]
+    folders += [f"{dataset}/{name}" for name in store.names(dataset)]
+    folders += [f"{dataset}/served/{day}" for day in store.names(f"{dataset}/served")]
+    for folder in dict.fromkeys(folders):
+        for path in staging.dead_in(store, folder):
+            size = partial(store.bytes_below, path)
+            remove = partial(_discard, store, folder, path)
+            yield Item("work", f"store:{path}", 0.0, None, size, remove)
+
+
+def _discard(store: Store, folder: str, path: str) -> bool:
+    if store.has_link(path) or path not in staging.dead_in(store, folder):
+        return False
+    staging.discard(store, path)
+    return True
+
+
+def _folder(
+    store: Store,
+    kind: Kind,
+    path: str,
+    *,
+    pin: str | None,
+    used: float = 0.0,
+    written: float | None = None,
+) -> Item:
+    """A folder or file of the store as an item.
+
+    Args:
+        store: where it is.
+        kind: its kind.
+        path: its path.
+        pin: why it stays.
+        used: when it was used last, where its manifest does not say.
+        written: when its manifest was changed; it is not removed if that is another time by then.
+    """
+    return Item(
+        kind,
+        f"store:{path}",
+        used if written is None else written,
+        LINKED if store.has_link(path) else pin,
+        partial(store.bytes_below, path),
+        partial(_remove, store, path, written),
+    )
+
+
+def _remove(store: Store, path: str, written: float | None) -> bool:
+    """Delete a folder as a whole, unless it was used since it was looked at."""
+    try:
+        if written is not None and store.modified(f"{path}/{MANIFEST}") != written:
+            return False
+    except NotFound:
+        return False
+    if store.has_link(path) or not store.exists(path):
+        return False
+    logger.info("Removing %s", store.uri(path))
+    store.delete(path)
+    return True
