@@ -98,3 +98,12 @@ _.LogisticRegressionModel
 
 # Says what each number of the fingerprint is, for people and for the tests.
 _.TRACES
+
+# Settings that `retention.item.days_of` reads by the name of their kind.
+_.keep_prepared_days
+_.keep_bundles_days
+_.keep_cache_days
+_.keep_scores_days
+_.keep_served_days
+_.keep_checks_days
+_.keep_work_days

@@ -5,7 +5,7 @@
 Each day makes what a retraining, scoring, the service and the monitor leave behind: outputs with
 real manifests and names, through the real store and a real MLflow (SQLite), with small contents.
 Nothing is trained. Files get the time of their day, and each evening prune runs as of that day.
-The same is done a second time without prune.
+Without prune there would be what is there, and all that was removed until then.
 """
 
 import argparse
@@ -54,6 +54,18 @@ class Usage:
     """Snapshots and splits, which prune never touches."""
     rest: int
     """All else of the store and the home, MLflow's own files left out."""
+    removed: int
+    """What prune has removed until then."""
+
+    @property
+    def total(self) -> int:
+        """All that is there."""
+        return self.records + self.rest
+
+    @property
+    def unpruned(self) -> int:
+        """What would be there without prune."""
+        return self.total + self.removed
 
 
 class Year:
@@ -80,6 +92,7 @@ class Year:
             place = (folder / "artifacts").as_uri()
             self.experiment = client.create_experiment(NAME, artifact_location=place)
         self._champion: int | None = None
+        self._removed = 0
 
     def live(self, day: int) -> None:
         """What a day leaves behind."""
@@ -94,13 +107,15 @@ class Year:
 
     def prune(self, day: int) -> None:
         """Prune in the evening of a day."""
-        prune.run(self.context, now=BEGAN + (day + 0.5) * DAY)
+        pruned, _ = prune.run(self.context, now=BEGAN + (day + 0.5) * DAY)
+        self._removed += sum(total.bytes for total in pruned.totals)
 
     def usage(self, day: int) -> Usage:
         """What lies there."""
         store = self.folder / "store"
         records = sum(bytes_of(store / NAME / name) for name in KEPT_ON_PURPOSE)
-        return Usage(day, records, bytes_of(store) + bytes_of(self.folder / "home") - records)
+        rest = bytes_of(store) + bytes_of(self.folder / "home") - records
+        return Usage(day, records, rest, self._removed)
 
     def _retrained(self, day: int) -> Prepared:
         snapshot, split = f"{day + 1:04d}-{fingerprint(day)}", fingerprint("split", day)
@@ -234,31 +249,29 @@ def _write(path: Path, size: int) -> None:
     path.write_bytes(bytes(size))
 
 
-def measure(days: int, *, pruned: bool) -> list[Usage]:
-    """The disk usage of each day, with or without prune."""
+def measure(days: int) -> list[Usage]:
+    """The disk usage of each day."""
     with tempfile.TemporaryDirectory(prefix="medloop-retention-") as folder:
         year = Year(Path(folder))
         found = []
         for day in range(days):
             year.live(day)
-            if pruned:
-                year.prune(day)
+            year.prune(day)
             found.append(year.usage(day))
         return found
 
 
-def draw(without: list[Usage], with_prune: list[Usage], file: Path) -> None:
+def draw(usage: list[Usage], file: Path) -> None:
     """Write the plot as PNG."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4.5), layout="constrained")
     axes = figure.subplots()
-    for label, usage in (("without prune", without), ("prune each day", with_prune)):
-        total = [(one.rest + one.records) / 1e6 for one in usage]
-        axes.plot([one.day for one in usage], total, label=label)
-    records = [one.records / 1e6 for one in with_prune]
-    days = [one.day for one in with_prune]
-    axes.plot(days, records, "--", color="grey", label="of it: snapshots and splits, always kept")
+    days = [one.day for one in usage]
+    axes.plot(days, [one.unpruned / 1e6 for one in usage], label="without prune")
+    axes.plot(days, [one.total / 1e6 for one in usage], label="prune each day")
+    kept = "of it: snapshots and splits, always kept"
+    axes.plot(days, [one.records / 1e6 for one in usage], "--", color="grey", label=kept)
     axes.set(xlabel="days of daily retraining", ylabel="disk usage, MB", ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)
@@ -272,28 +285,22 @@ def main() -> None:
     parser.add_argument("--plot", type=Path, help="write a PNG here")
     options = parser.parse_args()
     logging.getLogger("alembic").setLevel(logging.WARNING)
-    without = measure(options.days, pruned=False)
-    with_prune = measure(options.days, pruned=True)
-    print("   day   without prune   with prune   of it always kept   (MB)")
+    usage = measure(options.days)
+    print("   day   without prune    with prune   of it always kept   (MB)")
     step = max(1, options.days // 12)
-    for one, other in list(zip(without, with_prune, strict=True))[step - 1 :: step]:
-        sums = (one.rest + one.records, other.rest + other.records, other.records)
+    for one in usage[step - 1 :: step]:
+        sums = (one.unpruned, one.total, one.records)
         print(f"{one.day + 1:6d}" + "".join(f"{value / 1e6:14.2f}" for value in sums))
     if options.plot:
-        draw(without, with_prune, options.plot)
-    grown, grown_without = (_growth(usage) for usage in (with_prune, without))
+        draw(usage, options.plot)
+    first, last = usage[-(len(usage) // 4 + 1)], usage[-1]
+    grown, unpruned = last.rest - first.rest, last.unpruned - first.unpruned
     print(
         f"In the last quarter of the days, what prune may remove grew by {grown / 1e6:.2f} MB; "
-        f"without prune by {grown_without / 1e6:.2f} MB."
+        f"without prune, all grew by {unpruned / 1e6:.2f} MB."
     )
-    if options.days >= SETTLED_DAYS and grown > MAY_GROW * grown_without:
+    if options.days >= SETTLED_DAYS and grown > MAY_GROW * unpruned:
         sys.exit("The disk usage is not bounded.")
-
-
-def _growth(usage: list[Usage]) -> int:
-    """Bytes by which all but snapshots and splits grew in the last quarter of the days."""
-    last = usage[-(len(usage) // 4 + 1) :]
-    return last[-1].rest - last[0].rest
 
 
 if __name__ == "__main__":

@@ -15,7 +15,6 @@ from pipelines.retention import bundles, files, pages, scheduler, stored
 from pipelines.retention.item import DAY, KINDS, Item, Kind, days_of
 from pipelines.retention.pins import read_pins
 from pipelines.retention.turn import turn
-from pipelines.spec import spec_names
 from pipelines.stage import Context
 
 logger = logging.getLogger(__name__)
@@ -95,10 +94,10 @@ def run(
 
 
 def datasets(context: Context) -> list[str]:
-    """Data sets that have a spec, or that the store or the home holds something of."""
+    """Data sets that the store or the home holds something of."""
     here = context.settings.bundles
     kept = [path.name for path in here.iterdir()] if here.is_dir() else []
-    names = {*spec_names(), *context.store.names(""), *kept}
+    names = {*context.store.names(""), *kept}
     return sorted(name for name in names if DATASET.fullmatch(name))
 
 
