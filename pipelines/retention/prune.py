@@ -122,8 +122,9 @@ def _fate(context: Context, item: Item, now: float, dry_run: bool) -> Fate:
 
 def _finish(context: Context, now: float, fates: Iterable[Fate]) -> Iterator[str]:
     settings = context.settings
-    if any(fate.goes and fate.item.kind == "checks" for fate in fates):
-        DataDocs(settings.home).draw_index()
+    docs = DataDocs(settings.home)
+    if docs.site.is_dir() and any(one.goes and one.item.kind == "checks" for one in fates):
+        docs.draw_index()
     files.clear_empty_folders(settings, before=now - DAY)
     if days := settings.keep_logs_days:
         yield scheduler.clean(settings, before=now - days * DAY)

@@ -56,6 +56,10 @@ def test_prepared_images_and_all_made_of_them_stay_for_versions_in_use_only(
     context: Context,
 ) -> None:
     paths = [kinds.prepared(context, number, days=OLD).path for number in (1, 2, 3, 4)]
+    check = f"{NAME}/prepared/{fingerprint('check', 1)}"
+    old_page = kinds.home_file(context, f"data_docs/validations/{check}/1/rows.html", days=OLD)
+    result = kinds.home_file(context, f"expectations/{check}/1/rows.json", days=OLD)
+    os.utime((context.settings.home / result).parents[1], (1, 1))
     before = all_files(context)
 
     gone = removed(context)
@@ -65,9 +69,11 @@ def test_prepared_images_and_all_made_of_them_stay_for_versions_in_use_only(
         f"store:{NAME}/features/{fingerprint('features', 1)}",
         f"store:{NAME}/checks/prepared/{fingerprint('check', 1)}",
         f"store:{NAME}/checks/prepared/{fingerprint('check', 4)}",
+        f"home:expectations/{check}",
     }
-    left = all_files(context)
-    assert {file for file in before if any(place in file for place in gone)} == before - left
+    left, page = all_files(context), {f"home:{old_page}"}
+    assert {f for f in before if any(place in f for place in gone)} | page == before - left
+    assert "home:data_docs/index.html" in left
 
 
 @pytest.mark.usefixtures("registry")
@@ -238,6 +244,7 @@ def test_caches_go_also_while_mlflow_is_away(
     context: Context, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     name = kinds.home_file(context, "cache/openvino/1.blob", days=OLD)
+    kinds.scores(context, days=OLD)
 
     def away(*_: object) -> None:
         raise TrackingUnavailable("away")
