@@ -134,7 +134,8 @@ def _last_promoted(known: Mapping[int, Registered]) -> int | None:
         for version, one in known.items()
         if versions.PROMOTED_TAG in one.tags
     }
-    return max(times, key=lambda version: times[version], default=None)
+    newest_last = sorted(times, key=lambda version: times[version])
+    return newest_last[-1] if newest_last else None
 
 
 def _doubt(

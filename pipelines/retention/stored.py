@@ -156,7 +156,7 @@ def _pinned_prepared(
     newest = snapshots.latest(context, dataset)
     current = [one for one in found if newest and one.output.snapshot == newest.path]
     if current:
-        latest = max(current, key=lambda one: one.used)
+        latest = sorted(current, key=lambda one: one.used)[-1]
         reasons.setdefault(latest.path, "the latest of the newest snapshot")
     return reasons
 
