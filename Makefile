@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak check-compose prove-unattended
+.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak check-compose prove-unattended prove-cluster
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -64,6 +64,9 @@ fuzz-service: setup ## 10,000 requests made up from the OpenAPI document: no cra
 
 prove-unattended: setup ## nobody at the keyboard: files arrive, a champion answers; traffic drifts, it retrains
 	@$(RUN)/python -m benchmarks.prove_unattended
+
+prove-cluster: setup ## four nodes as containers: a cluster makes what one machine makes, and nodes fail (root, podman)
+	@$(RUN)/python -m benchmarks.prove_cluster $(if $(CASES),--only $(CASES))
 
 soak: setup ## 30 minutes at 80 % of capacity: latency and memory stay as they were
 	@$(RUN)/python -m benchmarks.soak

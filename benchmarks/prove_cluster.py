@@ -1,0 +1,271 @@
+"""Proof that a real cluster makes what one machine makes, and loses nothing when nodes fail.
+
+    python -m benchmarks.prove_cluster [--images 100] [--only CASE …]
+
+Starts four nodes as containers (`benchmarks.cluster_nodes`; needs root, podman, runc and
+iptables): a coordinator and three workers, each with a DataNode, two with a Spark Worker and, for
+the case ``yarn``, a NodeManager; HDFS keeps two copies. Each case takes in phantoms and prepares
+them in a store of its own, from the coordinator, and something fails meanwhile. Afterwards
+everything must be there once, and equal, byte for byte, to a run on one machine. Exits 1 if not.
+"""
+
+import argparse
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from benchmarks.claims import Claim, show
+from benchmarks.cluster_nodes import (
+    COORDINATOR,
+    ENVIRONMENT,
+    HDFS,
+    PROPERTIES,
+    WORKERS,
+    Nodes,
+)
+from pipelines.data.phantom import generate
+from pipelines.errors import StackError
+
+W1, W2, _ = WORKERS
+CUT_SECONDS = 60
+SAFE_SECONDS = 20
+TRIES = 3
+PAUSE_SECONDS = 10
+"""Before a step that failed is run again; Airflow waits for longer."""
+CASE_SECONDS = 420
+STANDALONE = {"MEDLOOP_SPARK": f"spark://{COORDINATOR}:7077"}
+
+
+class Run:
+    """A driver on the coordinator, with a home and a store of its own."""
+
+    def __init__(self, nodes: Nodes, folder: Path, case: str, spark: dict[str, str]) -> None:
+        self._nodes = nodes
+        self._name = f"driver-{case}"
+        self.output = folder / "logs" / f"driver-{case}.log"
+        store = f"{HDFS}/{case}" if spark else f"file:///var/medloop/{case}-store"
+        self._variables = {
+            "MEDLOOP_ENV_FILE": "none",
+            "MEDLOOP_HOME": f"/var/medloop/{case}",
+            "MEDLOOP_STORE": store,
+            "MEDLOOP_WEBHDFS_URL": f"http://{COORDINATOR}:9870",
+            "MEDLOOP_DATANODES": "2",
+            "MEDLOOP_SPARK": "local[2,4]",
+            "MEDLOOP_SPARK_DRIVER_MEMORY": "512m",
+            "MEDLOOP_SPARK_EXECUTOR_MEMORY": "512m",
+            "MEDLOOP_SPARK_PYTHON": str(ENVIRONMENT / "bin" / "python"),
+            "MEDLOOP_SPARK_DRIVER_HOST": COORDINATOR,
+            **spark,
+        }
+        self._landing = folder / "landing"
+        self.tries = 0
+
+    def start(self) -> None:
+        """Start the driver."""
+        self.tries += 1
+        command = f"{sys.executable} -m benchmarks.cluster_job {self._landing}"
+        self._nodes.run(self._variables, self._name, f"{command} >> {self.output} 2>&1")
+
+    def kill(self) -> None:
+        """End the driver with SIGKILL."""
+        self._nodes.kill(COORDINATOR, self._name)
+
+    def await_step(self, step: str) -> None:
+        """Wait until a step begins."""
+        self._await(f"the step {step}", lambda: f"STEP {step}" in self._said())
+
+    def await_tasks(self, node: str) -> None:
+        """Wait until a node works on a task."""
+        self._await(f"a task on {node}", lambda: self._nodes.runs_python_worker(node))
+
+    def result(self) -> dict[str, Any]:
+        """What the driver found in the store at its end."""
+        self._await("its end", lambda: "RESULT" in self._said() or not self._nodes.runs(self._name))
+        lines = [line for line in self._said().splitlines() if line.startswith("RESULT")]
+        if not lines and self.tries < TRIES:
+            # As Airflow would, only sooner.
+            time.sleep(PAUSE_SECONDS)
+            self.start()
+            return self.result()
+        if not lines:
+            raise StackError(f"the driver failed:\n{self._said()[-1500:]}")
+        found: dict[str, Any] = json.loads(lines[-1].removeprefix("RESULT"))
+        return found
+
+    def _said(self) -> str:
+        return self.output.read_text("utf-8", "replace") if self.output.is_file() else ""
+
+    def _await(self, what: str, condition: Callable[[], bool]) -> None:
+        until = time.monotonic() + CASE_SECONDS
+        while not condition():
+            if time.monotonic() > until:
+                raise StackError(f"waited in vain for {what}:\n{self._said()[-1500:]}")
+            time.sleep(0.2)
+
+
+def _worker_killed(nodes: Nodes, run: Run) -> str:
+    run.await_step("prepare")
+    run.await_tasks(W1)
+    nodes.kill_node(W1)
+    return "w1 killed (SIGKILL to the whole node) while its executor had a task"
+
+
+def _datanode_killed(nodes: Nodes, run: Run) -> str:
+    run.await_step("ingest")
+    nodes.kill(W2, "datanode")
+    return "DataNode of w2 killed as ingest began"
+
+
+def _namenode_restarted(nodes: Nodes, run: Run) -> str:
+    run.await_step("ingest")
+    nodes.kill(COORDINATOR, "namenode")
+    time.sleep(3)
+    nodes.namenode()
+    return "NameNode killed as ingest began, started again 3 s later"
+
+
+def _driver_killed(_: Nodes, run: Run) -> str:
+    run.await_step("prepare")
+    run.await_tasks(W2)
+    run.kill()
+    run.start()
+    return "driver killed while executors worked, then run again"
+
+
+def _network_cut(nodes: Nodes, run: Run) -> str:
+    run.await_step("prepare")
+    run.await_tasks(W1)
+    with nodes.cut(W1, COORDINATOR):
+        time.sleep(CUT_SECONDS)
+    return f"no packet between w1 and the coordinator for {CUT_SECONDS} s, from its first task on"
+
+
+def _safe_mode(nodes: Nodes, run: Run) -> str:
+    run.await_step("ingest")
+    nodes.safe_mode("enter")
+    time.sleep(SAFE_SECONDS)
+    nodes.safe_mode("leave")
+    return f"HDFS in safe mode for {SAFE_SECONDS} s as ingest began"
+
+
+def _block_corrupt(nodes: Nodes, run: Run) -> str:
+    run.await_step("prepare")
+    return f"{nodes.corrupt(W1)} blocks of w1 altered on its disk before prepare read them"
+
+
+def _nothing(_: Nodes, run: Run) -> str:
+    run.await_step("prepare")
+    return "nothing fails"
+
+
+def _repair(nodes: Nodes, case: str) -> None:
+    """Bring back what a case has ended."""
+    if case == "worker-killed":
+        nodes.revive(W1)
+    if case == "datanode-killed":
+        nodes.datanode(W2)
+
+
+CASES: dict[str, Callable[[Nodes, Run], str]] = {
+    "standalone": _nothing,
+    "worker-killed": _worker_killed,
+    "datanode-killed": _datanode_killed,
+    "namenode-restarted": _namenode_restarted,
+    "driver-killed": _driver_killed,
+    "network-cut": _network_cut,
+    "safe-mode": _safe_mode,
+    "block-corrupt": _block_corrupt,
+    "yarn": _nothing,
+}
+
+
+def main() -> None:
+    """Run the cases; print a table; exit 1 if one fails."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
+    parser.add_argument("--images", type=int, default=100)
+    parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="prove-cluster-") as name:
+        folder = Path(name)
+        generate(folder / "landing", seed=1, images=options.images)
+        shutil.rmtree(folder / "landing" / "masks", ignore_errors=True)
+        nodes = Nodes(folder)
+        try:
+            nodes.up()
+            claims = _prove(nodes, folder, options.only)
+        finally:
+            nodes.down()
+    sys.exit(show(claims, title="A cluster, and what may happen to it"))
+
+
+def _prove(nodes: Nodes, folder: Path, cases: list[str]) -> list[Claim]:
+    local = Run(nodes, folder, "local", {})
+    local.start()
+    expected = local.result()
+    claims = []
+    for case in cases:
+        spark = STANDALONE
+        if case == "yarn":
+            spark = _yarn(nodes, folder)
+        try:
+            nodes.await_datanodes(len(WORKERS))
+            began = time.monotonic()
+            run = Run(nodes, folder, case, spark)
+            run.start()
+            happened = CASES[case](nodes, run)
+            found = _difference(expected, run.result())
+            spent = time.monotonic() - began
+            happened = f"{happened}; {spent:.0f} s, tries: {run.tries}"
+        except (StackError, subprocess.SubprocessError) as error:
+            happened, found = "see right", str(error)
+        claims.append(Claim(f"{case}: {happened}", "as on one machine", found, found == "the same"))
+        print(claims[-1], flush=True)
+        _repair(nodes, case)
+    return claims
+
+
+def _difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
+    for name, value in expected.items():
+        if found[name] != value:
+            return f"{name} differs: {found[name]}"
+    images = found["images"]
+    if len(set(found["packed"])) != len(found["packed"]) or set(images) != set(found["packed"]):
+        return "images are lost or stored twice"
+    return "the same"
+
+
+def _yarn(nodes: Nodes, folder: Path) -> dict[str, str]:
+    """Start YARN instead of the Spark Workers; the settings that reach it."""
+    for node in (W1, W2):
+        nodes.kill(node, "spark-worker")
+    nodes.resource_manager()
+    for node in (W1, W2):
+        nodes.node_manager(node)
+    properties = "".join(
+        f"<property><name>{name}</name><value>{value}</value></property>"
+        for name, value in PROPERTIES.items()
+    )
+    conf = folder / "hadoop"
+    conf.mkdir()
+    for name in ("core-site.xml", "hdfs-site.xml", "yarn-site.xml"):
+        (conf / name).write_text(f"<configuration>{properties}</configuration>", "utf-8")
+    further = folder / "spark.conf"
+    jars = ENVIRONMENT / "lib/python3.11/site-packages/pyspark/jars"
+    further.write_text(f"spark.yarn.jars local:{jars}/*\n", "utf-8")
+    return {
+        "MEDLOOP_SPARK": "yarn",
+        "MEDLOOP_SPARK_HADOOP_CONF": str(conf),
+        "MEDLOOP_SPARK_CONF": str(further),
+        "MEDLOOP_SPARK_EXECUTORS": "2",
+        "MEDLOOP_SPARK_EXECUTOR_CORES": "1",
+    }
+
+
+if __name__ == "__main__":
+    main()
