@@ -63,7 +63,7 @@ MAY_FAIL_ITS_CLAIMS = {"service", "soak"}
 MAY_FIND_NOTHING = {"heat_on_lesions"}
 """A network of a few epochs may call no image a lesion; the table is empty then."""
 ELSEWHERE = {"prove_unattended", "prove_cluster"}
-"""Run by tests of their own; or by hand, as the nodes of a cluster need root, podman and minutes."""
+"""Run by tests of their own, or by hand: the nodes of a cluster need root, podman and minutes."""
 
 
 def test_the_loop_needs_nobody(unattended: "Future[list[Claim]]") -> None:
