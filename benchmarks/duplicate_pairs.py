@@ -23,7 +23,8 @@ from PIL import Image, ImageDraw
 from rich.console import Console
 
 from pipelines.data import ingest, landing
-from pipelines.data.duplicates import POSES, near_pairs, stacked
+from pipelines.data.descriptors import POSES, stacked
+from pipelines.data.duplicates import near_pairs
 from pipelines.data.leaks import named
 from pipelines.data.restore import originals
 from pipelines.data.snapshots import Row, index_of

@@ -3,169 +3,101 @@
 Collections hold copies that were saved again, made brighter, sharpened, mirrored or turned
 upside down; no checksum finds those. Two steps find them:
 
-1. Perceptual hashes of all pairs, in four poses, tell which might be copies (exact: no pair
-   within the distance is missed).
-2. Their thumbnails, normalised for local contrast (Pinto, Cox and DiCarlo 2008, "Why is
-   Real-World Visual Object Recognition Hard?"), are correlated. That hardly changes with
-   brightness, contrast or sharpness, but does between neighbouring slices of one scan.
+1. Candidates: images whose perceptual hashes differ in few bits. Up to `EXACT` images, all pairs
+   are compared; beyond, only those that agree in a band of their signatures.
+2. The thumbnails of candidates, normalised for local contrast, are correlated.
 
-How the thresholds were found: ``docs/decisions/near-duplicates.md``.
+How the thresholds were found, and what is missed: ``docs/decisions/near-duplicates.md``.
 """
 
 from collections.abc import Iterable
-from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.progress import track
+from pipelines.data import all_pairs, banded
+from pipelines.data.descriptors import (
+    POSES,
+    Positions,
+    Thumbnails,
+    correlations,
+    posed_hashes,
+)
+from pipelines.data.signatures import bands_for
 from pipelines.spec import DuplicatesSpec
 
-SIDE = 32
-LOW = 8
-POSES: Final = {
-    "same": (1, 1),
-    "mirrored": (1, -1),
-    "upside down": (-1, 1),
-    "turned by 180°": (-1, -1),
-}
-"""Pose → step through (rows, columns) that shows it."""
-SIGMA = 2.0
-"""How far local contrast reaches, in pixels of the thumbnail."""
-NOISE = 4.0
-"""Contrast, in shades, below which it is not raised any further."""
-BLOCK_PAIRS = 1 << 23
-CHUNK_PAIRS = 1 << 13
-
-Thumbnails = NDArray[np.uint8]
+EXACT = 50_000
+"""Most images of which all pairs are compared: a minute on two cores."""
+COLUMNS = ["first", "second", "distance", "correlation", "pose"]
+_POSES = np.array(list(POSES), dtype=object)
 
 
-def stacked(contents: Iterable[bytes]) -> Thumbnails:
-    """Thumbnails as tables keep them, together: uint8 (n, 32, 32)."""
-    return np.frombuffer(b"".join(contents), np.uint8).reshape(-1, SIDE, SIDE)
-
-
-def near_pairs(thumbnails: Thumbnails, rule: DuplicatesSpec) -> pd.DataFrame:
-    """All pairs of pictures that show the same.
+def near_pairs(
+    thumbnails: Thumbnails, rule: DuplicatesSpec, *, new: NDArray[np.bool_] | None = None
+) -> pd.DataFrame:
+    """Pairs of pictures that show the same.
 
     Args:
         thumbnails: uint8 (n, 32, 32), of n different files.
         rule: most differing bits, and least correlation.
+        new: bool (n,), which images were not compared before: two that were are not compared
+            again. By default, all are new.
 
     Returns:
         One row a pair, in order: ``first`` < ``second`` (positions in ``thumbnails``),
         ``distance`` (bits), ``correlation`` (-1 to 1), ``pose`` in which the second shows the
         first.
     """
-    hashes = posed_hashes(thumbnails)
-    pictures = normalised(thumbnails)
-    work = [(pose, block) for pose in POSES for block in _blocks(len(thumbnails))]
-    found = [
-        _closer(*_hash_pairs(hashes, pose, block, rule.hash_distance), pose, pictures, rule)
-        for pose, block in track(work, total=len(work), what="Comparing pictures")
-    ]
-    columns = ["first", "second", "distance", "correlation", "pose"]
-    pairs = pd.concat(found) if found else pd.DataFrame(columns=columns)
-    best = pairs.sort_values("correlation", ascending=False, kind="stable")
-    once = best.drop_duplicates(["first", "second"])
+    count = len(thumbnails)
+    fresh = np.ones(count, np.bool_) if new is None else new
+    if count <= EXACT:
+        found = all_pairs.candidates(thumbnails, fresh, distance=rule.hash_distance)
+    else:
+        found = banded.candidates(
+            thumbnails, fresh, distance=rule.hash_distance, bands=bands_for(count)
+        )
+    first, second, pose = _each_once(found, count)
+    correlation = correlations(thumbnails, first, second, pose)
+    same = correlation >= rule.correlation
+    first, second, pose = first[same], second[same], pose[same]
+    pairs = pd.DataFrame(
+        {
+            "first": first,
+            "second": second,
+            "distance": _distances(thumbnails, first, second, pose),
+            "correlation": correlation[same],
+            "pose": _POSES[pose],
+        }
+    )
+    return best(pairs)
+
+
+def best(pairs: pd.DataFrame) -> pd.DataFrame:
+    """Each pair once, in the pose with the largest correlation; sorted by position."""
+    ordered = pairs.sort_values("correlation", ascending=False, kind="stable")
+    once = ordered.drop_duplicates(["first", "second"])
     return once.sort_values(["first", "second"]).reset_index(drop=True)
 
 
-def posed_hashes(thumbnails: Thumbnails) -> dict[str, NDArray[np.uint64]]:
-    """The 64-bit perceptual hashes of images in each of the `POSES`: which of the 8 x 8 lowest
-    frequencies of the discrete cosine transform are above their median, row by row, the first one
-    in the highest bit (Zauner 2010, "Implementation and Benchmarking of Perceptual Image Hash
-    Functions", section 3.2.1).
-
-    Mirroring a picture only turns the signs of its odd horizontal frequencies, turning it
-    upside down those of its odd vertical ones; so one transform serves all poses.
-    """
-    from scipy.fft import dctn
-
-    frequencies = dctn(thumbnails.astype(np.float64), axes=(1, 2))[:, :LOW, :LOW]
-    frequencies = np.round(frequencies, 3)
-    index = np.arange(LOW)
-    return {
-        pose: _bits(frequencies * (rows**index)[:, None] * (columns**index)[None, :])
-        for pose, (rows, columns) in POSES.items()
-    }
+def _each_once(
+    found: Iterable[all_pairs.Candidates], count: int
+) -> tuple[Positions, Positions, NDArray[np.uint8]]:
+    """Candidates without repetitions, sorted."""
+    poses, gathered = len(POSES), np.empty(0, np.int64)
+    for first, second, pose in found:
+        if len(first):
+            code = (first.astype(np.int64) * count + second) * poses + pose
+            gathered = np.union1d(gathered, code)
+    pair, pose = np.divmod(gathered, poses)
+    first, second = np.divmod(pair, max(count, 1))
+    return first.astype(np.intp), second.astype(np.intp), pose.astype(np.uint8)
 
 
-def _bits(frequencies: NDArray[np.float64]) -> NDArray[np.uint64]:
-    flat = frequencies.reshape(len(frequencies), LOW * LOW)
-    bits = flat > np.median(flat, axis=1, keepdims=True)
-    return np.packbits(bits, axis=1).view(">u8").ravel().astype(np.uint64)
-
-
-def normalised(thumbnails: Thumbnails) -> NDArray[np.float32]:
-    """Thumbnails with every region's mean and contrast made alike, as unit vectors.
-
-    Args:
-        thumbnails: uint8 (n, 32, 32).
-
-    Returns:
-        float32 (n, 32, 32); the sum of products of two is their correlation.
-    """
-    from scipy.ndimage import gaussian_filter
-
-    def around(values: NDArray[np.float32]) -> NDArray[np.float32]:
-        smooth: NDArray[np.float32] = gaussian_filter(values, (0, SIGMA, SIGMA), mode="reflect")
-        return smooth
-
-    shades = thumbnails.astype(np.float32)
-    detail = shades - around(shades)
-    even = detail / (np.sqrt(around(detail**2)) + NOISE)
-    even -= even.mean(axis=(1, 2), keepdims=True)
-    length = np.sqrt((even**2).sum(axis=(1, 2), keepdims=True))
-    unit: NDArray[np.float32] = even / np.maximum(length, np.finfo(np.float32).tiny)
-    return unit
-
-
-def _blocks(count: int) -> list[range]:
-    """Rows of the upper triangle of all pairs, so many at a time that memory is bounded."""
-    blocks = []
-    start = 0
-    while start < count:
-        rows = max(1, BLOCK_PAIRS // (count - start))
-        blocks.append(range(start, min(start + rows, count)))
-        start += rows
-    return blocks
-
-
-def _hash_pairs(
-    hashes: dict[str, NDArray[np.uint64]], pose: str, block: range, distance: int
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint8]]:
-    """Pairs first < second, first in ``block``, of hashes at most ``distance`` bits apart."""
-    mine, others = hashes["same"][block.start : block.stop], hashes[pose][block.start :]
-    bits = np.bitwise_count(mine[:, None] ^ others[None, :])
-    first, second = np.nonzero(bits <= distance)
-    later = first < second
-    first, second = first[later], second[later]
-    return first + block.start, second + block.start, bits[first, second]
-
-
-def _closer(
-    first: NDArray[np.intp],
-    second: NDArray[np.intp],
-    distance: NDArray[np.uint8],
-    pose: str,
-    pictures: NDArray[np.float32],
-    rule: DuplicatesSpec,
-) -> pd.DataFrame:
-    rows, columns = POSES[pose]
-    correlation = np.empty(len(first), np.float32)
-    for start in range(0, len(first), CHUNK_PAIRS):
-        part = slice(start, start + CHUNK_PAIRS)
-        posed = pictures[second[part]][:, ::rows, ::columns]
-        correlation[part] = np.einsum("nij,nij->n", pictures[first[part]], posed)
-    same = correlation >= rule.correlation
-    return pd.DataFrame(
-        {
-            "first": first[same],
-            "second": second[same],
-            "distance": distance[same],
-            "correlation": correlation[same],
-            "pose": pose,
-        }
-    )
+def _distances(
+    thumbnails: Thumbnails, first: Positions, second: Positions, pose: NDArray[np.uint8]
+) -> NDArray[np.uint8]:
+    used, index = np.unique(np.concatenate([first, second]), return_inverse=True)
+    hashes = posed_hashes(thumbnails[used])
+    one, other = np.split(index, 2)
+    return np.asarray(np.bitwise_count(hashes[one, 0] ^ hashes[other, pose]), np.uint8)

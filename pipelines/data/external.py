@@ -11,7 +11,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.data import ingest, landing
-from pipelines.data.duplicates import near_pairs, stacked
+from pipelines.data.descriptors import stacked
+from pipelines.data.duplicates import near_pairs
 from pipelines.data.restore import originals
 from pipelines.data.shard_writer import ACCEPTED, accepted_image
 from pipelines.data.snapshots import Row, index_of, latest
@@ -85,7 +86,8 @@ def unseen(spec: DatasetSpec, context: Context, snapshot: Snapshot, ours: Snapsh
     theirs = {row["sha256"]: row for row in index_of(context, snapshot)}
     known = {row["sha256"]: row for row in index_of(context, ours)}
     both = [*theirs.values(), *(row for sha256, row in known.items() if sha256 not in theirs)]
-    pairs = near_pairs(stacked(row["thumbnail"] for row in both), spec.duplicates)
+    new = np.arange(len(both)) < len(theirs)
+    pairs = near_pairs(stacked(row["thumbnail"] for row in both), spec.duplicates, new=new)
     copies = _crossing(pairs, len(theirs))
     rows = sorted(theirs.values(), key=lambda row: str(row["sha256"]))
     alike = {both[position]["sha256"] for position in copies} | set(known)

@@ -1,13 +1,14 @@
 """Stage 3, split: who trains, who validates, who tests, with nothing shared between them.
 
 Copies, near duplicates and pictures of one patient or lesion make a cluster, and a cluster stays
-together. A test folder that comes with the collection is kept as the test set; what training
-shares with it is taken out of training. Every image of the snapshot is in ``split.parquet``,
-in a split or with the reason why in none:
+together. Chains of near duplicates are cut (`pipelines.data.chains`). A test folder that comes with
+the collection is kept as the test set; what training shares with it is taken out of training. Every
+image of the snapshot is in ``split.parquet``, in a split or with the reason why in none:
 
     label_conflict   the same bytes stand under several labels: nobody knows which is right
     leak             an image whose cluster reaches into the collection's test set, or one to train
-                     on whose cluster reaches into its validation set
+                     on whose cluster reaches into its validation set; or an image that shows the
+                     same picture as one of another cluster that is in the test or validation set
     duplicate        the same bytes stand in the split already; each picture counts once
 """
 
@@ -16,14 +17,16 @@ import sys
 
 import pandas as pd
 
+from pipelines.data import chains, division, division_by_source, gallery, leaks, report
 from pipelines.data import clusters as clustering
-from pipelines.data import division, division_by_source, duplicates, gallery, leaks, report
+from pipelines.data import compared as comparing
 from pipelines.data import source_clusters as sourcing
+from pipelines.data.descriptors import stacked
 from pipelines.data.snapshots import Row, index_of
 from pipelines.data.tables import DIVIDED, write_rows
 from pipelines.errors import SplitError
 from pipelines.outputs import SPLITS, Snapshot, Split
-from pipelines.spec import DatasetSpec
+from pipelines.spec import DatasetSpec, DuplicatesSpec
 from pipelines.stage import MANIFEST, Context, code_version, standing
 
 logger = logging.getLogger(__name__)
@@ -42,10 +45,11 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
     index = index_of(context, snapshot)
     rows = pd.DataFrame(index).sort_values(["sha256", "source_path"], ignore_index=True)
     images = rows.drop_duplicates("sha256", ignore_index=True)
-    pairs = duplicates.near_pairs(duplicates.stacked(images["thumbnail"]), spec.duplicates)
-    rows["cluster"] = rows["sha256"].map(clustering.clusters(images, rows, pairs))
+    pairs = comparing.pairs_of(context, snapshot, images, spec.duplicates)
+    rows["cluster"] = rows["sha256"].map(_clusters(images, rows, pairs, spec.duplicates))
     rows["source"] = rows["sha256"].map(_sources(images, seed=spec.split.seed))
     division.decide(rows, spec.split)
+    chains.separate(rows, images, pairs)
     counts = _counts(spec, rows)
     _require_every_class(spec, rows, counts)
     split = Split(
@@ -110,8 +114,17 @@ def _duplicates(rows: pd.DataFrame, images: pd.DataFrame, pairs: pd.DataFrame) -
 
 def _code() -> str:
     """What decides who stands where."""
-    ours = (clustering, division, division_by_source, duplicates, leaks, sourcing)
-    return code_version(sys.modules[__name__], *ours)
+    ours = (chains, clustering, division, division_by_source, leaks, sourcing)
+    return code_version(sys.modules[__name__], *ours, *comparing.MODULES)
+
+
+def _clusters(
+    images: pd.DataFrame, rows: pd.DataFrame, pairs: pd.DataFrame, rule: DuplicatesSpec
+) -> "pd.Series[str]":
+    """sha256 → cluster."""
+    thumbnails = stacked(images["thumbnail"])
+    links = chains.links(pairs, thumbnails, correlation=rule.correlation)
+    return clustering.clusters(images, rows, links)
 
 
 def _sources(images: pd.DataFrame, *, seed: int) -> "pd.Series[int]":

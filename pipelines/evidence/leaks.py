@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.data.duplicates import near_pairs, stacked
+from pipelines.data.descriptors import stacked
+from pipelines.data.duplicates import near_pairs
 from pipelines.evaluation.intervals import Interval, draws
 from pipelines.evaluation.predictions import described
 from pipelines.evidence.finding import Finding, Table
@@ -76,7 +77,8 @@ def _near(
     theirs = theirs.difference(ours, sort=False)
     if ours.empty or theirs.empty:
         return pd.Series(np.nan, index=wanted.index, dtype=object)
-    pairs = near_pairs(stacked(thumbnails.loc[[*ours, *theirs]]), rule)
+    asked = np.arange(len(ours) + len(theirs)) < len(ours)
+    pairs = near_pairs(stacked(thumbnails.loc[[*ours, *theirs]]), rule, new=asked)
     crossing = pairs[(pairs["first"] < len(ours)) & (pairs["second"] >= len(ours))]
     best = crossing.sort_values("correlation", ascending=False, kind="stable")
     best = best.drop_duplicates("first")

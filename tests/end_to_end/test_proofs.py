@@ -27,6 +27,7 @@ MASKS = "masks/{folder}/{stem}.png"
 QUICK = ("--seconds", "0.1")
 SMALLEST = {
     "attention": ("tiny", "LANDING", "OUT", "scratch"),
+    "banded_search": ("LANDING", "--images", "100"),
     "batching": ("--bundle", "BUNDLE", "--rounds", "2", *QUICK),
     "calibration": ("PREDICTIONS",),
     "dag_overhead": ("tiny", "--run", "RUN"),

@@ -101,7 +101,9 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
         split._code,
         (
             *("data.split", "data.clusters", "data.division", "data.division_by_source"),
-            *("data.duplicates", "data.leaks", "data.source_clusters"),
+            *("data.duplicates", "data.leaks", "data.source_clusters", "data.chains"),
+            *("data.all_pairs", "data.banded", "data.banded_spark", "data.buckets"),
+            *("data.compared", "data.descriptors", "data.signatures"),
         ),
     ),
     "prepare": (

@@ -6,8 +6,9 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, shift
 
 from pipelines import imaging
-from pipelines.data import duplicates
-from pipelines.data.duplicates import POSES, near_pairs, normalised, posed_hashes
+from pipelines.data import all_pairs
+from pipelines.data.descriptors import POSES, normalised, posed_hashes
+from pipelines.data.duplicates import near_pairs
 from pipelines.spec import DuplicatesSpec
 from tests.pipelines.data.landing_folders import drawing
 
@@ -66,7 +67,7 @@ def test_pictures_that_merely_look_alike_are_not_merged() -> None:
         return drawing(seed, side=128) - coarse(seed)
 
     alike = thumbnails(*[clipped(coarse(0) + 0.25 * fine(seed)) for seed in range(1, 7)])
-    hashes = posed_hashes(alike)["same"]
+    hashes = posed_hashes(alike)[:, 0]
     distance = np.bitwise_count(hashes[:, None] ^ hashes[None, :])[np.triu_indices(6, 1)]
     assert (distance <= RULE.hash_distance).sum() >= 5, "or this shows nothing"
     assert near_pairs(alike, RULE).empty
@@ -80,25 +81,31 @@ def test_a_slice_moved_on_by_a_little_is_another_picture() -> None:
     assert near_pairs(thumbnails(one, moved), RULE).empty
 
 
-def test_no_pair_within_the_distance_is_missed(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("known", [0, 25, 60])
+def test_no_pair_within_the_distance_is_missed(monkeypatch: pytest.MonkeyPatch, known: int) -> None:
     noise = np.random.default_rng(0)
-    hashes = noise.integers(0, 1 << 63, 60, dtype=np.uint64)
+    hashes = noise.integers(0, 1 << 63, (60, 4), dtype=np.uint64)
     hashes[40:] = hashes[:20] ^ np.uint64(0b1011)
-    monkeypatch.setattr(duplicates, "BLOCK_PAIRS", 150)
-    found = {
-        (int(i), int(j), int(d))
-        for block in duplicates._blocks(60)
-        for first, second, bits in [duplicates._hash_pairs({"same": hashes}, "same", block, 26)]
-        for i, j, d in zip(first, second, bits, strict=True)
-    }
+    new = noise.permutation(60) >= known
+    monkeypatch.setattr(all_pairs, "BLOCK_PAIRS", 150)
+    monkeypatch.setattr(all_pairs, "posed_hashes", lambda _: hashes)
+    found = [
+        (int(i), int(j), int(pose))
+        for firsts, seconds, poses in all_pairs.candidates(
+            np.zeros((60, 32, 32), np.uint8), new, distance=26
+        )
+        for i, j, pose in zip(firsts, seconds, poses, strict=True)
+    ]
     expected = {
-        (i, j, bits)
+        (i, j, pose)
         for i in range(60)
         for j in range(i + 1, 60)
-        if (bits := (int(hashes[i]) ^ int(hashes[j])).bit_count()) <= 26
+        for pose in range(4)
+        if (int(hashes[i, 0]) ^ int(hashes[j, pose])).bit_count() <= 26 and (new[i] or new[j])
     }
-    assert found == expected
-    assert len(expected) > 20
+    assert set(found) == expected
+    assert len(found) == len(expected), "a pair was compared twice"
+    assert len(expected) > 20 or known == 60
 
 
 def test_the_hash_of_a_pose_is_the_one_of_the_turned_picture() -> None:
@@ -106,7 +113,8 @@ def test_the_hash_of_a_pose_is_the_one_of_the_turned_picture() -> None:
     pictures = [*(drawing(seed) for seed in range(5)), ramp, ramp.T, ramp // 2 + ramp.T // 2]
     for pose, (rows, columns) in POSES.items():
         turned = posed_hashes(thumbnails(*(picture[::rows, ::columns] for picture in pictures)))
-        assert posed_hashes(thumbnails(*pictures))[pose].tolist() == turned["same"].tolist()
+        number = list(POSES).index(pose)
+        assert posed_hashes(thumbnails(*pictures))[:, number].tolist() == turned[:, 0].tolist()
 
 
 def test_a_flat_picture_is_like_no_other() -> None:

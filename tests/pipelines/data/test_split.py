@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.data import duplicates, ingest, landing, split
+from pipelines.data import compared, ingest, landing, split
 from pipelines.data.snapshots import index_of
 from pipelines.data.tables import DIVIDED, INDEXED, write_rows
 from pipelines.errors import SplitError
@@ -129,7 +129,7 @@ def test_a_split_that_stands_is_not_made_again(
 ) -> None:
     snapshot = ingested(context, leaky, **FOLDERS)
     first = split.run(spec(**FOLDERS), context, snapshot)
-    monkeypatch.delattr(duplicates, "near_pairs")
+    monkeypatch.delattr(compared, "pairs_of")
     assert split.run(spec(**FOLDERS), context, snapshot) == first
 
 

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.data.duplicates import posed_hashes, stacked
+from pipelines.data.descriptors import posed_hashes, stacked
 from pipelines.imaging import decode, thumbnail
 from tests.pipelines.imaging.pictures import colours, file_of
 
@@ -14,7 +14,7 @@ PICTURE = colours(200, 240)
 
 
 def phash(picture: NDArray[np.uint8]) -> int:
-    return int(posed_hashes(stacked([thumbnail(picture)]))["same"][0])
+    return int(posed_hashes(stacked([thumbnail(picture)]))[0, 0])
 
 
 def apart(one: int, other: int) -> int:

@@ -1,0 +1,125 @@
+"""What a thumbnail looks like: perceptual hashes in four poses, and local contrast.
+
+The hashes tell which images might be copies. Thumbnails that are normalised for local contrast
+(Pinto, Cox and DiCarlo 2008, "Why is Real-World Visual Object Recognition Hard?") are then
+correlated. The correlation hardly changes with brightness, contrast or sharpness, but it does
+between neighbouring slices of one scan.
+"""
+
+from collections.abc import Iterable
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+SIDE = 32
+LOW = 8
+POSES: Final = {
+    "same": (1, 1),
+    "mirrored": (1, -1),
+    "upside down": (-1, 1),
+    "turned by 180°": (-1, -1),
+}
+"""Pose → step through (rows, columns) that shows it. The number of a pose has one bit for each
+flip, so one pose after another is the pose with the exclusive or of their numbers."""
+SIGMA = 2.0
+"""How far local contrast reaches, in pixels of the thumbnail."""
+NOISE = 4.0
+"""Contrast, in shades, below which it is not raised any further."""
+CHUNK_PAIRS = 1 << 14
+WHOLE = 50_000
+"""Most thumbnails that are normalised at once: 200 MB."""
+
+Thumbnails = NDArray[np.uint8]
+Positions = NDArray[np.intp]
+
+
+def stacked(contents: Iterable[bytes]) -> Thumbnails:
+    """Thumbnails as tables keep them, together: uint8 (n, 32, 32)."""
+    return np.frombuffer(b"".join(contents), np.uint8).reshape(-1, SIDE, SIDE)
+
+
+def posed_hashes(thumbnails: Thumbnails) -> NDArray[np.uint64]:
+    """The 64-bit perceptual hashes of images in each of the `POSES`, uint64 (n, 4).
+
+    A bit tells whether one of the 8 x 8 lowest frequencies of the discrete cosine transform is
+    above their median, row by row, the first one in the highest bit (Zauner 2010, "Implementation
+    and Benchmarking of Perceptual Image Hash Functions", section 3.2.1).
+
+    Mirroring a picture only turns the signs of its odd horizontal frequencies, turning it
+    upside down those of its odd vertical ones; so one transform serves all poses.
+    """
+    from scipy.fft import dctn
+
+    frequencies = dctn(thumbnails.astype(np.float64), axes=(1, 2))[:, :LOW, :LOW]
+    frequencies = np.round(frequencies, 3)
+    index = np.arange(LOW)
+    hashes = [
+        _bits(frequencies * (rows**index)[:, None] * (columns**index)[None, :])
+        for rows, columns in POSES.values()
+    ]
+    return np.stack(hashes, axis=1)
+
+
+def _bits(frequencies: NDArray[np.float64]) -> NDArray[np.uint64]:
+    flat = frequencies.reshape(len(frequencies), LOW * LOW)
+    bits = flat > np.median(flat, axis=1, keepdims=True)
+    return np.packbits(bits, axis=1).view(">u8").ravel().astype(np.uint64)
+
+
+def normalised(thumbnails: Thumbnails) -> NDArray[np.float32]:
+    """Thumbnails with every region's mean and contrast made alike, as unit vectors.
+
+    Args:
+        thumbnails: uint8 (n, 32, 32).
+
+    Returns:
+        float32 (n, 32, 32); the sum of products of two is their correlation. A flat thumbnail
+        becomes zeros.
+    """
+    from scipy.ndimage import gaussian_filter
+
+    def around(values: NDArray[np.float32]) -> NDArray[np.float32]:
+        smooth: NDArray[np.float32] = gaussian_filter(values, (0, SIGMA, SIGMA), mode="reflect")
+        return smooth
+
+    shades = thumbnails.astype(np.float32)
+    detail = shades - around(shades)
+    even = detail / (np.sqrt(around(detail**2)) + NOISE)
+    even -= even.mean(axis=(1, 2), keepdims=True)
+    length = np.sqrt((even**2).sum(axis=(1, 2), keepdims=True))
+    unit: NDArray[np.float32] = even / np.maximum(length, np.finfo(np.float32).tiny)
+    return unit
+
+
+def correlations(
+    thumbnails: Thumbnails, first: Positions, second: Positions, pose: NDArray[np.uint8]
+) -> NDArray[np.float32]:
+    """Correlation of pairs of thumbnails, the second of each turned into its pose.
+
+    Of more than `WHOLE` thumbnails, only those of some pairs are in memory as floating-point
+    numbers at a time. Pairs that are sorted by ``first`` are fastest then.
+
+    Args:
+        thumbnails: uint8 (n, 32, 32).
+        first: positions in ``thumbnails``, (pairs,).
+        second: likewise.
+        pose: number of the pose in `POSES`, (pairs,).
+    """
+    found = np.empty(len(first), np.float32)
+    # Normalising a thumbnail costs as much as ten comparisons.
+    is_dense = 2 * len(first) > len(thumbnails)
+    whole = normalised(thumbnails) if is_dense and len(thumbnails) <= WHOLE else None
+    for start in range(0, len(first), CHUNK_PAIRS):
+        part = slice(start, start + CHUNK_PAIRS)
+        one, other, pictures = first[part], second[part], whole
+        if pictures is None:
+            used, index = np.unique(np.concatenate([one, other]), return_inverse=True)
+            one, other = np.split(index, 2)
+            pictures = normalised(thumbnails[used])
+        turned = pictures[other]
+        for number, (rows, columns) in enumerate(POSES.values()):
+            posed = pose[part] == number
+            turned[posed] = turned[posed][:, ::rows, ::columns]
+        found[part] = np.einsum("nij,nij->n", pictures[one], turned)
+    return found
