@@ -59,7 +59,7 @@ def test_copies_of_one_picture_are_not_cut() -> None:
 
 def test_a_patient_is_never_split() -> None:
     thumbnails = chain(9, seed=0)
-    rows = names(9).assign(group=["p", None, None, None, None, None, None, None, "p"])
+    rows = names(9).assign(group=pd.Series(["p", *[None] * 7, "p"], dtype=object))
     linked = links(near_pairs(thumbnails, RULE), thumbnails, correlation=RULE.correlation)
     found = clusters(rows, rows, linked)
     assert found["00"] == found["08"]
