@@ -15,13 +15,13 @@ import multiprocessing
 import resource
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from unittest import mock
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from PIL import Image
 from rich.console import Console
 from scipy.ndimage import gaussian_filter
 
@@ -29,6 +29,8 @@ from pipelines.data import chains, duplicates
 from pipelines.data.clusters import clusters
 from pipelines.data.descriptors import POSES, stacked
 from pipelines.data.signatures import LARGEST, PLANS, Bands
+from pipelines.errors import BadImage
+from pipelines.imaging import decode
 from pipelines.imaging.perceptual import thumbnail
 from pipelines.spec import DuplicatesSpec
 
@@ -58,14 +60,15 @@ def _options() -> argparse.Namespace:
 
 
 def _thumbnails(folder: Path) -> Iterator[bytes]:
-    """Thumbnails of different files, by sha256; masks are left out."""
+    """Thumbnails of different files, by sha256; masks and what is no image are left out."""
     paths = {
         hashlib.sha256(path.read_bytes()).hexdigest(): path
         for path in sorted(folder.rglob("*"))
         if path.suffix.lower() in SUFFIXES and "masks" not in path.parts
     }
     for _, path in sorted(paths.items()):
-        yield thumbnail(np.asarray(Image.open(path).convert("RGB")))
+        with suppress(BadImage):
+            yield thumbnail(decode(path.read_bytes()))
 
 
 def _compare(console: Console, name: str, thumbnails: NDArray[np.uint8]) -> None:
