@@ -5,6 +5,7 @@ file ``.env`` of the checkout, not the files in the user's home folder.
 """
 
 import atexit
+import logging
 import os
 import shutil
 import sys
@@ -80,6 +81,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Begin with what takes longest."""
     order = {folder: place for place, folder in enumerate(TOGETHER)}
     items.sort(key=lambda item: order.get(_together(item.nodeid) or "", len(order)))
+
+
+@pytest.fixture(autouse=True)
+def _levels_of_loggers() -> Iterator[None]:
+    """A command that a test runs in this process sets them; the next test must not notice."""
+    loggers = [logging.getLogger(name) for name in ("", "pipelines", "stack", "urllib3")]
+    levels = [logger.level for logger in loggers]
+    yield
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
 
 
 @pytest.fixture

@@ -26,6 +26,7 @@ WORDS = {
     "airflow_url": "http://elsewhere:8080",
     "service_url": "https://elsewhere:3000",
     "cluster_host": "10.0.0.1",
+    "prune_schedule": "0 5 * * 1",
     "spark": "yarn",
     "spark_executor_memory": "2g",
     "spark_driver_memory": "3g",

@@ -1,19 +1,14 @@
-"""Commands are run in this process; what they set for a whole process is put back."""
+"""Commands are run in this process; the handlers that they set are put back."""
 
 import logging
 from collections.abc import Iterator
 
 import pytest
 
-LOGGERS = ("", "pipelines", "stack")
-
 
 @pytest.fixture(autouse=True)
-def _logging_as_before() -> Iterator[None]:
-    before = [
-        (logging.getLogger(name).level, logging.getLogger(name).handlers[:]) for name in LOGGERS
-    ]
+def _handlers_as_before() -> Iterator[None]:
+    root = logging.getLogger()
+    before = root.handlers[:]
     yield
-    for name, (level, handlers) in zip(LOGGERS, before, strict=True):
-        logging.getLogger(name).setLevel(level)
-        logging.getLogger(name).handlers[:] = handlers
+    root.handlers[:] = before
