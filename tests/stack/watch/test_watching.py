@@ -14,7 +14,6 @@ from pipelines.alerts.book import Book
 from pipelines.settings import Settings
 from stack.testing import running_stack
 from tests.pipelines.alerts.receivers import Hook, hook_server
-from tests.stack.killing import await_return, statuses, supervisord
 
 SECONDS = 60
 """How long anything may take on a busy machine."""
@@ -103,16 +102,6 @@ def test_what_nobody_could_deliver_is_delivered_by_the_watch(
     wait_for(lambda: ("begun", "left behind") in hook.titles)
     with Book(settings) as book:
         wait_for(lambda: not book.waiting())
-
-
-def test_supervisord_comes_back_with_every_part_when_it_was_killed(settings: Settings) -> None:
-    daemon, before = supervisord(settings), statuses(settings)
-    daemon.send_signal(signal.SIGKILL)
-    daemon.wait(SECONDS)
-
-    for name in ("postgres", "watch"):
-        await_return(settings, name, killed=before[name].pid or 0)
-    assert supervisord(settings).pid != daemon.pid
 
 
 def test_it_takes_little(settings: Settings) -> None:
