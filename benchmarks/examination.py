@@ -29,7 +29,17 @@ from pipelines.data.sources.local import LocalFolder
 from pipelines.imaging import decode, is_blank, traces
 from pipelines.imaging.body import DARK, LIT, PART, body_box, body_mask
 from pipelines.imaging.info import DEFAULT
-from pipelines.imaging.traces import BANDS, BLOCK, BORDER, CORNER, DIGITS, SIDE, SPECK, _file
+from pipelines.imaging.traces import (
+    BANDS,
+    BLOCK,
+    BORDER,
+    DIGITS,
+    SIDE,
+    SPECK,
+    _corners,
+    _file,
+    _noise,
+)
 
 Picture = NDArray[np.uint8]
 Grey = NDArray[np.float32]
@@ -116,17 +126,6 @@ def _borders(grey: Grey) -> list[float]:
     return [float(np.append(np.flatnonzero(side), len(side))[0]) / len(side) for side in sides]
 
 
-def _corners(grey: Grey) -> list[float]:
-    height, width = (max(2, side // CORNER) for side in grey.shape)
-    corners = [
-        grey[rows, columns]
-        for rows in (slice(height), slice(-height, None))
-        for columns in (slice(width), slice(-width, None))
-    ]
-    darkest = min(corners, key=lambda corner: float(corner.mean()))
-    return [math.log2(1 + float(darkest.mean())), math.log2(1 + float(darkest.std()))]
-
-
 def _sharpness(grey: Grey) -> list[float]:
     spectrum = np.abs(np.fft.rfft2(grey - grey.mean())) ** 2
     rows, columns = np.fft.fftfreq(grey.shape[0]), np.fft.rfftfreq(grey.shape[1])
@@ -140,14 +139,6 @@ def _sharpness(grey: Grey) -> list[float]:
         math.log2((float(band.mean()) + SPECK) / coarse) if band.size else 0.0 for band in bands[1:]
     ]
     return [math.log2(1 + _noise(grey)), *detail]
-
-
-def _noise(grey: Grey) -> float:
-    if min(grey.shape) < 3:
-        return 0.0
-    across = grey[:, :-2] - 2 * grey[:, 1:-1] + grey[:, 2:]
-    both = across[:-2] - 2 * across[1:-1] + across[2:]
-    return float(np.abs(both).mean()) * math.sqrt(math.pi / 2) / 6
 
 
 PAIRS: dict[str, tuple[Callable[..., Any], Callable[..., Any]]] = {

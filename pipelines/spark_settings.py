@@ -47,7 +47,12 @@ class SparkSettings(BaseSettings):
     @field_validator("spark")
     @classmethod
     def _spark(cls, text: str) -> str:
-        return _master(text)
+        if text in EMBEDDED or LOCAL.fullmatch(text) or STANDALONE.fullmatch(text):
+            return text
+        raise ValueError(
+            f"{text!r} is not a place where Spark works; write local, local[CORES], standalone, "
+            "yarn or spark://HOST:PORT (docs/cluster.md)"
+        )
 
     @field_validator("spark_hadoop_conf")
     @classmethod
@@ -66,12 +71,18 @@ class SparkSettings(BaseSettings):
     @field_validator("spark_executor_memory", "spark_driver_memory")
     @classmethod
     def _memory(cls, text: str) -> str:
-        return _amount(text)
+        if MEMORY.fullmatch(text):
+            return text
+        raise ValueError(f"{text!r} is not an amount of memory; write 512m or 2g")
 
     @field_validator("spark_event_log")
     @classmethod
     def _event_log(cls, text: str | None) -> str | None:
-        return _folder(text) if text else text
+        if not text or FOLDER.fullmatch(text):
+            return text
+        raise ValueError(
+            f"{text!r} is neither an absolute path nor a URI such as hdfs://HOST:PORT/logs"
+        )
 
     @property
     def embedded_spark(self) -> Literal["standalone", "yarn"] | None:
@@ -84,41 +95,3 @@ class SparkSettings(BaseSettings):
     def spark_is_local(self) -> bool:
         """Whether Spark works within the task, in this very checkout."""
         return self.spark.startswith("local")
-
-
-def _master(text: str) -> str:
-    """Where Spark works.
-
-    Raises:
-        ValueError: it is not a master that Medloop supports.
-    """
-    if text in EMBEDDED or LOCAL.fullmatch(text) or STANDALONE.fullmatch(text):
-        return text
-    raise ValueError(
-        f"{text!r} is not a place where Spark works; write local, local[CORES], standalone, yarn "
-        "or spark://HOST:PORT (docs/cluster.md)"
-    )
-
-
-def _amount(text: str) -> str:
-    """An amount of memory as Java takes it.
-
-    Raises:
-        ValueError: it is not one.
-    """
-    if MEMORY.fullmatch(text):
-        return text
-    raise ValueError(f"{text!r} is not an amount of memory; write 512m or 2g")
-
-
-def _folder(text: str) -> str:
-    """An absolute path or a URI of a folder.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    if FOLDER.fullmatch(text):
-        return text
-    raise ValueError(
-        f"{text!r} is neither an absolute path nor a URI such as hdfs://HOST:PORT/logs"
-    )

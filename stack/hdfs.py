@@ -26,6 +26,20 @@ PORTS_EACH = 10
 DATANODE_OFFSETS = (0, 2, 3)
 """HTTP, data and IPC, counted from a DataNode's first port."""
 
+HEARTBEAT_SECONDS = "1"
+SMALL_CLUSTER = {
+    "dfs.namenode.heartbeat.recheck-interval": "5000",
+    # Until then, one that has been silent for 3 seconds is the last to be asked.
+    "dfs.namenode.stale.datanode.interval": "3000",
+    "dfs.namenode.avoid.read.stale.datanode": "true",
+    "dfs.namenode.avoid.write.stale.datanode": "true",
+    "dfs.namenode.safemode.extension": "0",
+    "dfs.namenode.datanode.registration.ip-hostname-check": "false",
+    # Without Kerberos a client claims any name: permissions would protect from nobody.
+    "dfs.permissions.enabled": "false",
+}
+"""A NameNode's options: lost DataNodes are noticed within seconds."""
+
 
 def part(settings: Settings) -> Part:
     """The NameNode and ``settings.datanodes`` DataNodes."""
@@ -90,7 +104,7 @@ def _common_options(settings: Settings) -> dict[str, str]:
     return {
         "fs.defaultFS": f"hdfs://{settings.inner_host}:{settings.namenode_rpc_port}",
         "dfs.replication": str(min(settings.datanodes, 3)),
-        "dfs.heartbeat.interval": "1",
+        "dfs.heartbeat.interval": HEARTBEAT_SECONDS,
     }
 
 
@@ -99,15 +113,7 @@ def _namenode_options(settings: Settings) -> dict[str, str]:
         **_common_options(settings),
         "dfs.namenode.name.dir": _folder(settings, "namenode").as_uri(),
         "dfs.namenode.http-address": f"{settings.inner_host}:{settings.namenode_port}",
-        "dfs.namenode.heartbeat.recheck-interval": "5000",
-        # Until then, one that has been silent for 3 seconds is the last to be asked.
-        "dfs.namenode.stale.datanode.interval": "3000",
-        "dfs.namenode.avoid.read.stale.datanode": "true",
-        "dfs.namenode.avoid.write.stale.datanode": "true",
-        "dfs.namenode.safemode.extension": "0",
-        "dfs.namenode.datanode.registration.ip-hostname-check": "false",
-        # Without Kerberos a client is whom it says it is: permissions would guard against nobody.
-        "dfs.permissions.enabled": "false",
+        **SMALL_CLUSTER,
     }
 
 

@@ -257,13 +257,20 @@ def fetch(context: Context, dataset: str, version: int) -> Path:
     """
     tracking = open_tracking(context.settings)
     registered = versions.named(tracking, dataset, version)
-    # The run is part of the name: another MLflow server counts its versions anew.
-    folder = context.settings.bundles / dataset / f"{version}-{registered.run_id[:8]}"
+    folder = context.settings.bundles / dataset / folder_name(registered)
     with fetching(folder.parent):
         if not _is_whole(folder):
             _download(tracking, registered, folder)
         beside.fetch(tracking, registered, folder)
     return folder
+
+
+def folder_name(registered: Registered) -> str:
+    """The name of a version's folder among a data set's bundles in the home.
+
+    The run is part of it: another MLflow server starts to count versions at 1 again.
+    """
+    return f"{registered.version}-{registered.run_id[:8]}"
 
 
 def _download(tracking: Tracking, registered: Registered, folder: Path) -> None:

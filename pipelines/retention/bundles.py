@@ -12,7 +12,7 @@ from pipelines.release.bundle import MANIFEST
 from pipelines.release.card import beside
 from pipelines.retention.files import ASIDE, bytes_of, remove_folder
 from pipelines.retention.item import LINKED, UNPROVEN, Item, Kind
-from pipelines.retention.pins import Pins, folder_name
+from pipelines.retention.pins import Pins
 from pipelines.stage import Context
 from pipelines.tracking.client import Tracking, open_tracking
 
@@ -59,7 +59,7 @@ def _pin(tracking: Tracking, path: Path, dataset: str, pins: Pins) -> str | None
     if pins.everything:
         return pins.everything
     registered = pins.known.get(version)
-    if registered is None or folder_name(registered) != path.name:
+    if registered is None or registry.folder_name(registered) != path.name:
         return "MLflow does not know this version: the copy here may be the only one"
     if version in pins.versions:
         return pins.versions[version]

@@ -17,6 +17,7 @@ from pipelines.activity import served_note
 from pipelines.errors import NotFound
 from pipelines.outputs import Prepared
 from pipelines.release.bundle import MANIFEST
+from pipelines.release.registry import folder_name
 from pipelines.settings import Settings
 from pipelines.stage import Context
 from pipelines.tracking import versions
@@ -155,11 +156,6 @@ def _doubt(
     if served is not None and served not in folders:
         return f"{where} does not know the version that the service serves ({served})"
     return None
-
-
-def folder_name(registered: Registered) -> str:
-    """The name of a version's folder in the home's bundles; see `registry.fetch`."""
-    return f"{registered.version}-{registered.run_id[:8]}"
 
 
 def _served(settings: Settings, dataset: str) -> str | None:
