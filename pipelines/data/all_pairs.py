@@ -5,12 +5,10 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.descriptors import POSES, Positions, Thumbnails, posed_hashes
+from pipelines.data.descriptors import POSES, Candidates, Positions, Thumbnails, posed_hashes
 from pipelines.progress import track
 
 BLOCK_PAIRS = 1 << 23
-Candidates = tuple[Positions, Positions, NDArray[np.uint8]]
-"""Positions first < second, and the number of the pose in which the second shows the first."""
 
 
 def candidates(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.data.buckets import Buckets, Load, Rows
-from pipelines.data.descriptors import POSES, Positions, Thumbnails, normalised, posed_hashes
+from pipelines.data.descriptors import POSES, Candidates, Thumbnails, normalised, posed_hashes
 from pipelines.data.signatures import Bands, signatures
 from pipelines.progress import track
 
@@ -51,7 +51,7 @@ def describe(thumbnails: Thumbnails, bands: Bands) -> Described:
 
 def candidates(
     thumbnails: Thumbnails, new: NDArray[np.bool_], *, distance: int, bands: Bands
-) -> Iterator[tuple[Positions, Positions, NDArray[np.uint8]]]:
+) -> Iterator[Candidates]:
     """Pairs of images that agree in a band, one of them at least new, whose hashes differ in few
     bits: see `all_pairs.candidates`. A pair may come more than once.
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.descriptors import Positions
+from pipelines.data.descriptors import Candidates, Positions
 
 MOST = 200
 """Rows of a bucket that are all compared with each other."""
@@ -66,9 +66,7 @@ class Buckets:
         capped = int((rows.new[order] & (before > MOST)).sum())
         self.load = Load(int((size > MOST).sum()), capped)
 
-    def matches(
-        self, hashes: NDArray[np.uint64], distance: int
-    ) -> Iterator[tuple[Positions, Positions, NDArray[np.uint8]]]:
+    def matches(self, hashes: NDArray[np.uint64], distance: int) -> Iterator[Candidates]:
         """Pairs of images that meet, one of them at least new, whose hashes differ in few bits.
 
         Args:

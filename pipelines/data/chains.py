@@ -2,11 +2,11 @@
 
 Near-duplication is not transitive: a is like b, b is like c, and so on, until z shows another
 picture. Without a guard, a chain through neighbouring slices can join half of a collection into
-one cluster, which then stands in one split. So each member is compared with the medoid of its
+one cluster, and so into one split. So each member is compared with the medoid of its
 cluster, and those that do not correlate with it are split off.
 
-A pair that is cut may stand in two splits. It is still the same picture twice, so the image in
-training (or validation) is taken out, as any other leak is: see `separate`.
+The images of a pair that is cut may be in two splits. It is still the same picture twice, so the
+image in training (or validation) is taken out, as any other leak is: see `separate`.
 """
 
 from typing import Final

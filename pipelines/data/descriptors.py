@@ -32,6 +32,8 @@ WHOLE = 50_000
 
 Thumbnails = NDArray[np.uint8]
 Positions = NDArray[np.intp]
+Candidates = tuple[Positions, Positions, NDArray[np.uint8]]
+"""Positions first < second, and the number of the pose in which the second shows the first."""
 
 
 def stacked(contents: Iterable[bytes]) -> Thumbnails:

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from pipelines.data import all_pairs, banded
 from pipelines.data.descriptors import (
     POSES,
+    Candidates,
     Positions,
     Thumbnails,
     correlations,
@@ -81,7 +82,7 @@ def best(pairs: pd.DataFrame) -> pd.DataFrame:
 
 
 def _each_once(
-    found: Iterable[all_pairs.Candidates], count: int
+    found: Iterable[Candidates], count: int
 ) -> tuple[Positions, Positions, NDArray[np.uint8]]:
     """Candidates without repetitions, sorted."""
     poses, gathered = len(POSES), np.empty(0, np.int64)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.imaging.histogram import levels, percentile
+from pipelines.imaging.histogram import Counts, levels, percentile
 
 TRACES = (
     "width",
@@ -58,7 +58,6 @@ SPECK = 1e-6
 
 Shades = NDArray[np.uint8]
 Grey = NDArray[np.float32]
-Levels = NDArray[np.int64]
 
 
 def traces(data: bytes, picture: NDArray[np.uint8]) -> list[float]:
@@ -130,7 +129,7 @@ def _sums(values: Shades, *, axis: int) -> NDArray[np.int32]:
     return np.ravel(cv2.reduce(values, axis, cv2.REDUCE_SUM, dtype=cv2.CV_32S))
 
 
-def _borders(grey: Shades, counts: Levels) -> list[float]:
+def _borders(grey: Shades, counts: Counts) -> list[float]:
     """How far the dark border reaches in from each side, as a share of the picture."""
     bright = percentile(counts, 99, precision=np.float32)
     lit = grey > math.floor(np.float32(BORDER * max(bright, 1.0)))
@@ -155,7 +154,7 @@ def _corners(grey: Grey) -> list[float]:
     return [math.log2(1 + float(darkest.mean())), math.log2(1 + float(darkest.std()))]
 
 
-def _shades(counts: Levels) -> list[float]:
+def _shades(counts: Counts) -> list[float]:
     """Shares of wholly black and white pixels; quartiles of the shades that are not black."""
     lit = counts.copy()
     lit[0] = 0
