@@ -74,9 +74,9 @@ class ClassArchive:
             java.kill()
             java.wait()
             self._unfinished.unlink(missing_ok=True)
-        with suppress(FileNotFoundError):
+        with suppress(FileNotFoundError):  # another process may remove old ones at the same time
             self._unfinished.replace(self.path)
-        self._remove_old()
+            self._remove_old()
 
     def _remove_old(self) -> None:
         """Keep the newest archives: upgrades leave old ones, a killed Java half of one."""
