@@ -18,8 +18,10 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.installation import own_installation
-from pipelines.data import ingest, landing, prepare, split
-from pipelines.data.shards import Shards, fetch
+from pipelines.data.input.shards import Shards, fetch
+from pipelines.data.land import ingest, landing
+from pipelines.data.prepare import prepare
+from pipelines.data.split import split
 from pipelines.evidence.finding import Finding
 from pipelines.outputs import Prepared
 from pipelines.spec import DatasetSpec, load_spec

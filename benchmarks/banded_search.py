@@ -25,10 +25,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from scipy.ndimage import gaussian_filter
 
-from pipelines.data import chains, duplicates
-from pipelines.data.clusters import clusters
-from pipelines.data.descriptors import POSES, stacked
-from pipelines.data.signatures import LARGEST, PLANS, Bands
+from pipelines.data.duplicates import chains, duplicates
+from pipelines.data.duplicates.clusters import clusters
+from pipelines.data.duplicates.descriptors import POSES, stacked
+from pipelines.data.duplicates.signatures import LARGEST, PLANS, Bands
 from pipelines.errors import BadImage
 from pipelines.imaging import decode
 from pipelines.imaging.perceptual import thumbnail

@@ -14,7 +14,9 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipelines.data import ingest, landing, prepare, split
+from pipelines.data.land import ingest, landing
+from pipelines.data.prepare import prepare
+from pipelines.data.split import split
 from pipelines.outputs import Prepared, Snapshot
 from pipelines.settings import get_settings
 from pipelines.spec import load_spec

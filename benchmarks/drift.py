@@ -23,13 +23,13 @@ from loky import get_reusable_executor
 from benchmarks.drift_report import Outcome, report
 from benchmarks.drift_windows import BY_GROUP, MIXED, SOME_OTHERS, Task, draw
 from benchmarks.drifted import Original, Pool, kept_in, pools, strangers
-from pipelines.data.phantom.landing import generate
-from pipelines.data.shards import Shards, read_shards
+from pipelines.data.input.shards import Shards, read_shards
 from pipelines.evaluation.novelty import Novelty
 from pipelines.evaluation.predictions import described
 from pipelines.monitoring.estimate import estimate
 from pipelines.monitoring.judge import judge
 from pipelines.outputs import SplitName
+from pipelines.phantom.landing import generate
 from pipelines.progress import track
 from pipelines.release.bundle import load_bundle
 from pipelines.release.predictor import open_predictor

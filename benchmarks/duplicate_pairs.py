@@ -22,12 +22,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from rich.console import Console
 
-from pipelines.data import ingest, landing
-from pipelines.data.descriptors import POSES, stacked
-from pipelines.data.duplicates import near_pairs
-from pipelines.data.leaks import named
+from pipelines.data.duplicates.descriptors import POSES, stacked
+from pipelines.data.duplicates.duplicates import near_pairs
+from pipelines.data.land import ingest, landing
 from pipelines.data.restore import originals
 from pipelines.data.snapshots import Row, index_of
+from pipelines.data.split.leaks import named
 from pipelines.isolation import IsolatedSettings
 from pipelines.spec import DuplicatesSpec, load_spec
 from pipelines.stage import Context

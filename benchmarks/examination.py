@@ -23,9 +23,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines import imaging
-from pipelines.data.examine import Examined, examine
-from pipelines.data.pseudonyms import Pseudonyms
-from pipelines.data.sources.local import LocalFolder
+from pipelines.data.folders.local import LocalFolder
+from pipelines.data.land.examine import Examined, examine
+from pipelines.data.land.pseudonyms import Pseudonyms
 from pipelines.imaging import decode, is_blank, traces
 from pipelines.imaging.body import DARK, LIT, PART, body_box, body_mask
 from pipelines.imaging.info import DEFAULT

@@ -17,9 +17,11 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.installation import own_installation
-from pipelines.data import ingest, landing, prepare, split
-from pipelines.data.segmenters import Segmenters
-from pipelines.data.shards import Shards, fetch
+from pipelines.data.input.shards import Shards, fetch
+from pipelines.data.land import ingest, landing
+from pipelines.data.prepare import prepare
+from pipelines.data.prepare.segmenters import Segmenters
+from pipelines.data.split import split
 from pipelines.evaluation.intervals import Interval
 from pipelines.outputs import Prepared, Segmenter, Snapshot, Split, SplitName
 from pipelines.segmentation import folds, segmenter

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 from sklearn.metrics import roc_auc_score
 
-from pipelines.data.shards import Shards, read_shards
+from pipelines.data.input.shards import Shards, read_shards
 from pipelines.evaluation.novelty import fit_novelty, pool, unit
 from pipelines.outputs import SplitName
 from pipelines.release.bundle import load_bundle

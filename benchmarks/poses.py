@@ -21,7 +21,7 @@ from rich.progress import track
 from rich.table import Table
 from sklearn.metrics import log_loss, roc_auc_score
 
-from pipelines.data.shards import Shards, read_shards
+from pipelines.data.input.shards import Shards, read_shards
 from pipelines.evaluation.calibration import fit_temperature, softmax
 from pipelines.evaluation.decisions import Decisions
 from pipelines.models.average import Poses, over_poses

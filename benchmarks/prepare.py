@@ -21,12 +21,14 @@ import pyarrow.parquet as pq
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.data import ingest, landing, prepare, sharding, split
-from pipelines.data.shard_writer import ORIGINAL, ShardJob, write_shards
-from pipelines.data.sharding import ShardLayout
-from pipelines.data.spark import spark_session
+from pipelines.data.land import ingest, landing
+from pipelines.data.prepare import prepare, sharding
+from pipelines.data.prepare.shard_writer import ORIGINAL, ShardJob, write_shards
+from pipelines.data.prepare.sharding import ShardLayout
+from pipelines.data.split import split
 from pipelines.isolation import IsolatedSettings
 from pipelines.outputs import Snapshot, Split
+from pipelines.spark.session import spark_session
 from pipelines.spec import DatasetSpec, load_spec
 from pipelines.stage import Context
 from pipelines.storage import Store, open_store

@@ -29,8 +29,8 @@ from benchmarks.cluster_nodes import (
     WORKERS,
     Nodes,
 )
-from pipelines.data.phantom import generate
 from pipelines.errors import StackError
+from pipelines.phantom import generate
 
 W1, W2, _ = WORKERS
 CUT_SECONDS = 60

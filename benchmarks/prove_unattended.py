@@ -27,7 +27,7 @@ from PIL import Image, ImageEnhance, ImageFilter
 
 from benchmarks.claims import Claim, show
 from benchmarks.onlooker import Onlooker
-from pipelines.data.phantom import generate
+from pipelines.phantom import generate
 from pipelines.scheduler import RunState
 from pipelines.settings import PROJECT, Settings
 from stack.testing import running_stack

@@ -25,8 +25,7 @@ import psutil
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.data import ingest, landing
-from pipelines.data.spark import spark_session
+from pipelines.data.land import ingest, landing
 from pipelines.data.tables import read_rows
 from pipelines.imaging import decode, fit
 from pipelines.isolation import IsolatedSettings
@@ -34,6 +33,7 @@ from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.scoring import score, subjects
 from pipelines.scoring.answers import IMAGES_AT_ONCE
 from pipelines.scoring.subjects import Subject
+from pipelines.spark.session import spark_session
 from pipelines.spec import DatasetSpec, load_spec
 from pipelines.stage import Context
 from pipelines.storage import open_store

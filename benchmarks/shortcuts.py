@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.data.shards import read_shards
+from pipelines.data.input.shards import read_shards
 from pipelines.evaluation.predictions import described
 from pipelines.evidence.shortcuts import Known, auroc
 from pipelines.evidence.surroundings import describe_background, describe_frame

@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.data.division import divide
-from pipelines.data.division_by_source import source_of_cluster, validation_clusters
-from pipelines.data.shards import Shards, read_shards
-from pipelines.data.source_clusters import source_clusters
+from pipelines.data.input.shards import Shards, read_shards
+from pipelines.data.split.division import divide
+from pipelines.data.split.division_by_source import source_of_cluster, validation_clusters
+from pipelines.data.split.source_clusters import source_clusters
 from pipelines.evaluation.predictions import described
 from pipelines.evidence.source_pictures import draw_sources
 from pipelines.imaging import decode

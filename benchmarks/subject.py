@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.data.phantom.landing import generate
-from pipelines.data.shards import Batch
+from pipelines.data.input.shards import Batch
 from pipelines.errors import BadImage, BundleError
 from pipelines.imaging import decode, fit
 from pipelines.models.registry import build
 from pipelines.outputs import Prepared
+from pipelines.phantom.landing import generate
 from pipelines.release.build import Origin, Original, build_bundle
 from pipelines.release.bundle import load_bundle
 from pipelines.settings import get_settings

@@ -35,8 +35,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.data.shards import Shards, read_shards
-from pipelines.data.streams import pixels
+from pipelines.data.input.shards import Shards, read_shards
+from pipelines.data.input.streams import pixels
 from pipelines.spec import CandidateSpec
 from pipelines.training.train import TrainedModel, train
 

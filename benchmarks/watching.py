@@ -18,10 +18,10 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from pipelines.data.arrivals import LOOKS_PER_QUIET
-from pipelines.data.ledger import Ledger
-from pipelines.data.pseudonyms import Pseudonyms
-from pipelines.data.sources import open_source
+from pipelines.data.folders import open_source
+from pipelines.data.land.arrivals import LOOKS_PER_QUIET
+from pipelines.data.land.ledger import Ledger
+from pipelines.data.land.pseudonyms import Pseudonyms
 from pipelines.settings import get_settings
 from pipelines.spec.data import LandingSpec
 

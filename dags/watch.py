@@ -1,10 +1,10 @@
 """The watchers of the landing folders: what Airflow's triggerer runs.
 
 One trigger a data set, for as long as a DAG is woken by its landing folder. Looking is done by
-`pipelines.data.arrivals.Watch`, in a thread, as the triggerer's event loop must never wait. What
-is found is told through a *shared stream with acknowledgement*: Airflow calls ``advance`` when the
-event stands in its database, and only then is the delivery noted as told. So a triggerer that is
-killed in between tells it again, and one that is killed later does not.
+`pipelines.data.land.arrivals.Watch`, in a thread, as the triggerer's event loop must never wait.
+What is found is told through a *shared stream with acknowledgement*: Airflow calls ``advance`` when
+the event stands in its database, and only then is the delivery noted as told. So a triggerer that
+is killed in between tells it again, and one that is killed later does not.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
-from pipelines.data.arrivals import Delivery, Watch
+from pipelines.data.land.arrivals import Delivery, Watch
 from pipelines.errors import MedloopError
 
 logger = logging.getLogger(__name__)

@@ -12,7 +12,7 @@ import logging
 from pathlib import Path
 
 from pipelines.atomic import written_whole
-from pipelines.data.ledger import has_entries
+from pipelines.data.land.ledger import has_entries
 from pipelines.settings import Settings
 
 logger = logging.getLogger(__name__)

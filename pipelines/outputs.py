@@ -116,7 +116,7 @@ class Prepared(Output):
     """Model-ready shards.
 
     ``path`` holds ``{train,validation,test}-*.parquet`` (``pixels``, ``label``, ``sha256``,
-    ``group``, ``source_path``, ``source``, ``lesion``: see `pipelines.data.lesions`),
+    ``group``, ``source_path``, ``source``, ``lesion``: see `pipelines.data.input.lesions`),
     ``stats.json`` and ``manifest.json``.
     """
 

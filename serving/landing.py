@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipelines.data.sources import landing_place, open_source
-from pipelines.data.uploads import Checked, Delivery, Outcome, check
+from pipelines.data.folders import landing_place, open_source
+from pipelines.data.land.uploads import Checked, Delivery, Outcome, check
 from pipelines.errors import BadImage, LabelError, LandingError, SpecError, StoreUnavailable
 from pipelines.failures import only_this_image
 from pipelines.settings import get_settings

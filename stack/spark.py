@@ -9,8 +9,8 @@ import secrets
 from importlib.metadata import version
 from pathlib import Path
 
-from pipelines.data.cluster import standalone_file
 from pipelines.settings import Settings
+from pipelines.spark.cluster import standalone_file
 from stack import private
 from stack.ask import http_json
 from stack.environment import java

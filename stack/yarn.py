@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from pipelines.data.cluster import MANAGER_PORTS, resource_manager_options
 from pipelines.settings import Settings
+from pipelines.spark.cluster import MANAGER_PORTS, resource_manager_options
 from stack import jars
 from stack.ask import jmx_bean
 from stack.environment import java_server

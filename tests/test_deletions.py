@@ -31,27 +31,29 @@ GUARDS = {
         "only files that the manifest lists, inside the backup, through no link; folders if empty"
     ),
     "pipelines/backup/take.py::_beside": "the folder that this backup has made: it must not exist",
-    "pipelines/data/checks.py::_check": "the result of the same check, named by a fingerprint",
-    "pipelines/data/class_archive.py::ClassArchive.keep": OWN_NAME,
-    "pipelines/data/class_archive.py::ClassArchive._remove_old": (
+    "pipelines/data/checks/checks.py::_check": (
+        "the result of the same check, named by a fingerprint"
+    ),
+    "pipelines/spark/class_archive.py::ClassArchive.keep": OWN_NAME,
+    "pipelines/spark/class_archive.py::ClassArchive._remove_old": (
         "archives of Spark's classes, by their prefix: any session makes them again"
     ),
-    "pipelines/data/data_docs.py::DataDocs.remove": (
+    "pipelines/data/checks/data_docs.py::DataDocs.remove": (
         "a folder of a run below home/expectations and home/data_docs, through no link"
     ),
-    "pipelines/data/division.py::divide": NO_FILE,
-    "pipelines/data/division_by_source.py::source_of_cluster": NO_FILE,
-    "pipelines/data/ingest.py::_add": (
+    "pipelines/data/split/division.py::divide": NO_FILE,
+    "pipelines/data/split/division_by_source.py::source_of_cluster": NO_FILE,
+    "pipelines/data/land/ingest.py::_add": (
         "the snapshot this process has just committed, whose number another machine has claimed"
     ),
-    "pipelines/data/ingest.py::_emptied": "home/work/ingest/<dataset>, locked by `alone`",
+    "pipelines/data/land/ingest.py::_emptied": "home/work/ingest/<dataset>, locked by `alone`",
     "pipelines/data/packing.py::deliver": "a pack that was made in the emptied folder of work",
-    "pipelines/data/phantom/landing.py::generate": "replaces an empty folder only",
-    "pipelines/data/pseudonyms.py::_make_key": OWN_NAME,
-    "pipelines/data/shards.py::_require_intact": "a cached file with another hash",
+    "pipelines/phantom/landing.py::generate": "replaces an empty folder only",
+    "pipelines/data/land/pseudonyms.py::_make_key": OWN_NAME,
+    "pipelines/data/input/shards.py::_require_intact": "a cached file with another hash",
     "pipelines/data/snapshots.py::claim": "the claim of a snapshot that no longer exists",
-    "pipelines/data/sources/hdfs.py::HdfsFolder.add": OWN_NAME,
-    "pipelines/data/sources/local.py::LocalFolder.add": OWN_NAME,
+    "pipelines/data/folders/hdfs.py::HdfsFolder.add": OWN_NAME,
+    "pipelines/data/folders/local.py::LocalFolder.add": OWN_NAME,
     "pipelines/layout.py::_write": "layout.json of the home or the store, atomically",
     "pipelines/monitoring/compact.py::compact": "samples that were merged into a file just placed",
     "pipelines/monitoring/compact.py::_clear": "samples that a merged file says it stands for",

@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from pipelines.data.shards import read_shards
+from pipelines.data.input.shards import read_shards
 from pipelines.evaluation.judging import thresholds_of
 from pipelines.evidence import abstention, benefit, thresholds
 from pipelines.evidence.subject import Subject

@@ -26,9 +26,9 @@ from PIL import Image, ImageFilter
 from playwright.sync_api import sync_playwright
 
 from pipelines import loop
-from pipelines.data.phantom import generate
 from pipelines.errors import Unavailable
 from pipelines.monitoring.served import days, read_samples
+from pipelines.phantom import generate
 from pipelines.release.bundle import read_manifest, write_manifest
 from pipelines.service_client import ServiceClient
 from pipelines.settings import Settings, get_settings

@@ -12,8 +12,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image, ImageOps
 
-from pipelines.data.phantom import generate
-from pipelines.data.phantom.lesion import LABELS
+from pipelines.phantom import generate
+from pipelines.phantom.lesion import LABELS
 
 TARGET = Path(__file__).resolve().parent.parent / "images" / "phantom.png"
 COLUMNS = 10

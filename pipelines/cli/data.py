@@ -19,7 +19,7 @@ def phantom(
     seed: Annotated[int, typer.Option(help="The same seed draws the same bytes.")] = 7,
 ) -> None:
     """Draw synthetic head phantoms with lesion masks, and a few faulty files on purpose."""
-    from pipelines.data.phantom import generate
+    from pipelines.phantom import generate
 
     report = generate(folder, seed=seed, images=images)
     done(f"Drew {folder}: {report}")

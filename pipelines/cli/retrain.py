@@ -13,7 +13,7 @@ from pipelines.cli.follow import follow
 from pipelines.cli.outcome import tell
 from pipelines.cli.release import show_answer
 from pipelines.cli.stack import start
-from pipelines.data.sources import is_hdfs
+from pipelines.data.folders import is_hdfs
 from pipelines.errors import Unavailable
 from pipelines.redaction import without_credentials
 from pipelines.scheduler import open_scheduler
@@ -67,7 +67,7 @@ def retrain(
 
 
 def _draw(folder: Path) -> None:
-    from pipelines.data.phantom import generate
+    from pipelines.phantom import generate
 
     console.print(f"Drawing synthetic head phantoms into {folder} …")
     generate(folder, seed=7)

@@ -134,7 +134,7 @@ def _last_run(dataset: str) -> str:
 
 def _waiting(dataset: str) -> str:
     """New files that no snapshot holds yet, and since when the first of them is there."""
-    from pipelines.data.arrivals import waiting
+    from pipelines.data.land.arrivals import waiting
 
     found = waiting(load_spec(dataset))
     if found is None:

@@ -4,7 +4,7 @@ import logging
 import math
 from collections import defaultdict
 
-from pipelines.data.masks import masks_of
+from pipelines.data.land.masks import masks_of
 from pipelines.data.snapshots import Row, index_of
 from pipelines.outputs import Enough, Snapshot, Waker
 from pipelines.spec import DatasetSpec

@@ -10,11 +10,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.data import ingest, landing
-from pipelines.data.descriptors import stacked
-from pipelines.data.duplicates import near_pairs
+from pipelines.data.duplicates.descriptors import stacked
+from pipelines.data.duplicates.duplicates import near_pairs
+from pipelines.data.land import ingest, landing
+from pipelines.data.prepare.shard_writer import ACCEPTED, accepted_image
 from pipelines.data.restore import originals
-from pipelines.data.shard_writer import ACCEPTED, accepted_image
 from pipelines.data.snapshots import Row, index_of, latest
 from pipelines.errors import SpecError
 from pipelines.imaging import Finder, crop_box, decode, fit

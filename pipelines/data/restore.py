@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pipelines.data import packing
-from pipelines.data.masks import masks_of
+from pipelines.data.land.masks import masks_of
 from pipelines.data.snapshots import Row, index_of, latest
 from pipelines.errors import NotFound, PathRefused, StoreUnavailable
 from pipelines.inside import path_inside

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.errors import NotFound
 from pipelines.evaluation.predictions import COLUMNS, described
 from pipelines.outputs import SplitName

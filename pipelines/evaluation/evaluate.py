@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 
 from pipelines.data import external
-from pipelines.data.shards import Shards, fetch
+from pipelines.data.input.shards import Shards, fetch
 from pipelines.documents import html
 from pipelines.evaluation import (
     answers,

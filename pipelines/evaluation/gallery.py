@@ -8,7 +8,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.evaluation.cells import spread
 from pipelines.evaluation.geometry import cells_of
 from pipelines.evaluation.gradcam import class_activation

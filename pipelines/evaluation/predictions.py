@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Batch, Shards
+from pipelines.data.input.shards import Batch, Shards
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.operating_point import Thresholds

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pipelines.data import external
-from pipelines.data.segmenters import finder_of
+from pipelines.data.prepare.segmenters import finder_of
 from pipelines.evaluation import figures, intervals, metrics
 from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.intervals import Interval

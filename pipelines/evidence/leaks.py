@@ -2,7 +2,7 @@
 
 The split lets nothing through; this asks again, of the shards that the candidate was in fact
 trained and judged on, however they came to be: by the bytes (SHA-256), by patient or lesion, and
-by the picture (`pipelines.data.duplicates`, with the spec's own rule).
+by the picture (`pipelines.data.duplicates.duplicates`, with the spec's own rule).
 """
 
 from pathlib import Path
@@ -11,8 +11,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.data.descriptors import stacked
-from pipelines.data.duplicates import near_pairs
+from pipelines.data.duplicates.descriptors import stacked
+from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.evaluation.intervals import Interval, draws
 from pipelines.evaluation.predictions import described
 from pipelines.evidence.finding import Finding, Table

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.lesions import read_lesions
+from pipelines.data.input.lesions import read_lesions
 from pipelines.evidence.heat import Pictures, Targets
 from pipelines.evidence.subject import Subject
 

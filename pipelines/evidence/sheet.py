@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.evaluation.figures import save
 from pipelines.evaluation.grid import Tile, draw_grid
 from pipelines.outputs import SplitName

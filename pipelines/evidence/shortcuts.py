@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Split
+from pipelines.data.input.shards import Split
 from pipelines.evaluation import intervals
 from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.intervals import Interval

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.evaluation.figures import save
 from pipelines.evaluation.grid import Tile, draw_grid
 from pipelines.outputs import SplitName

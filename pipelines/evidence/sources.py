@@ -1,8 +1,8 @@
 """Sources: how a candidate does on the images of each scanner, hospital or collection.
 
-Nobody wrote the source down; `pipelines.data.source_clusters` has found it from the traces of how
-the pictures were made. Where the classes come from different sources, a model can learn the source
-and do well, until images come from elsewhere.
+Nobody wrote the source down; `pipelines.data.split.source_clusters` has found it from the traces of
+how the pictures were made. Where the classes come from different sources, a model can learn the
+source and do well, until images come from elsewhere.
 """
 
 from pathlib import Path

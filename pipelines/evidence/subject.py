@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.data.snapshots import LANDED_SHA256, index_of
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import softmax

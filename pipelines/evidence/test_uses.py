@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.evaluation.predictions import described
 from pipelines.evidence.finding import Finding
 from pipelines.evidence.subject import Subject

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.evaluation.predictions import images
 from pipelines.outputs import SplitName
 

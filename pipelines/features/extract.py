@@ -23,15 +23,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.data import shard_frame
-from pipelines.data.sent import sent
-from pipelines.data.spark import spark_session, told
+from pipelines.data.input import shard_frame
 from pipelines.features import network, worker
 from pipelines.features.code import Kind, features_code
 from pipelines.features.network import Backbone
 from pipelines.features.worker import DDL, KNOWN, VALUES, DescribeJob
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Features, Prepared, SplitName
+from pipelines.spark.sent import sent
+from pipelines.spark.session import spark_session, told
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, fingerprint, standing
 

@@ -2,8 +2,8 @@
 
 Pictures of one origin (a hospital, a scanner, somebody's script) share them: how large the files
 are, whether they are stored in colour, how hard they were compressed, how wide the dark border
-is and how clean, how bright and how sharp the picture is. `pipelines.data.source_clusters` finds
-the origins again from them.
+is and how clean, how bright and how sharp the picture is. `pipelines.data.split.source_clusters`
+finds the origins again from them.
 """
 
 import io

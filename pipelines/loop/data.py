@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 
 def landing_folder(dataset: str, named: str | None = None) -> str:
     """Where the images of a run are: the named folder, or the data set's own; a path or URI."""
-    from pipelines.data.sources import landing_place, place_of
+    from pipelines.data.folders import landing_place, place_of
 
     return place_of(named) if named else landing_place(load_spec(dataset), get_settings())
 
@@ -26,7 +26,7 @@ def landing_folder(dataset: str, named: str | None = None) -> str:
 @validate_call
 def land(dataset: str, source: str | None = None, fresh: str | None = None) -> Landing:
     """Open and judge every file of a landing folder (the data set's own if none is named)."""
-    from pipelines.data import landing
+    from pipelines.data.land import landing
 
     spec, context = opened(dataset, fresh=fresh)
     landed = landing.run(spec, context, source or landing_folder(dataset))
@@ -37,7 +37,7 @@ def land(dataset: str, source: str | None = None, fresh: str | None = None) -> L
 @validate_call
 def check_landing(dataset: str, landing: Landing, fresh: str | None = None) -> CheckReport:
     """Hold the landed files against ``expectations/landing.py``."""
-    from pipelines.data import checks
+    from pipelines.data.checks import checks
 
     spec, context = opened(dataset, fresh=fresh)
     return checks.check_landing(spec, context, landing)
@@ -46,7 +46,7 @@ def check_landing(dataset: str, landing: Landing, fresh: str | None = None) -> C
 @validate_call
 def ingest(dataset: str, landing: Landing) -> Snapshot:
     """Pack what was accepted into an immutable snapshot, and the rest into quarantine."""
-    from pipelines.data import ingest
+    from pipelines.data.land import ingest
 
     spec, context = opened(dataset)
     return ingest.run(spec, context, landing)
@@ -58,9 +58,9 @@ def locate(dataset: str, place: str, source_path: str) -> str:
     Raises:
         LandingError: the folder has no such file.
     """
-    from pipelines.data.originals import LandedFiles
-    from pipelines.data.pseudonyms import load_pseudonyms
-    from pipelines.data.sources import open_source
+    from pipelines.data.folders import open_source
+    from pipelines.data.land.originals import LandedFiles
+    from pipelines.data.land.pseudonyms import load_pseudonyms
 
     spec, context = opened(dataset)
     source = open_source(context.settings, place)
@@ -114,7 +114,7 @@ def latest_snapshot(dataset: str) -> Snapshot:
 @validate_call
 def split(dataset: str, snapshot: Snapshot, fresh: str | None = None) -> Split:
     """Find duplicates and divide groups into training, validation and test."""
-    from pipelines.data import split
+    from pipelines.data.split import split
 
     spec, context = opened(dataset, fresh=fresh)
     return split.run(spec, context, snapshot)
@@ -131,7 +131,7 @@ def leak_report(dataset: str) -> Path:
 @validate_call
 def check_snapshot(dataset: str, snapshot: Snapshot, split: Split) -> CheckReport:
     """Hold a snapshot and its split against ``expectations/snapshot.py``."""
-    from pipelines.data import checks
+    from pipelines.data.checks import checks
 
     spec, context = opened(dataset)
     return checks.check_snapshot(spec, context, snapshot, split)
@@ -143,7 +143,7 @@ def prepare(dataset: str, snapshot: Snapshot, split: Split, fresh: str | None = 
 
     Where they are cropped to lesions, the networks that find those are trained first.
     """
-    from pipelines.data import prepare
+    from pipelines.data.prepare import prepare
 
     spec, context = opened(dataset, fresh=fresh)
     found = None
@@ -159,7 +159,7 @@ def prepare(dataset: str, snapshot: Snapshot, split: Split, fresh: str | None = 
 @validate_call
 def check_prepared(dataset: str, prepared: Prepared) -> CheckReport:
     """Hold the shards against ``expectations/prepared.py``."""
-    from pipelines.data import checks
+    from pipelines.data.checks import checks
 
     spec, context = opened(dataset)
     return checks.check_prepared(spec, context, prepared)
@@ -169,9 +169,9 @@ def example(dataset: str, place: str, label: str) -> Path:
     """A local file of the first accepted image, by path, of one class of a landing folder."""
     import pandas as pd
 
-    from pipelines.data.originals import LandedFiles
-    from pipelines.data.pseudonyms import load_pseudonyms
-    from pipelines.data.sources import open_source
+    from pipelines.data.folders import open_source
+    from pipelines.data.land.originals import LandedFiles
+    from pipelines.data.land.pseudonyms import load_pseudonyms
 
     spec, context = opened(dataset)
     landing = land(spec.name, place)

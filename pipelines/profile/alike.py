@@ -1,7 +1,7 @@
 """Pairs of images from two splits that a pretrained network takes for nearly the same.
 
-The split has kept copies together already (`pipelines.data.duplicates`). What a network finds
-alike beyond that is worth a look: the next slice of the same scan, or the same series of a
+The split has kept copies together already (`pipelines.data.duplicates.duplicates`). What a network
+finds alike beyond that is worth a look: the next slice of the same scan, or the same series of a
 patient whom nothing names.
 """
 

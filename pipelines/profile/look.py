@@ -20,8 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pipelines.profile
-from pipelines.data import shard_frame
-from pipelines.data.spark import spark_session, told
+from pipelines.data.input import shard_frame
 from pipelines.documents import html
 from pipelines.evaluation.figures import save
 from pipelines.features import extract
@@ -34,6 +33,7 @@ from pipelines.profile.alike import closest
 from pipelines.profile.facts import Facts
 from pipelines.profile.page import document
 from pipelines.profile.sums import sum_up
+from pipelines.spark.session import spark_session, told
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, code_version, fingerprint, modules_of, standing
 

@@ -14,10 +14,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from pipelines.data.input.shards import Shards
+from pipelines.data.prepare.segmenters import fetch_segmenter
+from pipelines.data.prepare.shard_writer import ACCEPTED, accepted_image
 from pipelines.data.restore import originals
-from pipelines.data.segmenters import fetch_segmenter
-from pipelines.data.shard_writer import ACCEPTED, accepted_image
-from pipelines.data.shards import Shards
 from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import softmax

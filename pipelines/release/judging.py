@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pipelines.data.shards import fetch as fetch_shards
+from pipelines.data.input.shards import fetch as fetch_shards
 from pipelines.errors import BundleError, NotFound
 from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.predictions import labels_of

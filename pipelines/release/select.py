@@ -7,9 +7,9 @@ from functools import partial
 import pandas as pd
 
 from pipelines.alone import alone
+from pipelines.data.input.shards import fetch as fetch_shards
+from pipelines.data.prepare.segmenters import fetch_segmenter
 from pipelines.data.restore import originals
-from pipelines.data.segmenters import fetch_segmenter
-from pipelines.data.shards import fetch as fetch_shards
 from pipelines.data.snapshots import index_of
 from pipelines.errors import NotFound, TrainingError
 from pipelines.evaluation import (

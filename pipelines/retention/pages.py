@@ -5,7 +5,7 @@ from collections.abc import Iterator, Mapping
 from functools import partial
 from pathlib import Path
 
-from pipelines.data.data_docs import DataDocs
+from pipelines.data.checks.data_docs import DataDocs
 from pipelines.errors import PathRefused
 from pipelines.retention.files import bytes_of, last_change
 from pipelines.retention.item import LINKED, Item

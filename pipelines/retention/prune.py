@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from pydantic import BaseModel, ConfigDict
 
-from pipelines.data.data_docs import DataDocs
+from pipelines.data.checks.data_docs import DataDocs
 from pipelines.release import registry
 from pipelines.retention import bundles, files, pages, scheduler, stored
 from pipelines.retention.item import DAY, KINDS, Item, Kind, days_of

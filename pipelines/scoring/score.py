@@ -10,7 +10,6 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pipelines.data.spark import spark_session
 from pipelines.decoding import pixel_version
 from pipelines.errors import NotFound
 from pipelines.evaluation import (
@@ -30,6 +29,7 @@ from pipelines.release.bundle import BundleManifest, load_bundle
 from pipelines.scoring import answers, spark_job, worker
 from pipelines.scoring.spark_job import Tally
 from pipelines.scoring.subjects import Subject
+from pipelines.spark.session import spark_session
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
 

@@ -1,17 +1,17 @@
 """Scoring as a Spark job: the bundle out to the executors, the answers into files.
 
-The bundle travels with the job (`pipelines.data.sent`): executors need no MLflow and no shared
+The bundle travels with the job (`pipelines.spark.sent`): executors need no MLflow and no shared
 home.
 """
 
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from pipelines.data.sent import sent
-from pipelines.data.spark import told
 from pipelines.release.bundle import BundleManifest
 from pipelines.scoring.subjects import Subject
 from pipelines.scoring.worker import ScoreJob
+from pipelines.spark.sent import sent
+from pipelines.spark.session import told
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession

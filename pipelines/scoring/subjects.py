@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Protocol
 import pyarrow as pa
 
 from pipelines.data import snapshots
-from pipelines.data.originals import LandedFiles
-from pipelines.data.pseudonyms import load_pseudonyms
-from pipelines.data.sources import Source, open_source
+from pipelines.data.folders import Source, open_source
+from pipelines.data.land.originals import LandedFiles
+from pipelines.data.land.pseudonyms import load_pseudonyms
 from pipelines.errors import BadImage, LandingError
 from pipelines.outputs import Snapshot
 from pipelines.scoring.answers import Row, columns

@@ -1,7 +1,7 @@
 """What runs in Spark's Python workers: images in, answers out.
 
 Each worker process opens the bundle once and keeps it; Spark keeps its workers, and gives each
-one task after another. Rows come in batches of bounded size (`pipelines.data.spark`) and leave
+one task after another. Rows come in batches of bounded size (`pipelines.spark.session`) and leave
 in batches of the same images, so memory does not grow with their number.
 """
 
@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipelines.data.opening import decode_apart
-from pipelines.data.originals import may_name_patient
-from pipelines.data.sources import Source
+from pipelines.data.folders import Source
+from pipelines.data.land.opening import decode_apart
+from pipelines.data.land.originals import may_name_patient
 from pipelines.errors import BadImage
 from pipelines.release.predictor import Picture, Predictor, open_predictor
 from pipelines.scoring.answers import Opened, Row, answer, columns

@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.data.lesions import COLUMN
-from pipelines.data.shards import Split, decode_column
+from pipelines.data.input.lesions import COLUMN
+from pipelines.data.input.shards import Split, decode_column
 
 if TYPE_CHECKING:
     import tensorflow as tf

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pipelines.alone import alone
-from pipelines.data.lesions import read_lesions
-from pipelines.data.shards import Shards, Split, fetch
+from pipelines.data.input.lesions import read_lesions
+from pipelines.data.input.shards import Shards, Split, fetch
 from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.predictions import described
 from pipelines.evidence.heat import BATCH, Pictures
@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 WITHIN = (
     *("pipelines.segmentation", "pipelines.training"),
-    *("pipelines.data.lesions", "pipelines.data.shards"),
+    *("pipelines.data.input.lesions", "pipelines.data.input.shards"),
 )
 """What can decide a U-Net and how it is measured."""
 

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.alone import alone
-from pipelines.data import prepare
-from pipelines.data.masks import masks_of
-from pipelines.data.segmenters import Segmenters
-from pipelines.data.shards import fetch
+from pipelines.data.input.shards import fetch
+from pipelines.data.land.masks import masks_of
+from pipelines.data.prepare import prepare
+from pipelines.data.prepare.segmenters import Segmenters
 from pipelines.decoding import pixel_version
 from pipelines.imaging.lesion import FILES, IR, SAID, FinderSpec, digest
 from pipelines.outputs import Prepared, Segmenter, Snapshot, Split

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.errors import TrainingError
 from pipelines.segmentation import examples
 from pipelines.segmentation.unet import build

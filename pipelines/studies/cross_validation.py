@@ -21,7 +21,7 @@ from pydantic import BaseModel
 from scipy import stats
 from sklearn.model_selection import StratifiedGroupKFold
 
-from pipelines.data.shards import Shards, fetch
+from pipelines.data.input.shards import Shards, fetch
 from pipelines.errors import TrainingError
 from pipelines.evaluation import figures
 from pipelines.evaluation.intervals import Interval

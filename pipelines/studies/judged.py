@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.errors import SpecError
 from pipelines.evaluation.metrics import measure
 from pipelines.evaluation.predictions import (

@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pipelines.data.shards import Shards, fetch
+from pipelines.data.input.shards import Shards, fetch
 from pipelines.evaluation import figures
 from pipelines.evaluation.intervals import Interval, draws
 from pipelines.evaluation.predictions import decisions_of, labels_of

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.data.shards import (
+from pipelines.data.input.shards import (
     ShardFile,
     ShardManifest,
     Shards,

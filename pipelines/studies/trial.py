@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.errors import TrainingDiverged
 from pipelines.spec import CandidateSpec
 from pipelines.spec.tuning import Setting

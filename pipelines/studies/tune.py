@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from pipelines.data.shards import Shards, fetch
+from pipelines.data.input.shards import Shards, fetch
 from pipelines.errors import SpecError, TrainingError
 from pipelines.evaluation import figures
 from pipelines.models.identity import weights_identity

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Shards
-from pipelines.data.streams import Stream
+from pipelines.data.input.shards import Shards
+from pipelines.data.input.streams import Stream
 from pipelines.errors import TrainingError
 from pipelines.spec import CandidateSpec
 from pipelines.training.augment import Strength, augment

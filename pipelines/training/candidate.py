@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.alone import alone
-from pipelines.data.shards import Shards, fetch
+from pipelines.data.input.shards import Shards, fetch
 from pipelines.errors import CandidateSkipped
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Prepared, Trained

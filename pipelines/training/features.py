@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.atomic import written_whole
-from pipelines.data.shards import Shards, Split, read_batches
-from pipelines.data.streams import Stream
+from pipelines.data.input.shards import Shards, Split, read_batches
+from pipelines.data.input.streams import Stream
 from pipelines.models.head import feature_extractor
 from pipelines.outputs import SplitName
 from pipelines.progress import track
@@ -91,7 +91,7 @@ def _identity(model: keras.Model) -> str:
     digest = hashlib.sha256()
     for weights in extractor.get_weights():
         digest.update(weights.tobytes())
-    ours = reached(__name__, within=(__name__, "pipelines.models", "pipelines.data.shards"))
+    ours = reached(__name__, within=(__name__, "pipelines.models", "pipelines.data.input.shards"))
     return fingerprint(code_version(*ours), _graph(extractor), digest.hexdigest())
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import keras
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.models.head import blocks
 from pipelines.spec import CandidateSpec
 from pipelines.training.checkpoint import Progress

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.models.head import blocks, head_on_features
 from pipelines.spec import CandidateSpec
 from pipelines.training.batches import training_batches, validation_batches

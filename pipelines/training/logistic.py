@@ -15,7 +15,6 @@ import pandas as pd
 from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
-from pipelines.data.spark import spark_session
 from pipelines.evaluation.calibration import softmax
 from pipelines.features import extract
 from pipelines.features.extract import Described
@@ -23,6 +22,7 @@ from pipelines.features.network import Backbone
 from pipelines.features.worker import VALUES
 from pipelines.outputs import Features, Prepared, SplitName
 from pipelines.progress import track
+from pipelines.spark.session import spark_session
 from pipelines.spec import CandidateSpec, DatasetSpec
 from pipelines.spec.logistic import LogisticSpec
 from pipelines.stage import Context

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import keras
 
-from pipelines.data.shards import Shards
-from pipelines.data.streams import pixels
+from pipelines.data.input.shards import Shards
+from pipelines.data.input.streams import pixels
 from pipelines.spec import CandidateSpec
 from pipelines.training.batches import taught, training_batches, validation_batches
 from pipelines.training.checkpoint import Progress

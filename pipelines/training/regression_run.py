@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.evaluation.answers import log_answers
 from pipelines.evaluation.figures import save
 from pipelines.features import texture

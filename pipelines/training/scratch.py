@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.spec import CandidateSpec
 from pipelines.training.checkpoint import Progress
 from pipelines.training.fit import OnEpoch

@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from pipelines.atomic import written_whole
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.errors import TrainingError
 from pipelines.spec import CandidateSpec
 from pipelines.stage import fingerprint

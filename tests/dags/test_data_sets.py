@@ -10,8 +10,8 @@ from airflow.dag_processing.dagbag import DagBag
 
 from pipelines.activity import disable, enable
 from pipelines.alerts.log import latest
-from pipelines.data.ledger import open_ledger
-from pipelines.data.sources import FileState
+from pipelines.data.folders import FileState
+from pipelines.data.land.ledger import open_ledger
 from pipelines.settings import PROJECT, Settings, get_settings
 from serving.follower import remember
 

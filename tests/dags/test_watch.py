@@ -15,7 +15,7 @@ from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
 
 from dags import assets, watch
 from dags.watch import Deliveries, LandingTrigger
-from pipelines.data.arrivals import Delivery, Watch
+from pipelines.data.land.arrivals import Delivery, Watch
 from pipelines.settings import Settings, get_settings
 
 SPEC: dict[str, Any] = {

@@ -20,7 +20,7 @@ import yaml
 
 from benchmarks import prove_unattended
 from benchmarks.claims import Claim
-from pipelines.data.phantom import generate
+from pipelines.phantom import generate
 from pipelines.scheduler import RunState, Scheduler, open_scheduler
 from pipelines.service_client import ServiceClient
 from pipelines.settings import PROJECT, Settings

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.alerts.log import latest
 from pipelines.backup.manifest import verify
-from pipelines.data.phantom import generate
+from pipelines.phantom import generate
 from pipelines.scheduler import RunState
 from pipelines.storage import Store, open_store
 

@@ -18,8 +18,8 @@ import psutil
 import pytest
 
 import stack
-from pipelines.data.phantom import generate
 from pipelines.errors import MedloopError, StackError
+from pipelines.phantom import generate
 from pipelines.release import registry
 from pipelines.scheduler import RunState
 from pipelines.stage import Context

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from pipelines.data.class_archive import archive_for
-from pipelines.data.spark import require_java, spark_session
 from pipelines.settings import Settings
+from pipelines.spark.class_archive import archive_for
+from pipelines.spark.session import require_java, spark_session
 from pipelines.storage import Store
 from pipelines.storage.hdfs import HdfsStore
 from tests.pipelines.forks import Forks

@@ -14,7 +14,10 @@ import expectations.landing
 import expectations.prepared
 import expectations.snapshot
 from pipelines import decoding, imaging, models, reached, stage
-from pipelines.data import checks, opening, prepare, split
+from pipelines.data.checks import checks
+from pipelines.data.land import opening
+from pipelines.data.prepare import prepare
+from pipelines.data.split import split
 from pipelines.evaluation import evaluate
 from pipelines.features.code import features_code
 from pipelines.models.code import family_modules
@@ -35,15 +38,21 @@ DESCRIBING = ("blank", "kind", "perceptual", "shades", "traces")
 IMAGING = (*DECODING, *DESCRIBING)
 FITTING = ("body", "box", "fit", "lesion", "tones")
 EXAMINING = (
-    "data.examine",
-    "data.deidentify",
-    "data.originals",
+    "data.land.examine",
+    "data.land.deidentify",
+    "data.land.originals",
     *(f"imaging.{name}" for name in IMAGING),
 )
 PIXELS = tuple(f"imaging.{name}" for name in (*DECODING, *FITTING))
 FITTED = (
     *("training.train", "training.fit", "training.batches", "training.checkpoint"),
-    *("training.schedule", "data.streams", "data.shards", "models.head", "models.registry"),
+    *(
+        "training.schedule",
+        "data.input.streams",
+        "data.input.shards",
+        "models.head",
+        "models.registry",
+    ),
     "models.weights",
 )
 """What trains every network."""
@@ -100,16 +109,40 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "split": (
         split._code,
         (
-            *("data.split", "data.clusters", "data.division", "data.division_by_source"),
-            *("data.duplicates", "data.leaks", "data.source_clusters", "data.chains"),
-            *("data.all_pairs", "data.banded", "data.banded_spark", "data.buckets"),
-            *("data.compared", "data.descriptors", "data.signatures"),
+            *(
+                "data.split.split",
+                "data.duplicates.clusters",
+                "data.split.division",
+                "data.split.division_by_source",
+            ),
+            *(
+                "data.duplicates.duplicates",
+                "data.split.leaks",
+                "data.split.source_clusters",
+                "data.duplicates.chains",
+            ),
+            *(
+                "data.duplicates.all_pairs",
+                "data.duplicates.banded",
+                "data.duplicates.banded_spark",
+                "data.duplicates.buckets",
+            ),
+            *(
+                "data.duplicates.compared",
+                "data.duplicates.descriptors",
+                "data.duplicates.signatures",
+            ),
         ),
     ),
     "prepare": (
         prepare._code,
         (
-            *("data.prepare", "data.sharding", "data.pixel_stats", "data.shard_writer"),
+            *(
+                "data.prepare.prepare",
+                "data.prepare.sharding",
+                "data.prepare.pixel_stats",
+                "data.prepare.shard_writer",
+            ),
             *PIXELS,
         ),
     ),
@@ -117,7 +150,7 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
         segmenter._code,
         (
             *(f"segmentation.{name}" for name in ("examples", "segmenter", "train", "unet")),
-            *("training.fit", "training.checkpoint", "training.schedule", "data.lesions"),
+            *("training.fit", "training.checkpoint", "training.schedule", "data.input.lesions"),
             *PIXELS,
         ),
     ),
@@ -236,7 +269,11 @@ def test_a_changed_suite_checks_anew(suite: str, edit: Edit) -> None:
 
     edit(f"expectations.{suite}", "\n# A comment.\n")
     assert code() == before
-    for changed in (f"expectations.{suite}", "expectations.images", "pipelines.data.check_tables"):
+    for changed in (
+        f"expectations.{suite}",
+        "expectations.images",
+        "pipelines.data.checks.check_tables",
+    ):
         edit(changed, "\nTHRESHOLD = 1\n")
         assert code() != before
 

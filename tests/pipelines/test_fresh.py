@@ -3,7 +3,9 @@
 from dataclasses import replace
 from pathlib import Path
 
-from pipelines.data import checks, ingest, landing, split
+from pipelines.data.checks import checks
+from pipelines.data.land import ingest, landing
+from pipelines.data.split import split
 from pipelines.outputs import Split
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import class_folders, spec

@@ -12,7 +12,6 @@ import requests
 from hdfs.util import HdfsError
 from mlflow.exceptions import MlflowException
 
-from pipelines.data.spark_failures import failure
 from pipelines.errors import (
     BadImage,
     BundleError,
@@ -26,6 +25,7 @@ from pipelines.errors import (
     Unavailable,
 )
 from pipelines.healing import can_heal
+from pipelines.spark.failures import failure
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.tracking.client import Tracking
 

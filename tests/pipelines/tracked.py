@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.data.shard_writer import SCHEMA
+from pipelines.data.prepare.shard_writer import SCHEMA
 from pipelines.imaging import decode, fit
 from pipelines.outputs import SPLITS, Evaluated, Prepared, Trained
 from pipelines.settings import Settings

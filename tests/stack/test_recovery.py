@@ -20,7 +20,7 @@ from pipelines import database
 from pipelines.access.own import own_token
 from pipelines.backup import take
 from pipelines.backup.manifest import verify
-from pipelines.data import ingest, landing
+from pipelines.data.land import ingest, landing
 from pipelines.data.restore import originals
 from pipelines.data.snapshots import index_of, latest
 from pipelines.errors import BackupError

@@ -10,7 +10,7 @@ import stack
 from pipelines import layout
 from pipelines.backup import take
 from pipelines.backup.manifest import MANIFEST, read_manifest, write_manifest
-from pipelines.data import ingest, landing
+from pipelines.data.land import ingest, landing
 from pipelines.data.restore import originals
 from pipelines.data.snapshots import index_of, latest
 from pipelines.errors import BackupError, LayoutError, MedloopError

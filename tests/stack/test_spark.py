@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 import stack
-from pipelines.data.cluster import cluster_options, standalone_file
 from pipelines.errors import StackError
 from pipelines.settings import PROJECT, Settings
+from pipelines.spark.cluster import cluster_options, standalone_file
 from stack.environment import settings_environment
 from stack.testing import running_stack
 from tests.stack.killing import await_return, kill_part
 
 JOB = """
 import os
-from pipelines.data.spark import spark_session
+from pipelines.spark.session import spark_session
 from pipelines.settings import get_settings
 
 with spark_session(get_settings(), name="a test") as session:

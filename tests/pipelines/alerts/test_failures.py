@@ -3,8 +3,8 @@
 import pytest
 
 from pipelines.alerts.failures import failure_alert, failure_keys
-from pipelines.data.spark_failures import failure
 from pipelines.errors import BackupError, CheckFailed, LandingError, MedloopError, StoreUnavailable
+from pipelines.spark.failures import failure
 
 CHECK = CheckFailed(
     "phantom: the landing suite is not met (1 of 12 expectations):\n"

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.data import ingest, landing, prepare
-from pipelines.data.lesions import read_lesions
-from pipelines.data.segmenters import Segmenters, fetch_segmenter, finder_of
-from pipelines.data.shards import fetch
+from pipelines.data.input.lesions import read_lesions
+from pipelines.data.input.shards import fetch
+from pipelines.data.land import ingest, landing
+from pipelines.data.prepare import prepare
+from pipelines.data.prepare.segmenters import Segmenters, fetch_segmenter, finder_of
 from pipelines.data.snapshots import index_of
 from pipelines.errors import BundleError
 from pipelines.imaging import crop_box, decode, fit

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data import enough, ingest, landing
+from pipelines.data import enough
+from pipelines.data.land import ingest, landing
 from pipelines.errors import TrackingUnavailable
 from pipelines.outputs import Enough, Snapshot, Waker
 from pipelines.settings import Settings

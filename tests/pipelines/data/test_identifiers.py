@@ -12,10 +12,10 @@ import pytest
 from PIL import ExifTags, Image
 
 from pipelines import imaging
-from pipelines.data import ingest, landing, metadata
-from pipelines.data.examine import Examined, examine
-from pipelines.data.opening import Opener
-from pipelines.data.originals import PSEUDONYM, LandedFiles
+from pipelines.data.land import ingest, landing, metadata
+from pipelines.data.land.examine import Examined, examine
+from pipelines.data.land.opening import Opener
+from pipelines.data.land.originals import PSEUDONYM, LandedFiles
 from pipelines.data.restore import restore
 from pipelines.data.snapshots import index_of
 from pipelines.monitoring.arrivals import landed_labels
@@ -99,8 +99,8 @@ def test_with_pseudonyms_no_name_of_a_file_is_stored_and_each_file_is_found(
     rows = index_of(context, ingested(context, folder, of))
 
     assert "Doe" not in everything_stored(context)
-    from pipelines.data.pseudonyms import load_pseudonyms
-    from pipelines.data.sources import LocalFolder
+    from pipelines.data.folders import LocalFolder
+    from pipelines.data.land.pseudonyms import load_pseudonyms
 
     files = LandedFiles(of, LocalFolder(folder), load_pseudonyms(context.settings))
     found = {files.relative(row["source_path"]) for row in rows}

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data import check_tables, ingest, landing
-from pipelines.data.masks import masks_of
+from pipelines.data.checks import check_tables
+from pipelines.data.land import ingest, landing
+from pipelines.data.land.masks import masks_of
 from pipelines.spec import DatasetSpec, load_spec
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import drawing, png, write

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data import ingest, landing
+from pipelines.data.land import ingest, landing
 from pipelines.data.restore import restore
 from pipelines.data.snapshots import index_of, latest
 from pipelines.errors import NotFound, PathRefused, StoreUnavailable

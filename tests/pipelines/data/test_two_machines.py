@@ -5,10 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipelines.data import ingest, landing
-from pipelines.data.ledger import open_ledger
+from pipelines.data.folders import open_source
+from pipelines.data.land import ingest, landing
+from pipelines.data.land.ledger import open_ledger
 from pipelines.data.snapshots import index_of
-from pipelines.data.sources import open_source
 from pipelines.settings import PROJECT, Settings
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import class_folders, spec
@@ -16,7 +16,7 @@ from tests.pipelines.data.landing_folders import class_folders, spec
 MACHINE = """
 import sys, time
 from pathlib import Path
-from pipelines.data import ingest, landing
+from pipelines.data.land import ingest, landing
 from pipelines.stage import default_context
 from tests.pipelines.data.landing_folders import spec
 

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.data.shards import fetch
+from pipelines.data.input.shards import fetch
 from pipelines.evaluation.judging import thresholds_of
 from pipelines.evaluation.predictions import described, with_decisions, with_probabilities
 from pipelines.evidence.subject import Subject

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.data.shards import fetch
+from pipelines.data.input.shards import fetch
 from pipelines.evaluation.judging import thresholds_of
 from pipelines.evaluation.predictions import predict, with_decisions, with_probabilities
 from pipelines.evidence.subject import Subject

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Shards, read_shards
+from pipelines.data.input.shards import Shards, read_shards
 from pipelines.evaluation.predictions import described, with_probabilities
 from pipelines.evidence import attention
 from pipelines.evidence.finding import Finding

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data.shards import fetch
+from pipelines.data.input.shards import fetch
 from pipelines.evidence import test_uses as uses
 from pipelines.evidence.subject import Subject
 from pipelines.settings import Settings

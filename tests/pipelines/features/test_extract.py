@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.data.shards import fetch
+from pipelines.data.input.shards import fetch
 from pipelines.errors import NotFound, SpecError
 from pipelines.features import extract, small, texture
 from pipelines.features.code import Kind

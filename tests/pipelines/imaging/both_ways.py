@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.data.deidentify import deidentify
-from pipelines.data.pseudonyms import Pseudonyms
+from pipelines.data.land.deidentify import deidentify
+from pipelines.data.land.pseudonyms import Pseudonyms
 from pipelines.errors import BadImage
 from pipelines.imaging import DEFAULT, Limits, decode
 

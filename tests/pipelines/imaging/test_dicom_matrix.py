@@ -28,8 +28,8 @@ from pydicom.uid import (
     RLELossless,
 )
 
-from pipelines.data.deidentify import deidentify
-from pipelines.data.pseudonyms import Pseudonyms
+from pipelines.data.land.deidentify import deidentify
+from pipelines.data.land.pseudonyms import Pseudonyms
 from pipelines.errors import BadImage
 from pipelines.imaging import Limits, decode
 from pipelines.imaging.depth import stretch

@@ -15,7 +15,7 @@ from pydicom.uid import (
     JPEG2000Lossless,
 )
 
-from pipelines.data.deidentify import deidentify
+from pipelines.data.land.deidentify import deidentify
 from pipelines.imaging import decode, dicom_file, inspect, kind_of
 from pipelines.imaging.depth import stretch
 from tests.pipelines.imaging.both_ways import NAMES, refused_both_ways, seen_both_ways

@@ -6,7 +6,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.data.descriptors import posed_hashes, stacked
+from pipelines.data.duplicates.descriptors import posed_hashes, stacked
 from pipelines.imaging import decode, thumbnail
 from tests.pipelines.imaging.pictures import colours, file_of
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.data.shards import fetch
+from pipelines.data.input.shards import fetch
 from pipelines.errors import NotFound
 from pipelines.features import texture
 from pipelines.outputs import DataProfile, Prepared

@@ -3,8 +3,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pipelines.data import shard_frame
-from pipelines.data.shards import fetch
+from pipelines.data.input import shard_frame
+from pipelines.data.input.shards import fetch
 from pipelines.features.worker import grey
 from pipelines.outputs import SPLITS
 from pipelines.profile.sums import ShadeSums, sum_up

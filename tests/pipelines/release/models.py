@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from pipelines.data.shards import Batch
+from pipelines.data.input.shards import Batch
 from pipelines.imaging import decode, fit
 from pipelines.outputs import Prepared
 from pipelines.release.build import Origin, Original, build_bundle

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow.parquet as pq
 from PIL import Image
 
-from pipelines.data.phantom import generate
 from pipelines.outputs import Scores
+from pipelines.phantom import generate
 from pipelines.stage import MANIFEST, Context
 from tests.pipelines.imaging.pictures import colours, file_of, greys
 from tests.pipelines.imaging.scans import scan_of

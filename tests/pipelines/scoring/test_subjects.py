@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data.sources import walk
+from pipelines.data.folders import walk
 from pipelines.errors import LandingError, NotFound
 from pipelines.scoring import subjects
 from pipelines.scoring.answers import Row

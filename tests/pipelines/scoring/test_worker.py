@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pipelines import guarded, imaging
-from pipelines.data.sources import LocalFolder
+from pipelines.data.folders import LocalFolder
 from pipelines.errors import BadImage
 from pipelines.guarded import Died
 from pipelines.release.predictor import Picture, Predictor

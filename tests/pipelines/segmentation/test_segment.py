@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Shards, read_shards
+from pipelines.data.input.shards import Shards, read_shards
 from pipelines.errors import TrainingError
 from pipelines.segmentation import examples, segment, unet
 from pipelines.segmentation.train import train

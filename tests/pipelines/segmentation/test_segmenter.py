@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from pipelines.data.segmenters import Segmenters, fetch_segmenter, finder_of
+from pipelines.data.prepare.segmenters import Segmenters, fetch_segmenter, finder_of
 from pipelines.data.tables import MASKS_INDEXED, write_rows
 from pipelines.errors import NotFound
 from pipelines.imaging.lesion import FOUND, LesionFinder

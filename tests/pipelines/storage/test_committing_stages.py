@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data import ingest, landing, split
+from pipelines.data.land import ingest, landing
+from pipelines.data.split import split
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import class_folders, spec
 from tests.pipelines.storage.rival import require_one_whole_output, rivals_that_commit_first

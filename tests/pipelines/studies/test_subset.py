@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.studies.subset import FEATURES, Part, described, write_subset
 from tests.pipelines.training.small_shards import small_shards
 

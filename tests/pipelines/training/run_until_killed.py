@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from pipelines.data.shards import read_shards
+from pipelines.data.input.shards import read_shards
 from pipelines.spec import CandidateSpec
 from pipelines.training.train import train
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Shards, read_shards
+from pipelines.data.input.shards import Shards, read_shards
 from pipelines.spec import CandidateSpec
 
 SIZE = 64

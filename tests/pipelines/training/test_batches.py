@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.data.shards import Shards
-from pipelines.data.streams import pixels
+from pipelines.data.input.shards import Shards
+from pipelines.data.input.streams import pixels
 from pipelines.errors import TrainingError
 from pipelines.training.batches import taught, training_batches, validation_batches
 from tests.pipelines.training.small_shards import candidate, small_shards

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pipelines.data.shards import Shards
+from pipelines.data.input.shards import Shards
 from pipelines.models.head import feature_extractor, head_on_features
 from pipelines.models.registry import build
 from pipelines.training import features

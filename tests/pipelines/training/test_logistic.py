@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pipelines.data.shards import fetch
+from pipelines.data.input.shards import fetch
 from pipelines.errors import TrainingError
 from pipelines.evaluation import evaluate
 from pipelines.evaluation.answers import has_answers, read_answers

@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from pipelines.data.shards import read_shards
+from pipelines.data.input.shards import read_shards
 from pipelines.errors import TrainingError
 from pipelines.models.head import backbone
 from pipelines.models.registry import build

@@ -1,0 +1,1 @@
+"""Great Expectations: what is checked, and the pages that show it."""

@@ -1,0 +1,204 @@
+"""Great Expectations as Medloop uses it: one table, one suite, one page in one site.
+
+The site of this installation is ``$MEDLOOP_HOME/data_docs/index.html``; the results that its
+index is drawn from stand in ``$MEDLOOP_HOME/expectations``. Suites are built from code each
+time, so nothing else of Great Expectations is kept.
+"""
+
+import fcntl
+import logging
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote, urlsplit
+
+import pandas as pd
+
+import expectations
+from pipelines.data.checks.data_docs_index import write_index
+from pipelines.inside import path_inside
+
+if TYPE_CHECKING:
+    from great_expectations import ExpectationSuite
+    from great_expectations.data_context import AbstractDataContext
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class DataDocs:
+    """The site of one installation.
+
+    Args:
+        home: where the installation keeps its state.
+    """
+
+    home: Path
+
+    @property
+    def site(self) -> Path:
+        """The site's folder."""
+        return self.home / "data_docs"
+
+    @property
+    def results(self) -> Path:
+        """Folder of the results that the site is built from."""
+        return self.home / "expectations"
+
+    @property
+    def index(self) -> Path:
+        """The page that lists every run."""
+        return self.site / "index.html"
+
+    def page(self, suite: str, run: str) -> Path | None:
+        """The newest page of a run, if it has one.
+
+        Args:
+            suite: name of the suite; a dot in it makes a folder.
+            run: name of the run.
+        """
+        runs = self.site / "validations" / Path(*suite.split(".")) / run
+        return max(runs.glob("*/*.html"), default=None)
+
+    def validate(
+        self,
+        rows: pd.DataFrame,
+        suite: "ExpectationSuite",
+        *,
+        run: str,
+        rows_of: str,
+        names: list[str],
+    ) -> tuple[dict[str, Any], Path]:
+        """Hold a table against a suite, and add the page to the site.
+
+        Args:
+            rows: what is judged.
+            suite: what is expected of it.
+            run: name of the run.
+            rows_of: what the rows are of, as the site calls it.
+            names: columns that tell a person which row is meant.
+
+        Returns:
+            The result as plain JSON, and the path of its page.
+        """
+        with self._alone():
+            found = _validate(self, rows, suite, run=run, rows_of=rows_of, names=names)
+            write_index(self.results, self.site)
+        return found
+
+    def remove(self, suite: str, run: str) -> bool:
+        """Remove the pages and the results of a run; the index lists it until it is drawn again.
+
+        Returns:
+            Whether there was anything to remove.
+
+        Raises:
+            PathRefused: a symbolic link is on the way.
+        """
+        results, pages = self.folders("/".join((*suite.split("."), run)))
+        with self._alone():
+            found = [path for path in (pages, results) if path.is_dir()]
+            for folder in found:  # the results last: by them, what is left of a run is found
+                shutil.rmtree(folder)
+        return bool(found)
+
+    def draw_index(self) -> None:
+        """Draw the page that lists every run."""
+        with self._alone():
+            write_index(self.results, self.site)
+
+    def folders(self, inside: str) -> tuple[Path, Path]:
+        """Folders of the results and of the pages of a run.
+
+        Args:
+            inside: names below both: ``phantom/landing/<run>``.
+
+        Raises:
+            PathRefused: a symbolic link is on the way.
+        """
+        place = f"validations/{inside}"
+        return path_inside(self.results, inside), path_inside(self.site, place)
+
+    @contextmanager
+    def _alone(self) -> Iterator[None]:
+        """One writer of the site at a time: its index is drawn anew after every run."""
+        self.results.mkdir(parents=True, exist_ok=True)
+        with (self.results / ".lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
+
+def _validate(
+    docs: DataDocs,
+    rows: pd.DataFrame,
+    suite: "ExpectationSuite",
+    *,
+    run: str,
+    rows_of: str,
+    names: list[str],
+) -> tuple[dict[str, Any], Path]:
+    import great_expectations as gx
+    from great_expectations.checkpoint import UpdateDataDocsAction
+
+    context = _gx_context(docs)
+    asset = context.data_sources.add_pandas("rows").add_dataframe_asset(rows_of)
+    definition = gx.ValidationDefinition(
+        name=suite.name,
+        data=asset.add_batch_definition_whole_dataframe("all"),
+        suite=context.suites.add(suite),
+    )
+    checkpoint = gx.Checkpoint(
+        name=suite.name,
+        validation_definitions=[context.validation_definitions.add(definition)],
+        actions=[UpdateDataDocsAction(name="data docs")],
+        result_format={"result_format": "COMPLETE", "unexpected_index_column_names": names},
+    )
+    ran = context.checkpoints.add(checkpoint).run(
+        batch_parameters={"dataframe": rows}, run_id=gx.RunIdentifier(run_name=run)
+    )
+    [(key, result)] = ran.run_results.items()
+    [page] = context.get_docs_sites_urls(resource_identifier=key)
+    return result.to_json_dict(), Path(unquote(urlsplit(page["site_url"]).path))
+
+
+def _gx_context(docs: DataDocs) -> "AbstractDataContext":
+    import great_expectations as gx
+    from great_expectations.data_context.types.base import DataContextConfig
+
+    memory = {"class_name": "InMemoryStoreBackend"}
+    config = DataContextConfig(
+        analytics_enabled=False,
+        progress_bars={"globally": False},
+        plugins_directory=str(Path(expectations.__file__).with_name("theme")),
+        expectations_store_name="suites",
+        checkpoint_store_name="checkpoints",
+        validation_results_store_name="results",
+        stores={
+            "suites": {"class_name": "ExpectationsStore", "store_backend": memory},
+            "checkpoints": {"class_name": "CheckpointStore", "store_backend": memory},
+            "validation_definition_store": {
+                "class_name": "ValidationDefinitionStore",
+                "store_backend": memory,
+            },
+            "results": {
+                "class_name": "ValidationResultsStore",
+                "store_backend": _folder(docs.results),
+            },
+        },
+        data_docs_sites={
+            "medloop": {
+                "class_name": "SiteBuilder",
+                "show_how_to_buttons": False,
+                "store_backend": _folder(docs.site),
+                "site_index_builder": {"class_name": "DefaultSiteIndexBuilder"},
+            }
+        },
+    )
+    return gx.get_context(mode="ephemeral", project_config=config)
+
+
+def _folder(path: Path) -> dict[str, str]:
+    return {"class_name": "TupleFilesystemStoreBackend", "base_directory": str(path)}

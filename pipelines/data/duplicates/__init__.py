@@ -1,0 +1,1 @@
+"""Near duplicates, and the clusters that stay together."""

@@ -1,0 +1,103 @@
+"""Candidates for near duplicates among many images, by the bands of their signatures.
+
+The work grows with the number of images and of alike ones, not with the square of all. A pair of
+correlation 0.94 or more is missed in about 2 of 100 cases at most
+(docs/decisions/near-duplicates.md).
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from pipelines.data.duplicates.buckets import Buckets, Load, Rows
+from pipelines.data.duplicates.descriptors import (
+    POSES,
+    Candidates,
+    Thumbnails,
+    normalised,
+    posed_hashes,
+)
+from pipelines.data.duplicates.signatures import Bands, signatures
+from pipelines.progress import track
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 1 << 14
+
+
+@dataclass(frozen=True)
+class Described:
+    """What is compared of images that are not flat."""
+
+    hashes: NDArray[np.uint64]
+    """uint64 (n, 4)."""
+    bands: NDArray[np.uint32]
+    """uint32 (n, fours, 4)."""
+    flat: NDArray[np.bool_]
+    """bool (n,): images without any detail, which resemble none."""
+
+
+def describe(thumbnails: Thumbnails, bands: Bands) -> Described:
+    """Hashes and signatures of some images, part by part, so that memory is bounded."""
+    count = len(thumbnails)
+    hashes = np.empty((count, len(POSES)), np.uint64)
+    signed = np.empty((count, bands.fours, len(POSES)), np.uint32)
+    flat = np.empty(count, np.bool_)
+    for start in range(0, count, CHUNK):
+        part = slice(start, start + CHUNK)
+        pictures = normalised(thumbnails[part])
+        hashes[part] = posed_hashes(thumbnails[part])
+        signed[part] = signatures(pictures, bands)
+        flat[part] = ~pictures.any(axis=(1, 2))
+    return Described(hashes, signed, flat)
+
+
+def candidates(
+    thumbnails: Thumbnails, new: NDArray[np.bool_], *, distance: int, bands: Bands
+) -> Iterator[Candidates]:
+    """Pairs of images that agree in a band, one of them at least new, whose hashes differ in few
+    bits: see `all_pairs.candidates`. A pair may come more than once.
+
+    Args:
+        thumbnails: uint8 (n, 32, 32).
+        new: bool (n,).
+        distance: most differing bits.
+        bands: of the signatures.
+    """
+    described = describe(thumbnails, bands)
+    load = Load()
+    for four in track(range(bands.fours), total=bands.fours, what="Comparing pictures"):
+        buckets = Buckets(rows_of(described, new, four))
+        load += buckets.load
+        yield from buckets.matches(described.hashes, distance)
+    report(load, len(thumbnails))
+
+
+def rows_of(described: Described, new: NDArray[np.bool_], four: int) -> Rows:
+    """The rows of one four of tables, with the bands of the next four as salt."""
+    lit = np.flatnonzero(~described.flat)
+    count, poses = len(lit), len(POSES)
+    following = (four + 1) % described.bands.shape[1]
+    return Rows(
+        bucket=described.bands[lit, four].ravel().astype(np.int64),
+        salt=described.bands[lit, following].ravel(),
+        pose=np.tile(np.arange(poses, dtype=np.uint8), count),
+        image=np.repeat(lit, poses),
+        new=np.repeat(new[lit], poses),
+    )
+
+
+def report(load: Load, images: int) -> None:
+    """Log how many buckets were overfull, if any were."""
+    if load.overfull:
+        logger.warning(
+            "Near duplicates: of %d images, many are alike: %d buckets were overfull and were "
+            "divided, %d rows met only the first of their bucket. The search may miss more pairs "
+            "than usual there. See docs/decisions/near-duplicates.md.",
+            images,
+            load.overfull,
+            load.capped,
+        )

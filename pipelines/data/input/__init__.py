@@ -1,0 +1,1 @@
+"""Prepared images as a training, a study or a figure reads them."""

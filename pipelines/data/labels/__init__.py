@@ -1,0 +1,1 @@
+"""What a landing folder says about its files: class, group, split."""

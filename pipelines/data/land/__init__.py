@@ -1,0 +1,1 @@
+"""Landing and ingestion: files of a landing folder become originals in the store."""

@@ -1,0 +1,140 @@
+"""Masks of lesions: pictures beside the images, white where the lesion is.
+
+A mask belongs to the bytes of an image, wherever copies of them stand. What is wrong with a mask
+never refuses its image: the mask is listed with the reason, and left out.
+"""
+
+import logging
+from collections.abc import Callable
+from typing import Any
+
+from pipelines.data.folders import FileState, Source
+from pipelines.data.land.examine import Examined
+from pipelines.data.tables import read_rows
+from pipelines.outputs import Landing, Snapshot
+from pipelines.spec import LandingSpec
+from pipelines.spelling import nfc
+from pipelines.stage import Context
+
+logger = logging.getLogger(__name__)
+
+MASKS = "masks.parquet"
+"""Beside a landing's ``files.parquet`` and a snapshot's ``index.parquet``, where masks came."""
+ASPECT = 0.02
+"""Most that the proportions of mask and image may differ."""
+TOLD = 5
+"""Refused masks that are told one by one."""
+
+Row = dict[str, Any]
+Open = Callable[[list[FileState]], dict[str, Examined]]
+"""Opens files; path → what was found."""
+
+
+def judged(
+    spec: LandingSpec, source: Source, accepted: dict[str, Row], *, open_files: Open
+) -> list[Row]:
+    """A row for the mask of each image that has one; see `pipelines.data.tables.MASKED`.
+
+    Args:
+        spec: says where masks stand; no rows if they come with none.
+        source: the landing folder.
+        accepted: path below the folder → row of ``files.parquet``, of every accepted image.
+        open_files: how files are opened.
+
+    Returns:
+        Sorted by the images' paths; copies of an image have one row, but where their masks differ.
+    """
+    if spec.masks is None:
+        return []
+    there = {nfc(file.path): file for file in source.everything()}
+    wanted: dict[str, tuple[str, str]] = {}
+    for path, row in sorted(accepted.items()):
+        named = zip(spec.masks_of(path), spec.masks_of(row["source_path"]), strict=True)
+        for mask, name in named:
+            if nfc(mask) in there:
+                wanted[path] = nfc(mask), name
+                break
+    found = open_files([there[mask] for mask in dict.fromkeys(mask for mask, _ in wanted.values())])
+    rows = [
+        _row(name, accepted[path], found[there[mask].path]) for path, (mask, name) in wanted.items()
+    ]
+    rows = _one_an_image(rows)
+    _tell(rows, images=len(accepted))
+    return rows
+
+
+def landed(context: Context, landing: Landing) -> list[Row]:
+    """What a landing found of masks, refused ones among them."""
+    return _listed(context, landing.path)
+
+
+def masks_of(context: Context, snapshot: Snapshot | None) -> list[Row]:
+    """The masks of a snapshot's images, one row an image at most, sorted by the images' hash."""
+    return _listed(context, snapshot.path) if snapshot else []
+
+
+def merged(stood: list[Row], landed: list[Row]) -> list[Row]:
+    """The masks of a new snapshot: what stood, with what has landed; the newer mask counts."""
+    nowhere = {"file": None, "row": None}
+    places = {row["sha256"]: {"file": row["file"], "row": row["row"]} for row in stood}
+    new = [row | places.get(row["sha256"], nowhere) for row in landed if not row["reason"]]
+    return [row for _, row in sorted({row["image"]: row for row in (*stood, *new)}.items())]
+
+
+def _listed(context: Context, folder: str) -> list[Row]:
+    path = f"{folder}/{MASKS}"
+    return read_rows(context.store, path) if context.store.exists(path) else []
+
+
+def _one_an_image(rows: list[Row]) -> list[Row]:
+    """The first usable mask of each image, and those that are refused: others of the same image
+    among them, unless they are the same."""
+    first: dict[str, Row] = {}
+    kept = []
+    for row in rows:
+        stands = row if row["reason"] else first.setdefault(row["image"], row)
+        if stands is row:
+            kept.append(row)
+        elif stands["sha256"] != row["sha256"]:
+            said = f"{stands['source_path']} shows another lesion in the same picture."
+            kept.append(row | {"reason": "ambiguous_mask", "message": said})
+    return kept
+
+
+def _row(called: str, image: Row, found: Examined) -> Row:
+    reason, message = found.reason, found.message
+    if reason is None and not _fits(image, found):
+        reason = "mask_shape"
+        message = (
+            f"The mask is {found.width} x {found.height} pixels, its image {image['width']} x "
+            f"{image['height']}: their proportions must be alike."
+        )
+    return {
+        "image": image["sha256"],
+        "source_path": called,
+        "sha256": found.sha256,
+        "bytes": found.size,
+        "format": found.format,
+        "width": found.width,
+        "height": found.height,
+        "reason": reason,
+        "message": message,
+    }
+
+
+def _tell(rows: list[Row], *, images: int) -> None:
+    """Say how many images have a mask, and which masks cannot be used."""
+    refused = [row for row in rows if row["reason"]]
+    logger.info("%s masks for %s images", f"{len(rows) - len(refused):,}", f"{images:,}")
+    for row in refused[:TOLD]:
+        logger.warning("mask %s is left out: %s", row["source_path"], row["message"])
+    if len(refused) > TOLD:
+        logger.warning("and %d more masks are left out; %s lists all", len(refused) - TOLD, MASKS)
+
+
+def _fits(image: Row, mask: Examined) -> bool:
+    """Whether mask and image have the same proportions."""
+    assert mask.width is not None
+    assert mask.height is not None
+    ratio = (mask.width * image["height"]) / (mask.height * image["width"])
+    return bool(abs(ratio - 1) <= ASPECT)

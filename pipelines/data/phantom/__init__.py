@@ -1,8 +1,0 @@
-"""Synthetic head phantoms: scans of nobody, for the offline demonstration and the tests.
-
-anatomy (who) + lesion (what) → draw (one slice) → landing (a folder of files, faults included)
-"""
-
-from pipelines.data.phantom.landing import PhantomReport, generate
-
-__all__ = ["PhantomReport", "generate"]

@@ -1,0 +1,1 @@
+"""Originals become model-ready pixels, by Spark."""

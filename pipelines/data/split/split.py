@@ -1,0 +1,160 @@
+"""Stage 3, split: who trains, who validates, who tests, with nothing shared between them.
+
+Copies, near duplicates and pictures of one patient or lesion make a cluster, and a cluster stays
+together. Chains of near duplicates are cut (`pipelines.data.duplicates.chains`). A test folder that
+comes with the collection is kept as the test set; what training shares with it is taken out of
+training. Every image of the snapshot is in ``split.parquet``, in a split or with the reason why in
+none:
+
+    label_conflict   the same bytes stand under several labels: nobody knows which is right
+    leak             an image whose cluster reaches into the collection's test set, or one to train
+                     on whose cluster reaches into its validation set; or an image that shows the
+                     same picture as one of another cluster that is in the test or validation set
+    duplicate        the same bytes stand in the split already; each picture counts once
+"""
+
+import logging
+import sys
+
+import pandas as pd
+
+from pipelines.data.duplicates import chains
+from pipelines.data.duplicates import clusters as clustering
+from pipelines.data.duplicates import compared as comparing
+from pipelines.data.duplicates.descriptors import stacked
+from pipelines.data.snapshots import Row, index_of
+from pipelines.data.split import division, division_by_source, gallery, leaks, report
+from pipelines.data.split import source_clusters as sourcing
+from pipelines.data.tables import DIVIDED, write_rows
+from pipelines.errors import SplitError
+from pipelines.outputs import SPLITS, Snapshot, Split
+from pipelines.spec import DatasetSpec, DuplicatesSpec
+from pipelines.stage import MANIFEST, Context, code_version, standing
+
+logger = logging.getLogger(__name__)
+
+
+def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
+    """Divide a snapshot; does nothing where the division stands already.
+
+    Raises:
+        SplitError: a class would be missing from training, validation or test.
+    """
+    identity = context.identity(snapshot.id, spec.class_names, spec.split, spec.duplicates, _code())
+    path = f"{spec.name}/splits/{identity}"
+    if (done := standing(context, path, Split)) is not None:
+        return done
+    index = index_of(context, snapshot)
+    rows = pd.DataFrame(index).sort_values(["sha256", "source_path"], ignore_index=True)
+    images = rows.drop_duplicates("sha256", ignore_index=True)
+    pairs = comparing.pairs_of(context, snapshot, images, spec.duplicates)
+    rows["cluster"] = rows["sha256"].map(_clusters(images, rows, pairs, spec.duplicates))
+    rows["source"] = rows["sha256"].map(_sources(images, seed=spec.split.seed))
+    division.decide(rows, spec.split)
+    chains.separate(rows, images, pairs)
+    counts = _counts(spec, rows)
+    _require_every_class(spec, rows, counts)
+    split = Split(
+        dataset=spec.name,
+        id=identity,
+        snapshot=snapshot.path,
+        path=path,
+        counts=counts,
+        leaks=int((rows["excluded"] == "leak").sum()),
+        **_duplicates(rows, images, pairs),
+    )
+    with context.store.commit(path) as staging:
+        _write(context, staging, rows)
+        _report(spec, context, split, staging=staging, index=index, found=(rows, images, pairs))
+        context.store.write_json(f"{staging}/{MANIFEST}", {"output": split.model_dump(mode="json")})
+    return split
+
+
+def _write(context: Context, staging: str, rows: pd.DataFrame) -> None:
+    """Write ``split.parquet``, whose ``group`` is the cluster."""
+    table = rows.drop(columns="group").rename(columns={"cluster": "group"})
+    records = table[DIVIDED.names].to_dict("records")
+    write_rows(context.store, f"{staging}/split.parquet", records, schema=DIVIDED)
+
+
+def _report(
+    spec: DatasetSpec,
+    context: Context,
+    split: Split,
+    *,
+    staging: str,
+    index: list[Row],
+    found: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
+) -> None:
+    """Write ``leaks.json`` and ``report.html``."""
+    rows, images, pairs = found
+    leaked = leaks.find(rows, images, pairs)
+    disagreeing = leaks.disagreements(images, pairs)
+    said = leaks.summary(split, rows, leaked=leaked, disagreeing=disagreeing)
+    context.store.write_json(f"{staging}/leaks.json", said)
+    alike = leaks.as_pairs(leaked) if len(leaked) else leaks.named(images, pairs)
+    shown = gallery.choose(alike.dropna(subset=["correlation"]), index)
+    page = report.page(
+        spec,
+        split,
+        rows=rows,
+        leaked=leaked,
+        conflicts=leaks.conflicts(rows),
+        disagreeing=disagreeing,
+        shown=shown,
+        images=gallery.pictures(context, index, shown),
+    )
+    context.store.write(f"{staging}/report.html", page.encode())
+
+
+def _duplicates(rows: pd.DataFrame, images: pd.DataFrame, pairs: pd.DataFrame) -> dict[str, int]:
+    exact = rows["sha256"].duplicated(keep=False)
+    paired = images["sha256"].iloc[pairs[["first", "second"]].to_numpy(int).ravel()]
+    near = rows["sha256"].isin(paired) & ~exact
+    return {"exact_duplicates": int(exact.sum()), "near_duplicates": int(near.sum())}
+
+
+def _code() -> str:
+    """What decides who stands where."""
+    ours = (chains, clustering, division, division_by_source, leaks, sourcing)
+    return code_version(sys.modules[__name__], *ours, *comparing.MODULES)
+
+
+def _clusters(
+    images: pd.DataFrame, rows: pd.DataFrame, pairs: pd.DataFrame, rule: DuplicatesSpec
+) -> "pd.Series[str]":
+    """sha256 → cluster."""
+    thumbnails = stacked(images["thumbnail"])
+    links = chains.links(pairs, thumbnails, correlation=rule.correlation)
+    return clustering.clusters(images, rows, links)
+
+
+def _sources(images: pd.DataFrame, *, seed: int) -> "pd.Series[int]":
+    """sha256 → source cluster; an older Medloop's snapshot tells nothing to find one by."""
+    traces = images["traces"] if "traces" in images else pd.Series([None] * len(images))
+    told = [trace if isinstance(trace, list) else None for trace in traces]
+    return pd.Series(sourcing.source_clusters(told, seed=seed), index=images["sha256"])
+
+
+def _counts(spec: DatasetSpec, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    found = rows.groupby(["split", "label"]).size()
+    return {
+        name: {label: int(found.get((name, label), 0)) for label in spec.class_names}
+        for name in SPLITS
+    }
+
+
+def _require_every_class(
+    spec: DatasetSpec, rows: pd.DataFrame, counts: dict[str, dict[str, int]]
+) -> None:
+    for name, of_class in counts.items():
+        for label, count in of_class.items():
+            if count == 0:
+                of_label = rows[rows["label"] == label]
+                excluded = of_label["excluded"].value_counts().to_dict()
+                raise SplitError(
+                    f"{spec.name}: no image of class {label} is left for the {name} split. The "
+                    f"class has {len(of_label)} images in {of_label['cluster'].nunique()} groups "
+                    "(patients, lesions, copies of a picture), which are never divided; excluded: "
+                    f"{excluded or 'none'}. Add images of other patients (three groups at least)."
+                )

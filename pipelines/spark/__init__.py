@@ -1,0 +1,1 @@
+"""Spark as our stages use it: session, cluster, code for executors, errors."""
