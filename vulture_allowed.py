@@ -107,3 +107,6 @@ _.keep_scores_days
 _.keep_served_days
 _.keep_checks_days
 _.keep_work_days
+
+# Columns of Delta tables (`pipelines.data.rows`), read by name.
+_.first_revision

@@ -57,3 +57,9 @@ def test_the_mlflow_folder_does_not_shadow_the_package() -> None:
     assert found is not None
     assert found.origin is not None
     assert "site-packages" in found.origin
+
+
+def test_one_module_uses_delta_tables_for_all() -> None:
+    """`deltalake` starts threads and takes a second to load; executors do without it."""
+    users = [path for path in MODULES if "deltalake" in imported(path)]
+    assert users == [Path("pipelines/data/tables.py")]

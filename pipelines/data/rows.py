@@ -20,6 +20,7 @@ from pydantic import TypeAdapter
 
 Int32 = Annotated[int, pa.int32()]
 Int64 = Annotated[int, pa.int64()]
+Binary = bytes
 PLAIN: dict[type, pa.DataType] = {
     str: pa.string(),
     bool: pa.bool_(),
@@ -31,6 +32,7 @@ SQL = {"int32": "int", "int64": "bigint", "bool": "boolean"}
 """Arrow's name of a type → Spark's, where they differ."""
 
 
+@dataclasses.dataclass(frozen=True)
 class Row:
     """The base of all row types."""
 
@@ -61,7 +63,7 @@ class Original(Row):
     mean: Annotated[float | None, "mean grey level, 0 to 255"]
     std: Annotated[float | None, "standard deviation of the grey level"]
     traces: Annotated[tuple[float, ...] | None, "acquisition fingerprint"]
-    thumbnail: Annotated[bytes | None, "32 x 32 grey levels, row by row"]
+    thumbnail: Annotated[Binary | None, "32 x 32 grey levels, row by row"]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -147,7 +149,7 @@ def rows_of(table: pa.Table, row: type[RowT]) -> Iterator[RowT]:
 
 def _fields(row: type) -> list[pa.Field]:
     hints = get_type_hints(row, include_extras=True)
-    return [_field(field.name, hints[field.name]) for field in dataclasses.fields(row)]  # type: ignore[arg-type]
+    return [_field(field.name, hints[field.name]) for field in dataclasses.fields(row)]
 
 
 def _field(name: str, hint: Any) -> pa.Field:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from pipelines.data.tables import read_rows
+from pipelines.data.row_files import read_rows
 from pipelines.errors import NotFound
 from pipelines.outputs import Snapshot
 from pipelines.stage import Context, fingerprint, standing

@@ -1,83 +1,330 @@
-"""The tables that the data stages keep in the store: their columns, and how they are kept."""
+"""Delta tables in the store: each commit is whole or absent, whoever else writes.
 
+``<dataset>/tables/<name>/`` holds Parquet files, named by their sha256, and a log that lists
+them. A list of files is the table: there are no partitions, deletion vectors or mapped columns, so
+Spark, DuckDB and PyArrow need no Delta reader. Data files are written by the store's own client;
+the `deltalake` library writes the log, and only this module imports it.
+
+A commit may carry a revision. Of several writers of one revision, on any machines, one succeeds.
+Statistics in the log are of ``revision`` alone: the log outlives rows, and must not repeat what
+they say about patients.
+"""
+
+import hashlib
 import io
-from typing import Any
+import json
+import logging
+import os
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.data.rows import Row, ddl_of, schema_of
+from pipelines.errors import LayoutError, NotFound, StoreUnavailable
+from pipelines.stage import Context
 from pipelines.storage import Store
+from pipelines.storage.hdfs import HdfsStore
 
-LANDED = pa.schema(
-    [
-        ("source_path", pa.string()),
-        ("label", pa.string()),
-        ("landing_label", pa.string()),
-        ("declared_split", pa.string()),
-        ("group", pa.string()),
-        ("metadata", pa.string()),
-        ("sha256", pa.string()),
-        ("bytes", pa.int64()),
-        ("format", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("mode", pa.string()),
-        ("bits", pa.int32()),
-        ("notes", pa.list_(pa.string())),
-        ("thumbnail", pa.binary()),
-        ("mean", pa.float64()),
-        ("std", pa.float64()),
-        ("traces", pa.list_(pa.float64())),
-        ("reason", pa.string()),
-        ("message", pa.string()),
-    ]
-)
-"""``files.parquet`` of a landing; see `pipelines.outputs.Landing`."""
+if TYPE_CHECKING:
+    from deltalake import CommitProperties, DeltaTable
+    from pyspark.sql import DataFrame, SparkSession
 
-INDEXED = pa.schema([*LANDED, ("file", pa.string()), ("row", pa.int64())])
-"""``index.parquet`` of a snapshot: what landed, and where its bytes stand."""
+logger = logging.getLogger(__name__)
 
-MASKED = pa.schema(
-    [
-        ("image", pa.string()),
-        ("source_path", pa.string()),
-        ("sha256", pa.string()),
-        ("bytes", pa.int64()),
-        ("format", pa.string()),
-        ("width", pa.int32()),
-        ("height", pa.int32()),
-        ("reason", pa.string()),
-        ("message", pa.string()),
-    ]
-)
-"""``masks.parquet`` of a landing: the masks of accepted images, ``image`` being whose (its
-sha256), with the reason why where one cannot be used."""
+PART_BYTES = 256 * 1000**2
+"""Most bytes of Arrow data that `Table.append` writes into one file."""
+ATTEMPTS = 5
+"""How often a commit is tried that another writer has overtaken."""
+REVISION = "revision"
+NOTE = "medloop"
+"""Field of a commit that holds what its writer says about it."""
 
-MASKS_INDEXED = pa.schema([*MASKED, ("file", pa.string()), ("row", pa.int64())])
-"""``masks.parquet`` of a snapshot: one row for each image that has a mask."""
-
-DIVIDED = pa.schema(
-    [
-        ("sha256", pa.string()),
-        ("source_path", pa.string()),
-        ("label", pa.string()),
-        ("group", pa.string()),
-        ("source", pa.int32()),
-        ("split", pa.string()),
-        ("excluded", pa.string()),
-    ]
-)
-"""``split.parquet``; see `pipelines.outputs.Split`."""
+_process: int | None = None
+"""The process that has loaded `deltalake`."""
 
 
-def write_rows(store: Store, path: str, rows: list[dict[str, Any]], *, schema: pa.Schema) -> None:
-    """Write rows as one Parquet file: the same rows give the same bytes."""
-    buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer, compression="zstd")
-    store.write(path, buffer.getvalue())
+class RevisionTaken(Exception):
+    """Another writer has committed this revision, or a later one."""
 
 
-def read_rows(store: Store, path: str) -> list[dict[str, Any]]:
-    """All rows of a Parquet file that `write_rows` wrote."""
-    rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(store.read(path))).to_pylist()
-    return rows
+@dataclass(frozen=True)
+class Part:
+    """A Parquet file of a table's folder, as its writer reports it; not yet part of the table."""
+
+    name: str
+    bytes: int
+    rows: int
+
+
+@dataclass(frozen=True)
+class Table:
+    """A Delta table; nothing is created before the first rows are committed."""
+
+    store: Store
+    path: str
+    """Folder in the store."""
+    row: type[Row]
+
+    @classmethod
+    def open(cls, context: Context, dataset: str, row: type[Row], *, key: str = "") -> "Table":
+        """The table of a row type.
+
+        Args:
+            context: settings and store.
+            dataset: the data set.
+            row: says the columns, and the name of the table.
+            key: one of several tables of this type.
+        """
+        path = "/".join(part for part in (dataset, "tables", row.table, key) if part)
+        return cls(context.store, path, row)
+
+    @property
+    def uri(self) -> str:
+        """The folder, as Spark and DuckDB name it."""
+        return self.store.uri(self.path)
+
+    def revision(self) -> int:
+        """The newest revision; 0 where none was committed.
+
+        Raises:
+            LayoutError: another program has changed the table's protocol.
+            StoreUnavailable: the store does not answer.
+        """
+        return _revision_of(self._opened())
+
+    def note(self) -> Mapping[str, str]:
+        """What the writer of the newest revision said about it, with `append` or `register`; empty
+        if that is no longer in the log."""
+        delta = self._opened()
+        with _reaching(self.uri):
+            commits = delta.history() if delta else []
+        for commit in commits:  # the newest first
+            if NOTE in commit:
+                note: dict[str, str] = json.loads(commit[NOTE])
+                return note
+        return {}
+
+    def parts(self) -> list[str]:
+        """Names of the files, sorted."""
+        delta = self._opened()
+        return sorted(pa.table(delta.get_add_actions())["path"].to_pylist()) if delta else []
+
+    def files(self) -> list[str]:
+        """URIs of the files, for Spark, DuckDB and executors, sorted."""
+        return [f"{self.uri}/{name}" for name in self.parts()]
+
+    def arrow(self, columns: Sequence[str], *, where: pc.Expression | None = None) -> pa.Table:
+        """Columns of all rows, in no order.
+
+        Args:
+            columns: names.
+            where: rows to read; files are left out by their ``revision``.
+
+        Raises:
+            NotFound: a file was removed meanwhile; open the table again.
+            StoreUnavailable: the store does not answer.
+        """
+        schema = schema_of(self.row).remove_metadata()
+        delta = self._opened()
+        if delta is None:
+            return schema.empty_table().select(list(columns))
+        with _reaching(self.uri):
+            dataset = delta.to_pyarrow_dataset(schema=schema)
+            return dataset.to_table(columns=list(columns), filter=where)
+
+    def frame(self, spark: "SparkSession", columns: Sequence[str]) -> "DataFrame":
+        """Columns of all rows as a Spark frame; nothing is read yet."""
+        reader, files = spark.read.schema(ddl_of(self.row)), self.files()
+        frame = reader.parquet(*files) if files else spark.createDataFrame([], ddl_of(self.row))
+        return frame.select(*columns)
+
+    def append(
+        self, rows: pa.Table, *, revision: int | None = None, note: Mapping[str, str] | None = None
+    ) -> None:
+        """Write rows into files, and commit them.
+
+        Args:
+            rows: with the columns of the row type, in its order.
+            revision: of the commit; raises where it, or a later one, exists.
+            note: kept with the commit until the log is cleaned up; see `Table.note`.
+
+        Raises:
+            RevisionTaken: another writer was first. The files remain, and belong to nothing.
+            StoreUnavailable: the store does not answer.
+        """
+        rows = rows.cast(schema_of(self.row).remove_metadata())
+        step = max(1, PART_BYTES * rows.num_rows // max(1, rows.nbytes))
+        slices = [rows.slice(start, step) for start in range(0, rows.num_rows, step)]
+        self.register([self.write(part) for part in slices], revision=revision, note=note)
+
+    def write(self, rows: pa.Table) -> Part:
+        """Write rows into a file that is not yet part of the table; the same rows give the same."""
+        buffer = io.BytesIO()
+        pq.write_table(rows, buffer, compression="zstd")
+        content = buffer.getvalue()
+        name = f"{hashlib.sha256(content).hexdigest()}.parquet"
+        self.store.write(f"{self.path}/{name}", content)
+        return Part(name, len(content), rows.num_rows)
+
+    def register(
+        self,
+        parts: Sequence[Part],
+        *,
+        revision: int | None = None,
+        note: Mapping[str, str] | None = None,
+    ) -> None:
+        """Commit files that are in the folder; arguments and errors as of `append`.
+
+        A file that is part of the table already is left out, so a commit may be repeated.
+        """
+        self._commit([], parts, revision=revision, note=note)
+
+    def replace(self, removed: Sequence[str], added: Sequence[Part]) -> None:
+        """Put files in the place of others, in one commit.
+
+        The files that are removed stay in the folder until it is vacuumed.
+
+        Args:
+            removed: names, as of `parts`; those that are not part of the table are left out.
+            added: files in the folder.
+
+        Raises:
+            StoreUnavailable: the store does not answer, or others write all the time.
+        """
+        self._commit(removed, added, revision=None, note=None)
+
+    def _commit(
+        self,
+        removed: Sequence[str],
+        added: Sequence[Part],
+        *,
+        revision: int | None,
+        note: Mapping[str, str] | None,
+    ) -> None:
+        from deltalake.exceptions import CommitFailedError
+        from deltalake.transaction import AddAction, RemoveAction
+
+        self.store.require_layout()
+        for _ in range(ATTEMPTS):
+            delta = self._opened() or self._created()
+            if revision is not None and _revision_of(delta) >= revision:
+                raise RevisionTaken(f"{self.uri} has revision {_revision_of(delta)}.")
+            known = set(pa.table(delta.get_add_actions())["path"].to_pylist())
+            now = int(time.time() * 1000)
+            actions: list[AddAction | RemoveAction] = [
+                AddAction(part.name, part.bytes, {}, now, True, _stats(part, revision))
+                for part in added
+                if part.name not in known
+            ]
+            actions += [RemoveAction(name, True, now) for name in removed if name in known]
+            if not actions and revision is None:
+                return
+            try:
+                with _reaching(self.uri):
+                    delta.create_write_transaction(
+                        actions, "append", delta.schema(), commit_properties=_said(revision, note)
+                    )
+                return
+            except CommitFailedError as error:
+                logger.info("%s: another writer was first (%s)", self.uri, error)
+        raise StoreUnavailable(f"Others write {self.uri} all the time; run the step again.")
+
+    def _opened(self) -> "DeltaTable | None":
+        _require_one_process()
+        from deltalake import DeltaTable
+        from deltalake.exceptions import TableNotFoundError
+
+        try:
+            with _reaching(self.uri):
+                delta = DeltaTable(self.uri, storage_options=storage_options(self.store))
+        except TableNotFoundError:
+            return None
+        reader = delta.protocol().min_reader_version
+        if reader != 1:
+            raise LayoutError(
+                f"{self.uri} needs reader version {reader} of Delta Lake; Medloop's tables need 1. "
+                "Another program has changed it (deletion vectors, mapped columns). Only Medloop "
+                "may write its tables: restore a backup that was taken before."
+            )
+        return delta
+
+    def _created(self) -> "DeltaTable":
+        from deltalake import DeltaTable
+        from deltalake.exceptions import DeltaError
+
+        schema = schema_of(self.row)
+        statistics = REVISION if REVISION in schema.names else ""
+        try:
+            with _reaching(self.uri):
+                return DeltaTable.create(
+                    self.uri,
+                    schema,
+                    mode="error",
+                    configuration={"delta.dataSkippingStatsColumns": statistics},
+                    storage_options=storage_options(self.store),
+                )
+        except DeltaError:
+            delta = self._opened()
+            if delta is None:
+                raise
+            return delta  # another writer has just created it
+
+
+def storage_options(store: Store) -> dict[str, str]:
+    """What `deltalake` must know to reach a store."""
+    if isinstance(store, HdfsStore):
+        os.environ.setdefault("HADOOP_USER_NAME", store.user)
+    return {}
+
+
+def _revision_of(delta: "DeltaTable | None") -> int:
+    return (delta.transaction_version(REVISION) or 0) if delta else 0
+
+
+def _stats(part: Part, revision: int | None) -> str:
+    stats: dict[str, object] = {"numRecords": part.rows}
+    if revision is not None:
+        bounds = {REVISION: revision}
+        stats |= {"minValues": bounds, "maxValues": bounds, "nullCount": {REVISION: 0}}
+    return json.dumps(stats)
+
+
+def _said(revision: int | None, note: Mapping[str, str] | None) -> "CommitProperties":
+    from deltalake import CommitProperties, Transaction
+
+    return CommitProperties(
+        app_transactions=[Transaction(REVISION, revision)] if revision is not None else None,
+        custom_metadata={NOTE: json.dumps(note)} if note else None,
+    )
+
+
+def _require_one_process() -> None:
+    """Refuse a fork of a process that has used `deltalake`: its threads are not there.
+
+    Raises:
+        RuntimeError: this process is one.
+    """
+    global _process
+    _process = _process or os.getpid()
+    if _process != os.getpid():
+        raise RuntimeError(
+            f"Process {_process} has used Delta tables, and process {os.getpid()} was forked from "
+            "it, without the library's threads. Start processes with `spawn`."
+        )
+
+
+@contextmanager
+def _reaching(uri: str) -> Iterator[None]:
+    """Turn the library's errors about the store into ours."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise NotFound(f"A file of {uri} is gone ({error}). Run the step again.") from error
+    except OSError as error:
+        raise StoreUnavailable(f"{uri} cannot be reached: {error}") from error

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from pipelines.data.row_files import read_rows
 from pipelines.data.snapshots import INDEX, Row, in_order, index_of, landed_sha256, latest
-from pipelines.data.tables import read_rows
 from pipelines.monitoring.ask import ask
 from pipelines.monitoring.judge import LEAST_ROWS, judge
 from pipelines.monitoring.performance import measure_performance

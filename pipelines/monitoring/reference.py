@@ -20,8 +20,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipelines.data.row_files import read_rows
 from pipelines.data.snapshots import INDEX, Row
-from pipelines.data.tables import read_rows
 from pipelines.errors import NotFound
 from pipelines.evaluation.novelty import Novelty
 from pipelines.monitoring import answers as answers_module

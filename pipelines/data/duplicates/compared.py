@@ -29,7 +29,7 @@ from pipelines.data.duplicates import (
     duplicates,
     signatures,
 )
-from pipelines.data.tables import read_rows, write_rows
+from pipelines.data.row_files import read_rows, write_rows
 from pipelines.outputs import Snapshot
 from pipelines.spec import DuplicatesSpec
 from pipelines.stage import MANIFEST, Context, code_version, standing

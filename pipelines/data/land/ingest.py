@@ -25,6 +25,7 @@ from pipelines.data.land.ledger import open_ledger
 from pipelines.data.land.originals import LandedFiles
 from pipelines.data.land.pseudonyms import load_pseudonyms
 from pipelines.data.packing import Original, Pack, deliver, pack
+from pipelines.data.row_files import INDEXED, MASKS_INDEXED, read_rows, write_rows
 from pipelines.data.snapshots import (
     INDEX,
     Row,
@@ -37,7 +38,6 @@ from pipelines.data.snapshots import (
     merged,
     name_after,
 )
-from pipelines.data.tables import INDEXED, MASKS_INDEXED, read_rows, write_rows
 from pipelines.outputs import Landing, Snapshot
 from pipelines.progress import track
 from pipelines.provenance import git_commit

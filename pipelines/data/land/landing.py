@@ -20,8 +20,8 @@ from pipelines.data.land.masks import MASKS, Row, judged
 from pipelines.data.land.opening import Opener, examination_version
 from pipelines.data.land.originals import LandedFiles, named_as_image, printable
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
+from pipelines.data.row_files import LANDED, MASKED, write_rows
 from pipelines.data.snapshots import LANDED_SHA256, latest
-from pipelines.data.tables import LANDED, MASKED, write_rows
 from pipelines.outputs import Landing
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, fingerprint, standing

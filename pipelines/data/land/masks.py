@@ -10,7 +10,7 @@ from typing import Any
 
 from pipelines.data.folders import FileState, Source
 from pipelines.data.land.examine import Examined
-from pipelines.data.tables import read_rows
+from pipelines.data.row_files import read_rows
 from pipelines.outputs import Landing, Snapshot
 from pipelines.spec import LandingSpec
 from pipelines.spelling import nfc
@@ -33,7 +33,7 @@ Open = Callable[[list[FileState]], dict[str, Examined]]
 def judged(
     spec: LandingSpec, source: Source, accepted: dict[str, Row], *, open_files: Open
 ) -> list[Row]:
-    """A row for the mask of each image that has one; see `pipelines.data.tables.MASKED`.
+    """A row for the mask of each image that has one; see `pipelines.data.row_files.MASKED`.
 
     Args:
         spec: says where masks stand; no rows if they come with none.

@@ -28,7 +28,7 @@ from pipelines.data.prepare.pixel_stats import PixelCounts
 from pipelines.data.prepare.segmenters import Segmenters, fetch_segmenter
 from pipelines.data.prepare.shard_writer import ShardFailure, ShardJob, ShardReport
 from pipelines.data.prepare.sharding import ShardLayout
-from pipelines.data.tables import DIVIDED
+from pipelines.data.row_files import DIVIDED
 from pipelines.decoding import pixel_version
 from pipelines.errors import BadImage, MedloopError, NotFound
 from pipelines.outputs import SPLITS, Prepared, Snapshot, Split

@@ -22,10 +22,10 @@ from pipelines.data.duplicates import chains
 from pipelines.data.duplicates import clusters as clustering
 from pipelines.data.duplicates import compared as comparing
 from pipelines.data.duplicates.descriptors import stacked
+from pipelines.data.row_files import DIVIDED, write_rows
 from pipelines.data.snapshots import Row, index_of
 from pipelines.data.split import division, division_by_source, gallery, leaks, report
 from pipelines.data.split import source_clusters as sourcing
-from pipelines.data.tables import DIVIDED, write_rows
 from pipelines.errors import SplitError
 from pipelines.outputs import SPLITS, Snapshot, Split
 from pipelines.spec import DatasetSpec, DuplicatesSpec

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipelines.data.packing import PACKED
-from pipelines.data.tables import DIVIDED, INDEXED, LANDED, write_rows
+from pipelines.data.row_files import DIVIDED, INDEXED, LANDED, write_rows
 from pipelines.outputs import SPLITS, Landing, Snapshot, Split
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context

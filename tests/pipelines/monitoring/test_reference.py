@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.data.packing import PACKED
-from pipelines.data.tables import DIVIDED, INDEXED, write_rows
+from pipelines.data.row_files import DIVIDED, INDEXED, write_rows
 from pipelines.errors import NotFound
 from pipelines.evaluation.novelty import pool
 from pipelines.monitoring import reference as module

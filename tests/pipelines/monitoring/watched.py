@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipelines.data.packing import PACKED
-from pipelines.data.tables import DIVIDED, INDEXED, write_rows
+from pipelines.data.row_files import DIVIDED, INDEXED, write_rows
 from pipelines.monitoring import monitor
 from pipelines.monitoring.ask import noted
 from pipelines.monitoring.served import Model, Sample, write_file

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from pipelines.data.prepare.segmenters import Segmenters, fetch_segmenter, finder_of
-from pipelines.data.tables import MASKS_INDEXED, write_rows
+from pipelines.data.row_files import MASKS_INDEXED, write_rows
 from pipelines.errors import NotFound
 from pipelines.imaging.lesion import FOUND, LesionFinder
 from pipelines.outputs import Prepared, Snapshot, Split

@@ -12,8 +12,8 @@ from pipelines.data.duplicates.clusters import clusters
 from pipelines.data.duplicates.descriptors import correlations
 from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.data.land import ingest, landing
+from pipelines.data.row_files import read_rows
 from pipelines.data.split import split
-from pipelines.data.tables import read_rows
 from pipelines.spec import DuplicatesSpec
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import png, spec, write

@@ -8,8 +8,8 @@ import pandas as pd
 import pytest
 
 from pipelines.data.duplicates import all_pairs, banded_spark, compared, duplicates
+from pipelines.data.row_files import INDEXED, read_rows, write_rows
 from pipelines.data.snapshots import INDEX
-from pipelines.data.tables import INDEXED, read_rows, write_rows
 from pipelines.outputs import Snapshot
 from pipelines.spec import DuplicatesSpec
 from pipelines.stage import MANIFEST, Context

@@ -20,8 +20,8 @@ import pytest
 from pipelines.data import packing
 from pipelines.data.land import ingest, landing
 from pipelines.data.restore import originals
+from pipelines.data.row_files import INDEXED
 from pipelines.data.snapshots import index_of
-from pipelines.data.tables import INDEXED
 from pipelines.errors import LandingError, StoreUnavailable
 from pipelines.outputs import Snapshot
 from pipelines.settings import PROJECT, Settings

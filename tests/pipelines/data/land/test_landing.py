@@ -15,7 +15,7 @@ from pipelines.data.land import examinations, ingest, landing, opening
 from pipelines.data.land.examine import Examined, examine
 from pipelines.data.land.originals import PSEUDONYM, LandedFiles
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
-from pipelines.data.tables import LANDED, read_rows
+from pipelines.data.row_files import LANDED, read_rows
 from pipelines.errors import LandingError, StoreUnavailable
 from pipelines.guarded import Lost, TookTooLong
 from pipelines.imaging import Limits

@@ -10,9 +10,9 @@ import pytest
 
 from pipelines.data.duplicates import compared
 from pipelines.data.land import ingest, landing
+from pipelines.data.row_files import DIVIDED, INDEXED, write_rows
 from pipelines.data.snapshots import index_of
 from pipelines.data.split import split
-from pipelines.data.tables import DIVIDED, INDEXED, write_rows
 from pipelines.errors import SplitError
 from pipelines.outputs import SPLITS, Snapshot, Split
 from pipelines.settings import Settings

@@ -1,0 +1,83 @@
+"""Parquet files of rows that the data stages keep in the store: their columns, reading, writing."""
+
+import io
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.storage import Store
+
+LANDED = pa.schema(
+    [
+        ("source_path", pa.string()),
+        ("label", pa.string()),
+        ("landing_label", pa.string()),
+        ("declared_split", pa.string()),
+        ("group", pa.string()),
+        ("metadata", pa.string()),
+        ("sha256", pa.string()),
+        ("bytes", pa.int64()),
+        ("format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("mode", pa.string()),
+        ("bits", pa.int32()),
+        ("notes", pa.list_(pa.string())),
+        ("thumbnail", pa.binary()),
+        ("mean", pa.float64()),
+        ("std", pa.float64()),
+        ("traces", pa.list_(pa.float64())),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+"""``files.parquet`` of a landing; see `pipelines.outputs.Landing`."""
+
+INDEXED = pa.schema([*LANDED, ("file", pa.string()), ("row", pa.int64())])
+"""``index.parquet`` of a snapshot: what landed, and where its bytes stand."""
+
+MASKED = pa.schema(
+    [
+        ("image", pa.string()),
+        ("source_path", pa.string()),
+        ("sha256", pa.string()),
+        ("bytes", pa.int64()),
+        ("format", pa.string()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("reason", pa.string()),
+        ("message", pa.string()),
+    ]
+)
+"""``masks.parquet`` of a landing: the masks of accepted images, ``image`` being whose (its
+sha256), with the reason why where one cannot be used."""
+
+MASKS_INDEXED = pa.schema([*MASKED, ("file", pa.string()), ("row", pa.int64())])
+"""``masks.parquet`` of a snapshot: one row for each image that has a mask."""
+
+DIVIDED = pa.schema(
+    [
+        ("sha256", pa.string()),
+        ("source_path", pa.string()),
+        ("label", pa.string()),
+        ("group", pa.string()),
+        ("source", pa.int32()),
+        ("split", pa.string()),
+        ("excluded", pa.string()),
+    ]
+)
+"""``split.parquet``; see `pipelines.outputs.Split`."""
+
+
+def write_rows(store: Store, path: str, rows: list[dict[str, Any]], *, schema: pa.Schema) -> None:
+    """Write rows as one Parquet file: the same rows give the same bytes."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer, compression="zstd")
+    store.write(path, buffer.getvalue())
+
+
+def read_rows(store: Store, path: str) -> list[dict[str, Any]]:
+    """All rows of a Parquet file that `write_rows` wrote."""
+    rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(store.read(path))).to_pylist()
+    return rows
