@@ -21,6 +21,7 @@ from pipelines.imaging import crop_box, decode, fit
 from pipelines.imaging.lesion import FILES, LesionFinder
 from pipelines.outputs import Prepared, SplitName
 from pipelines.provenance import git_commit
+from pipelines.release import same_pixels
 from pipelines.release.bundle import (
     EXPECTED,
     FINDER,
@@ -31,6 +32,7 @@ from pipelines.release.bundle import (
     BundleClass,
     BundleManifest,
     CanaryImage,
+    Decoding,
     file_digests,
     load_bundle,
     write_manifest,
@@ -119,6 +121,7 @@ def build_bundle(
         if spec.bundle.precision == "int8":
             quantise(part, data("train"))
         manifest = _manifest(spec, origin, cells=cells_of(model))
+        manifest = manifest.model_copy(update={"decoding": _decoding(part, manifest)})
         agreement = measure_agreement(Bundle(part, manifest), model, data("validation"))
         manifest = manifest.model_copy(update={"agreement": agreement})
         require_agreement(Bundle(folder, manifest), max_loss=spec.gate.max_bundle_loss)
@@ -173,6 +176,12 @@ def _write_canary(
         )
     text = json.dumps([image.model_dump() for image in expected], indent=2)
     (folder / EXPECTED).write_text(text + "\n", encoding="utf-8")
+
+
+def _decoding(folder: Path, manifest: BundleManifest) -> Decoding:
+    bundle = Bundle(folder, manifest)
+    files = {image.file: (folder / image.file).read_bytes() for image in bundle.canary}
+    return same_pixels.record(files, manifest.image, manifest.limits, bundle.finder)
 
 
 def _write_novelty(bundle: Bundle, data: Batches) -> dict[str, float]:

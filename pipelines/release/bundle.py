@@ -42,9 +42,9 @@ from pipelines.spec import (
     SourceSpec,
 )
 
-FORMAT_VERSION = 2
-READABLE = (1, 2)
-"""A bundle of format 1 lacks what later fields say; each has a default that stands in for it."""
+FORMAT_VERSION = 3
+READABLE = (1, 2, 3)
+"""An older bundle lacks what later fields say; each has a default that stands in for it."""
 MANIFEST = "bundle.json"
 IR = "model.xml"
 IR_WEIGHTS = "model.bin"
@@ -103,6 +103,19 @@ class Agreement(BaseModel):
         return self.keras_accuracy - self.accuracy
 
 
+class Decoding(BaseModel):
+    """How the canary images were decoded when the bundle was built."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    versions: dict[str, str]
+    """Library → version; see `pipelines.decoding.decoding_versions`."""
+    pixels: dict[str, str]
+    """Canary file → sha256 of its pixels as the model sees them, uint8 (size, size, 3)."""
+    encodings: tuple[str, ...]
+    """What the canary images are encoded as (``JPEG RGB``, ``PNG L`` …)."""
+
+
 class BundleManifest(BaseModel):
     """What ``bundle.json`` says."""
 
@@ -132,6 +145,8 @@ class BundleManifest(BaseModel):
     cells: Cells | None = None
     """Where the last feature map's cells stand in the model's input; null in bundles of format 1,
     which are drawn as if they covered it evenly."""
+    decoding: Decoding | None = None
+    """Null in bundles of formats 1 and 2."""
     candidate: str
     model_version: int | None = None
     """Version of the registered model; null before registration."""
@@ -278,7 +293,7 @@ def read_manifest(folder: Path) -> BundleManifest:
         raise _broken(folder, f"{MANIFEST} is not JSON ({error})") from error
     version = content.get("format_version") if isinstance(content, dict) else None
     if version not in READABLE:
-        readable = " and ".join(map(str, READABLE))
+        readable = ", ".join(map(str, READABLE))
         what = f"format_version is {version!r}, this code reads {readable}"
         if isinstance(version, int) and version > FORMAT_VERSION:
             raise BundleError(

@@ -28,6 +28,7 @@ from pipelines.imaging import Limits as ImageLimits
 from pipelines.imaging.body import body_mask
 from pipelines.release.bundle import Bundle, load_bundle
 from pipelines.release.runtime import Goal, Runtime, RuntimeName, Tuning, open_runtime
+from pipelines.release.same_pixels import require_proven, require_same_pixels
 
 logger = logging.getLogger(__name__)
 
@@ -90,6 +91,8 @@ class Predictor:
     bundle: Bundle
     runtime: Runtime
     runtime_name: RuntimeName
+    proven: frozenset[str] | None = None
+    """Encodings that are answered; all if ``None`` (`pipelines.release.same_pixels`)."""
     loaded_at: str = field(default_factory=lambda: datetime.now(UTC).isoformat(timespec="seconds"))
 
     @property
@@ -137,6 +140,8 @@ class Predictor:
         """
         with only_this_image(logger):
             pixels = decode(data, limits=self.limits)
+            if self.proven is not None:
+                require_proven(data, self.proven)
             image = self.bundle.manifest.image
             box = crop_box(pixels, image, self.bundle.finder)
             fitted = fit(pixels, image, box)
@@ -253,12 +258,14 @@ def open_predictor(
         goal: what they are used for; see `Tuning`.
 
     Raises:
-        BundleError: it is altered, cannot be loaded, or does not answer as it says it does.
+        BundleError: it is altered, cannot be loaded, does not answer as it says it does, or the
+            libraries installed here decode its canary images to other pixels.
     """
     bundle = load_bundle(folder)
     _require_thresholds(bundle)
+    proven = require_same_pixels(bundle)
     model = open_runtime(bundle, runtime, Tuning(goal, threads, cache))
-    predictor = Predictor(bundle, model, runtime)
+    predictor = Predictor(bundle, model, runtime, proven=proven)
     warm(predictor)
     return predictor
 

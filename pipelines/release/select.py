@@ -10,7 +10,7 @@ from pipelines.alone import alone
 from pipelines.data.input.shards import fetch as fetch_shards
 from pipelines.data.prepare.segmenters import fetch_segmenter
 from pipelines.data.restore import originals
-from pipelines.data.snapshots import index_of
+from pipelines.data.snapshots import Row, index_of, key_of
 from pipelines.errors import NotFound, TrainingError
 from pipelines.evaluation import (
     calibration,
@@ -24,7 +24,7 @@ from pipelines.evaluation import (
 from pipelines.evaluation.predictions import batches
 from pipelines.evaluation.record import read_predictions, require_evaluation
 from pipelines.outputs import Challenger, Evaluated, Prepared, Snapshot
-from pipelines.release import build, bundle, export, registry, trust
+from pipelines.release import build, bundle, export, registry, same_pixels, trust
 from pipelines.release.build import Origin, Original, build_bundle
 from pipelines.release.report import Selection, place
 from pipelines.spec import DatasetSpec, Metric
@@ -81,7 +81,7 @@ def run(
 def _code() -> str:
     """What decides what a bundle holds."""
     measured = (head, cells, geometry, calibration, novelty, operating_point, decisions)
-    return code_version(sys.modules[__name__], bundle, build, export, trust, *measured)
+    return code_version(sys.modules[__name__], bundle, build, export, same_pixels, trust, *measured)
 
 
 def winner(evaluated: list[Evaluated], metric: Metric) -> Evaluated:
@@ -169,21 +169,40 @@ def _origin(tracking: Tracking, context: Context, prepared: Prepared, best: Eval
 
 
 def _canary(context: Context, prepared: Prepared, test: pd.DataFrame) -> list[Original]:
-    """A few originals of each class of the test set: those with the least sha256, a fair draw."""
+    """A few originals of each class of the test set: those with the least sha256, a fair draw.
+
+    Where these lack a format and mode that the snapshot has, its image with the least sha256 is
+    added, of the test set if there is one: so the bundle can prove how it is decoded.
+    """
     snapshot = standing(context, prepared.snapshot, Snapshot)
     if snapshot is None:
         uri = context.store.uri(prepared.snapshot)
         raise NotFound(f"The snapshot {uri} is gone; ingest its images again.")
     drawn = test.sort_values(["sha256", "source_path"]).groupby("label").head(CANARY_PER_CLASS)
     columns = (drawn[name].tolist() for name in ("sha256", "source_path", "label"))
-    label_of = {(sha256, path): label for sha256, path, label in zip(*columns, strict=True)}
-    rows = [r for r in index_of(context, snapshot) if (r["sha256"], r["source_path"]) in label_of]
+    label_of = {(path, sha256): label for sha256, path, label in zip(*columns, strict=True)}
+    index = index_of(context, snapshot)
+    rows = [row for row in index if key_of(row) in label_of]
+    rows += _other_encodings(index, rows, test)
+    label_of |= {key_of(row): row["label"] for row in rows if key_of(row) not in label_of}
     chosen = [
         Original(
             name=row["source_path"].rpartition("/")[2],
-            label=label_of[row["sha256"], row["source_path"]],
+            label=label_of[key_of(row)],
             content=content,
         )
         for row, content in originals(context, rows)
     ]
     return sorted(chosen, key=lambda image: (image.label, image.name))
+
+
+def _other_encodings(index: list[Row], chosen: list[Row], test: pd.DataFrame) -> list[Row]:
+    """One image of each format and mode that the chosen ones lack."""
+    tested = set(zip(test["source_path"], test["sha256"], strict=True))
+    found = {(row["format"], row["mode"]) for row in chosen}
+    others: dict[tuple[str, str], Row] = {}
+    for row in sorted(index, key=lambda row: (key_of(row) not in tested, row["sha256"])):
+        encoding = (row["format"], row["mode"])
+        if encoding not in found:
+            others.setdefault(encoding, row)
+    return list(others.values())
