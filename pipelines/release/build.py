@@ -155,7 +155,8 @@ def _write_canary(
 
     (folder / "canary").mkdir()
     find = LesionFinder(origin.finder) if origin.finder else None
-    pictures = [decode(image.content) for image in canary]
+    limits = same_pixels.within(spec.limits)
+    pictures = [decode(image.content, limits=limits) for image in canary]
     fitted = np.stack([fit(p, spec.image, crop_box(p, spec.image, find)) for p in pictures])
     ask = keras.Model(model.input, model.get_layer("logits").output)
     logits = np.asarray(ask(fitted.astype(np.float32), training=False))

@@ -23,6 +23,13 @@ logger = logging.getLogger(__name__)
 
 MANY = Limits(max_bytes=2**40, max_pixels=178_000_000, min_side=1)
 """For files whose limits were checked before."""
+UNPROVEN = 2
+"""Newest bundle format that records no decoding libraries."""
+
+
+def within(limits: LimitsSpec) -> Limits:
+    """To decode a canary image: its size was checked at landing, its frame is the data set's."""
+    return replace(MANY, frames=limits.frames)
 
 
 def record(
@@ -51,10 +58,17 @@ def require_same_pixels(bundle: Bundle) -> frozenset[str] | None:
         are those of the bundle, or a bundle of an older format recorded none.
 
     Raises:
-        BundleError: a pixel differs; names each library, both versions and what to do.
+        BundleError: a pixel differs, with each library, both versions and what to do; or a bundle
+            of format 3 records no versions.
     """
     known = bundle.manifest.decoding
     if known is None:
+        if bundle.manifest.format_version > UNPROVEN:
+            raise BundleError(
+                f"Bundle {bundle.folder}: bundle.json has no field decoding, which format "
+                f"{bundle.manifest.format_version} needs. Fetch the bundle again, or retrain the "
+                f"model (medloop retrain {bundle.manifest.dataset})."
+            )
         logger.info("Bundle %s records no decoding libraries (format 1 or 2)", bundle.folder)
         return None
     here = decoding_versions(finder=bundle.finder is not None)
@@ -109,7 +123,7 @@ def encoding(data: bytes) -> str:
 
 
 def _digest(data: bytes, image: ImageSpec, limits: LimitsSpec, find: Finder | None) -> str:
-    pixels = decode(data, limits=replace(MANY, frames=limits.frames))
+    pixels = decode(data, limits=within(limits))
     return hashlib.sha256(fit(pixels, image, crop_box(pixels, image, find)).tobytes()).hexdigest()
 
 

@@ -17,6 +17,7 @@ from pipelines.evaluation.cells import Cells
 from pipelines.evaluation.novelty import fit_novelty, pool
 from pipelines.imaging import Finder, crop_box, decode, fit
 from pipelines.imaging.lesion import LesionFinder
+from pipelines.release import same_pixels
 from pipelines.release.bundle import (
     EXPECTED,
     FINDER,
@@ -64,8 +65,10 @@ def make_bundle(
     compiled = openvino.Core().compile_model(graph, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})
     if finder is not None:
         shutil.copytree(finder, folder / FINDER)
-    _write_canary(folder, compiled, spec, LesionFinder(finder) if finder else None)
+    find = LesionFinder(finder) if finder else None
+    canary = _write_canary(folder, compiled, spec, find)
     _write_novelty(folder, compiled, spec)
+    limits = LimitsSpec(max_megapixels=max_megapixels, min_side=8)
     manifest = BundleManifest(
         dataset=dataset,
         title=f"The {dataset} images",
@@ -83,8 +86,9 @@ def make_bundle(
             for n in CLASSES
         ),
         image=spec,
-        limits=LimitsSpec(max_megapixels=max_megapixels, min_side=8),
+        limits=limits,
         cells=Cells(first=1.5, stride=4),
+        decoding=same_pixels.record(canary, spec, limits, find),
         candidate="tiny",
         model_version=version,
         run_id=run_id,
@@ -169,18 +173,19 @@ def _write_novelty(folder: Path, compiled: openvino.CompiledModel, image: ImageS
 
 def _write_canary(
     folder: Path, compiled: openvino.CompiledModel, image: ImageSpec, find: Finder | None
-) -> None:
+) -> dict[str, bytes]:
     (folder / "canary").mkdir()
-    images = []
+    files, images = {}, []
     for i, label in enumerate(CLASSES):
-        data = png(100 + i)
-        (folder / "canary" / f"{label}-0.png").write_bytes(data)
+        file, data = f"canary/{label}-0.png", png(100 + i)
+        files[file] = data
+        (folder / file).write_bytes(data)
         pixels = decode(data)
         batch = fit(pixels, image, crop_box(pixels, image, find))[None].astype(np.float32)
         said = compiled(batch)["probabilities"][0]
         images.append(
             CanaryImage(
-                file=f"canary/{label}-0.png",
+                file=file,
                 label=label,
                 predicted=CLASSES[int(said.argmax())],
                 probabilities=dict(zip(CLASSES, map(float, said), strict=True)),
@@ -188,3 +193,4 @@ def _write_canary(
         )
     content = "[" + ",".join(item.model_dump_json() for item in images) + "]"
     (folder / EXPECTED).write_text(content, encoding="utf-8")
+    return files

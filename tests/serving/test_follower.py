@@ -15,7 +15,7 @@ from pipelines.release.bundle import IR_WEIGHTS, read_manifest, write_manifest
 from pipelines.settings import Settings, get_settings
 from pipelines.tracking import versions
 from pipelines.tracking.client import open_tracking
-from tests.serving.bundles import png
+from tests.serving.bundles import jpeg, png
 from tests.serving.publishing import crown, publish
 from tests.serving.running import running_service
 
@@ -81,6 +81,45 @@ def test_a_bundle_of_another_data_set_is_refused(
     _wait(lambda: http.get("/model").json()["refused"][0]["model_version"] == wrong)
     assert "'brain_mri', not 'phantom'" in http.get("/model").json()["refused"][0]["reason"]
     assert _version(http) == before
+
+
+def test_a_bundle_of_another_pillow_serves_only_if_its_pixels_are_the_same(
+    http: httpx.Client, mlflow_server: Settings, tmp_path: Path, home: Path
+) -> None:
+    def of_another_pillow(folder: Path, **pixels: str) -> None:
+        manifest = read_manifest(folder)
+        assert manifest.decoding is not None
+        known = manifest.decoding
+        update = {
+            "versions": known.versions | {"pillow": "1.0"},
+            "pixels": known.pixels | pixels,
+        }
+        decoding = known.model_copy(update=update)
+        write_manifest(folder, manifest.model_copy(update={"decoding": decoding}))
+
+    def other_pixels(folder: Path) -> None:
+        of_another_pillow(folder, **{"canary/spot-0.png": "0" * 64})
+
+    before = _version(http)
+    other = publish(mlflow_server, tmp_path / "a", dataset="phantom", seed=9, spoil=other_pixels)
+    crown(mlflow_server, "phantom", other)
+    _wait(lambda: http.get("/model").json()["refused"][0]["model_version"] == other)
+    reason = http.get("/model").json()["refused"][0]["reason"]
+    assert "the pixels of canary/spot-0.png differ" in reason
+    assert "pillow 1.0 there" in reason
+    assert "medloop retrain phantom" in reason
+    assert http.post("/predict", files={"image": png()}).json()["model_version"] == before
+
+    same = publish(
+        mlflow_server, tmp_path / "b", dataset="phantom", seed=9, spoil=of_another_pillow
+    )
+    crown(mlflow_server, "phantom", same)
+    _wait_for_version(http, same)
+    assert http.post("/predict", files={"image": png()}).json()["model_version"] == same
+    refused = http.post("/predict", files={"image": jpeg()})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (415, "unsupported")
+    assert "PNG RGB" in refused.json()["error"]["message"]
+    assert "all 3 canary images have the same pixels" in (home / "service.log").read_text("utf-8")
 
 
 def test_after_a_refusal_the_next_good_champion_serves(

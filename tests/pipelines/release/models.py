@@ -81,7 +81,9 @@ def pictures(split: str) -> list[Batch]:
     return [Batch(seen[h], labels[h], ids=names[h], paths=names[h]) for h in halves]
 
 
-def tiny_bundle(folder: Path, model: keras.Model, **fields: object) -> Path:
+def tiny_bundle(
+    folder: Path, model: keras.Model, *, originals: list[Original] | None = None, **fields: object
+) -> Path:
     """The bundle of a tiny model."""
     file = folder.with_suffix(".keras")
     file.parent.mkdir(parents=True, exist_ok=True)
@@ -92,5 +94,5 @@ def tiny_bundle(folder: Path, model: keras.Model, **fields: object) -> Path:
         model_file=file,
         origin=ORIGIN,
         data=pictures,
-        canary=canary(),
+        canary=originals or canary(),
     )

@@ -15,7 +15,16 @@ from pipelines.release.bundle import load_bundle
 from pipelines.release.export import export_head
 from pipelines.release.predictor import Predictor
 from pipelines.release.runtime import Tuning, agreement, difference, open_runtime
-from tests.pipelines.release.models import CLASSES, ORIGIN, canary, pictures, tiny_model, tiny_spec
+from tests.pipelines.imaging.test_dicom_frames import frames
+from tests.pipelines.release.models import (
+    CLASSES,
+    ORIGIN,
+    canary,
+    pictures,
+    tiny_bundle,
+    tiny_model,
+    tiny_spec,
+)
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +108,23 @@ def test_what_the_canary_expects_is_decided_by_the_bundles_thresholds(
     assert Predictor(bundle, open_runtime(bundle, "openvino", Tuning()), "openvino").read(
         canary()[0].content
     ).best == CLASSES.index("spot")
+
+
+def test_a_canary_file_of_several_frames_is_seen_by_the_data_sets_rule(
+    tmp_path: Path, model: keras.Model
+) -> None:
+    folder = tiny_bundle(
+        tmp_path / "bundle",
+        model,
+        limits={"frames": "middle"},
+        originals=[Original("scan.dcm", label="spot", content=frames(3, "native"))],
+    )
+
+    bundle = load_bundle(folder)
+    (image,) = bundle.canary
+    predictor = Predictor(bundle, open_runtime(bundle, "openvino", Tuning()), "openvino")
+    reading = predictor.read((folder / image.file).read_bytes())
+    np.testing.assert_allclose(reading.shares, list(image.probabilities.values()), atol=1e-4)
 
 
 def test_nothing_half_built_is_left_behind(tmp_path: Path, model: keras.Model) -> None:

@@ -79,6 +79,13 @@ def test_a_bundle_of_an_older_format_is_opened_with_any_version(
     assert same_pixels.require_same_pixels(Bundle(bundle.folder, old)) is None
 
 
+def test_a_bundle_of_format_3_without_a_record_is_refused(bundle: Bundle) -> None:
+    bare = bundle.manifest.model_copy(update={"decoding": None})
+
+    with pytest.raises(BundleError, match=r"no field decoding.*medloop retrain tiny"):
+        same_pixels.require_same_pixels(Bundle(bundle.folder, bare))
+
+
 def test_an_encoding_that_was_not_proven_is_refused() -> None:
     file = io.BytesIO()
     Image.new("L", (40, 40)).save(file, "JPEG")
