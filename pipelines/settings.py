@@ -25,6 +25,7 @@ from pipelines.reach import WILDCARDS, address_of, within
 from pipelines.renamed_settings import RenamedSource
 from pipelines.retention_settings import RetentionSettings
 from pipelines.spark_settings import SparkSettings
+from pipelines.store_settings import StoreSettings
 
 PROJECT = Path(__file__).resolve().parent.parent
 ENV_FILE = "MEDLOOP_ENV_FILE"
@@ -37,7 +38,7 @@ MAIL_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
-class Settings(SparkSettings, RetentionSettings):
+class Settings(SparkSettings, StoreSettings, RetentionSettings):
     """One installation of Medloop. Each field is set by ``MEDLOOP_<FIELD>`` (``medloop settings``).
 
     Every part listens on ``host`` (loopback unless told otherwise). ``store``, ``mlflow_uri``
@@ -88,12 +89,6 @@ class Settings(SparkSettings, RetentionSettings):
     """Spark's own Master; its page and the Worker's ports follow. Used with ``spark=standalone``
     only."""
 
-    store: str | None = None
-    """Root of the store, ``hdfs://HOST:PORT/PATH`` or ``file:///PATH``; embedded HDFS if unset."""
-    webhdfs_url: str | None = None
-    """WebHDFS address of an ``hdfs://`` store; the embedded NameNode's if unset."""
-    hdfs_user: str = "medloop"
-    """The name under which files are written to HDFS."""
     mlflow_uri: str | None = None
     """MLflow tracking server; the embedded one if unset."""
     mlflow_login_file: Path | None = None
@@ -238,7 +233,7 @@ class Settings(SparkSettings, RetentionSettings):
         return init_settings, *sources, *files, file_secret_settings
 
     @field_validator(
-        *("home", "datasets", "jars", "backup_folder", "mlflow_login_file"),
+        *("home", "datasets", "jars", "backup_folder", "mlflow_login_file", "store_ca_bundle"),
         *("spark_hadoop_conf", "spark_conf"),
         *("service_tls_cert", "service_tls_key", "service_ca"),
         *("alert_smtp_password_file", "alert_webhook_url_file", "alert_webhook_secret_file"),

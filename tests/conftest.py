@@ -25,6 +25,7 @@ from pipelines.storage.local import LocalStore
 
 if TYPE_CHECKING:
     from pipelines.release.predictor import Predictor
+    from tests.pipelines.storage.s3_server import S3Server
 
 
 def _isolate() -> None:
@@ -122,6 +123,23 @@ def hdfs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
 
     with running_stack(["hdfs"], home=tmp_path_factory.mktemp("hdfs")) as settings:
         yield settings
+
+
+@pytest.fixture(scope="session")
+def _s3_server() -> Iterator["S3Server"]:
+    from tests.pipelines.storage.s3_server import s3_server
+
+    with s3_server() as server:
+        yield server
+
+
+@pytest.fixture
+def s3(_s3_server: "S3Server") -> Iterator["S3Server"]:
+    """A real S3 server, with its credentials in the environment."""
+    from tests.pipelines.storage.s3_server import credentials
+
+    with credentials():
+        yield _s3_server
 
 
 @pytest.fixture(scope="session")

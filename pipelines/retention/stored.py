@@ -28,7 +28,7 @@ from pipelines.outputs import (
 from pipelines.retention.item import LINKED, UNPROVEN, Item, Kind
 from pipelines.retention.pins import Pins
 from pipelines.stage import MANIFEST, Context, OutputT
-from pipelines.storage import Store, staging
+from pipelines.storage import Store
 
 logger = logging.getLogger(__name__)
 
@@ -195,16 +195,16 @@ def _staging(store: Store, dataset: str) -> Iterator[Item]:
     folders += [f"{dataset}/{name}" for name in store.names(dataset)]
     folders += [f"{dataset}/served/{day}" for day in store.names(f"{dataset}/served")]
     for folder in dict.fromkeys(folders):
-        for path in staging.dead_in(store, folder):
+        for path in store.dead_in(folder):
             size = partial(store.bytes_below, path)
             remove = partial(_discard, store, folder, path)
             yield Item("work", f"store:{path}", 0.0, None, size, remove)
 
 
 def _discard(store: Store, folder: str, path: str) -> bool:
-    if store.has_link(path) or path not in staging.dead_in(store, folder):
+    if store.has_link(path) or path not in store.dead_in(folder):
         return False
-    staging.discard(store, path)
+    store.discard(path)
     return True
 
 

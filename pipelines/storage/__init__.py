@@ -1,4 +1,4 @@
-"""Where bytes live: one `Store` interface, over HDFS or a local folder."""
+"""Where bytes live: one `Store` interface, over HDFS, a bucket or a local folder."""
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -14,17 +14,24 @@ def open_store(settings: Settings) -> Store:
     """The store an installation uses.
 
     Raises:
-        SettingsError: ``MEDLOOP_STORE`` is neither ``hdfs://`` nor ``file://``.
+        SettingsError: ``MEDLOOP_STORE`` is of no known kind, or names no bucket.
     """
-    scheme = urlsplit(settings.store_root).scheme
-    if scheme == "hdfs":
+    named = urlsplit(settings.store_root)
+    if named.scheme == "hdfs":
         from pipelines.storage.hdfs import HdfsStore
 
         return HdfsStore(settings.store_root, webhdfs=settings.webhdfs, user=settings.hdfs_user)
-    if scheme == "file":
+    if named.scheme == "file":
         from pipelines.storage.local import LocalStore
 
-        return LocalStore(Path(unquote(urlsplit(settings.store_root).path)))
+        return LocalStore(Path(unquote(named.path)))
+    from pipelines.storage.objects import SCHEMES, Access
+
+    if named.scheme in SCHEMES and named.netloc:
+        from pipelines.storage.object_store import ObjectStore
+
+        return ObjectStore(settings.store_root, Access.of(settings))
     raise SettingsError(
-        f"MEDLOOP_STORE={settings.store_root!r} must begin with hdfs:// or file:///."
+        f"MEDLOOP_STORE={settings.store_root!r} must begin with hdfs://, file:///, s3://BUCKET, "
+        "gs://BUCKET or abfs://CONTAINER."
     )

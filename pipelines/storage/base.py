@@ -1,21 +1,20 @@
 """What a store can do: the one interface through which Medloop touches stored bytes.
 
 Paths are relative to the store's root, with ``/`` between parts: ``phantom/snapshots/ab12``.
-A folder becomes visible all at once, by `Store.commit`.
+A folder becomes visible all at once, by `Store.commit`: by a rename (`pipelines.storage.renaming`), or
+in an object store by an entry that is created last (`pipelines.storage.object_store`).
 """
 
 import json
-import secrets
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipelines import layout
 from pipelines.atomic import written_whole
-from pipelines.errors import NotFound, StoreUnavailable
-from pipelines.storage.staging import OWNER, STAGING_PREFIX, Lease, discard, sweep
+from pipelines.errors import NotFound
 
 MANIFEST = "manifest.json"
 """A folder that has it is complete."""
@@ -101,20 +100,8 @@ class Store(ABC):
         """Names in a folder that `names` leaves out."""
 
     @abstractmethod
-    def rename(self, source: str, target: str) -> bool:
-        """Rename a file or folder atomically; ``False`` if something is at ``target`` already.
-
-        Raises:
-            NotFound: nothing is at ``source``.
-        """
-
-    @abstractmethod
     def _delete(self, path: str) -> None:
         """Delete a file or a whole folder, if it exists."""
-
-    @abstractmethod
-    def _exchange(self, source: str, target: str) -> None:
-        """Rename a file atomically, in the place of the one at ``target`` if there is one."""
 
     def delete(self, path: str) -> None:
         """Delete a file or a whole folder, if it exists.
@@ -161,9 +148,11 @@ class Store(ABC):
 
         What a killed process leaves is hidden from `names`, and `sweep` deletes it.
         """
-        is_placed = self.create(path, data)
+        # A server may have written it although its answer was lost.
+        is_placed = self.create(path, data) or self.read(path) == data
         assert is_placed, f"{path} exists already"
 
+    @abstractmethod
     def create(self, path: str, data: bytes) -> bool:
         """Write a small file if none exists at ``path``; it appears whole or not at all.
 
@@ -171,30 +160,48 @@ class Store(ABC):
             Whether it was written. Of several processes, on any machines, that create the same
             file at once, exactly one gets ``True``.
         """
-        self.require_layout()
-        if self.exists(path):
-            return False
-        staging = _staging(path)
-        self.write(staging, data)
-        is_placed = self.rename(staging, path)
-        if not is_placed:
-            self.delete(staging)
-        return is_placed
 
+    @abstractmethod
     def replace(self, path: str, data: bytes) -> None:
         """Write a file in the place of another: readers find the old one or the new one."""
-        staging = _staging(path)
-        self.write(staging, data)
-        self._exchange(staging, path)
 
+    @abstractmethod
     def sweep(self, folder: str) -> None:
         """Delete what killed writers left in a folder."""
-        probe = _staging(f"{folder}/probe")
-        self.write(probe, b"")
-        try:
-            sweep(self, folder, now=self.modified(probe))
-        finally:
-            self.delete(probe)
+
+    @abstractmethod
+    def dead_in(self, folder: str) -> list[str]:
+        """Paths in a folder that `sweep` would delete; by this machine's clock, as nothing is
+        written. Clocks may differ by much less than `staging.EXPIRY_SECONDS`."""
+
+    @abstractmethod
+    def discard(self, path: str) -> None:
+        """Delete a folder or file, so that nobody sees, or goes on with, a part of it."""
+
+    @abstractmethod
+    def commit(self, path: str) -> AbstractContextManager[str]:
+        """Write a folder where nobody looks, then make it appear at ``path``, all at once.
+
+        Yields the path to write into; it belongs to this writer alone. If the block raises,
+        nothing appears, and what was written is deleted. If another process committed the same
+        path meanwhile, its folder stays and ours is deleted: a path names its content, so both are
+        the same.
+
+        What a killed process left is hidden, and deleted by the next commit into the same parent
+        folder once its writer is known to be dead (`pipelines.storage.staging`).
+
+        Raises:
+            LayoutError: a newer Medloop has written the store.
+            StoreUnavailable: the store does not answer, or this process was suspended for so
+                long that another took it for dead. Nothing appears; try again.
+        """
+
+    @abstractmethod
+    def recommit(self, path: str) -> AbstractContextManager[str]:
+        """As `commit`, but the new folder takes the place of one that exists.
+
+        Readers find the old folder, the new one or, for a moment, none; never a part of one.
+        """
 
     def require_layout(self) -> None:
         """Make sure that this code knows how the store is laid out; asked once.
@@ -206,85 +213,6 @@ class Store(ABC):
         if not self._layout_is_known:
             layout.STORE.require(self)
             self._layout_is_known = True
-
-    @contextmanager
-    def commit(self, path: str) -> Iterator[str]:
-        """Write a folder beside its place, then rename it into place.
-
-        Yields the staging path to write into; it belongs to this writer alone. If the block
-        raises, nothing appears and the staging folder is deleted. If another process committed
-        the same path meanwhile, its folder stays and ours is deleted: a path names its content,
-        so both are the same.
-
-        What a killed process left in staging is hidden, and deleted by the next commit into the
-        same parent folder once its writer is known to be dead (`pipelines.storage.staging`).
-
-        Raises:
-            LayoutError: a newer Medloop has written the store.
-            StoreUnavailable: the store does not answer, or this process was suspended for so
-                long that another took it for dead. Nothing appears; try again.
-        """
-        with self._staged(path) as staging:
-            yield staging
-            self._settle(staging, path)
-
-    @contextmanager
-    def recommit(self, path: str) -> Iterator[str]:
-        """As `commit`, but the new folder takes the place of one that exists.
-
-        Readers find the old folder, the new one or, for a moment, none; never a part of one.
-        """
-        with self._staged(path) as staging:
-            yield staging
-            while not self._renamed(staging, path):
-                discard(self, path)
-
-    @contextmanager
-    def _staged(self, path: str) -> Iterator[str]:
-        self.require_layout()
-        parent, _, _ = path.rpartition("/")
-        staging = _staging(path)
-        try:
-            with Lease(self, staging) as lease:
-                sweep(self, parent, now=lease.began)
-                yield staging
-            self.delete(f"{path}/{OWNER}")
-        finally:
-            self.delete(staging)
-
-    def _settle(self, staging: str, path: str) -> None:
-        if self._renamed(staging, path):
-            return
-        # Earlier releases could leave half a folder in place; nothing would ever replace it.
-        is_whole = self.exists(f"{path}/{MANIFEST}") or not self.exists(f"{staging}/{MANIFEST}")
-        if not is_whole:
-            discard(self, path)
-            self._renamed(staging, path)
-
-    def _renamed(self, staging: str, path: str) -> bool:
-        """Rename a staging folder into place; ``False`` if another folder is there.
-
-        Raises:
-            StoreUnavailable: another process has taken the writer of ``staging`` for dead.
-        """
-        try:
-            if self.exists(f"{staging}/{OWNER}"):
-                return self.rename(staging, path)
-        except NotFound:
-            pass
-        if self.exists(path):
-            return False
-        raise StoreUnavailable(
-            f"{self.uri(path)} was not written: this process did not run for so long that another "
-            "took it for dead and deleted its staging folder. Run the step again."
-        )
-
-
-def _staging(path: str) -> str:
-    """A new hidden path beside ``path``, for one writer."""
-    parent, _, name = path.rpartition("/")
-    hidden = f"{STAGING_PREFIX}{name}-{secrets.token_hex(8)}"
-    return f"{parent}/{hidden}" if parent else hidden
 
 
 def is_hidden(name: str) -> bool:

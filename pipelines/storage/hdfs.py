@@ -12,7 +12,8 @@ from requests.exceptions import RequestException
 from urllib3.exceptions import HTTPError
 
 from pipelines.errors import NotFound, StoreUnavailable
-from pipelines.storage.base import Store, is_hidden
+from pipelines.storage.base import is_hidden
+from pipelines.storage.renaming import RenamingStore
 
 CHUNK_BYTES = 1 << 22
 ABSENT = ("FileNotFoundException", "ParentNotDirectoryException")
@@ -26,7 +27,7 @@ NOT_READY = (
 """What HDFS says while a NameNode starts or a DataNode has lost its connection to it."""
 
 
-class HdfsStore(Store):
+class HdfsStore(RenamingStore):
     """Files below one HDFS folder.
 
     Args:

@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import BinaryIO
 
 from pipelines.errors import NotFound
-from pipelines.storage.base import Store, is_hidden
-from pipelines.storage.staging import discard
+from pipelines.storage.base import is_hidden
+from pipelines.storage.renaming import RenamingStore
 
 
-class LocalStore(Store):
+class LocalStore(RenamingStore):
     """Files below one local folder.
 
     Args:
@@ -94,7 +94,7 @@ class LocalStore(Store):
         elif is_hidden(target.name):
             shutil.rmtree(target, ignore_errors=True)
         else:
-            discard(self, path)  # a reader must not see half of a folder
+            self.discard(path)  # a reader must not see half of a folder
 
     def rename(self, source: str, target: str) -> bool:
         if not self._at(source).is_dir():

@@ -24,6 +24,7 @@ from pipelines.errors import NotFound, Unavailable
 
 if TYPE_CHECKING:
     from pipelines.storage.base import Store
+    from pipelines.storage.renaming import RenamingStore
 
 logger = logging.getLogger(__name__)
 
@@ -61,19 +62,19 @@ class Writer(BaseModel):
 
 
 class Lease:
-    """The claim of this process on a staging folder, for as long as the block lasts.
+    """The claim of this process on what it writes, for as long as the block lasts.
 
     Args:
-        store: where the folder is.
-        staging: path of the folder; it must not exist.
+        store: where it writes.
+        path: of the file that says so; it must not exist.
 
     Raises:
         StoreUnavailable: the store does not answer.
     """
 
-    def __init__(self, store: "Store", staging: str) -> None:
+    def __init__(self, store: "Store", path: str) -> None:
         self._store = store
-        self._path = f"{staging}/{OWNER}"
+        self._path = path
         writer = Writer(machine=_machine(), pid=os.getpid(), started=_started(os.getpid()) or "")
         store.write(self._path, writer.model_dump_json().encode())
         self.began = store.modified(self._path)
@@ -105,7 +106,7 @@ class Lease:
                 logger.warning("%s was not renewed: %s", self._path, error)
 
 
-def sweep(store: "Store", folder: str, *, now: float) -> None:
+def sweep(store: "RenamingStore", folder: str, *, now: float) -> None:
     """Delete the staging of dead writers in a folder.
 
     Args:
@@ -122,11 +123,8 @@ def sweep(store: "Store", folder: str, *, now: float) -> None:
             discard(store, path)
 
 
-def dead_in(store: "Store", folder: str) -> list[str]:
-    """Paths in a folder that `sweep` would delete; by this machine's clock, as nothing is written.
-
-    The clocks of two machines may differ by much less than `EXPIRY_SECONDS`.
-    """
+def dead_in(store: "RenamingStore", folder: str) -> list[str]:
+    """See `Store.dead_in`."""
     now, found = time.time(), []
     for name in store.hidden(folder):
         path = f"{folder}/{name}" if folder else name
@@ -136,8 +134,8 @@ def dead_in(store: "Store", folder: str) -> list[str]:
     return found
 
 
-def discard(store: "Store", path: str) -> None:
-    """Delete a folder or file, so that nobody sees, or goes on with, a part of it."""
+def discard(store: "RenamingStore", path: str) -> None:
+    """See `Store.discard`."""
     parent, _, _ = path.rpartition("/")
     aside = f"{ABANDONED_PREFIX}{secrets.token_hex(8)}"
     aside = f"{parent}/{aside}" if parent else aside
@@ -148,7 +146,7 @@ def discard(store: "Store", path: str) -> None:
     store.delete(aside)
 
 
-def _is_dead(store: "Store", path: str, *, now: float) -> bool:
+def _is_dead(store: "RenamingStore", path: str, *, now: float) -> bool:
     try:
         renewed = store.modified(f"{path}/{OWNER}")
         writer = Writer.model_validate_json(store.read(f"{path}/{OWNER}"))

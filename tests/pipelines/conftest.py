@@ -9,9 +9,9 @@ import pytest
 from pipelines.settings import Settings
 from pipelines.spark.class_archive import archive_for
 from pipelines.spark.session import require_java, spark_session
-from pipelines.storage import Store
-from pipelines.storage.hdfs import HdfsStore
+from pipelines.storage import Store, open_store
 from tests.pipelines.forks import Forks
+from tests.pipelines.storage.s3_server import S3Server
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -38,12 +38,16 @@ def forks() -> Iterator[Forks]:
     started.close()
 
 
-@pytest.fixture(params=["local", "hdfs"])
+@pytest.fixture(params=["local", "hdfs", "s3"])
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
-    """A store on a folder, and one in a real HDFS."""
+    """A store on a folder, one in a real HDFS, one in a real S3 server."""
     if request.param == "local":
         local: Store = request.getfixturevalue("local_store")
         return local
+    if request.param == "s3":
+        server: S3Server = request.getfixturevalue("s3")
+        return open_store(server.settings(tmp_path.name))
     settings: Settings = request.getfixturevalue("hdfs")
-    root = f"{settings.store_root}/{tmp_path.name}"
-    return HdfsStore(root, webhdfs=settings.webhdfs, user=settings.hdfs_user)
+    return open_store(
+        settings.model_copy(update={"store": f"{settings.store_root}/{tmp_path.name}"})
+    )

@@ -21,6 +21,7 @@ WORDS = {
     "alert_email_to": "to@example.org",
     "service_cors_origins": "https://viewer.example.org",
     "service_hosts": "medloop.example.org",
+    "store_endpoint": "https://elsewhere:9000",
     "webhdfs_url": "http://elsewhere:9870",
     "mlflow_uri": "http://elsewhere:5000",
     "airflow_url": "http://elsewhere:8080",

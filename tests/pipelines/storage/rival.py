@@ -1,6 +1,7 @@
 """Another live process that commits the same path of a store as the code under test."""
 
 import contextlib
+import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -8,22 +9,19 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.isolation import settings_environment
 from pipelines.settings import PROJECT
-from pipelines.storage import Store, base
+from pipelines.storage import Store, renaming
 from pipelines.storage.hdfs import HdfsStore
+from pipelines.storage.object_store import ObjectStore
 
 WRITES = """
 import sys
-from pathlib import Path
-from pipelines.storage.hdfs import HdfsStore
-from pipelines.storage.local import LocalStore
+from pipelines.settings import Settings
+from pipelines.storage import open_store
 
-root, webhdfs, user, path = sys.argv[1:]
-if webhdfs:
-    store = HdfsStore(root, webhdfs=webhdfs, user=user)
-else:
-    store = LocalStore(Path(root.removeprefix("file://")))
-with store.commit(path) as staging:
+store = open_store(Settings())
+with store.commit(sys.argv[1]) as staging:
     store.write(f"{staging}/first", b"1")
     print("half", flush=True)
     sys.stdin.readline()
@@ -36,9 +34,9 @@ class Rival:
     """A process that has written half of the folder ``path``, and waits."""
 
     def __init__(self, store: Store, path: str) -> None:
-        webhdfs, user = (store.webhdfs, store.user) if isinstance(store, HdfsStore) else ("", "")
         self.process = subprocess.Popen(
-            [sys.executable, "-c", WRITES, store.root, webhdfs, user, path],
+            [sys.executable, "-c", WRITES, path],
+            env=os.environ | settings_environment(_reaching(store)),
             cwd=PROJECT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -58,6 +56,15 @@ class Rival:
         self.process.communicate()
 
 
+def _reaching(store: Store) -> dict[str, object]:
+    """The settings by which another process reaches a store."""
+    if isinstance(store, HdfsStore):
+        return {"store": store.root, "webhdfs_url": store.webhdfs, "hdfs_user": store.user}
+    if isinstance(store, ObjectStore):
+        return {"store": store.root, "store_endpoint": store.access.endpoint}
+    return {"store": store.root}
+
+
 @contextlib.contextmanager
 def rivals_that_commit_first(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[str]]:
     """Let a rival begin before each commit of this process, and end just before it.
@@ -66,10 +73,10 @@ def rivals_that_commit_first(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[s
         The paths that were committed.
     """
     paths: list[str] = []
-    commit = base.Store.commit
+    commit = renaming.RenamingStore.commit
 
     @contextlib.contextmanager
-    def contested(store: Store, path: str) -> Iterator[str]:
+    def contested(store: renaming.RenamingStore, path: str) -> Iterator[str]:
         paths.append(path)
         rival = Rival(store, path)
         try:
@@ -80,7 +87,7 @@ def rivals_that_commit_first(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[s
             rival.kill()
 
     with monkeypatch.context() as patch:
-        patch.setattr(base.Store, "commit", contested)
+        patch.setattr(renaming.RenamingStore, "commit", contested)
         yield paths
 
 

@@ -1,4 +1,4 @@
-"""The same promises, kept by the local store and by a real HDFS."""
+"""The same contract, kept by a folder, a real HDFS and a real S3 server."""
 
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -11,6 +11,7 @@ from pipelines.settings import Settings
 from pipelines.storage import Store, open_store
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.storage.local import LocalStore
+from pipelines.storage.renaming import RenamingStore
 
 
 def test_a_written_file_reads_back_identical(store: Store) -> None:
@@ -127,9 +128,9 @@ def test_of_two_commits_of_one_path_the_first_stays(store: Store) -> None:
     assert store.hidden("d") == []
 
 
-def test_the_uri_is_what_spark_reads(store: Store) -> None:
-    assert store.uri("a/b").endswith("/a/b")
-    assert urlsplit(store.uri("a/b")).scheme in ("file", "hdfs")
+def test_the_uri_names_the_store(store: Store) -> None:
+    assert store.uri("a/b") == f"{store.root}/a/b"
+    assert urlsplit(store.root).scheme in ("file", "hdfs", "s3")
 
 
 def test_an_absent_namenode_is_said_with_its_address() -> None:
@@ -140,8 +141,9 @@ def test_an_absent_namenode_is_said_with_its_address() -> None:
 
 
 def test_a_store_of_another_kind_is_refused() -> None:
-    with pytest.raises(SettingsError, match="s3://bucket"):
-        open_store(Settings(store="s3://bucket"))
+    for root in ("ftp://bucket", "s3:///folder"):
+        with pytest.raises(SettingsError, match=f"{root}.*must begin with"):
+            open_store(Settings(store=root))
 
 
 def test_a_placed_file_is_there_whole_and_nothing_else(store: Store) -> None:
@@ -151,8 +153,9 @@ def test_a_placed_file_is_there_whole_and_nothing_else(store: Store) -> None:
     assert store.names("a") == [*store.hidden("a"), "b.bin"]
 
 
+@pytest.mark.parametrize("store", ["local", "hdfs"], indirect=True)
 def test_what_is_not_yet_placed_is_not_to_be_seen(
-    store: Store, monkeypatch: pytest.MonkeyPatch
+    store: RenamingStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store.require_layout()
     seen: list[list[str]] = []
