@@ -12,9 +12,9 @@ COPY --from=ghcr.io/astral-sh/uv:0.9.7 /uv /usr/local/bin/uv
 
 WORKDIR /opt/medloop
 COPY pyproject.toml uv.lock README.md LICENSE ./
-RUN uv sync --locked --no-dev --no-install-project --no-cache --compile-bytecode
+RUN uv sync --locked --no-dev --extra s3 --no-install-project --no-cache --compile-bytecode
 COPY . .
-RUN uv sync --locked --no-dev --no-cache --compile-bytecode \
+RUN uv sync --locked --no-dev --extra s3 --no-cache --compile-bytecode \
  && mkdir -p /var/lib/medloop \
  && chown 1000:1000 /var/lib/medloop
 

@@ -15,6 +15,7 @@ _.disconnected
 _.redirect_request
 _.find_class
 _.persistent_load
+_.seekable, _.readinto, _.readall  # io.BufferedReader
 _.trust_env  # httpx
 _.no_wrap  # Rich
 

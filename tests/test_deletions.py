@@ -101,13 +101,11 @@ GUARDS = {
     "pipelines/storage/object_store.py::ObjectStore._delete": STORE,
     "pipelines/storage/object_store.py::ObjectStore.discard": "what its callers name",
     "pipelines/storage/object_store.py::ObjectStore.sweep": OWN_NAME,
-    "pipelines/storage/objects.py::Objects.remove": STORE,
+    "pipelines/storage/objects.py::Objects.delete": STORE,
     "pipelines/storage/renaming.py::RenamingStore.create": OWN_NAME,
     "pipelines/storage/renaming.py::RenamingStore.sweep": OWN_NAME,
     "pipelines/storage/renaming.py::RenamingStore.discard": "what its callers name",
-    "pipelines/storage/renaming.py::RenamingStore.recommit": "an output named by the same fingerprint",
     "pipelines/storage/renaming.py::RenamingStore._staged": OWN_NAME,
-    "pipelines/storage/renaming.py::RenamingStore._settle": "half an output: without a manifest",
     "pipelines/storage/staging.py::sweep": "staging of a writer that is proven dead, or abandoned",
     "pipelines/storage/staging.py::discard": "what its callers name; renamed away first",
     "pipelines/studies/study.py::study": ONE_WORKER,
@@ -139,7 +137,7 @@ GUARDS = {
     "benchmarks/prove_cluster.py::main": TEMPORARY,
     "benchmarks/score.py::_score": TEMPORARY,
 }
-ALWAYS = ("rmtree", "unlink", "rmdir", "removedirs", "recommit", "_delete")
+ALWAYS = ("rmtree", "unlink", "rmdir", "removedirs", "recommit", "_delete", "rm", "rm_file")
 OF_MODULE = {"shutil": ("move",), "os": ("remove", "replace", "rename", "renames", "truncate")}
 
 

@@ -86,8 +86,8 @@ def attempt(store: "ObjectStore", path: str) -> Iterator[Attempt]:
             yield this
     finally:
         if store._entry(path) != this.data:
-            store.objects.remove(this.data)
-        store.objects.remove(this.lease)
+            store.objects.delete(this.data)
+        store.objects.delete(this.lease)
 
 
 def publish(store: "ObjectStore", this: Attempt, *, replaces: bool = False) -> None:
@@ -114,11 +114,11 @@ def publish(store: "ObjectStore", this: Attempt, *, replaces: bool = False) -> N
     if replaces:
         store.objects.put(entry, this.entry)
         if old is not None and old != this.data:
-            store.objects.remove(old)
+            store.objects.delete(old)
     elif _settle(store, entry, this.entry) != this.entry:
         return
     if store.objects.find(this.seal) is None:  # suspended for a day, just here
-        store.objects.remove(entry)
+        store.objects.delete(entry)
         raise lost
 
 
@@ -129,7 +129,7 @@ def _make_way(store: "ObjectStore", this: Attempt, *, replaces: bool) -> bool:
     if there and not (replaces or is_half):
         return False
     if there:
-        store.objects.remove(this.path)
+        store.objects.delete(this.path)
     return True
 
 
@@ -155,18 +155,18 @@ def abandon(store: "ObjectStore", dead: Attempt) -> None:
     """Delete what a dead writer left, or finish what it had sealed."""
     if store.objects.find(dead.lease) is None:  # it has ended; nobody will publish this
         if store._entry(dead.path) != dead.data:
-            store.objects.remove(dead.data)
+            store.objects.delete(dead.data)
         return
     entry = f"{dead.path}/{ENTRY}"
     if _settle(store, dead.seal, ABANDONED) == COMMITTED:
         if store.objects.find(dead.lease) and _settle(store, entry, dead.entry) != dead.entry:
-            store.objects.remove(dead.data)
+            store.objects.delete(dead.data)
     else:
         # The seal stays for a day: the writer may only be suspended.
         for name in store.objects.list(dead.data):
             if name != SEAL:
-                store.objects.remove(f"{dead.data}/{name}")
-    store.objects.remove(dead.lease)
+                store.objects.delete(f"{dead.data}/{name}")
+    store.objects.delete(dead.lease)
 
 
 def _dead(store: "ObjectStore", folder: str, *, now: float) -> Iterator[Attempt]:

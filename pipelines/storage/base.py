@@ -1,8 +1,8 @@
 """What a store can do: the one interface through which Medloop touches stored bytes.
 
 Paths are relative to the store's root, with ``/`` between parts: ``phantom/snapshots/ab12``.
-A folder becomes visible all at once, by `Store.commit`: by a rename (`pipelines.storage.renaming`), or
-in an object store by an entry that is created last (`pipelines.storage.object_store`).
+`Store.commit` makes a folder visible all at once: by a rename (`pipelines.storage.renaming`), or
+in a bucket by an entry that is created last (`pipelines.storage.object_store`).
 """
 
 import json
@@ -32,7 +32,7 @@ class Store(ABC):
         self._layout_is_known = False
 
     def uri(self, path: str) -> str:
-        """Full URI of ``path``, as Spark reads it."""
+        """Full URI of ``path``. In a bucket, the files of a committed folder are elsewhere."""
         return f"{self.root}/{path}"
 
     @abstractmethod

@@ -178,7 +178,7 @@ class ObjectStore(Store):
         try:
             twice = [self.objects.create(probe, b"1"), self.objects.create(probe, b"2")]
         finally:
-            self.objects.remove(probe)
+            self.objects.delete(probe)
         if twice != [True, False]:
             raise SettingsError(
                 f"{self.objects.where} does not honour `If-None-Match: *`: of two writers of one "
@@ -190,11 +190,11 @@ class ObjectStore(Store):
     def _delete(self, path: str) -> None:
         data = self._entry(path)
         if data is not None:
-            self.objects.remove(f"{path}/{ENTRY}")
+            self.objects.delete(f"{path}/{ENTRY}")
             self._entries.pop(path, None)
-            self.objects.remove(data)
+            self.objects.delete(data)
         for at in list(self._places(path)):
-            self.objects.remove(at)
+            self.objects.delete(at)
 
     def discard(self, path: str) -> None:
         if (attempt := Attempt.of_data(path)) is not None:
@@ -207,7 +207,7 @@ class ObjectStore(Store):
         try:
             found = self.objects.find(probe)
         finally:
-            self.objects.remove(probe)
+            self.objects.delete(probe)
         assert found is not None
         attempts.sweep(self, folder, now=found.modified)
 

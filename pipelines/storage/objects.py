@@ -194,8 +194,8 @@ class Objects:
             file = self._files.open(self._key(path), "rb", block_size=BLOCK_BYTES)
         return io.BufferedReader(_Raw(self, path, file), 1 << 16)
 
-    def remove(self, path: str) -> None:
-        """Remove an object, and all that are below it; silent about nothing."""
+    def delete(self, path: str) -> None:
+        """Delete an object, and all that are below it; silent about nothing."""
         key = self._key(path)
         with self._reaching(path):
             keys = list(self._files.find(key))
@@ -282,7 +282,7 @@ class _Raw(io.RawIOBase):
     """The stream of an object, with errors of ours."""
 
     def __init__(self, objects: Objects, path: str, file: Any) -> None:
-        self._reaching = lambda: objects._reaching(path)
+        self._objects, self._path = objects, path
         self._file = file
 
     def readable(self) -> bool:
@@ -298,13 +298,13 @@ class _Raw(io.RawIOBase):
         return int(self._file.tell())
 
     def readinto(self, buffer: Any) -> int:
-        with self._reaching():
+        with self._objects._reaching(self._path):
             data = self._file.read(len(buffer))
         buffer[: len(data)] = data
         return len(data)
 
     def readall(self) -> bytes:
-        with self._reaching():
+        with self._objects._reaching(self._path):
             return cast(bytes, self._file.read())
 
     def close(self) -> None:

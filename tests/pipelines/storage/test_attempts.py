@@ -105,7 +105,7 @@ def test_a_writer_that_is_killed_at_any_request_leaves_a_whole_folder_or_none(
             objects.write(f"{mine}/one", b"1")
             objects.write(f"{mine}/manifest.json", b"{}")
 
-    for kind in ("put", "create", "remove"):
+    for kind in ("put", "create", "delete"):
         killing(kind)
     if step < 6:
         with pytest.raises(Killed):
@@ -125,6 +125,26 @@ def test_a_writer_that_is_killed_at_any_request_leaves_a_whole_folder_or_none(
 
     assert objects.names("d/s1") == other.names("d/s1") == ["manifest.json", "one"]
     assert [name for name in other.hidden("d") if name.startswith(staging.STAGING_PREFIX)] == []
+
+
+def test_of_two_that_publish_at_the_same_moment_one_is_named(
+    objects: ObjectStore, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = open_store(s3.settings(objects.root.split("/", 3)[3]))
+    create = objects.objects.create
+
+    def overtaken(path: str, data: bytes) -> bool:
+        if path.endswith(attempts.ENTRY):
+            with other.commit("d/s1") as theirs:
+                other.write(f"{theirs}/theirs", b"1")
+        return create(path, data)
+
+    monkeypatch.setattr(objects.objects, "create", overtaken)
+    with objects.commit("d/s1") as mine:
+        objects.write(f"{mine}/mine", b"1")
+
+    assert objects.names("d/s1") == other.names("d/s1") == ["theirs"]
+    assert objects.hidden("d") == []
 
 
 def test_a_suspended_writer_that_was_taken_for_dead_loses_cleanly(
@@ -165,7 +185,7 @@ def test_what_a_killed_removal_left_is_deleted_after_a_day(
 ) -> None:
     with objects.commit("d/s1") as mine:
         objects.write(f"{mine}/one", b"1")
-    objects.objects.remove("d/s1")
+    objects.objects.delete("d/s1")
     objects.sweep("d")
     assert objects.hidden("d") == [Path(mine).name]
 
@@ -202,7 +222,7 @@ def test_a_server_that_creates_an_object_twice_is_refused(
 ) -> None:
     monkeypatch.setattr(s3, "honours_conditions", False)
 
-    with pytest.raises(SettingsError, match="does not honour `If-None-Match: .*set MEDLOOP_STORE"):
+    with pytest.raises(SettingsError, match=r"does not honour `If-None-Match: .*set MEDLOOP_STORE"):
         objects.create("d/one", b"1")
 
     assert objects.names("d") == []

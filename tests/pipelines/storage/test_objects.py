@@ -28,7 +28,7 @@ def require_each(store: Store, kind: type[MedloopError], match: str) -> None:
 def test_a_missing_bucket_is_named(s3: S3Server) -> None:
     store = open_store(Settings(store="s3://no-such-bucket/x", store_endpoint=s3.url))
 
-    require_each(store, SettingsError, "no bucket 'no-such-bucket'.*MEDLOOP_STORE")
+    require_each(store, SettingsError, r"no bucket 'no-such-bucket'.*MEDLOOP_STORE")
 
 
 @pytest.mark.parametrize("status", ["403 Forbidden", "401 Unauthorized"])
@@ -37,7 +37,7 @@ def test_refused_credentials_are_said_to_be_refused_and_not_shown(
 ) -> None:
     monkeypatch.setattr(s3, "answers_instead", lambda _: status)
 
-    require_each(store, SettingsError, "refuses s3://.*AWS_ACCESS_KEY_ID and")
+    require_each(store, SettingsError, r"refuses s3://.*AWS_ACCESS_KEY_ID and")
     with pytest.raises(SettingsError) as refused:
         store.read("d/a")
     assert "secret-of-the-tests" not in f"{refused.value} {refused.value.__cause__!r}"
@@ -55,7 +55,9 @@ def test_a_server_that_fails_is_told_as_what_can_heal(
 ) -> None:
     monkeypatch.setattr(s3, "answers_instead", lambda _: status)
 
-    with pytest.raises(StoreUnavailable, match="does not answer for s3://.*MEDLOOP_STORE_ENDPOINT"):
+    with pytest.raises(
+        StoreUnavailable, match=r"does not answer for s3://.*MEDLOOP_STORE_ENDPOINT"
+    ):
         store.read("d/a")
 
 
