@@ -2,10 +2,11 @@
 
 ``$MEDLOOP_HOME/service/audit/answers.jsonl`` has a line for each image that was answered,
 ``refusals.jsonl`` one for each that was not, ``uploads.jsonl`` one for each file that was sent
-for a landing folder. ``unauthenticated.jsonl`` has the refusals of
-everybody else who reaches the service: a number of lines a minute, the rest counted. Older lines
-stand in ``.1``, ``.2`` and so on. The files are apart so that no flood of refused requests can
-push answers out, and nobody without a token the refusals of those who have one.
+for a landing folder, ``erasures.jsonl`` one for each erasure of images. ``unauthenticated.jsonl``
+has the refusals of everybody else who reaches the service: a number of lines a minute, the rest
+counted. Older lines stand in ``.1``, ``.2`` and so on. The files are apart so that no flood of
+refused requests can push answers out, and nobody without a token the refusals of those who have
+one.
 """
 
 import mmap
@@ -23,6 +24,7 @@ ANSWERS = "answers.jsonl"
 REFUSALS = "refusals.jsonl"
 UNAUTHENTICATED = "unauthenticated.jsonl"
 UPLOADS = "uploads.jsonl"
+ERASURES = "erasures.jsonl"
 
 
 class _Entry(BaseModel):
@@ -84,12 +86,38 @@ class UploadedEntry(_Entry):
     """Why it was not accepted."""
 
 
+class ErasedEntry(BaseModel):
+    """One erasure of images (``medloop erase``). Nothing of whose images they were."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    time: AwareDatetime
+    """When it ended."""
+    id: str
+    """Of the certificate, in the store."""
+    dataset: str
+    by: str
+    """The user of this machine who asked for it."""
+    reason: str
+    asked: str
+    """How the images were named: ``patient``, ``image`` or ``file``."""
+    images: int
+
+
 EntryT = TypeVar("EntryT", bound=_Entry)
 
 
 def audit_folder(settings: Settings) -> Path:
     """Where the audit log of an installation stands."""
     return settings.home / "service" / "audit"
+
+
+def note_erasure(settings: Settings, entry: ErasedEntry) -> None:
+    """Add an erasure to the audit log."""
+    folder = audit_folder(settings)
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / ERASURES).open("a", encoding="utf-8") as log:
+        log.write(entry.model_dump_json() + "\n")
 
 
 def find_answers(folder: Path, request_id: str) -> list[AnsweredEntry]:

@@ -13,6 +13,7 @@ from pipelines.cli import (
     backup,
     card,
     data,
+    erase,
     monitor,
     prune,
     release,
@@ -42,7 +43,7 @@ app = typer.Typer(
 )
 for part in (
     *(retrain.app, approval.app, data.app, release.app, card.app, score.app, monitor.app),
-    *(prune.app, status.app, trace.app, settings.app, studies.app),
+    *(prune.app, erase.app, status.app, trace.app, settings.app, studies.app),
 ):
     app.registered_commands += part.registered_commands
 app.registered_commands += backup.restore_app.registered_commands

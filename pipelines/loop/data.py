@@ -7,7 +7,7 @@ from typing import Literal
 
 from pydantic import validate_call
 
-from pipelines.loop.opening import opened
+from pipelines.loop.opening import opened, step
 from pipelines.outputs import CheckReport, Enough, Landing, Prepared, Snapshot, Split, Waker
 from pipelines.settings import get_settings
 from pipelines.spec import load_spec
@@ -24,6 +24,7 @@ def landing_folder(dataset: str, named: str | None = None) -> str:
 
 
 @validate_call
+@step
 def land(dataset: str, source: str | None = None, fresh: str | None = None) -> Landing:
     """Open and judge every file of a landing folder (the data set's own if none is named)."""
     from pipelines.data.land import landing
@@ -35,6 +36,7 @@ def land(dataset: str, source: str | None = None, fresh: str | None = None) -> L
 
 
 @validate_call
+@step
 def check_landing(dataset: str, landing: Landing, fresh: str | None = None) -> CheckReport:
     """Hold the landed files against ``expectations/landing.py``."""
     from pipelines.data.checks import checks
@@ -44,6 +46,7 @@ def check_landing(dataset: str, landing: Landing, fresh: str | None = None) -> C
 
 
 @validate_call
+@step
 def ingest(dataset: str, landing: Landing) -> Snapshot:
     """Pack what was accepted into an immutable snapshot, and the rest into quarantine."""
     from pipelines.data.land import ingest
@@ -68,6 +71,7 @@ def locate(dataset: str, place: str, source_path: str) -> str:
     return files.relative(source_path)
 
 
+@step
 def ingest_external(dataset: str, name: str, source: str) -> Snapshot:
     """Add a landing folder to an external collection; see `pipelines.data.external`."""
     from pipelines.data import external
@@ -77,6 +81,7 @@ def ingest_external(dataset: str, name: str, source: str) -> Snapshot:
 
 
 @validate_call
+@step
 def enough(dataset: str, snapshot: Snapshot, woken_by: Waker) -> Enough:
     """Count the images that the champion has not seen; are they enough to train anew?
 
@@ -112,6 +117,7 @@ def latest_snapshot(dataset: str) -> Snapshot:
 
 
 @validate_call
+@step
 def split(dataset: str, snapshot: Snapshot, fresh: str | None = None) -> Split:
     """Find duplicates and divide groups into training, validation and test."""
     from pipelines.data.split import split
@@ -120,6 +126,7 @@ def split(dataset: str, snapshot: Snapshot, fresh: str | None = None) -> Split:
     return split.run(spec, context, snapshot)
 
 
+@step
 def leak_report(dataset: str) -> Path:
     """A local copy of the newest split's report: what was copied, what leaked, in pictures."""
     _, context = opened(dataset)
@@ -129,6 +136,7 @@ def leak_report(dataset: str) -> Path:
 
 
 @validate_call
+@step
 def check_snapshot(dataset: str, snapshot: Snapshot, split: Split) -> CheckReport:
     """Hold a snapshot and its split against ``expectations/snapshot.py``."""
     from pipelines.data.checks import checks
@@ -138,6 +146,7 @@ def check_snapshot(dataset: str, snapshot: Snapshot, split: Split) -> CheckRepor
 
 
 @validate_call
+@step
 def prepare(dataset: str, snapshot: Snapshot, split: Split, fresh: str | None = None) -> Prepared:
     """Turn originals into model-ready shards with Spark.
 
@@ -157,6 +166,7 @@ def prepare(dataset: str, snapshot: Snapshot, split: Split, fresh: str | None = 
 
 
 @validate_call
+@step
 def check_prepared(dataset: str, prepared: Prepared) -> CheckReport:
     """Hold the shards against ``expectations/prepared.py``."""
     from pipelines.data.checks import checks
@@ -165,6 +175,7 @@ def check_prepared(dataset: str, prepared: Prepared) -> CheckReport:
     return checks.check_prepared(spec, context, prepared)
 
 
+@step
 def example(dataset: str, place: str, label: str) -> Path:
     """A local file of the first accepted image, by path, of one class of a landing folder."""
     import pandas as pd

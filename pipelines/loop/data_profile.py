@@ -4,12 +4,13 @@ from pathlib import Path
 
 from pydantic import validate_call
 
-from pipelines.loop.opening import opened
+from pipelines.loop.opening import opened, step
 from pipelines.loop.studies import latest_prepared
 from pipelines.outputs import DataProfile, Prepared
 
 
 @validate_call
+@step
 def profile_data(dataset: str, prepared: Prepared) -> DataProfile:
     """Draw what the prepared images look like, class by class, and log it."""
     from pipelines.profile import look
@@ -19,6 +20,7 @@ def profile_data(dataset: str, prepared: Prepared) -> DataProfile:
     return publish(spec, context, look.run(spec, context, prepared))
 
 
+@step
 def profile_page(dataset: str) -> Path:
     """A local copy of the page that profiles the newest shards; made if it is not there."""
     from pipelines.profile import look

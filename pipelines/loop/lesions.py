@@ -3,12 +3,13 @@
 from typing import TYPE_CHECKING
 
 from pipelines.loop.data import latest_snapshot, split
-from pipelines.loop.opening import opened
+from pipelines.loop.opening import opened, step
 
 if TYPE_CHECKING:
     from pipelines.segmentation.segment import Segmented
 
 
+@step
 def segment(dataset: str) -> "Segmented":
     """Train a U-Net on the masks of the newest shards; see `segmentation.segment.run`."""
     from pipelines.segmentation import segment, segmenter

@@ -2,7 +2,7 @@
 
 from pydantic import validate_call
 
-from pipelines.loop.opening import opened
+from pipelines.loop.opening import opened, step
 from pipelines.outputs import Challenger, Evaluated, Prepared, Trained
 from pipelines.spec import load_spec
 
@@ -18,6 +18,7 @@ def candidates(dataset: str, wanted: list[str] | None = None) -> list[str]:
 
 
 @validate_call
+@step
 def train(dataset: str, prepared: Prepared, candidate: str) -> Trained:
     """Train one candidate, as a run in MLflow.
 
@@ -31,6 +32,7 @@ def train(dataset: str, prepared: Prepared, candidate: str) -> Trained:
 
 
 @validate_call
+@step
 def evaluate(dataset: str, prepared: Prepared, trained: Trained) -> Evaluated:
     """Measure one candidate on the validation and the leak-free test split."""
     from pipelines.evaluation import evaluate
@@ -40,6 +42,7 @@ def evaluate(dataset: str, prepared: Prepared, trained: Trained) -> Evaluated:
 
 
 @validate_call
+@step
 def select(
     dataset: str, prepared: Prepared, evaluated: list[Evaluated] | Evaluated | None
 ) -> Challenger:

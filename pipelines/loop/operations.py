@@ -7,17 +7,20 @@ from typing import TYPE_CHECKING
 from pydantic import validate_call
 
 from pipelines.errors import NotFound
-from pipelines.loop.opening import opened
+from pipelines.loop.opening import opened, step
 from pipelines.outputs import Monitored, Profile, Scores
 from pipelines.settings import get_settings
 
 if TYPE_CHECKING:
+    from pipelines.erasure.certificate import Certificate
+    from pipelines.erasure.erase import Asked, Plan
     from pipelines.retention.prune import Pruned
 
 logger = logging.getLogger(__name__)
 
 
 @validate_call
+@step
 def score(
     dataset: str,
     snapshot: str | None = None,
@@ -53,6 +56,7 @@ def watched(dataset: str) -> bool:
 
 
 @validate_call
+@step
 def profile(dataset: str) -> Profile:
     """Make the reference profile of the champion: what its answers look like while all is well."""
     from pipelines.monitoring import monitor
@@ -62,6 +66,7 @@ def profile(dataset: str) -> Profile:
 
 
 @validate_call
+@step
 def monitor(dataset: str) -> Monitored:
     """Judge what the champion was asked, and what has landed, since the last time; tell of it."""
     from pipelines.monitoring import monitor
@@ -86,6 +91,7 @@ def confirm_drift(dataset: str, monitored: Monitored) -> None:
     logger.warning("%s: drift is confirmed; see %s", dataset, monitored.report)
 
 
+@step
 def label(dataset: str, file: Path) -> int:
     """Keep the true classes of answers, from a CSV file; how many there were."""
     from pipelines.monitoring import labels
@@ -124,3 +130,29 @@ def prune() -> "Pruned":
 
     pruned, _ = prune.run(default_context())
     return pruned
+
+
+def plan_erasure(dataset: str, asked: "Asked | None") -> "Plan":
+    """What erasing images would change; ``None`` for an erasure that was cut short."""
+    from pipelines.erasure.erase import Erasure
+
+    return Erasure(*opened(dataset), asked).plan()
+
+
+def erase(
+    dataset: str, asked: "Asked | None", *, leave_landed: bool = False
+) -> tuple["Certificate", Path]:
+    """Erase images, or finish an erasure that was cut short (``None``).
+
+    Returns:
+        The certificate, and a local copy of its page.
+    """
+    from pipelines.erasure.certificate import page
+    from pipelines.erasure.erase import Erasure
+
+    spec, context = opened(dataset)
+    certificate = Erasure(spec, context, asked).run(leave_landed=leave_landed)
+    copy = context.settings.home / "reports" / f"{dataset}-erasure-{certificate.id}.html"
+    copy.parent.mkdir(parents=True, exist_ok=True)
+    copy.write_text(page(certificate), encoding="utf-8")
+    return certificate, copy

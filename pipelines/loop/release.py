@@ -8,13 +8,14 @@ from pydantic import validate_call
 from pipelines.alerts.alert import alert_key
 from pipelines.alerts.send import resolve, send
 from pipelines.errors import NotApproved, Overtaken
-from pipelines.loop.opening import opened
+from pipelines.loop.opening import opened, step
 from pipelines.outputs import Answer, Challenger, Prepared, Question, Release, Verdict
 
 logger = logging.getLogger(__name__)
 
 
 @validate_call
+@step
 def gate(dataset: str, prepared: Prepared, challenger: Challenger) -> Verdict:
     """Judge the challenger by the spec's rules, beside the champion."""
     from pipelines.release import gate
@@ -32,6 +33,7 @@ def decide(challenger: Challenger, verdict: Verdict) -> Literal["canary", "refus
 
 
 @validate_call
+@step
 def canary(dataset: str, challenger: Challenger) -> int:
     """Ask the real service, with the challenger's bundle, before anything moves.
 
@@ -52,6 +54,7 @@ def unchanged(dataset: str, challenger: Challenger) -> None:
 
 
 @validate_call
+@step
 def ask(dataset: str, verdict: Verdict, version: int) -> Question:
     """Word the question to a person: may the version that the canary answered with serve?"""
     from pipelines.release import approval
@@ -62,6 +65,7 @@ def ask(dataset: str, verdict: Verdict, version: int) -> Question:
 
 
 @validate_call
+@step
 def settle(dataset: str, question: Question, response: dict[str, Any]) -> Answer:
     """Record what was answered, by whom and why; tell it where it was no."""
     from pipelines.release import approval, refusals
@@ -75,6 +79,7 @@ def settle(dataset: str, question: Question, response: dict[str, Any]) -> Answer
 
 
 @validate_call
+@step
 def promote(
     dataset: str, version: int, *, prepared: Prepared, challenger: Challenger, approved: bool
 ) -> Release:
@@ -117,6 +122,7 @@ def promote(
 
 
 @validate_call
+@step
 def promote_by_hand(dataset: str, version: int | None = None, *, force: bool = False) -> Release:
     """Make a version (the challenger if none is named) the champion."""
     from pipelines.release import registry
@@ -126,6 +132,7 @@ def promote_by_hand(dataset: str, version: int | None = None, *, force: bool = F
 
 
 @validate_call
+@step
 def rollback(dataset: str, version: int | None = None, *, expect: int | None = None) -> Release:
     """Make the previous champion (or a named version) the champion again.
 
@@ -141,6 +148,7 @@ def rollback(dataset: str, version: int | None = None, *, expect: int | None = N
 
 
 @validate_call
+@step
 def refuse(dataset: str, verdict: Verdict) -> Verdict:
     """Mark the challenger as refused, with the gate's reasons; the champion stays."""
     from pipelines.release import refusals, registry

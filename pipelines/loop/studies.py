@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING
 
 from pipelines.loop.data import latest_snapshot, prepare, split
-from pipelines.loop.opening import opened
+from pipelines.loop.opening import opened, step
 from pipelines.outputs import Prepared
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ def latest_prepared(dataset: str) -> Prepared:
     return prepare(dataset, snapshot, split(dataset, snapshot))
 
 
+@step
 def tune(dataset: str, candidate: str) -> "Tuned":
     """Search for a candidate's best settings on the newest shards; see `studies.tune.run`."""
     from pipelines.studies import tune
@@ -31,6 +32,7 @@ def tune(dataset: str, candidate: str) -> "Tuned":
     return tune.run(spec, context, latest_prepared(dataset), candidate)
 
 
+@step
 def learning_curve(dataset: str, candidate: str, *, repeats: int = 5) -> "LearningCurve":
     """Train a candidate on ever more of the newest shards; see `studies.learning_curve.run`."""
     from pipelines.studies import learning_curve
@@ -40,6 +42,7 @@ def learning_curve(dataset: str, candidate: str, *, repeats: int = 5) -> "Learni
     return learning_curve.run(spec, context, latest_prepared(dataset), candidate, repeats=repeats)
 
 
+@step
 def cross_validate(dataset: str, candidate: str, *, folds: int, repeats: int) -> "CrossValidation":
     """Cross-validate a candidate on the newest shards; see `studies.cross_validation.run`."""
     from pipelines.studies import cross_validation

@@ -36,7 +36,7 @@ def items(settings: Settings) -> Iterator[Item]:
     """Everything of the kinds ``cache``, ``logs`` and ``work`` in the home."""
     yield from _files(settings, "cache", settings.cache, CACHED)
     yield from _files(settings, "logs", settings.home / "logs", LOGGED)
-    yield from _work(settings)
+    yield from work_items(settings)
 
 
 def regular_files(folder: Path) -> Iterator[os.DirEntry[str]]:
@@ -137,7 +137,8 @@ def _folders(folder: Path) -> list[Path]:
     return sorted(path for path in folder.iterdir() if path.is_dir() and not path.is_symlink())
 
 
-def _work(settings: Settings) -> Iterator[Item]:
+def work_items(settings: Settings) -> Iterator[Item]:
+    """Unfinished work in the home; what a process is working on is not removed."""
     work = settings.work
     if work.is_symlink():
         return

@@ -166,6 +166,15 @@ class Store(ABC):
         """Write a file in the place of another: readers find the old one or the new one."""
 
     @abstractmethod
+    def exchange(self, local: Path, path: str) -> None:
+        """Put a local file in the place of one, also in a committed folder: readers find the old
+        one or the new one.
+
+        Raises:
+            NotFound: there is no such file.
+        """
+
+    @abstractmethod
     def sweep(self, folder: str) -> None:
         """Delete what killed writers left in a folder."""
 

@@ -154,6 +154,14 @@ class ObjectStore(Store):
     def replace(self, path: str, data: bytes) -> None:
         self.objects.put(path, data)
 
+    def exchange(self, local: Path, path: str) -> None:
+        def put(at: str) -> None:
+            if self.objects.find(at) is None:
+                raise NotFound(f"There is no file {self.uri(path)}.")
+            self.objects.upload(local, at)
+
+        self._first(path, put)
+
     def set_modified(self, path: str, when: float) -> None:  # noqa: ARG002 (of the interface)
         """Set the time of change of a small file to the server's own time."""
         self._first(path, lambda at: self.objects.put(at, self.objects.get(at)))

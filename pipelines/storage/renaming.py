@@ -41,6 +41,12 @@ class RenamingStore(Store):
         self.write(staging, data)
         self._exchange(staging, path)
 
+    def exchange(self, local: Path, path: str) -> None:
+        self.size(path)  # raises where there is none
+        staging = _staging(path)
+        self.upload(local, staging)
+        self._exchange(staging, path)
+
     def sweep(self, folder: str) -> None:
         probe = _staging(f"{folder}/probe")
         self.write(probe, b"")

@@ -13,6 +13,7 @@ import pandas as pd
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.data.land.erased import ERASED
 from pipelines.data.land.landing import COPY
 from pipelines.errors import NotFound
 from pipelines.outputs import Landing, Prepared, Snapshot, Split
@@ -26,9 +27,9 @@ UNREAD = ["thumbnail", "notes", "metadata", "traces"]
 
 def landing_table(context: Context, landing: Landing) -> pd.DataFrame:
     """The table of ``expectations/landing.py``: a row for each file that is not a mere copy of an
-    accepted one."""
+    accepted one, nor of an image that was erased."""
     rows = _read(context, f"{landing.path}/files.parquet")
-    return _with_sizes(rows[rows["reason"] != COPY])
+    return _with_sizes(rows[~rows["reason"].isin([COPY, ERASED])])
 
 
 def snapshot_table(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:

@@ -70,6 +70,12 @@ class Examinations:
         with self._connected() as memory:
             memory.executemany("INSERT OR REPLACE INTO examined VALUES (?, ?)", rows)
 
+    def forget(self, keys: Iterable[str]) -> None:
+        """Remove what is remembered under these keys, from the disk too."""
+        with self._connected() as memory:
+            memory.execute("PRAGMA secure_delete = ON")
+            memory.executemany("DELETE FROM examined WHERE key = ?", [(key,) for key in keys])
+
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self._path, timeout=60)) as memory, memory:

@@ -13,6 +13,7 @@ from collections import Counter
 from pipelines.data.folders import FileState, Source, open_source
 from pipelines.data.labels import layout
 from pipelines.data.labels.entry import Entry
+from pipelines.data.land.erased import ERASED, MESSAGE, erased
 from pipelines.data.land.examinations import Examinations
 from pipelines.data.land.examine import Examined, limits_of
 from pipelines.data.land.ledger import open_ledger
@@ -85,6 +86,9 @@ def _judged(
     listed = {entry.relative for entry in entries}
     examined = opener.open([file for file in files if file.path in listed])
     rows = {e.relative: _row(e, examined.get(e.relative), paths, names) for e in entries}
+    again = _erased(context, spec, examined)
+    rows |= {path: _erased_row(path, paths) for path in again}
+    opener.forget(file for file in files if file.path in again)
     _recognise_copies(rows)
     accepted = {path: row for path, row in rows.items() if not row["reason"]}
     masks = judged(spec.landing, source, accepted, open_files=opener.open)
@@ -120,6 +124,18 @@ def _row(entry: Entry, found: Examined | None, paths: LandedFiles, names: Pseudo
     if found.frames:
         logger.error("%s: %s\n%s", about["source_path"], found.message, found.frames)
     return about | properties
+
+
+def _erased(context: Context, spec: DatasetSpec, examined: dict[str, Examined]) -> set[str]:
+    """Paths of files whose images were erased, and that have landed again."""
+    gone = erased(context, spec.name)
+    return {p for p, one in examined.items() if gone.has((one.sha256, one.landed_sha256))}
+
+
+def _erased_row(relative: str, paths: LandedFiles) -> Row:
+    """The row of such a file: nothing of the image comes in again, not even its name."""
+    about = {"source_path": paths.pseudonym(relative), "metadata": "{}"}
+    return dict.fromkeys(LANDED.names) | about | {"reason": ERASED, "message": MESSAGE}
 
 
 def _recognise_copies(rows: dict[str, Row]) -> None:

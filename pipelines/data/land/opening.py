@@ -6,7 +6,7 @@ reason, and nothing else: see `pipelines.guarded`.
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
@@ -84,6 +84,11 @@ class Opener:
         count = f"{len(files):,}"
         logger.info("%s: %s files, %s opened", self.source.place, count, f"{len(unseen):,}")
         return examined
+
+    def forget(self, files: Iterable[FileState]) -> None:
+        """Remember nothing of these files."""
+        keys = (self.memory.key(self.source.place, file) for file in files)
+        self.memory.forget(key for key in keys if key)
 
     def _each(self, paths: list[str]) -> Iterator[tuple[str, Examined]]:
         if not paths:

@@ -136,16 +136,19 @@ class LandedFiles:
             BadImage: it cannot be read, or see `original_of`.
             StoreUnavailable: HDFS, where the file stands, does not answer.
         """
-        place, relative = self._source.place, self.relative(row["source_path"])
-        content = original_of(
-            relative, self._source.read(relative), self._names, frames=self._frames
-        )
+        place, content = self._source.place, self.original(row["source_path"])
         if hashlib.sha256(content).hexdigest() != row["sha256"]:
             raise LandingError(
                 f"{row['source_path']} in {place} has changed since it was landed. Let no "
                 "one write there while it is ingested, and run the landing again."
             )
         return content
+
+    def original(self, source_path: str) -> bytes:
+        """The original of what is known by ``source_path``, whatever it is by now; raises as `read`
+        does."""
+        relative = self.relative(source_path)
+        return original_of(relative, self._source.read(relative), self._names, frames=self._frames)
 
     def read_each(self, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes]]:
         """Each row with its original, in order; raises as `read` does.
@@ -174,6 +177,10 @@ class LandedFiles:
                 "back, or run the landing again."
             )
         return self._relative[source_path]
+
+    def has(self, source_path: str) -> bool:
+        """Whether the folder has a file that is known by ``source_path``."""
+        return source_path in self._relative
 
     @cached_property
     def _relative(self) -> dict[str, str]:

@@ -1,0 +1,120 @@
+"""What has learned from images, or was judged by them, and what else remains after an erasure."""
+
+import logging
+from collections.abc import Mapping
+
+import pyarrow.compute as pc
+from pydantic import BaseModel, ConfigDict
+
+from pipelines.erasure.parquet import opened
+from pipelines.erasure.traces import Traces
+from pipelines.errors import Unavailable
+from pipelines.outputs import SPLITS
+from pipelines.stage import Context
+from pipelines.storage import Store
+from pipelines.tracking import versions
+from pipelines.tracking.client import open_tracking
+
+logger = logging.getLogger(__name__)
+
+USES = {
+    "train": "was trained on them",
+    "validation": "was chosen and calibrated by them",
+    "test": "was measured by them",
+}
+"""Set of a split → what a version did with its images."""
+
+
+class Remaining(BaseModel):
+    """Something that an erasure leaves."""
+
+    model_config = ConfigDict(frozen=True)
+
+    what: str
+    why: str
+
+
+def uses(store: Store, dataset: str, traces: Traces) -> dict[str, tuple[str, ...]]:
+    """Store path of a split → which of its sets held one of the images.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    found: dict[str, tuple[str, ...]] = {}
+    for name in store.names(f"{dataset}/splits"):
+        path = f"{dataset}/splits/{name}"
+        if not store.exists(f"{path}/split.parquet"):
+            continue
+        with opened(store, f"{path}/split.parquet") as parquet:
+            table = parquet.read(["sha256", "split"])
+        ours = table.filter(pc.is_in(table["sha256"], value_set=_texts(traces)))
+        held = set(ours["split"].to_pylist())
+        if sets := tuple(split for split in SPLITS if split in held):
+            found[path] = sets
+    return found
+
+
+def _texts(traces: Traces) -> "object":
+    import pyarrow as pa
+
+    return pa.array(sorted(traces.originals), pa.string())
+
+
+def learned(context: Context, dataset: str, used: Mapping[str, tuple[str, ...]]) -> list[Remaining]:
+    """The registered versions whose split held one of the images, newest first."""
+    tracking = open_tracking(context.settings)
+    try:
+        known = versions.every(tracking, dataset)
+    except Unavailable as error:
+        logger.warning("%s", error)
+        if not used:
+            return []
+        why = f"MLflow did not answer, so nobody knows which versions used {', '.join(used)}"
+        return [Remaining(what="weights of models", why=why)]
+    found = []
+    for one in known:
+        sets = used.get(one.tags.get(versions.SPLIT_TAG, ""), ())
+        if sets:
+            did = ", ".join(USES[split] for split in sets)
+            alias = "; it serves" if _is_champion(context, dataset, one.version) else ""
+            what = f"weights and figures of version {one.version} ({one.candidate})"
+            found.append(Remaining(what=what, why=f"it {did}{alias}"))
+    return found
+
+
+def _is_champion(context: Context, dataset: str, version: int) -> bool:
+    champion = versions.holder(open_tracking(context.settings), dataset, "champion")
+    return champion is not None and champion.version == version
+
+
+def always(context: Context, dataset: str) -> list[Remaining]:
+    """What every erasure leaves, and why."""
+    return [
+        Remaining(
+            what="keyed hashes in the certificate and in the ledger of landed files",
+            why="by them the same files are refused when they land again; without the key of this "
+            "installation they tell nothing",
+        ),
+        Remaining(
+            what="sums and figures over many images (grey levels, metrics, counts, the Gaussian of "
+            "the novelty score)",
+            why="no single image can be had from them; a retraining makes new ones",
+        ),
+        Remaining(
+            what=f"backups below {context.settings.backups} and elsewhere",
+            why="a backup is never changed; let those from before the erasure expire "
+            "(MEDLOOP_BACKUP_KEEP), and erase again after a restore from one",
+        ),
+        Remaining(
+            what="snapshots of HDFS, copies by administrators, blocks that HDFS has not freed yet",
+            why="Medloop does not make them (hdfs lsSnapshottableDir lists them)",
+        ),
+        Remaining(
+            what="free space of disks",
+            why="files are deleted, not shredded: encrypt the disks",
+        ),
+        Remaining(
+            what="MLflow's and Airflow's databases, MLflow's artifacts and bundles",
+            why=f"this release does not look into them: see docs/erasure.md ({dataset})",
+        ),
+    ]

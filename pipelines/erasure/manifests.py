@@ -1,0 +1,100 @@
+"""Manifests that stay right when a table beside them changes.
+
+A manifest lists its files with bytes, sha256 and rows; readers verify them. The folder keeps its
+name, which stands for the data before the erasure, and ``erased_rows`` counts what went.
+"""
+
+import hashlib
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.erasure.parquet import CONTENT
+from pipelines.stage import MANIFEST
+from pipelines.storage import Store
+
+ERASED_ROWS = "erased_rows"
+FOLDER_PARTS = 3
+"""``<dataset>/<kind>/<id>``: the folder that was committed whole."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a manifest may say of a file."""
+
+    rows: int
+    images: int
+    """Rows that are not empty."""
+    bytes: int
+    sha256: str
+
+
+def facts_of(local: Path) -> Facts:
+    """The facts of a Parquet file on this machine."""
+    with pq.ParquetFile(local) as parquet:
+        rows = parquet.metadata.num_rows
+        has_empty = CONTENT in parquet.schema_arrow.names
+        images = pc.count(parquet.read(["sha256"])["sha256"]).as_py() if has_empty else rows
+    with local.open("rb") as file:
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return Facts(rows, images, local.stat().st_size, digest)
+
+
+def folder_of(path: str) -> str:
+    """The folder that was committed whole and that a file belongs to."""
+    return "/".join(path.split("/")[:FOLDER_PARTS])
+
+
+def amend(store: Store, path: str, facts: Facts, *, erased: int) -> None:
+    """Let the manifest say what a file is like by now; does nothing where there is no manifest.
+
+    Args:
+        store: where both are.
+        path: of the table.
+        facts: of the table.
+        erased: rows that went.
+    """
+    place = f"{folder_of(path)}/{MANIFEST}"
+    if not store.exists(place):
+        return
+    manifest = store.read_json(place)
+    for listed in _entries(manifest, path.rpartition("/")[2]):
+        for name, value in vars(facts).items():
+            if name in listed:
+                listed[name] = value
+    _add_up(manifest)
+    if path.endswith("/index.parquet"):
+        manifest["output"]["images"] = facts.rows
+    manifest[ERASED_ROWS] = manifest.get(ERASED_ROWS, 0) + erased
+    store.replace_json(place, manifest)
+
+
+def renew(store: Store, path: str, *, erased: int) -> None:
+    """The same, of a table that an erasure changed before it was cut short."""
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+        local = Path(folder) / "table.parquet"
+        store.download(path, local)
+        amend(store, path, facts_of(local), erased=erased)
+
+
+def _entries(value: Any, name: str) -> list[dict[str, Any]]:
+    """The objects, at any depth, that describe the file of this name."""
+    found = []
+    if isinstance(value, dict):
+        if value.get("name") == name and "sha256" in value:
+            found.append(value)
+        found += [entry for one in value.values() for entry in _entries(one, name)]
+    elif isinstance(value, list):
+        found += [entry for one in value for entry in _entries(one, name)]
+    return found
+
+
+def _add_up(manifest: dict[str, Any]) -> None:
+    """Let the rows of each split of prepared images be those of its files."""
+    for split, listed in manifest.get("splits", {}).items():
+        listed["rows"] = sum(file["rows"] for file in listed["files"])
+        manifest["output"]["rows"][split] = listed["rows"]

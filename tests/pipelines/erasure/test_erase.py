@@ -1,0 +1,327 @@
+import hashlib
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from pipelines import erasing, loop
+from pipelines.cli.app import app
+from pipelines.data.checks.check_tables import landing_table
+from pipelines.data.input.shards import fetch, read_batches
+from pipelines.data.land.pseudonyms import load_pseudonyms
+from pipelines.data.restore import originals
+from pipelines.data.snapshots import index_of
+from pipelines.erasure import manifests
+from pipelines.erasure.certificate import Certificate
+from pipelines.erasure.erase import Asked, Erasure
+from pipelines.erasure.journal import Journal
+from pipelines.errors import LandingError, NotFound, Unavailable
+from pipelines.outputs import SPLITS
+from pipelines.stage import Context
+from tests.pipelines.data.landing_folders import drawing, png, write
+from tests.pipelines.erasure.conftest import HERS, PATIENT, PREPARED, TAGGED, Collection
+from tests.pipelines.erasure.searching import places_of
+
+REASON = "The patient withdrew consent"
+ASKED = Asked("patient", PATIENT, REASON)
+
+
+def hers(collection: Collection) -> dict[str, bytes]:
+    """Everything by which her images are known, as the store says before an erasure."""
+    patient = load_pseudonyms(collection.context.settings).of("patient", PATIENT)
+    ours = [row for row in collection.index() if row["group"] == patient]
+    assert len(ours) == len(HERS)
+    pixels = prepared_pixels(collection)
+    found = {"the patient's pseudonym": patient.encode()}
+    for row, content in originals(collection.context, ours):
+        name, sha256 = row["source_path"], row["sha256"]
+        found |= {
+            f"{name}: bytes": content,
+            f"{name}: sha256": sha256.encode(),
+            f"{name}: start of sha256": sha256[:16].encode(),
+            f"{name}: path": name.encode(),
+            f"{name}: thumbnail": row["thumbnail"],
+        }
+        if sha256 in pixels:
+            found[f"{name}: prepared"] = pixels[sha256]
+    assert any(name.endswith("prepared") for name in found)
+    return found
+
+
+def prepared_pixels(collection: Collection) -> dict[str, bytes]:
+    """sha256 → prepared pixels, read through the cache, which verifies every file."""
+    shards = fetch(collection.context.store, PREPARED, collection.context.settings.cache)
+    return {
+        sha256: image.tobytes()
+        for name in SPLITS
+        for batch in shards.split(name).batches(8)
+        for sha256, image in zip(batch.ids, batch.images, strict=True)
+    }
+
+
+def kept(collection: Collection) -> dict[str, bytes]:
+    """sha256 → original of every image of the newest snapshot."""
+    context = collection.context
+    (name,) = context.store.names("pets/snapshots")
+    rows = collection.rows(f"pets/snapshots/{name}/index.parquet")
+    return {row["sha256"]: content for row, content in originals(context, rows)}
+
+
+def remove_landed(collection: Collection) -> None:
+    for name in HERS:
+        (collection.landing / name).unlink()
+
+
+def erase(collection: Collection, asked: Asked | None = ASKED, **options: bool) -> Certificate:
+    return Erasure(collection.spec, collection.context, asked).run(**options)
+
+
+def found(collection: Collection, needles: dict[str, bytes]) -> list[tuple[str, str]]:
+    return places_of(needles, collection.home, collection.store)
+
+
+def test_a_patient_goes_from_everything_and_nobody_else_does(collection: Collection) -> None:
+    needles, images = hers(collection), kept(collection)
+    pixels, log = prepared_pixels(collection), collection.home / "logs/airflow/dag/1.log"
+    size = log.stat().st_size
+    gone = {sha256 for sha256 in images if sha256.encode() in needles.values()}
+    remove_landed(collection)
+    assert len(found(collection, needles)) > 40
+
+    certificate = erase(collection)
+
+    assert found(collection, needles) == []
+    assert certificate.images == len(HERS)
+    assert kept(collection) == {s: data for s, data in images.items() if s not in gone}
+    assert prepared_pixels(collection) == {s: p for s, p in pixels.items() if s not in gone}
+    for table in ("features/f/deep.parquet/part-0", "served/2026-11-01/000000-0123abcd"):
+        rows = collection.rows(f"pets/{table}.parquet")
+        assert {row["sha256"] for row in rows} == images.keys() - gone
+    assert log.stat().st_size == size
+    assert log.read_text().count("reading cat/000.png") == 1
+    manifest = collection.context.store.read_json(f"{PREPARED}/manifest.json")
+    was = sum(manifest["output"]["rows"].values()) + manifest["erased_rows"]
+    assert (manifest["erased_rows"], was) == (len(pixels.keys() & gone), len(pixels))
+
+
+def test_the_loop_goes_on_afterwards(collection: Collection) -> None:
+    hers(collection)
+    remove_landed(collection)
+    erase(collection)
+
+    before = collection.ingest()
+    assert before.images == len(kept(collection))
+    collection.divide()
+    for number in range(2):
+        write(collection.landing / "dog" / f"new-{number}.png", png(drawing(900 + number)))
+    after = collection.ingest()
+    assert (after.added, after.parent) == (2, before.id)
+    assert collection.divide().snapshot == after.path
+
+
+def test_the_same_files_are_refused_when_they_land_again(collection: Collection) -> None:
+    needles = hers(collection)
+    with pytest.raises(LandingError, match="3 of the files are still in a landing folder"):
+        erase(collection)
+    assert not erasing.journal_file(collection.context.settings, "pets").exists()
+    erase(collection, leave_landed=True)
+
+    landed = collection.land()
+    collection.ingest()
+
+    assert landed.quarantined["erased"] == len(HERS)
+    # the pseudonyms of their paths say which files should not be in the landing folder
+    assert found(collection, {k: v for k, v in needles.items() if "path" not in k}) == []
+    assert "erased" not in set(landing_table(collection.context, landed)["reason"])
+
+
+class Killed(BaseException):
+    """In the place of SIGKILL."""
+
+
+def test_an_erasure_that_is_killed_again_and_again_ends_as_one_that_is_not(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needles = hers(collection)
+    pixels = prepared_pixels(collection)
+    remove_landed(collection)
+    amended: set[str] = set()
+    note, amend = Journal.note, manifests.amend
+
+    def note_or_die(journal: Journal, removed: Any) -> None:
+        if not alive:
+            raise Killed
+        alive.pop()
+        note(journal, removed)
+
+    def die_or_amend(store: Any, path: str, *facts: Any, erased: int) -> None:
+        if path not in amended:
+            amended.add(path)
+            raise Killed
+        amend(store, path, *facts, erased=erased)
+
+    monkeypatch.setattr(Journal, "note", note_or_die)
+    monkeypatch.setattr(manifests, "amend", die_or_amend)
+    asked: Asked | None = ASKED
+    for _ in range(100):
+        alive = [True]  # for one piece
+        try:
+            certificate = erase(collection, asked)
+        except Killed:
+            asked = None
+        else:
+            break
+
+    assert len(amended) > 5
+    assert found(collection, needles) == []
+    manifest = collection.context.store.read_json(f"{PREPARED}/manifest.json")
+    left = prepared_pixels(collection)
+    assert manifest["erased_rows"] == len(pixels) - len(left)
+    assert certificate.images == len(HERS)
+    removed = {one.what for one in certificate.removed}
+    assert {"prepared images", "features", "snapshots", "cache"} <= removed
+
+
+def test_no_step_begins_before_a_killed_erasure_is_finished(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    remove_landed(collection)
+    note = Journal.note
+
+    def die(journal: Journal, removed: Any) -> None:
+        raise Killed
+
+    monkeypatch.setattr(Journal, "note", die)
+    with pytest.raises(Killed):
+        erase(collection)
+    monkeypatch.setattr(Journal, "note", note)
+    with pytest.raises(Unavailable, match="medloop erase pets --resume"):
+        loop.land("pets", str(collection.landing))
+    with pytest.raises(Unavailable, match="Finish it first: medloop erase pets --resume"):
+        erase(collection)
+    journal = erasing.journal_file(collection.context.settings, "pets").read_text()
+    assert PATIENT not in journal
+    assert "cat/" not in journal
+
+    erase(collection, None)
+
+    with pytest.raises(NotFound, match="was cut short"):
+        erase(collection, None)
+
+
+def test_an_erasure_waits_for_steps_and_says_so(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(erasing, "WAIT_SECONDS", 0.1)
+    settings = collection.context.settings
+    with erasing.step(settings, "pets"), pytest.raises(Unavailable, match="a step of the loop"):
+        erase(collection)
+    with erasing.erasing(settings), pytest.raises(Unavailable, match="are being erased"):
+        loop.land("pets")
+
+
+def by_hash(collection: Collection) -> Asked:
+    content = (collection.landing / TAGGED).read_bytes()
+    return Asked("image", hashlib.sha256(content).hexdigest().upper(), REASON)
+
+
+def by_file(collection: Collection) -> Asked:
+    return Asked("file", str(collection.landing / TAGGED), REASON)
+
+
+def by_path(collection: Collection) -> Asked:
+    return Asked("file", TAGGED, REASON)
+
+
+@pytest.mark.parametrize("named", [by_hash, by_file, by_path])
+def test_one_image_is_named_by_its_file_as_it_landed(
+    collection: Collection, named: Callable[[Collection], Asked]
+) -> None:
+    (row,) = [row for row in collection.index() if row["source_path"] == TAGGED]
+    landed = json.loads(row["metadata"])["landed_sha256"]
+    needles = {name: name.encode() for name in (row["sha256"], landed, TAGGED)}
+    assert found(collection, needles)
+
+    erase(collection, named(collection), leave_landed=True)
+
+    assert found(collection, needles) == []
+
+
+def test_copies_go_together_and_a_path_that_others_have_stays(collection: Collection) -> None:
+    shutil.copy(collection.landing / TAGGED, collection.landing / "dog" / "copy.png")
+    collection.ingest()
+    write(collection.landing / TAGGED, png(drawing(901)))
+    other = {r["sha256"] for r in collection.index() if r["source_path"] == TAGGED}
+
+    erase(collection, by_path_of_copy(), leave_landed=True)
+
+    left = collection.index()
+    assert len(other) == 2
+    assert [r["sha256"] in other for r in left if r["source_path"] == TAGGED] == [True]
+    assert not [r for r in left if r["source_path"] == "dog/copy.png"]
+
+
+def by_path_of_copy() -> Asked:
+    return Asked("file", "dog/copy.png", REASON)
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        (Asked("patient", "nobody", REASON), "pets has no such image"),
+        (Asked("image", "abc", REASON), "'abc' is not a sha256"),
+        (Asked("image", "0" * 64, REASON), "pets has no such image"),
+    ],
+)
+def test_an_image_that_is_not_there(collection: Collection, asked: Asked, message: str) -> None:
+    with pytest.raises(NotFound, match=message):
+        erase(collection, asked)
+
+
+def test_the_certificate_names_nobody(collection: Collection) -> None:
+    needles = hers(collection) | {"patient": PATIENT.encode()}
+    remove_landed(collection)
+    certificate = erase(collection)
+
+    folder = collection.store / certificate.path
+    page = (folder / "certificate.html").read_text()
+    assert places_of(needles, folder) == []
+    assert REASON in page
+    assert "backups" in page
+    audit = (collection.home / "service/audit/erasures.jsonl").read_text()
+    assert json.loads(audit)["images"] == len(HERS)
+    assert PATIENT not in audit
+
+
+@pytest.fixture
+def command(
+    collection: Collection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Callable[..., Any]:
+    def opened(_: str) -> tuple[Any, Context]:
+        return collection.spec, collection.context
+
+    monkeypatch.setattr("pipelines.loop.operations.opened", opened)
+    monkeypatch.setenv("COLUMNS", "200")
+    return lambda *words, **options: CliRunner().invoke(app, ["erase", "pets", *words], **options)
+
+
+def test_the_command_asks_first(collection: Collection, command: Callable[..., Any]) -> None:
+    remove_landed(collection)
+    why = ("--patient", PATIENT, "--reason", REASON)
+    images = len(kept(collection))
+
+    assert "name the images by one of" in command("--reason", "x").output
+    assert "--reason is missing" in command("--patient", "x").output
+    dry = command(*why, "--dry-run")
+    assert "Nothing was removed" in dry.output
+    refused = command(*why, input="n\n")
+    assert "Remove 3 images of pets for good?" in refused.output
+    assert refused.exit_code == 1
+    assert len(kept(collection)) == images
+    done = command(*why, "--yes")
+    assert "3 images erased; certificate:" in done.output, done.output
+    assert len(kept(collection)) == images - 3
