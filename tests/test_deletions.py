@@ -54,6 +54,17 @@ GUARDS = {
     "pipelines/data/snapshots.py::claim": "the claim of a snapshot that no longer exists",
     "pipelines/data/folders/hdfs.py::HdfsFolder.add": OWN_NAME,
     "pipelines/data/folders/local.py::LocalFolder.add": OWN_NAME,
+    "pipelines/erasure/delta.py::Parts.exchange": (
+        "a file of a Delta table whose newest version lists another one in its place"
+    ),
+    "pipelines/erasure/home.py::_unlink": "pages and overlays by their known names, of a data set",
+    "pipelines/erasure/journal.py::Journal.close": "its own journal, once all is removed",
+    "pipelines/erasure/stored.py::Stored._delete": (
+        "a profile of prepared images that held an erased image: below <dataset>/data_profiles"
+    ),
+    "pipelines/erasure/stored.py::Stored._rewrite": (
+        "a file in a Delta table's folder that holds an erased image and that no version lists"
+    ),
     "pipelines/layout.py::_write": "layout.json of the home or the store, atomically",
     "pipelines/monitoring/compact.py::compact": "samples that were merged into a file just placed",
     "pipelines/monitoring/compact.py::_clear": "samples that a merged file says it stands for",

@@ -62,7 +62,7 @@ def amend(store: Store, path: str, facts: Facts, *, erased: int) -> None:
     if not store.exists(place):
         return
     manifest = store.read_json(place)
-    for listed in _entries(manifest, path.rpartition("/")[2]):
+    for listed in _entries(manifest, {path, path.rpartition("/")[2]}):
         for name, value in vars(facts).items():
             if name in listed:
                 listed[name] = value
@@ -81,15 +81,15 @@ def renew(store: Store, path: str, *, erased: int) -> None:
         amend(store, path, facts_of(local), erased=erased)
 
 
-def _entries(value: Any, name: str) -> list[dict[str, Any]]:
-    """The objects, at any depth, that describe the file of this name."""
+def _entries(value: Any, names: set[str]) -> list[dict[str, Any]]:
+    """The objects, at any depth, that describe the file with one of these names."""
     found = []
     if isinstance(value, dict):
-        if value.get("name") == name and "sha256" in value:
+        if value.get("name") in names and "sha256" in value:
             found.append(value)
-        found += [entry for one in value.values() for entry in _entries(one, name)]
+        found += [entry for one in value.values() for entry in _entries(one, names)]
     elif isinstance(value, list):
-        found += [entry for one in value for entry in _entries(one, name)]
+        found += [entry for one in value for entry in _entries(one, names)]
     return found
 
 

@@ -18,7 +18,7 @@ from pipelines.data.land.erased import FOLDER
 from pipelines.data.land.pseudonyms import Pseudonyms
 from pipelines.documents import html
 from pipelines.documents.document import Document, Text
-from pipelines.erasure import manifests, parquet, texts
+from pipelines.erasure import delta, manifests, parquet, texts
 from pipelines.erasure.journal import Journal
 from pipelines.erasure.manifests import folder_of
 from pipelines.erasure.piece import COPIES, DERIVED, LISTS, ORIGINALS, RECORDS, Order, Piece
@@ -31,6 +31,8 @@ TITLES = {
     "landings": "records of landings",
     "snapshots": "snapshots",
     "quarantine": "quarantine",
+    "packs": "originals",
+    "tables": "tables of images",
     "pairs": "near-duplicate pairs",
     "splits": "splits",
     "checks": "results of data checks",
@@ -95,16 +97,11 @@ class Stored:
             return
         self.held.add(folder_of(path))
         how = "images emptied" if held.is_pack else "rows removed"
-        order: Order = ORIGINALS if held.is_pack else DERIVED
-        if RECORD.fullmatch(path):
-            order = RECORDS
-        elif MASKS.fullmatch(path):
-            order = LISTS
-        remove = partial(self._rewrite, path, held.rows)
-        if held.rows:
-            yield self._piece(order, path, how, held.rows, remove)
-        else:
-            yield self._piece(order, path, "clusters renamed", held.names, remove)
+        count = held.rows
+        if not held.rows:
+            how, count = "clusters renamed", held.names
+        order = _order(path, is_pack=held.is_pack)
+        yield self._piece(order, path, how, count, partial(self._rewrite, path, held.rows))
 
     def _piece(self, order: Order, path: str, how: str, count: int, remove: partial[None]) -> Piece:
         what = TITLES.get(path.split("/")[1], path.split("/")[1])
@@ -112,10 +109,16 @@ class Stored:
 
     def _rewrite(self, path: str, rows: int) -> None:
         assert self.journal is not None
+        if (table := delta.Parts.of(self.store, path)) and not table.is_used(path):
+            self.store.delete(path)
+            return
         with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
             local = Path(folder) / "table.parquet"
             with parquet.opened(self.store, path) as file:
                 parquet.rewrite(file, local, self.traces, rename=self._rename)
+            if table:
+                table.exchange(path, local)
+                return
             with self.journal.changing(path, rows):
                 self.store.exchange(local, path)
                 manifests.amend(self.store, path, manifests.facts_of(local), erased=rows)
@@ -151,6 +154,16 @@ class Stored:
         if content != note and (is_drawn or self.traces.pattern.search(content)):
             replace = partial(self.store.replace, path, note)
             yield self._piece(COPIES, path, "pages replaced by a note", 1, replace)
+
+
+def _order(path: str, *, is_pack: bool) -> Order:
+    """What says where an image is goes after its bytes; what says that there is one, at the end."""
+    if is_pack:
+        return ORIGINALS
+    if RECORD.fullmatch(path):
+        return RECORDS
+    is_list = MASKS.fullmatch(path) or path.split("/")[1] in ("tables", "quarantine")
+    return LISTS if is_list else DERIVED
 
 
 def gone_page() -> str:

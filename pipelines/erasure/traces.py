@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from pipelines.data.land.erased import keyed
 from pipelines.data.land.originals import LandedFiles, original_of, printable
@@ -22,10 +23,13 @@ from pipelines.errors import BadImage, NotFound
 from pipelines.spec import DatasetSpec
 from pipelines.storage import Store
 
-RECORD = re.compile(r"[^/]+/(landings/[^/]+/files|snapshots/[^/]+/index)\.parquet")
+RECORD = re.compile(
+    r"[^/]+/(landings/[^/]+/files|snapshots/[^/]+/index|tables/images/[^/]+)\.parquet"
+)
 """Tables that say which images there are."""
-MASKS = re.compile(r"[^/]+/(landings|snapshots)/[^/]+/masks\.parquet")
-COLUMNS = ("sha256", "source_path", "group", "metadata")
+MASKS = re.compile(r"[^/]+/((landings|snapshots)/[^/]+/masks|tables/images/[^/]+)\.parquet")
+COLUMNS = ("sha256", "source_path", "group", "metadata", "files")
+MASK_COLUMNS = ("image", "sha256", "source_path", "mask")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 CLUSTER_DIGITS = 16
 """Digits of a sha256 that name a cluster."""
@@ -187,16 +191,33 @@ def find(store: Store, dataset: str, wanted: Wanted, names: Pseudonyms) -> Trace
 def _rows(store: Store, paths: Iterable[str]) -> Iterator[Row]:
     for path in paths:
         for row in _read(store, path, COLUMNS):
-            landed = json.loads(row.get("metadata") or "{}").get(LANDED_SHA256)
-            hashes = dict.fromkeys(str(one) for one in (row["sha256"], landed) if one)
-            yield Row(tuple(hashes), str(row["source_path"]), row.get("group"))
+            for file in _files(row):
+                hashes = dict.fromkeys(str(one) for one in (row["sha256"], file.landed) if one)
+                yield Row(tuple(hashes), file.path, file.patient)
+
+
+@dataclass(frozen=True)
+class File:
+    """What a table says of one of the files with the same bytes."""
+
+    path: str
+    landed: str | None
+    patient: str | None
+
+
+def _files(row: dict[str, Any]) -> list[File]:
+    """The files of a row: one, or a list in the table ``images``."""
+    if "files" in row:
+        return [File(f["source_path"], f["landed_sha256"], f["patient"]) for f in row["files"]]
+    landed = json.loads(row.get("metadata") or "{}").get(LANDED_SHA256)
+    return [File(str(row["source_path"]), landed, row.get("group"))]
 
 
 def _masks(
     store: Store, paths: Iterable[str], images: set[str]
 ) -> tuple[frozenset[str], frozenset[str]]:
     """Hashes and paths of the images' masks, but for bytes that another image's mask has too."""
-    rows = [row for path in paths for row in _read(store, path, ("image", "sha256", "source_path"))]
+    rows = [_mask(row) for path in paths for row in _read(store, path, MASK_COLUMNS)]
     found = []
     for column in ("sha256", "source_path"):
         ours = {str(row[column]) for row in rows if row["image"] in images and row[column]}
@@ -205,8 +226,16 @@ def _masks(
     return found[0], found[1]
 
 
-def _read(store: Store, path: str, columns: Iterable[str]) -> list[dict[str, str | None]]:
+def _mask(row: dict[str, Any]) -> dict[str, Any]:
+    """``image`` (sha256), ``sha256`` and ``source_path`` of a mask; null where there is none."""
+    if "image" in row:
+        return row
+    mask = row.get("mask") or {"sha256": None, "source_path": None}
+    return {"image": row["sha256"], **mask}
+
+
+def _read(store: Store, path: str, columns: Iterable[str]) -> list[dict[str, Any]]:
     with opened(store, path) as parquet:
         known = [name for name in columns if name in parquet.schema_arrow.names]
-        rows: list[dict[str, str | None]] = parquet.read(known).to_pylist()
+        rows: list[dict[str, Any]] = parquet.read(known).to_pylist()
     return rows

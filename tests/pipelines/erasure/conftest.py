@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 import pyarrow as pa
@@ -19,9 +19,11 @@ from pipelines.data.input.shards import fetch
 from pipelines.data.land import ingest, landing
 from pipelines.data.prepare.shard_writer import SCHEMA
 from pipelines.data.restore import originals
+from pipelines.data.row_files import read_rows
+from pipelines.data.rows import Int32, Row, table_of
 from pipelines.data.snapshots import index_of
 from pipelines.data.split import split
-from pipelines.data.tables import read_rows
+from pipelines.data.tables import Table
 from pipelines.imaging import decode, fit
 from pipelines.outputs import SPLITS, DataProfile, Landing, Prepared, Snapshot, Split
 from pipelines.settings import Settings, get_settings
@@ -36,6 +38,24 @@ HERS = ("cat/hers-0.dcm", "cat/hers-1.dcm", "cat/hers-2.dcm")
 PREPARED = "pets/prepared/prepared"
 TAGGED = "dog/tagged.png"
 """A file from which metadata is removed when it lands."""
+
+
+@dataclass(frozen=True)
+class KeptFile:
+    source_path: Annotated[str, ""]
+    landed_sha256: Annotated[str | None, ""]
+    patient: Annotated[str | None, ""]
+
+
+@dataclass(frozen=True)
+class Kept(Row):
+    """A row of a Delta table."""
+
+    table: ClassVar[str] = "images"
+
+    sha256: Annotated[str, ""]
+    revision: Annotated[Int32, ""]
+    files: Annotated[tuple[KeptFile, ...], ""]
 
 
 @dataclass(frozen=True)
@@ -70,7 +90,12 @@ class Collection:
         return read_rows(self.context.store, path)
 
     def index(self) -> list[dict[str, Any]]:
+        """What the newest snapshot says of each file."""
         return index_of(self.context, self.ingest())
+
+    def originals(self) -> dict[str, bytes]:
+        """sha256 → original of every image of the newest snapshot."""
+        return {row["sha256"]: data for row, data in originals(self.context, self.index())}
 
 
 @pytest.fixture(scope="session")
@@ -129,8 +154,7 @@ def _draw(folder: Path) -> None:
 
 def _prepare(made: Collection, division: Split) -> Prepared:
     """Prepared images, as Spark writes them."""
-    index = index_of(made.context, made.ingest())
-    content = {row["sha256"]: data for row, data in originals(made.context, index)}
+    content = made.originals()
     divided = made.rows(f"{division.path}/split.parquet")
     prepared = Prepared(
         dataset="pets",
@@ -180,7 +204,7 @@ def _measure(made: Collection, prepared: Prepared) -> None:
 
 def _derive(made: Collection, prepared: Prepared) -> None:
     """What later stages make of each image, in their forms."""
-    store, index = made.context.store, index_of(made.context, made.ingest())
+    store, index = made.context.store, made.index()
     described = [
         {"sha256": row["sha256"], "source_path": row["source_path"], "values": [row["mean"]]}
         for row in index
@@ -191,6 +215,13 @@ def _derive(made: Collection, prepared: Prepared) -> None:
         for number, row in enumerate(index)
     ]
     _table(made, "pets/served/2026-11-01/000000-0123abcd.parquet", answered)
+    rows = [
+        Kept(row["sha256"], number % 2, (KeptFile(row["source_path"], None, row["group"]),))
+        for number, row in enumerate(index)
+    ]
+    for revision in (0, 1):
+        table = table_of([row for row in rows if row.revision == revision], Kept)
+        Table.open(made.context, "pets", Kept).append(table, revision=revision + 1)
     nested = [{"revision": 1, "files": [{"was": row["sha256"]}]} for row in index]
     _table(made, "pets/scores/s/part-0.parquet", nested)
     profile = DataProfile(
@@ -210,7 +241,7 @@ def _table(made: Collection, path: str, rows: list[dict[str, Any]]) -> None:
 
 def _live_in(made: Collection, prepared: Prepared) -> None:
     """What the home gathers while it is used."""
-    index, home = index_of(made.context, made.ingest()), made.home
+    index, home = made.index(), made.home
     names = [(row["source_path"], row["sha256"]) for row in index]
     log = "".join(f"reading {path} ({sha256})\n" for path, sha256 in names)
     for path in ("logs/airflow/dag/1.log", "service/audit/answers.jsonl"):

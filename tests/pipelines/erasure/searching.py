@@ -21,7 +21,7 @@ def places_of(needles: dict[str, bytes], *folders: Path) -> list[tuple[str, str]
     for folder in folders:
         for path in folder.rglob("*"):
             if path.is_file():
-                for content in _inside(path.name, path.read_bytes(), path):
+                for content in _inside(path.read_bytes(), path):
                     found |= {
                         (what, str(path.relative_to(folder)))
                         for what, needle in needles.items()
@@ -30,7 +30,7 @@ def places_of(needles: dict[str, bytes], *folders: Path) -> list[tuple[str, str]
     return sorted(found)
 
 
-def _inside(name: str, content: bytes, path: Path) -> Iterator[bytes]:
+def _inside(content: bytes, path: Path) -> Iterator[bytes]:
     yield content
     if content.startswith(b"PAR1"):
         for value in pq.read_table(io.BytesIO(content)).to_pydict().values():
@@ -38,12 +38,12 @@ def _inside(name: str, content: bytes, path: Path) -> Iterator[bytes]:
     elif content.startswith(b"PK"):
         with zipfile.ZipFile(io.BytesIO(content)) as archive:
             for member in archive.namelist():
-                yield from _inside(member, archive.read(member), path)
+                yield from _inside(archive.read(member), path)
     elif content.startswith(b"SQLite"):
         with closing(sqlite3.connect(path)) as database:
             yield "\n".join(database.iterdump()).encode()
     for encoded in BASE64.findall(content):
-        yield from _inside("", base64.b64decode(encoded), path)
+        yield from _inside(base64.b64decode(encoded), path)
 
 
 def _values(value: Any) -> Iterator[bytes]:

@@ -11,10 +11,9 @@ from typer.testing import CliRunner
 from pipelines import erasing, loop
 from pipelines.cli.app import app
 from pipelines.data.checks.check_tables import landing_table
-from pipelines.data.input.shards import fetch, read_batches
+from pipelines.data.input.shards import fetch
 from pipelines.data.land.pseudonyms import load_pseudonyms
-from pipelines.data.restore import originals
-from pipelines.data.snapshots import index_of
+from pipelines.data.tables import Table
 from pipelines.erasure import manifests
 from pipelines.erasure.certificate import Certificate
 from pipelines.erasure.erase import Asked, Erasure
@@ -23,7 +22,7 @@ from pipelines.errors import LandingError, NotFound, Unavailable
 from pipelines.outputs import SPLITS
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import drawing, png, write
-from tests.pipelines.erasure.conftest import HERS, PATIENT, PREPARED, TAGGED, Collection
+from tests.pipelines.erasure.conftest import HERS, PATIENT, PREPARED, TAGGED, Collection, Kept
 from tests.pipelines.erasure.searching import places_of
 
 REASON = "The patient withdrew consent"
@@ -37,8 +36,10 @@ def hers(collection: Collection) -> dict[str, bytes]:
     assert len(ours) == len(HERS)
     pixels = prepared_pixels(collection)
     found = {"the patient's pseudonym": patient.encode()}
-    for row, content in originals(collection.context, ours):
+    contents = collection.originals()
+    for row in ours:
         name, sha256 = row["source_path"], row["sha256"]
+        content = contents[sha256]
         found |= {
             f"{name}: bytes": content,
             f"{name}: sha256": sha256.encode(),
@@ -63,14 +64,6 @@ def prepared_pixels(collection: Collection) -> dict[str, bytes]:
     }
 
 
-def kept(collection: Collection) -> dict[str, bytes]:
-    """sha256 → original of every image of the newest snapshot."""
-    context = collection.context
-    (name,) = context.store.names("pets/snapshots")
-    rows = collection.rows(f"pets/snapshots/{name}/index.parquet")
-    return {row["sha256"]: content for row, content in originals(context, rows)}
-
-
 def remove_landed(collection: Collection) -> None:
     for name in HERS:
         (collection.landing / name).unlink()
@@ -85,7 +78,7 @@ def found(collection: Collection, needles: dict[str, bytes]) -> list[tuple[str, 
 
 
 def test_a_patient_goes_from_everything_and_nobody_else_does(collection: Collection) -> None:
-    needles, images = hers(collection), kept(collection)
+    needles, images = hers(collection), collection.originals()
     pixels, log = prepared_pixels(collection), collection.home / "logs/airflow/dag/1.log"
     size = log.stat().st_size
     gone = {sha256 for sha256 in images if sha256.encode() in needles.values()}
@@ -96,11 +89,13 @@ def test_a_patient_goes_from_everything_and_nobody_else_does(collection: Collect
 
     assert found(collection, needles) == []
     assert certificate.images == len(HERS)
-    assert kept(collection) == {s: data for s, data in images.items() if s not in gone}
+    assert collection.originals() == {s: data for s, data in images.items() if s not in gone}
     assert prepared_pixels(collection) == {s: p for s, p in pixels.items() if s not in gone}
     for table in ("features/f/deep.parquet/part-0", "served/2026-11-01/000000-0123abcd"):
         rows = collection.rows(f"pets/{table}.parquet")
         assert {row["sha256"] for row in rows} == images.keys() - gone
+    in_table = Table.open(collection.context, "pets", Kept).arrow(["sha256"])
+    assert set(in_table["sha256"].to_pylist()) == images.keys() - gone
     assert log.stat().st_size == size
     assert log.read_text().count("reading cat/000.png") == 1
     manifest = collection.context.store.read_json(f"{PREPARED}/manifest.json")
@@ -114,7 +109,7 @@ def test_the_loop_goes_on_afterwards(collection: Collection) -> None:
     erase(collection)
 
     before = collection.ingest()
-    assert before.images == len(kept(collection))
+    assert before.images == len(collection.originals())
     collection.divide()
     for number in range(2):
         write(collection.landing / "dog" / f"new-{number}.png", png(drawing(900 + number)))
@@ -192,7 +187,7 @@ def test_no_step_begins_before_a_killed_erasure_is_finished(
     remove_landed(collection)
     note = Journal.note
 
-    def die(journal: Journal, removed: Any) -> None:
+    def die(*_: object) -> None:
         raise Killed
 
     monkeypatch.setattr(Journal, "note", die)
@@ -233,7 +228,7 @@ def by_file(collection: Collection) -> Asked:
     return Asked("file", str(collection.landing / TAGGED), REASON)
 
 
-def by_path(collection: Collection) -> Asked:
+def by_path(_: Collection) -> Asked:
     return Asked("file", TAGGED, REASON)
 
 
@@ -257,16 +252,12 @@ def test_copies_go_together_and_a_path_that_others_have_stays(collection: Collec
     write(collection.landing / TAGGED, png(drawing(901)))
     other = {r["sha256"] for r in collection.index() if r["source_path"] == TAGGED}
 
-    erase(collection, by_path_of_copy(), leave_landed=True)
+    erase(collection, Asked("file", "dog/copy.png", REASON), leave_landed=True)
 
     left = collection.index()
     assert len(other) == 2
     assert [r["sha256"] in other for r in left if r["source_path"] == TAGGED] == [True]
     assert not [r for r in left if r["source_path"] == "dog/copy.png"]
-
-
-def by_path_of_copy() -> Asked:
-    return Asked("file", "dog/copy.png", REASON)
 
 
 @pytest.mark.parametrize(
@@ -299,7 +290,7 @@ def test_the_certificate_names_nobody(collection: Collection) -> None:
 
 @pytest.fixture
 def command(
-    collection: Collection, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    collection: Collection, monkeypatch: pytest.MonkeyPatch
 ) -> Callable[..., Any]:
     def opened(_: str) -> tuple[Any, Context]:
         return collection.spec, collection.context
@@ -312,7 +303,7 @@ def command(
 def test_the_command_asks_first(collection: Collection, command: Callable[..., Any]) -> None:
     remove_landed(collection)
     why = ("--patient", PATIENT, "--reason", REASON)
-    images = len(kept(collection))
+    images = len(collection.originals())
 
     assert "name the images by one of" in command("--reason", "x").output
     assert "--reason is missing" in command("--patient", "x").output
@@ -321,7 +312,7 @@ def test_the_command_asks_first(collection: Collection, command: Callable[..., A
     refused = command(*why, input="n\n")
     assert "Remove 3 images of pets for good?" in refused.output
     assert refused.exit_code == 1
-    assert len(kept(collection)) == images
+    assert len(collection.originals()) == images
     done = command(*why, "--yes")
     assert "3 images erased; certificate:" in done.output, done.output
-    assert len(kept(collection)) == images - 3
+    assert len(collection.originals()) == images - 3
