@@ -51,7 +51,7 @@ class Parts:
         rows = pq.read_metadata(local).num_rows
         added = [Part(name, local.stat().st_size, rows)] if rows else []
         if added:
-            self.store.exchange(local, f"{self.folder}/{name}")
+            self.store.upload(local, f"{self.folder}/{name}")
         self._table.replace([path.rpartition("/")[2]], added)
         self.store.delete(path)
 

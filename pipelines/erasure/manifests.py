@@ -5,6 +5,7 @@ name, which stands for the data before the erasure, and ``erased_rows`` counts w
 """
 
 import hashlib
+import json
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,7 +71,20 @@ def amend(store: Store, path: str, facts: Facts, *, erased: int) -> None:
     if path.endswith("/index.parquet"):
         manifest["output"]["images"] = facts.rows
     manifest[ERASED_ROWS] = manifest.get(ERASED_ROWS, 0) + erased
-    store.replace_json(place, manifest)
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
+    overwrite(store, place, text.encode() + b"\n")
+
+
+def overwrite(store: Store, path: str, content: bytes) -> None:
+    """Write a file in the place of one, also in a committed folder.
+
+    Raises:
+        NotFound: there is no such file.
+    """
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+        local = Path(folder) / "file"
+        local.write_bytes(content)
+        store.exchange(local, path)
 
 
 def renew(store: Store, path: str, *, erased: int) -> None:

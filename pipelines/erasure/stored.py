@@ -20,7 +20,7 @@ from pipelines.documents import html
 from pipelines.documents.document import Document, Text
 from pipelines.erasure import delta, manifests, parquet, texts
 from pipelines.erasure.journal import Journal
-from pipelines.erasure.manifests import folder_of
+from pipelines.erasure.manifests import folder_of, overwrite
 from pipelines.erasure.piece import COPIES, DERIVED, LISTS, ORIGINALS, RECORDS, Order, Piece
 from pipelines.erasure.traces import MASKS, RECORD, Traces
 from pipelines.errors import NotFound
@@ -146,13 +146,13 @@ class Stored:
             return
         left, count = without(content, self.traces)
         order = LISTS if path.endswith(".csv") else COPIES
-        yield self._piece(order, path, how, count, partial(self.store.replace, path, left))
+        yield self._piece(order, path, how, count, partial(overwrite, self.store, path, left))
 
     def _page(self, path: str) -> Iterator[Piece]:
         content, note = self.store.read(path), gone_page().encode()
         is_drawn = folder_of(path) in self.held and f"/{PROFILES}/" not in path
         if content != note and (is_drawn or self.traces.pattern.search(content)):
-            replace = partial(self.store.replace, path, note)
+            replace = partial(overwrite, self.store, path, note)
             yield self._piece(COPIES, path, "pages replaced by a note", 1, replace)
 
 

@@ -4,6 +4,7 @@ import secrets
 from abc import abstractmethod
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 from pipelines.errors import NotFound, StoreUnavailable
 from pipelines.storage.base import MANIFEST, Store

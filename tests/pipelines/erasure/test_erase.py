@@ -2,7 +2,6 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -289,9 +288,7 @@ def test_the_certificate_names_nobody(collection: Collection) -> None:
 
 
 @pytest.fixture
-def command(
-    collection: Collection, monkeypatch: pytest.MonkeyPatch
-) -> Callable[..., Any]:
+def command(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
     def opened(_: str) -> tuple[Any, Context]:
         return collection.spec, collection.context
 

@@ -181,3 +181,17 @@ def test_of_many_that_create_a_file_at_once_one_does(store: Store) -> None:
     assert store.read("line/1") == contents[created.index(True)]
     assert store.names("line") == ["1"]
     assert store.hidden("line") == []
+
+
+def test_a_file_of_a_committed_folder_is_exchanged(store: Store, tmp_path: Path) -> None:
+    with store.commit("d/s1") as mine:
+        store.write(f"{mine}/part", b"old")
+        store.write(f"{mine}/manifest.json", b"{}")
+    (tmp_path / "new").write_bytes(b"new")
+
+    store.exchange(tmp_path / "new", "d/s1/part")
+
+    assert store.read("d/s1/part") == b"new"
+    assert sorted(store.walk("d")) == ["d/s1/manifest.json", "d/s1/part"]
+    with pytest.raises(NotFound, match="d/s1/other"):
+        store.exchange(tmp_path / "new", "d/s1/other")
