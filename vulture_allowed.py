@@ -19,6 +19,9 @@ _.seekable, _.readinto, _.readall  # io.BufferedReader
 _.trust_env  # httpx
 _.no_wrap  # Rich
 
+# BentoML's builder.
+_._freeze_python_requirements
+
 # Airflow: its triggerer, notifiers, listeners and plugins.
 _.serialize
 _.shared_stream_key

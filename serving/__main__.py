@@ -84,7 +84,7 @@ def _serve(options: argparse.Namespace, auth: Auth, certificate: Certificate | N
     if options.bundle:
         arguments["bundle"] = str(options.bundle.absolute())
     bentoml.serve(
-        "serving.service:Medloop",
+        "serving.service:MedloopService",
         working_dir=str(PROJECT),
         host=options.host,
         port=options.port,

@@ -1,25 +1,29 @@
 """The BentoML service: one process that answers for every data set with a champion.
 
-python -m serving            (or: bentoml serve serving.service:Medloop)
+python -m serving            (or: bentoml serve serving.service:MedloopService)
+
+BentoML's clients learn the three API methods from ``/schema.json``. What they send is answered by
+the routes of `serving.app`, as every other request is (`ApiRoutes`).
 """
 
 import logging
-import os
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import bentoml
-from pydantic import BaseModel, Field
+from bentoml.validators import ContentType
 
+from pipelines.evaluation.overlay import OPACITY
 from pipelines.release.predictor import open_predictor
-from pipelines.release.runtime import RuntimeName
 from pipelines.settings import Settings, get_settings
 from pipelines.stage import default_context
 from serving import connections
-from serving.access.exposure import Auth, certificate_of
+from serving.access.exposure import certificate_of
 from serving.access.gate import gated, guard_of
+from serving.api_routes import ApiRoutes, ask
 from serving.app import build_app
+from serving.bento import NAME, Arguments, InstalledImage, PinnedChampions, pinned_bundles
 from serving.champions import Champions
 from serving.classic.listener import ClassicListener, only_classic
 from serving.counters import count_answer
@@ -29,24 +33,9 @@ from serving.follower import Follower
 from serving.limits import Limits
 from serving.observed import Observer
 from serving.records.sampler import Sampler
+from serving.schemas import Explanation, Prediction
 from serving.standing import Standing
 from serving.supervised import end_with_parent
-
-
-class Arguments(BaseModel):
-    """How one service is run (``bentoml serve --arg name=value``)."""
-
-    bundle: Path | None = None
-    """Serve this bundle and ask no registry."""
-    runtime: RuntimeName = "openvino"
-    workers: int = Field(default=1, ge=1)
-    threads: int = Field(default=os.cpu_count() or 1, ge=1)
-    """Processor threads of one inference, and how many images are worked on at once."""
-    host: str = "127.0.0.1"
-    """Where classic clients are listened for, if they are."""
-    auth: Auth = "tokens"
-    """Closed unless whoever starts it has seen that only this machine reaches it."""
-
 
 arguments = bentoml.use_arguments(Arguments)
 routes = build_app()
@@ -79,13 +68,19 @@ never strikes: it answers around the gate, and lets go of work that goes on."""
 
 @bentoml.service(
     name="medloop",
+    image=InstalledImage(),
     workers=arguments.workers,
     traffic={"timeout": get_settings().service_answer_seconds + BEHIND},
     **LEAN,
 )
 @bentoml.asgi_app(routes, path="/")
-class Medloop:
-    """Loads what served last, then follows the champion in the background."""
+class MedloopService:
+    """Loads what served last, then follows the champion in the background.
+
+    A Bento, and a service with a pinned bundle, answer with what they hold.
+    """
+
+    champions = PinnedChampions(NAME)
 
     def __init__(self) -> None:
         logging.getLogger("serving").setLevel(logging.INFO)
@@ -103,9 +98,10 @@ class Medloop:
         self._desk = Desk(arguments.threads, wait_seconds=get_settings().service_wait_seconds)
         self._follower: Follower | None = None
         standing = Standing(get_settings().home / "service" / "workers")
-        if arguments.bundle:
+        if bundles := _bundles():
             champions = Champions("pinned", standing=standing)
-            champions.take(load(arguments.bundle))
+            for bundle in bundles:
+                champions.take(load(bundle))
         else:
             champions = Champions(standing=standing)
             self._follower = Follower(champions, default_context(), load=load)
@@ -130,6 +126,38 @@ class Medloop:
             )
         )
 
+    @bentoml.api  # type: ignore[untyped-decorator]
+    async def predict(self, image: Path, dataset: str | None = None) -> Prediction:
+        """Classify one image."""
+        reply = await ask(routes, "/predict", image, dataset=dataset)
+        return Prediction.model_validate_json(reply.content)
+
+    @bentoml.api  # type: ignore[untyped-decorator]
+    async def gradcam(
+        self,
+        image: Path,
+        dataset: str | None = None,
+        target: str | None = None,
+        opacity: float = OPACITY,
+    ) -> Annotated[bytes, ContentType("image/png")]:
+        """Draw where the model looked, over the image in its own proportions."""
+        fields = {"dataset": dataset, "target": target, "opacity": opacity}
+        return (await ask(routes, "/gradcam", image, **fields)).content
+
+    @bentoml.api  # type: ignore[untyped-decorator]
+    async def explain(
+        self,
+        image: Path,
+        dataset: str | None = None,
+        target: str | None = None,
+        opacity: float = OPACITY,
+        original: bool = False,
+    ) -> Explanation:
+        """Classify one image and say why: overlay and educational text in one answer."""
+        fields = {"dataset": dataset, "target": target, "opacity": opacity, "original": original}
+        reply = await ask(routes, "/explain", image, **fields)
+        return Explanation.model_validate_json(reply.content)
+
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def listen(self) -> None:
         """Listen for classic clients too, if that is set."""
@@ -149,6 +177,14 @@ class Medloop:
         guard.audit.stop()
 
 
+def _bundles() -> list[Path]:
+    """Those that were built in or named; none where the registry is followed."""
+    bento = MedloopService.bento  # type: ignore[attr-defined]
+    if bento:
+        return pinned_bundles(bento)
+    return [arguments.bundle] if arguments.bundle else []
+
+
 def _classic_listener(host: str, settings: Settings) -> ClassicListener | None:
     if settings.classic_port is None:
         return None
@@ -160,4 +196,7 @@ def _classic_listener(host: str, settings: Settings) -> ClassicListener | None:
     )
 
 
-Medloop.add_asgi_middleware(gated, guard=guard)  # type: ignore[attr-defined]
+MedloopService.add_asgi_middleware(gated, guard=guard)  # type: ignore[attr-defined]
+MedloopService.add_asgi_middleware(  # type: ignore[attr-defined]
+    ApiRoutes, routes=routes, paths=frozenset({"/predict", "/gradcam", "/explain"})
+)

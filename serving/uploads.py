@@ -4,6 +4,8 @@ A form is taken apart in memory with python-multipart's parser: no temporary fil
 value is never anything but text (in particular no address to fetch an image from).
 """
 
+import json
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 
 from python_multipart.exceptions import MultipartParseError
@@ -113,9 +115,20 @@ def _from_form(parts: list[_Part]) -> Upload:
         elif len(part.data) > MAX_TEXT_BYTES:
             message = f"The field {part.name!r} is longer than {MAX_TEXT_BYTES} bytes."
             raise Problem(413, "field_too_large", message)
-        else:
-            fields[part.name] = part.data.decode("utf-8", "replace")
+        elif (text := _plain(part.data.decode("utf-8", "replace"))) is not None:
+            fields[part.name] = text
     return Upload(tuple(images), fields, tuple(names))
+
+
+def _plain(text: str) -> str | None:
+    """The value of a text field. BentoML's clients send JSON: a string in quotes, and ``null``
+    where a field is left out."""
+    if text == "null":
+        return None
+    if len(text) > 1 and text[0] == text[-1] == '"':
+        with suppress(ValueError):
+            return str(json.loads(text))
+    return text
 
 
 def _parts(body: bytes, boundary: bytes, limits: Limits) -> list[_Part]:

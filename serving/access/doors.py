@@ -11,10 +11,10 @@ ROLES: Mapping[str, Role | None] = {
     **dict.fromkeys(("/livez", "/readyz", "/healthz"), None),
     # the page has to be there before it can ask for a token; it holds no data
     "/": None,
-    **dict.fromkeys(("/docs", "/docs.json"), Role.PREDICT),
+    # what BentoML's clients read before they ask
+    **dict.fromkeys(("/docs", "/docs.json", "/schema.json"), Role.PREDICT),
     **{endpoint.path: endpoint.role for endpoint in ENDPOINTS},
     "/metrics": Role.METRICS,
-    "/schema.json": Role.ADMIN,
 }
 """Path → the least role that may ask it; ``None`` if anybody may."""
 FOLDERS: Mapping[str, Role | None] = {

@@ -15,6 +15,7 @@ import httpx
 from pipelines.settings import PROJECT
 
 START_SECONDS = 180
+BENTOML = str(Path(sys.executable).with_name("bentoml"))
 
 
 @contextmanager
@@ -37,6 +38,35 @@ def running_service(home: Path, *arguments: str, **settings: object) -> Iterator
             yield http
     finally:
         stop(process)
+
+
+@contextmanager
+def served_by_bentoml(home: Path, *arguments: str) -> Iterator[httpx.Client]:
+    """The same by ``bentoml serve``, on loopback, in the folder of ``home``."""
+    home.mkdir(parents=True, exist_ok=True)
+    port = free_port()
+    command = [BENTOML, "serve", *arguments, "--host", "127.0.0.1", "--port", str(port)]
+    with (home / "service.log").open("wb") as log:
+        process = subprocess.Popen(
+            command, cwd=home, env=of_bentoml(home), stdout=log, stderr=subprocess.STDOUT
+        )
+    try:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30, trust_env=False) as http:
+            wait_until_ready(http, process, home)
+            yield http
+    finally:
+        stop(process)
+
+
+def of_bentoml(home: Path) -> dict[str, str]:
+    """The environment of BentoML's command, its own state below ``home``."""
+    own = {
+        "BENTOML_HOME": str(home / "bentoml"),
+        "BENTOML_DO_NOT_TRACK": "true",
+        "MEDLOOP_HOME": str(home),
+        "MEDLOOP_STORE": (home / "store").as_uri(),
+    }
+    return {**os.environ, **own}
 
 
 def start(home: Path, *arguments: str, **settings: object) -> subprocess.Popen[bytes]:

@@ -32,7 +32,7 @@ from tests.serving.running import free_port, running_service, start, stop, wait_
 
 OPEN = {"/", "/livez", "/readyz", "/healthz", "/api/health"}
 ANSWERS = {
-    *("/docs", "/docs.json"),
+    *("/docs", "/docs.json", "/schema.json"),
     *(endpoint.path for endpoint in ENDPOINTS if endpoint.role is Role.PREDICT),
 }
 """What a token for predictions is for."""
@@ -95,9 +95,9 @@ def paths_of(routes: list[BaseRoute]) -> Iterator[str]:
 
 
 def every_path() -> set[str]:
-    from serving.service import Medloop
+    from serving.service import MedloopService
 
-    return set(paths_of(Medloop.to_asgi(is_main=True).routes))  # type: ignore[attr-defined]
+    return set(paths_of(MedloopService.to_asgi(is_main=True).routes))  # type: ignore[attr-defined]
 
 
 def test_the_routes_are_found() -> None:
@@ -107,17 +107,17 @@ def test_the_routes_are_found() -> None:
 
 def test_started_by_bentoml_alone_it_is_shut() -> None:
     """``bentoml serve`` does not look at who can reach it, so tokens are asked for."""
-    from serving.service import Medloop
+    from serving.service import MedloopService
 
-    client = TestClient(Medloop.to_asgi(is_main=True))  # type: ignore[attr-defined]
+    client = TestClient(MedloopService.to_asgi(is_main=True))  # type: ignore[attr-defined]
     assert client.get("/model").status_code == 401
 
 
 def test_nothing_of_bentoml_answers_around_the_gate() -> None:
     """Its routes refuse in our shape, and nothing outside the gate answers anything."""
-    from serving.service import Medloop, guard
+    from serving.service import MedloopService, guard
 
-    app = Medloop.to_asgi(is_main=True)  # type: ignore[attr-defined]
+    app = MedloopService.to_asgi(is_main=True)  # type: ignore[attr-defined]
     client = TestClient(app)
     reply = client.post("/livez")
     assert reply.status_code == 404

@@ -14,3 +14,27 @@ def test_nothing_heavy_is_imported_before_the_service_is_up() -> None:
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
     )
     assert run.stdout.split() == []
+
+
+def test_a_bento_s_image_has_all_that_the_service_imports() -> None:
+    code = """
+import sys, serving.service, pipelines.cli.app
+from importlib.metadata import packages_distributions
+from serving.bento import PACKAGES, installed
+names = {line.partition("==")[0] for line in installed(PACKAGES)}
+found = packages_distributions()
+imported = {d.lower() for m in sys.modules for d in found.get(m, ()) if "." not in m}
+print(*{name.replace("_", "-").replace(".", "-") for name in imported} - names)
+"""
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert set(run.stdout.split()) <= INSTALLED_BY_CHANCE
+
+
+INSTALLED_BY_CHANCE = {
+    # of setuptools' start file, pydicom's and Rich's optional plug-ins, BentoML's progress bars
+    *("setuptools", "python-gdcm", "linkify-it-py", "tqdm"),
+    *("requests", "urllib3", "charset-normalizer", "sniffio"),
+}
+"""Imported where it is installed; the service answers without it."""

@@ -71,3 +71,21 @@ def test_a_malformed_form_is_a_problem_of_the_client(body: bytes) -> None:
         _read(body, FORM)
     assert 400 <= caught.value.status < 500
     assert caught.value.code in ("bad_multipart", "no_image")
+
+
+@pytest.mark.parametrize(
+    ("sent", "read"),
+    [
+        (b'"spot"', {"target": "spot"}),
+        (b'"a \\"b\\""', {"target": 'a "b"'}),
+        (b"spot", {"target": "spot"}),
+        (b'"', {"target": '"'}),
+        (b'"a"b"', {"target": '"a"b"'}),
+        (b"null", {}),
+    ],
+)
+def test_a_text_field_may_be_json_as_bentoml_s_client_sends_it(
+    sent: bytes, read: dict[str, str]
+) -> None:
+    field = b'Content-Disposition: form-data; name="target"\r\n\r\n'
+    assert _read(_form(FILE + b"x", field + sent), FORM).fields == read

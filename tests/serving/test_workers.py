@@ -1,4 +1,7 @@
-"""One worker of several dies: the others serve on, and another takes its place."""
+"""One worker of several dies: the others serve on, and another takes its place.
+
+Started by ``bentoml serve`` from a checkout.
+"""
 
 import os
 import signal
@@ -9,15 +12,19 @@ from pathlib import Path
 
 import httpx
 
+from pipelines.settings import PROJECT
 from tests.serving.bundles import png
-from tests.serving.running import running_service
+from tests.serving.running import served_by_bentoml
 
 SECONDS = 40
 CLIENTS = 4
 
 
 def test_a_killed_worker_costs_at_most_what_it_worked_on(bundle: Path, tmp_path: Path) -> None:
-    with running_service(tmp_path, "--bundle", str(bundle), "--workers", "2") as http:
+    checkout = ("serving.service:MedloopService", "--working-dir", str(PROJECT))
+    given = {"bundle": bundle, "workers": 2, "threads": 1, "auth": "loopback"}
+    options = (f"--arg={name}={value}" for name, value in given.items())
+    with served_by_bentoml(tmp_path, *checkout, *options) as http:
         before = _all_serving(http)
         victim = next(iter(before))
         with ThreadPoolExecutor(CLIENTS) as threads:
