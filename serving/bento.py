@@ -86,7 +86,9 @@ class PinnedChampions(BentoModel):  # type: ignore[misc]
         Raises:
             NotFound: there is no champion.
         """
-        return BentoModel(pin(_to_build_in(bentoml.use_arguments(Arguments))).tag).to_info(alias)
+        return BentoModel(pin(bundles_to_build_in(bentoml.use_arguments(Arguments))).tag).to_info(
+            alias
+        )
 
     def resolve(self, *_: Any) -> None:
         """Nothing: BentoML asks before it serves a checkout, which follows the registry."""
@@ -100,7 +102,7 @@ class InstalledImage(Image):  # type: ignore[misc]
 
     def _freeze_python_requirements(self, *_: Any) -> str:
         arguments = bentoml.use_arguments(Arguments)
-        bundles = _to_build_in(arguments).values()
+        bundles = bundles_to_build_in(arguments).values()
         needs_keras = arguments.runtime == "tensorflow" or not all(
             load_bundle(folder).head for folder in bundles
         )
@@ -154,7 +156,7 @@ def installed(packages: tuple[str, ...]) -> list[str]:
     return [f"{name}=={found[name]}" for name in sorted(found)]
 
 
-def _to_build_in(arguments: Arguments) -> dict[str, Path]:
+def bundles_to_build_in(arguments: Arguments) -> dict[str, Path]:
     if arguments.bundle:
         return {read_manifest(arguments.bundle).dataset: arguments.bundle}
     from pipelines.release import registry  # takes seconds to import

@@ -50,7 +50,11 @@ class Champions:
         predictors = self._predictors
         served = ", ".join(sorted(predictors))
         if not predictors:
-            message = "No champion serves yet: none was promoted. Run medloop retrain or promote."
+            message = (
+                "No champion serves yet. Run medloop retrain DATASET first: its model serves here "
+                "as soon as it is promoted. Without images of your own, make run trains one on "
+                "drawn images."
+            )
             raise Problem(503, "no_champion", message)
         if dataset is None:
             if len(predictors) == 1:

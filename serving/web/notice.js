@@ -5,6 +5,9 @@ import { versionOf } from "./words.js";
 
 const byId = (id) => document.getElementById(id);
 const AGAIN = "This page tries again by itself; nothing you added is lost.";
+const FIRST =
+  "No model serves yet. First run medloop retrain DATASET: its model serves here as soon as it is " +
+  "promoted. Without images of your own, make run trains one on drawn images.";
 
 /** Keep header, notice and the choice of data set as the service is. */
 export function listenToService() {
@@ -20,7 +23,7 @@ function whatIsTheMatter() {
   if (trouble?.kind === "token") return "This service needs an access token.";
   if (trouble?.isOfToken) return trouble.message;
   if (trouble) return `${trouble.message} ${AGAIN}`;
-  if (!datasets.length) return `No model serves yet: none has been promoted. ${AGAIN}`;
+  if (!datasets.length) return `${FIRST} ${AGAIN}`;
   return "";
 }
 

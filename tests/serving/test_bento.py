@@ -3,22 +3,28 @@
 import asyncio
 import subprocess
 import tarfile
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
+from types import SimpleNamespace
 
 import bentoml
 import httpx
 import pytest
+from bentoml._internal.configuration.containers import BentoMLContainer
+from bentoml._internal.models import ModelStore
 from starlette.testclient import TestClient
 
 from pipelines.access.store import add_token
 from pipelines.access.tokens import Role, mint
 from pipelines.errors import NotFound
 from pipelines.release import registry
+from pipelines.release.bundle import load_bundle
+from pipelines.release.card.beside import beside
 from pipelines.settings import PROJECT, Settings
 from serving import bento
 from serving.api_routes import ask
-from tests.serving.bundles import png
+from tests.serving.bundles import make_bundle, png
 from tests.serving.running import BENTOML, of_bentoml, served_by_bentoml
 
 
@@ -39,6 +45,16 @@ def built(decided: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     with tarfile.open(archive) as packed:
         packed.extractall(unpacked, filter="data")
     return unpacked
+
+
+@pytest.fixture
+def model_store(tmp_path: Path) -> Iterator[Path]:
+    """BentoML's model store of this process."""
+    folder = tmp_path / "models"
+    folder.mkdir()
+    BentoMLContainer.model_store.set(ModelStore(folder))
+    yield folder
+    BentoMLContainer.model_store.reset()
 
 
 def _without_id(reply: dict[str, object]) -> dict[str, object]:
@@ -111,6 +127,26 @@ def test_its_image_installs_the_versions_of_the_build(built: Path) -> None:
     dockerfile = (built / "env/docker/Dockerfile").read_text("utf-8")
     assert "FROM python:3.11-slim" in dockerfile
     assert "USER bentoml" in dockerfile
+
+
+def test_the_champions_of_all_data_sets_are_built_in_and_stored_once(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, model_store: Path
+) -> None:
+    brain = make_bundle(tmp_path / "brain_mri-2", dataset="brain_mri", version=2)
+    champions = {"phantom": bundle, "brain_mri": brain}
+    monkeypatch.setattr(registry, "champion", lambda _, dataset: dataset in champions)
+    monkeypatch.setattr(registry, "fetch_champion", lambda _, dataset: champions[dataset])
+    some = bento.bundles_to_build_in(bento.Arguments(datasets="brain_mri"))
+
+    info = bento.PinnedChampions(bento.NAME).to_info()
+
+    assert some == {"brain_mri": brain}
+    assert bentoml.models.get(info.tag).info.labels == {"phantom": "1", "brain_mri": "2"}
+    assert bento.PinnedChampions(bento.NAME).to_info().tag == info.tag
+    assert len(list((model_store / bento.NAME).glob("*/model.yaml"))) == 1
+    built_in = bento.pinned_bundles(SimpleNamespace(info=SimpleNamespace(all_models=[info])))
+    assert [load_bundle(folder).manifest.dataset for folder in built_in] == ["brain_mri", "phantom"]
+    assert all(beside(folder).is_file() for folder in built_in)
 
 
 def test_without_a_champion_nothing_is_built_and_the_message_says_what_to_do(

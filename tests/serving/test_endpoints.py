@@ -166,6 +166,7 @@ def test_no_champion_is_503_with_the_reason(client: TestClient) -> None:
         reply = client.post(path, files={"image": png()})
         assert reply.status_code == 503
         assert reply.json()["error"]["code"] == "no_champion"
+        assert "Run medloop retrain DATASET first" in reply.json()["error"]["message"]
         assert "retry-after" in reply.headers
     assert client.get("/card").json()["error"]["code"] == "no_champion"
     assert client.get("/classes").json() == {"datasets": []}

@@ -38,7 +38,7 @@ def test_what_was_added_is_sent_once_there_is_a_service_with_a_model(
             wait_until_ready(http, process, tmp_path)
             tab = enter(opened(browser, origin_of(http)))
             notice, served = tab.page.locator("#notice"), tab.page.locator("#served")
-            expect(notice).to_contain_text("No model serves yet")
+            expect(notice).to_contain_text("No model serves yet. First run medloop retrain")
             tab.add(early_png=png(1), cancelled_png=png(1))
             expect(tab.card("early.png")).to_contain_text("sent when the service answers")
             tab.page.get_by_role("button", name="Cancel: cancelled.png").click()
