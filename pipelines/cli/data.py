@@ -31,7 +31,7 @@ def ingest(
     landing: Annotated[
         str | None,
         typer.Argument(
-            help="Folder of new images, local or hdfs:///PATH; the data set's own if left out."
+            help="Folder of new images, local, hdfs:///… or s3://…; the data set's own if left out."
         ),
     ] = None,
 ) -> None:
@@ -73,7 +73,9 @@ def locate(
 def ingest_external(
     dataset: Dataset,
     name: Annotated[str, typer.Argument(help="One of the spec's `external` collections.")],
-    landing: Annotated[str, typer.Argument(help="Folder of its images, local or hdfs:///PATH.")],
+    landing: Annotated[
+        str, typer.Argument(help="Folder of its images, local, hdfs:///… or s3://…")
+    ],
 ) -> None:
     """Pack images from elsewhere to judge models by; nothing is ever trained on them."""
     snapshot = loop.ingest_external(dataset, name, landing)

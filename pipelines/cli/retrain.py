@@ -13,7 +13,7 @@ from pipelines.cli.follow import follow
 from pipelines.cli.outcome import tell
 from pipelines.cli.release import show_answer
 from pipelines.cli.stack import start
-from pipelines.data.folders import is_hdfs
+from pipelines.data.folders import is_remote
 from pipelines.errors import Unavailable
 from pipelines.redaction import without_credentials
 from pipelines.scheduler import open_scheduler
@@ -25,7 +25,9 @@ app = typer.Typer()
 
 LandingOption = Annotated[
     str | None,
-    typer.Option(help="Folder of images, local or hdfs:///PATH; the data set's own if left out."),
+    typer.Option(
+        help="Folder of images, local, hdfs:///… or s3://…; the data set's own if left out."
+    ),
 ]
 
 
@@ -34,7 +36,7 @@ def run(dataset: Dataset = "phantom", landing: LandingOption = None) -> None:
     """Everything: stack up, retrain, serve the champion, ask it one question, print the URLs."""
     settings = get_settings()
     folder = loop.landing_folder(dataset, landing)
-    if load_spec(dataset).synthetic and not (is_hdfs(folder) or Path(folder).exists()):
+    if load_spec(dataset).synthetic and not (is_remote(folder) or Path(folder).exists()):
         _draw(Path(folder))
     # Before the stack starts: its first look at the DAG files then finds all of this data set's.
     enable(settings, dataset)

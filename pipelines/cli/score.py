@@ -24,8 +24,8 @@ def score(
     what: Annotated[
         str | None,
         typer.Argument(
-            help="A folder of images (local, or `hdfs:///…`), or a snapshot; the newest snapshot "
-            "if left out."
+            help="A folder of images (local, `hdfs:///…` or `s3://…`), or a snapshot; the newest "
+            "snapshot if left out."
         ),
     ] = None,
     csv: Annotated[

@@ -60,7 +60,8 @@ class LandingSpec(Section):
     """Where images land, how they are laid out there, and when they are all there."""
 
     path: str | None = None
-    """The folder, local or ``hdfs:///PATH``; ``$MEDLOOP_HOME/landing/<dataset>`` if unset."""
+    """The folder, local, ``hdfs:///PATH`` or ``s3://BUCKET/PATH``;
+    ``$MEDLOOP_HOME/landing/<dataset>`` if unset."""
     quiet_seconds: float = Field(default=60, gt=0)
     """How long nothing in it may have changed before new files are taken for complete."""
     marker: str | None = None

@@ -162,10 +162,10 @@ def abandon(store: "ObjectStore", dead: Attempt) -> None:
         if store.objects.find(dead.lease) and _settle(store, entry, dead.entry) != dead.entry:
             store.objects.delete(dead.data)
     else:
-        # The seal stays for a day: the writer may only be suspended.
-        for name in store.objects.list(dead.data):
-            if name != SEAL:
-                store.objects.delete(f"{dead.data}/{name}")
+        # The writer may only be suspended: the seal stays for a day.
+        kept = set() if _is_proven_dead(store, dead) else {SEAL}
+        for name in set(store.objects.list(dead.data)) - kept:
+            store.objects.delete(f"{dead.data}/{name}")
     store.objects.delete(dead.lease)
 
 
@@ -188,13 +188,14 @@ def _dead(store: "ObjectStore", folder: str, *, now: float) -> Iterator[Attempt]
 
 
 def _writer_is_dead(store: "ObjectStore", this: Attempt, *, renewed: float, now: float) -> bool:
+    return now - renewed > staging.EXPIRY_SECONDS or _is_proven_dead(store, this)
+
+
+def _is_proven_dead(store: "ObjectStore", this: Attempt) -> bool:
     try:
-        writer = Writer.model_validate_json(store.objects.get(this.lease))
-    except NotFound:
+        return Writer.model_validate_json(store.objects.get(this.lease)).is_proven_dead
+    except (NotFound, ValidationError):
         return False
-    except ValidationError:
-        return now - renewed > staging.ORPHAN_SECONDS
-    return writer.is_proven_dead or now - renewed > staging.EXPIRY_SECONDS
 
 
 def _is_left(store: "ObjectStore", this: Attempt, *, now: float) -> bool:
@@ -207,4 +208,4 @@ def _is_left(store: "ObjectStore", this: Attempt, *, now: float) -> bool:
 
 def _settle(store: "ObjectStore", path: str, content: bytes) -> bytes:
     """Create an object if there is none; what it says then, whoever has created it."""
-    return content if store._create(path, content) else store.objects.get(path)
+    return content if store.objects.create(path, content) else store.objects.get(path)

@@ -18,7 +18,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, TypeVar
 
-from pipelines.errors import NotFound, SettingsError
+from pipelines.errors import NotFound
 from pipelines.storage import attempts
 from pipelines.storage.attempts import ENTRY, Attempt
 from pipelines.storage.base import Store, is_hidden
@@ -42,7 +42,6 @@ class ObjectStore(Store):
         self.objects = Objects(self.root, access)
         self._entries: dict[str, str] = {}
         """Committed folder → its data, as far as it is known."""
-        self._can_create = False
 
     def exists(self, path: str) -> bool:
         return any(self.objects.look(at) for at in self._places(path))
@@ -168,32 +167,7 @@ class ObjectStore(Store):
 
     def create(self, path: str, data: bytes) -> bool:
         self.require_layout()
-        return self._create(path, data)
-
-    def _create(self, path: str, data: bytes) -> bool:
-        if not self._can_create:
-            self._require_creation()
-            self._can_create = True
         return self.objects.create(path, data)
-
-    def _require_creation(self) -> None:
-        """Make sure that the server does not create an object twice.
-
-        Raises:
-            SettingsError: it does, or it does not know how to.
-        """
-        probe = f"{STAGING_PREFIX}probe-{secrets.token_hex(8)}"
-        try:
-            twice = [self.objects.create(probe, b"1"), self.objects.create(probe, b"2")]
-        finally:
-            self.objects.delete(probe)
-        if twice != [True, False]:
-            raise SettingsError(
-                f"{self.objects.where} does not honour `If-None-Match: *`: of two writers of one "
-                f"file, both would believe that theirs is stored. {self.root} cannot be a store. "
-                "Use a server that does (Amazon S3, MinIO or Ceph in a recent release), or set "
-                "MEDLOOP_STORE to an hdfs:// or file:// store (docs/stores.md)."
-            )
 
     def _delete(self, path: str) -> None:
         data = self._entry(path)

@@ -6,6 +6,7 @@ Nothing is remembered between two questions, and no question is answered from a 
 import io
 import os
 import re
+import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -89,7 +90,7 @@ class Found:
     size: int
     """In bytes."""
     modified: float
-    """By the server's clock, in seconds since 1970; 0 for a folder."""
+    """By the server's clock, in whole seconds since 1970; 0 for a folder."""
     version: str
     """Another one for any other content, where the server tells."""
 
@@ -118,6 +119,7 @@ class Objects:
         self._refusal = refusal
         self._scheme = urlsplit(url).scheme
         self._opened: tuple[int, AbstractFileSystem, str] | None = None
+        self._can_create = False
 
     @property
     def where(self) -> str:
@@ -151,6 +153,23 @@ class Objects:
         # An object is listed as what it is itself; some tools leave one named as the folder.
         return {name: _found(entry) for (above, _, name), entry in names if above == key}
 
+    def walk(self) -> dict[str, Found]:
+        """Path → object, of all that there are."""
+        with self._reaching(""):
+            try:
+                entries = self._files.find(self._key(""), detail=True)
+            except FileNotFoundError as error:
+                self._require_bucket(error)
+                return {}
+        above = f"{self._key('')}/"
+        found = {str(key): _found(entry) for key, entry in entries.items()}
+        return {
+            key.removeprefix(above): one
+            for key, one in found.items()
+            # Some tools leave an empty object named as a folder.
+            if not (one.is_folder or key.endswith("/"))
+        }
+
     def get(self, path: str) -> bytes:
         """The content of an object.
 
@@ -166,7 +185,32 @@ class Objects:
             self._files.pipe_file(self._key(path), data)
 
     def create(self, path: str, data: bytes) -> bool:
-        """Write an object if there is none; whether it was written."""
+        """Write an object if there is none; whether it was written.
+
+        Raises:
+            SettingsError: the server does not do that, or another `refusal`.
+        """
+        if not self._can_create:
+            self._require_creation()
+            self._can_create = True
+        return self._create(path, data)
+
+    def _require_creation(self) -> None:
+        """Make sure that the server does not create an object twice."""
+        probe = f".probe-{secrets.token_hex(8)}"
+        try:
+            twice = [self._create(probe, b"1"), self._create(probe, b"2")]
+        finally:
+            self.delete(probe)
+        if twice != [True, False]:
+            raise self._refusal(
+                f"{self.where} does not honour `If-None-Match: *`: of two writers of one file, "
+                f"both would believe that theirs is stored. {self.url} cannot be used. Use a "
+                "server that does (Amazon S3, MinIO or Ceph in a recent release), or set "
+                f"{self._named} to a folder of HDFS or of this machine (docs/stores.md)."
+            )
+
+    def _create(self, path: str, data: bytes) -> bool:
         for _ in range(5):
             with self._reaching(path):
                 try:
@@ -315,7 +359,8 @@ class _Raw(io.RawIOBase):
 def _found(entry: dict[str, Any]) -> Found:
     """What fsspec reports, whatever the client calls it."""
     times = (entry.get(name) for name in ("LastModified", "mtime", "last_modified"))
-    modified = next((when.timestamp() for when in times if isinstance(when, datetime)), 0.0)
+    # A server may tell fractions of a second in a listing, and none of a single object.
+    modified = next((when.timestamp() // 1 for when in times if isinstance(when, datetime)), 0.0)
     version = str(entry.get("ETag") or entry.get("etag") or "")
     return Found(entry["type"] == "directory", int(entry["size"] or 0), modified, version)
 

@@ -1,4 +1,4 @@
-"""A landing folder is the same folder on this machine and in HDFS."""
+"""A landing folder is the same folder on this machine, in HDFS and in a bucket."""
 
 import os
 import secrets
@@ -17,8 +17,10 @@ from pipelines.settings import Settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
 from pipelines.storage.hdfs import HdfsStore
+from pipelines.storage.objects import Access, Objects
 from tests.pipelines.data.landing_folders import class_folders, dicom, drawing, png, spec, write
 from tests.pipelines.storage.refusing_namenode import refusing_namenode
+from tests.pipelines.storage.s3_server import BUCKET, S3Server
 
 NAMES = ["cat/1.png", "cat/ü ö/日本 50%.png", "dog/a#b?.png", "top.png"]
 
@@ -32,18 +34,31 @@ def in_hdfs(settings: Settings, folder: Path) -> str:
     return place
 
 
+def in_s3(server: S3Server, folder: Path) -> str:
+    """Copy a folder into a bucket, as others do; its URI."""
+    place = f"s3://{BUCKET}/incoming/{secrets.token_hex(4)}"
+    objects = Objects(place, Access(server.url, None, None))
+    for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+        objects.upload(file, str(file.relative_to(folder)))
+    objects.put("cat/", b"")  # as some tools make a folder
+    return place
+
+
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     return tmp_path / "landing"
 
 
-@pytest.fixture(params=["local", "hdfs"])
+@pytest.fixture(params=["local", "hdfs", "s3"])
 def opened(request: pytest.FixtureRequest, folder: Path) -> Source:
     for name in [*NAMES, "cat/.hidden.png", ".git/1.png", "dog/2.png.part", "dog/3.png._COPYING_"]:
         write(folder / name, name.encode())
     write(folder / "_SUCCESS", b"")
     if request.param == "local":
         return open_source(Settings(), str(folder))
+    if request.param == "s3":
+        server: S3Server = request.getfixturevalue("s3")
+        return open_source(server.settings("none"), in_s3(server, folder))
     settings: Settings = request.getfixturevalue("hdfs")
     return open_source(settings, in_hdfs(settings, folder))
 
@@ -128,6 +143,23 @@ def test_the_same_folder_in_hdfs_gives_the_same_snapshot(
     assert landed.quarantined == {"too_large": 1, "truncated": 1}
 
 
+def test_the_same_folder_in_a_bucket_gives_the_same_snapshot_in_a_store_of_the_bucket(
+    s3: S3Server, folder: Path, tmp_path: Path
+) -> None:
+    class_folders(folder)
+    write(folder / "dog" / "broken.png", png(drawing(1))[:300])
+    settings = s3.settings(tmp_path.name, home=tmp_path / "home")
+    local = settings.model_copy(update={"store": (tmp_path / "a").as_uri()})
+    here = landed_and_ingested(Context(local, open_store(local)), str(folder))
+    place = in_s3(s3, folder)
+    context = Context(settings, open_store(settings))
+    there = landed_and_ingested(context, place)
+
+    assert there[0] == here[0].model_copy(update={"source": place})
+    assert there[1:] == here[1:]
+    assert context.store.names("pets/snapshots") == [there[1].id]
+
+
 def test_a_table_of_labels_in_hdfs_is_read_too(
     hdfs: Settings, folder: Path, tmp_path: Path
 ) -> None:
@@ -167,6 +199,22 @@ def test_what_hdfs_refuses_is_told_with_who_asked() -> None:
                 ask()
         with pytest.raises(BadImage, match="HDFS refuses the file"):
             source.read("cat/1.png")
+
+
+def test_a_bucket_that_is_missing_or_refuses_is_told_as_the_landing_folders(
+    context: Context, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = context.settings.model_copy(update={"store_endpoint": s3.url})
+    here = Context(settings, context.store)
+    with pytest.raises(LandingError, match=r"no bucket 'nobodys'.*correct the landing folder"):
+        landing.run(spec(), here, "s3://nobodys/incoming")
+    with pytest.raises(LandingError, match=f"no landing folder s3://{BUCKET}/nowhere"):
+        landing.run(spec(), here, f"s3://{BUCKET}/nowhere")
+    with pytest.raises(LandingError, match="names no bucket"):
+        open_source(settings, "s3:///incoming")
+    monkeypatch.setattr(s3, "answers_instead", lambda _: "403 Forbidden")
+    with pytest.raises(LandingError, match="refuses s3://"):
+        landing.run(spec(), here, f"s3://{BUCKET}/incoming")
 
 
 def test_hdfs_being_away_is_told_as_what_can_heal(context: Context) -> None:

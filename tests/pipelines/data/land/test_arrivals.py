@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
+from pipelines.data.folders import open_source
 from pipelines.data.land import landing
 from pipelines.data.land.arrivals import Delivery, Watch, waiting
 from pipelines.data.land.ledger import open_ledger
@@ -15,7 +16,9 @@ from pipelines.errors import SpecError, StoreUnavailable
 from pipelines.settings import Settings, get_settings
 from pipelines.spec import DatasetSpec, load_spec
 from pipelines.stage import Context
+from tests.pipelines.data.folders.test_folders import in_hdfs, in_s3
 from tests.pipelines.data.landing_folders import class_folders, drawing, png, spec, write
+from tests.pipelines.storage.s3_server import S3Server
 
 
 class Hall:
@@ -236,8 +239,6 @@ def test_a_corrected_spec_holds_from_the_next_look_on(hall: Hall) -> None:
 def test_a_folder_in_hdfs_that_is_away_is_an_error_and_told_when_it_is_back(
     hall: Hall, hdfs: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from tests.pipelines.data.folders.test_folders import in_hdfs
-
     hall.drop("cat/1.png")
     hall.write_spec(path=in_hdfs(hdfs, hall.folder()))
     watch = hall.watch()
@@ -254,6 +255,31 @@ def test_a_folder_in_hdfs_that_is_away_is_an_error_and_told_when_it_is_back(
         hall.look(watch, 60)
     reached_at(hdfs.webhdfs)
     assert hall.look(watch, 0) == ["cat/1.png"]
+
+
+def test_a_folder_in_a_bucket_is_quiet_is_away_and_waits_for_a_marker(
+    hall: Hall, s3: S3Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hall.drop("cat/1.png")
+    place = in_s3(s3, hall.folder())
+    monkeypatch.setenv("MEDLOOP_STORE_ENDPOINT", s3.url)
+    get_settings.cache_clear()
+    hall.write_spec(path=place)
+    watch = hall.watch()
+
+    assert hall.look(watch, 0) == []
+    with monkeypatch.context() as away:
+        away.setattr(s3, "answers_instead", lambda _: "503 Service Unavailable")
+        with pytest.raises(StoreUnavailable, match=s3.url):
+            hall.look(watch, 60)
+    assert hall.look(watch, 0) == ["cat/1.png"]
+
+    hall.write_spec(path=place, marker="_SUCCESS")
+    source = open_source(get_settings(), place)
+    assert source.add("cat/2.png", b"2")
+    assert hall.look(watch, 600) == []
+    assert source.add("_SUCCESS", b"")
+    assert hall.look(watch, 0) == ["cat/1.png", "cat/2.png"]
 
 
 def test_what_waits_is_counted_from_when_the_first_of_it_came(hall: Hall, context: Context) -> None:
