@@ -135,7 +135,7 @@ def _s3_server() -> Iterator["S3Server"]:
 
 @pytest.fixture
 def s3(_s3_server: "S3Server") -> Iterator["S3Server"]:
-    """A real S3 server, with its credentials in the environment."""
+    """A real S3 server, with its credentials in the file of this test run's user."""
     from tests.pipelines.storage.s3_server import credentials
 
     with credentials():

@@ -30,6 +30,7 @@ from pipelines.features.network import Backbone
 from pipelines.features.worker import DDL, KNOWN, VALUES, DescribeJob
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Features, Prepared, SplitName
+from pipelines.spark import parquet
 from pipelines.spark.sent import sent
 from pipelines.spark.session import spark_session, told
 from pipelines.spec import DatasetSpec
@@ -111,8 +112,8 @@ def run(
             images = shard_frame.frame(spark, context, prepared, manifest)
             with _sent(spark, whose, manifest.size) as archive:
                 job = DescribeJob(kind=kind, size=manifest.size, archive=archive)
-                target = context.store.uri(f"{staging}/{kind}.parquet")
-                _write(spark, images, features, job, target=target)
+                target = f"{staging}/{kind}.parquet"
+                _write(context, images, features, job, target=target)
         said = {"output": features.model_dump(mode="json")}
         context.store.write_json(f"{staging}/{MANIFEST}", said)
     return features
@@ -133,9 +134,8 @@ def read(context: Context, features: Features) -> Described:
     Raises:
         StoreUnavailable: the store does not answer.
     """
-    folder = table_path(features)
-    files = [f for f in context.store.names(folder) if f.endswith(".parquet")]
-    parts = [pq.read_table(io.BytesIO(context.store.read(f"{folder}/{file}"))) for file in files]
+    paths = _paths(context, features)
+    parts = [pq.read_table(io.BytesIO(context.store.read(path))) for path in paths]
     table = pa.concat_tables(parts).sort_by(
         [("source_path", "ascending"), ("sha256", "ascending"), ("split", "ascending")]
     )
@@ -143,13 +143,20 @@ def read(context: Context, features: Features) -> Described:
     return Described(table.select([*KNOWN]).to_pandas(), values.reshape(table.num_rows, -1))
 
 
-def table_path(features: Features) -> str:
-    """Store path of the table."""
-    return f"{features.path}/{features.kind}.parquet"
+def frame(spark: "SparkSession", context: Context, features: Features) -> "DataFrame":
+    """The numbers that are in the store, as a frame with the columns of `worker.DDL`."""
+    files = [context.store.uri(path) for path in _paths(context, features)]
+    return parquet.read(spark, context, DDL, files)
+
+
+def _paths(context: Context, features: Features) -> list[str]:
+    folder = f"{features.path}/{features.kind}.parquet"
+    names = context.store.names(folder)
+    return [f"{folder}/{name}" for name in names if name.endswith(".parquet")]
 
 
 def _write(
-    spark: "SparkSession", images: "DataFrame", features: Features, job: DescribeJob, *, target: str
+    context: Context, images: "DataFrame", features: Features, job: DescribeJob, *, target: str
 ) -> None:
     files = -(-features.images * MOST_VALUES * 4 // FILE_BYTES)
     rows = (
@@ -158,8 +165,8 @@ def _write(
         .sortWithinPartitions("source_path", "sha256", "split")
     )
     what = f"{features.kind} features of {features.dataset}"
-    with told(spark, what=what, tasks=images.rdd.getNumPartitions()):
-        rows.write.parquet(target, compression="zstd")
+    with told(images.sparkSession, what=what, tasks=images.rdd.getNumPartitions()):
+        parquet.write(rows, context, target)
 
 
 @contextmanager

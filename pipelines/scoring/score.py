@@ -70,10 +70,11 @@ def run(
     ):
         tally = spark_job.score(
             spark,
+            context,
             subject,
             bundle=bundle,
             manifest=manifest,
-            target=context.store.uri(staging),
+            target=staging,
             cache=context.settings.cache,
             overlays=overlays,
         )

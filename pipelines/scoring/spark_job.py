@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, NamedTuple
 from pipelines.release.bundle import BundleManifest
 from pipelines.scoring.subjects import Subject
 from pipelines.scoring.worker import ScoreJob
+from pipelines.spark import parquet
 from pipelines.spark.sent import sent
 from pipelines.spark.session import told
+from pipelines.stage import Context
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -32,10 +34,12 @@ class Kind(NamedTuple):
 
 
 Tally = dict[Kind, int]
+KINDS = "predicted string, abstained boolean, review boolean, reason string"
 
 
 def score(
     spark: "SparkSession",
+    context: Context,
     subject: Subject,
     *,
     bundle: Path,
@@ -48,10 +52,11 @@ def score(
 
     Args:
         spark: where to run.
+        context: settings and store.
         subject: the images.
         bundle: folder of the bundle.
         manifest: what it says.
-        target: URI of the staging folder to write into.
+        target: store path of the staging folder to write into.
         cache: where the executors keep compiled models.
         overlays: whether to draw overlays.
     """
@@ -73,6 +78,8 @@ def score(
             .sortWithinPartitions("source_path", "sha256")
         )
         with told(spark, what=f"Scoring {manifest.dataset}", tasks=subject.tasks):
-            sorted_rows.write.mode("append").parquet(target, compression="zstd")
-        tally = spark.read.parquet(target).groupBy(*Kind._fields).count().collect()
+            parquet.write(sorted_rows, context, target)
+        written = [context.store.uri(f"{target}/{name}") for name in context.store.names(target)]
+        kinds = parquet.read(spark, context, KINDS, written)
+        tally = kinds.groupBy(*Kind._fields).count().collect()
     return {Kind(*row[:-1]): row[-1] for row in tally}

@@ -21,6 +21,7 @@ from pipelines.errors import BadImage, LandingError
 from pipelines.outputs import Snapshot
 from pipelines.scoring.answers import Row, columns
 from pipelines.scoring.worker import FILE_KNOWN, PACKED_KNOWN, ScoreJob, score_files, score_packed
+from pipelines.spark import parquet
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint
 
@@ -113,7 +114,7 @@ class SnapshotImages(InTasks):
         from pyspark.sql import functions as F
 
         files = sorted({self.context.store.uri(row["file"]) for row in self.rows})
-        packed = spark.read.schema("sha256 string, content binary").parquet(*files)
+        packed = parquet.read(spark, self.context, "sha256 string, content binary", files)
         plan = spark.createDataFrame(_table(self.plan, ["sha256", "task"]))
         originals = (
             packed.join(F.broadcast(plan), "sha256")

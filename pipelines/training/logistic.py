@@ -146,7 +146,7 @@ def _fit(
 ) -> tuple[Trial, ...]:
     from pyspark.sql import functions as F
 
-    table = spark.read.parquet(context.store.uri(extract.table_path(features)))
+    table = extract.frame(spark, context, features)
     train = table.where(F.col("split") == "train")
     rows = linear.vectors(train, values=VALUES, weights=weights.tolist())
     directions = None

@@ -19,6 +19,7 @@ from pipelines.data.duplicates.duplicates import best
 from pipelines.data.duplicates.signatures import Bands, bands_for
 from pipelines.data.snapshots import INDEX
 from pipelines.outputs import Snapshot
+from pipelines.spark import parquet
 from pipelines.spark.session import spark_session
 from pipelines.spec import DuplicatesSpec
 from pipelines.stage import Context
@@ -71,8 +72,9 @@ def near_pairs(
 
     bands = bands_for(len(sha256))
     with spark_session(context.settings, name=f"near duplicates {snapshot.dataset}") as spark:
-        index = spark.read.parquet(context.store.uri(f"{snapshot.path}/{INDEX}"))
-        images = index.select("sha256", "thumbnail").dropDuplicates(["sha256"])
+        index = [context.store.uri(f"{snapshot.path}/{INDEX}")]
+        rows = parquet.read(spark, context, "sha256 string, thumbnail binary", index)
+        images = rows.dropDuplicates(["sha256"])
         fresh = pd.DataFrame({"sha256": sha256[new]})
         marked = spark.createDataFrame(fresh).withColumn("new", F.lit(True))
         images = images.join(marked, "sha256", "left").fillna({"new": False})

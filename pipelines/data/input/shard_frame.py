@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.data.input.shards import ShardManifest
 from pipelines.outputs import SPLITS, Prepared, SplitName
+from pipelines.spark import parquet
 from pipelines.stage import MANIFEST, Context
 
 if TYPE_CHECKING:
@@ -43,4 +44,4 @@ def _split_frame(
     from pyspark.sql import functions as F
 
     files = [context.store.uri(f"{prepared.path}/{f.name}") for f in manifest.splits[split].files]
-    return spark.read.schema(DDL).parquet(*files).withColumn("split", F.lit(split))
+    return parquet.read(spark, context, DDL, files).withColumn("split", F.lit(split))

@@ -32,6 +32,7 @@ from pipelines.data.row_files import DIVIDED
 from pipelines.decoding import pixel_version
 from pipelines.errors import BadImage, MedloopError, NotFound
 from pipelines.outputs import SPLITS, Prepared, Snapshot, Split
+from pipelines.spark import parquet
 from pipelines.spark.sent import sent
 from pipelines.spark.session import spark_session, told
 from pipelines.spec import DatasetSpec
@@ -190,7 +191,7 @@ def _originals(spark: "SparkSession", context: Context, plan: pd.DataFrame) -> "
     from pyspark.sql import functions as F
 
     files = [context.store.uri(file) for file in sorted(plan["file"].unique())]
-    packed = spark.read.schema("sha256 string, content binary").parquet(*files)
+    packed = parquet.read(spark, context, "sha256 string, content binary", files)
     places = spark.createDataFrame(plan.drop(columns=["file", "split", *MASK]))
     return (
         packed.join(F.broadcast(places), "sha256")
@@ -209,7 +210,7 @@ def _packed_masks(spark: "SparkSession", context: Context, plan: pd.DataFrame) -
     if masks.empty:
         return spark.createDataFrame([], "sha256 string, mask binary")
     files = [context.store.uri(file) for file in sorted(masks["mask_file"].unique())]
-    packed = spark.read.schema("sha256 string, content binary").parquet(*files)
+    packed = parquet.read(spark, context, "sha256 string, content binary", files)
     whose = spark.createDataFrame(masks.drop(columns="mask_file"))
     return packed.toDF("mask_sha256", "mask").join(F.broadcast(whose), "mask_sha256")
 

@@ -6,12 +6,19 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from pipelines.settings import Settings
 
 BUCKET = "medloop-tests"
-CREDENTIALS = {"AWS_ACCESS_KEY_ID": "tester", "AWS_SECRET_ACCESS_KEY": "secret-of-the-tests"}
+SECRET = "secret-of-the-tests"
+CREDENTIALS = f"""[default]
+aws_access_key_id = tester
+aws_secret_access_key = {SECRET}
+"""
 
 
 class S3Server:
@@ -80,13 +87,14 @@ def s3_server() -> Iterator[S3Server]:
 
 @contextmanager
 def credentials() -> Iterator[None]:
-    """The server's credentials in the environment, as the only ones."""
-    before = dict(os.environ)
-    for name in [name for name in os.environ if name.startswith("AWS_")]:
-        del os.environ[name]
-    os.environ.update(CREDENTIALS, AWS_EC2_METADATA_DISABLED="true")
-    try:
+    """The server's credentials in the usual file, where Spark's executors find them too."""
+    file = Path.home() / ".aws" / "credentials"
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(CREDENTIALS, encoding="utf-8")
+    others = {name for name in os.environ if name.startswith("AWS_")}
+    with pytest.MonkeyPatch.context() as patch:
+        for name in others:
+            patch.delenv(name)
+        patch.setenv("AWS_EC2_METADATA_DISABLED", "true")
         yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)
+    file.unlink()
