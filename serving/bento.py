@@ -23,6 +23,7 @@ from pipelines.errors import NotFound as NoChampion
 from pipelines.release.bundle import MANIFEST, file_digest, load_bundle, read_manifest
 from pipelines.release.card.beside import beside
 from pipelines.release.runtime import RuntimeName
+from pipelines.release.same_pixels import require_same_pixels
 from pipelines.settings import listed
 from pipelines.spec import spec_names
 from pipelines.stage import default_context, fingerprint
@@ -81,17 +82,17 @@ class PinnedChampions(BentoModel):  # type: ignore[misc]
     """The champions as one model of BentoML's: made by ``bentoml build``, read in a Bento."""
 
     def to_info(self, alias: str | None = None) -> Any:
-        """Copy the bundles to build in into BentoML's model store; which model they are.
+        """Copy the champions into BentoML's model store and describe the model they are there.
 
         Raises:
             NotFound: there is no champion.
+            BundleError: one would not answer in the Bento.
         """
-        return BentoModel(pin(bundles_to_build_in(bentoml.use_arguments(Arguments))).tag).to_info(
-            alias
-        )
+        bundles = bundles_to_build_in(bentoml.use_arguments(Arguments))
+        return BentoModel(pin(bundles).tag).to_info(alias)
 
     def resolve(self, *_: Any) -> None:
-        """Nothing: BentoML asks before it serves a checkout, which follows the registry."""
+        """Does nothing: BentoML calls it before it serves a checkout, where nothing is pinned."""
 
 
 class InstalledImage(Image):  # type: ignore[misc]
@@ -114,7 +115,13 @@ def pin(bundles: Mapping[str, Path]) -> bentoml.Model:
 
     Args:
         bundles: data set → bundle. The same bundles are stored once.
+
+    Raises:
+        BundleError: one is altered, or the libraries installed here, which the Bento will use,
+            decode its images to other pixels.
     """
+    for folder in bundles.values():
+        require_same_pixels(load_bundle(folder))
     files = {dataset: [folder / MANIFEST, beside(folder)] for dataset, folder in bundles.items()}
     digests = {
         dataset: [file_digest(file) for file in both if file.is_file()]
@@ -157,6 +164,11 @@ def installed(packages: tuple[str, ...]) -> list[str]:
 
 
 def bundles_to_build_in(arguments: Arguments) -> dict[str, Path]:
+    """Data set → bundle, as the arguments of the build say.
+
+    Raises:
+        NotFound: there is no champion.
+    """
     if arguments.bundle:
         return {read_manifest(arguments.bundle).dataset: arguments.bundle}
     from pipelines.release import registry  # takes seconds to import

@@ -17,9 +17,9 @@ from starlette.testclient import TestClient
 
 from pipelines.access.store import add_token
 from pipelines.access.tokens import Role, mint
-from pipelines.errors import NotFound
+from pipelines.errors import BundleError, NotFound
 from pipelines.release import registry
-from pipelines.release.bundle import load_bundle
+from pipelines.release.bundle import Decoding, load_bundle, read_manifest, write_manifest
 from pipelines.release.card.beside import beside
 from pipelines.settings import PROJECT, Settings
 from serving import bento
@@ -147,6 +147,19 @@ def test_the_champions_of_all_data_sets_are_built_in_and_stored_once(
     built_in = bento.pinned_bundles(SimpleNamespace(info=SimpleNamespace(all_models=[info])))
     assert [load_bundle(folder).manifest.dataset for folder in built_in] == ["brain_mri", "phantom"]
     assert all(beside(folder).is_file() for folder in built_in)
+
+
+def test_a_bundle_of_other_pixels_is_not_built_in(tmp_path: Path, model_store: Path) -> None:
+    folder = make_bundle(tmp_path / "phantom-1")
+    manifest = read_manifest(folder)
+    assert manifest.decoding is not None
+    pixels = dict.fromkeys(manifest.decoding.pixels, "0" * 64)
+    other = Decoding(versions={"pillow": "1.0"}, pixels=pixels, encodings=("PNG RGB",))
+    write_manifest(folder, manifest.model_copy(update={"decoding": other}))
+
+    with pytest.raises(BundleError, match=r"pixels of canary/.*differ.*pillow 1.0 there"):
+        bento.pin({"phantom": folder})
+    assert not any(model_store.iterdir())
 
 
 def test_without_a_champion_nothing_is_built_and_the_message_says_what_to_do(
