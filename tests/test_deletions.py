@@ -54,6 +54,17 @@ GUARDS = {
     "pipelines/data/snapshots.py::claim": "the claim of a snapshot that no longer exists",
     "pipelines/data/folders/hdfs.py::HdfsFolder.add": OWN_NAME,
     "pipelines/data/folders/local.py::LocalFolder.add": OWN_NAME,
+    "pipelines/erasure/bundles.py::MlflowBundle.seal_again": (
+        "erased canary images of a bundle in MLflow, once its manifest lists others"
+    ),
+    "pipelines/erasure/bundles.py::_renew": (
+        "a bundle of the home whose copy without erased images is whole, under the folder's lock"
+    ),
+    "pipelines/erasure/bundles.py::seal_again": "erased canary images of a copy of a bundle",
+    "pipelines/erasure/tracked.py::Tracked._untag": NO_FILE,
+    "pipelines/tracking/artifacts.py::Artifacts.delete": (
+        "artifacts of a data set's runs that an erasure names: they show an erased image"
+    ),
     "pipelines/erasure/delta.py::Parts.exchange": (
         "a file of a Delta table whose newest version lists another one in its place"
     ),

@@ -41,6 +41,8 @@ class Origin(BaseModel):
     created_at: str
     metrics: dict[str, float]
     digest: str
+    former_digests: tuple[str, ...] = ()
+    """From before an erasure replaced canary images."""
 
 
 class Trace(BaseModel):
@@ -96,7 +98,7 @@ def _origin(context: Context, answer: AnsweredEntry, gaps: list[str]) -> Origin 
     kept = context.settings.bundles / answer.dataset
     for path in sorted(kept.glob(f"*/{MANIFEST}")):
         origin = _read(path)
-        if origin is not None and origin.digest == answer.bundle:
+        if origin is not None and answer.bundle in (origin.digest, *origin.former_digests):
             return origin
     try:
         return _origin_in_mlflow(context, answer)
@@ -111,7 +113,7 @@ def _origin_in_mlflow(context: Context, answer: AnsweredEntry) -> Origin:
     if answer.model_version is None:
         raise NotFound("the model was not registered, so MLflow has none either.")
     fetched = _read(registry.fetch(context, answer.dataset, answer.model_version) / MANIFEST)
-    if fetched is None or fetched.digest != answer.bundle:
+    if fetched is None or answer.bundle not in (fetched.digest, *fetched.former_digests):
         raise NotFound(
             f"version {answer.model_version} of {answer.dataset} in MLflow is another model than "
             "the one that answered."

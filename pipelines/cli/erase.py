@@ -36,6 +36,9 @@ def erase(
         bool,
         typer.Option("--leave-landed", help="Also while the files are in a landing folder."),
     ] = False,
+    skip_mlflow: Annotated[
+        bool, typer.Option("--skip-mlflow", help="Do not look into MLflow; erase there later.")
+    ] = False,
     resume: Annotated[
         bool, typer.Option("--resume", help="Finish an erasure that was cut short.")
     ] = False,
@@ -47,7 +50,7 @@ def erase(
     """
     asked = None if resume else _asked(patient, image, file, reason)
     with console.status("Looking for the images …"):
-        plan = loop.plan_erasure(dataset, asked)
+        plan = loop.plan_erasure(dataset, asked, mlflow=not skip_mlflow)
     _show(plan)
     if dry_run:
         console.print("Nothing was removed.")
@@ -55,7 +58,9 @@ def erase(
     if not yes:
         typer.confirm(f"Remove {plan.images:,} images of {dataset} for good?", abort=True)
     with console.status("Removing …"):
-        certificate, page = loop.erase(dataset, asked, leave_landed=leave_landed)
+        certificate, page = loop.erase(
+            dataset, asked, leave_landed=leave_landed, mlflow=not skip_mlflow
+        )
     done(f"{certificate.images:,} images erased; certificate: {page}")
     remains = table("What remains", "what", "why")
     for one in certificate.remaining:

@@ -15,15 +15,18 @@ from pipelines.data.land.originals import LandedFiles
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
 from pipelines.erasing import erasing, journal_file
 from pipelines.erasure import certificate, lineage, stored, traces
+from pipelines.erasure.bundles import local_pieces
 from pipelines.erasure.certificate import Certificate
 from pipelines.erasure.home import Home
 from pipelines.erasure.journal import Entry, Journal, Kind, Removed
 from pipelines.erasure.piece import Piece
 from pipelines.erasure.traces import Traces, Wanted
+from pipelines.erasure.tracked import Tracked
 from pipelines.errors import BadImage, LandingError, NotFound, Unavailable
 from pipelines.retention.turn import turn
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
+from pipelines.tracking.client import open_tracking
 
 logger = logging.getLogger(__name__)
 
@@ -60,16 +63,20 @@ class Erasure:
         spec: the data set.
         context: settings and store.
         asked: which images; ``None`` to go on with an erasure that was cut short.
+        mlflow: whether MLflow is looked into; where not, the certificate says so.
 
     Raises:
         NotFound: nothing was cut short.
         Unavailable: something was, and must be finished first.
     """
 
-    def __init__(self, spec: DatasetSpec, context: Context, asked: Asked | None) -> None:
+    def __init__(
+        self, spec: DatasetSpec, context: Context, asked: Asked | None, *, mlflow: bool = True
+    ) -> None:
         self._spec = spec
         self._context = context
         self._asked = asked
+        self._tracking = open_tracking(context.settings) if mlflow else None
         self._names = load_pseudonyms(context.settings)
         self._journal = Journal.read(journal_file(context.settings, spec.name))
         if asked is None and self._journal is None:
@@ -104,6 +111,7 @@ class Erasure:
             NotFound: the data set has no such image.
             LandingError: the files are still in a landing folder.
             StoreUnavailable: the store does not answer.
+            TrackingUnavailable: MLflow does not answer.
             Unavailable: a step of the loop runs.
         """
         settings, store = self._context.settings, self._context.store
@@ -114,7 +122,9 @@ class Erasure:
                 raise LandingError(self._is_still_there(still))
             journal = self._begun(found)
             stored.mend(store, found, journal)
-            for piece in sorted(self._pieces(found, journal), key=lambda one: one.order):
+            pieces = self._pieces(found, journal)  # asks store and MLflow: before it is begun
+            journal.write()
+            for piece in sorted(pieces, key=lambda one: one.order):
                 logger.info("%s: %s, %d %s", piece.place, piece.what, piece.count, piece.how)
                 # before: what is removed and not noted would be missing in the certificate
                 journal.note(
@@ -164,7 +174,14 @@ class Erasure:
         if not found.count:  # all that is left of an erasure that was cut short is its certificate
             return []
         in_store = stored.Stored(store, dataset, found, self._names, journal)
-        return [*Home(settings, dataset, found).pieces(), *in_store.pieces()]
+        pieces = [*Home(settings, dataset, found).pieces(), *in_store.pieces()]
+        if self._tracking is None:
+            return pieces
+        tracked = Tracked(
+            *(self._context, self._tracking, dataset, found, self._names), held=in_store.has_held
+        )
+        bundles = local_pieces(self._context, self._tracking, dataset, found)
+        return [*tracked.pieces(), *bundles, *pieces]
 
     def _begun(self, found: Traces) -> Journal:
         settings, dataset = self._context.settings, self._spec.name
@@ -187,9 +204,7 @@ class Erasure:
             keyed=_keyed(self._names, found.hashes | found.paths),
             used=lineage.uses(self._context.store, dataset, found),
         )
-        journal = Journal(journal_file(settings, dataset), entry)
-        journal.write()
-        return journal
+        return Journal(journal_file(settings, dataset), entry)
 
     def _landed(self, found: Traces) -> list[str]:
         """Which of the files are in a landing folder still."""
@@ -221,8 +236,8 @@ class Erasure:
         )
 
     def _certified(self, entry: Entry) -> Certificate:
-        has_learned = lineage.learned(self._context, entry.dataset, entry.used)
-        remaining = [*has_learned, *lineage.always(self._context, entry.dataset)]
+        has_learned = lineage.learned(self._tracking, entry.dataset, entry.used)
+        remaining = [*has_learned, *lineage.always(self._context.settings)]
         retrain = f"medloop retrain {entry.dataset} --fresh" if has_learned else None
         return certificate.certify(entry, remaining, retrain=retrain)
 

@@ -1,6 +1,5 @@
 """What has learned from images, or was judged by them, and what else remains after an erasure."""
 
-import logging
 from collections.abc import Mapping
 
 import pyarrow.compute as pc
@@ -8,14 +7,11 @@ from pydantic import BaseModel, ConfigDict
 
 from pipelines.erasure.parquet import opened
 from pipelines.erasure.traces import Traces
-from pipelines.errors import Unavailable
 from pipelines.outputs import SPLITS
-from pipelines.stage import Context
+from pipelines.settings import Settings
 from pipelines.storage import Store
 from pipelines.tracking import versions
-from pipelines.tracking.client import open_tracking
-
-logger = logging.getLogger(__name__)
+from pipelines.tracking.client import Tracking
 
 USES = {
     "train": "was trained on them",
@@ -60,34 +56,33 @@ def _texts(traces: Traces) -> "object":
     return pa.array(sorted(traces.originals), pa.string())
 
 
-def learned(context: Context, dataset: str, used: Mapping[str, tuple[str, ...]]) -> list[Remaining]:
-    """The registered versions whose split held one of the images, newest first."""
-    tracking = open_tracking(context.settings)
-    try:
-        known = versions.every(tracking, dataset)
-    except Unavailable as error:
-        logger.warning("%s", error)
-        if not used:
-            return []
-        why = f"MLflow did not answer, so nobody knows which versions used {', '.join(used)}"
-        return [Remaining(what="weights of models", why=why)]
+def learned(
+    tracking: Tracking | None, dataset: str, used: Mapping[str, tuple[str, ...]]
+) -> list[Remaining]:
+    """The registered versions whose split held one of the images, newest first.
+
+    Raises:
+        TrackingUnavailable: MLflow does not answer.
+    """
+    if tracking is None:
+        why = (
+            "MLflow was left out (--skip-mlflow): its runs, bundles and pages may show the images. "
+            f"Versions that used these splits have learned from them: {', '.join(used) or 'none'}"
+        )
+        return [Remaining(what="all that MLflow holds, and local bundles", why=why)]
+    champion = versions.holder(tracking, dataset, "champion")
     found = []
-    for one in known:
+    for one in versions.every(tracking, dataset):
         sets = used.get(one.tags.get(versions.SPLIT_TAG, ""), ())
         if sets:
             did = ", ".join(USES[split] for split in sets)
-            alias = "; it serves" if _is_champion(context, dataset, one.version) else ""
+            serves = "; it serves" if champion and champion.version == one.version else ""
             what = f"weights and figures of version {one.version} ({one.candidate})"
-            found.append(Remaining(what=what, why=f"it {did}{alias}"))
+            found.append(Remaining(what=what, why=f"it {did}{serves}"))
     return found
 
 
-def _is_champion(context: Context, dataset: str, version: int) -> bool:
-    champion = versions.holder(open_tracking(context.settings), dataset, "champion")
-    return champion is not None and champion.version == version
-
-
-def always(context: Context, dataset: str) -> list[Remaining]:
+def always(settings: Settings) -> list[Remaining]:
     """What every erasure leaves, and why."""
     return [
         Remaining(
@@ -101,7 +96,7 @@ def always(context: Context, dataset: str) -> list[Remaining]:
             why="no single image can be had from them; a retraining makes new ones",
         ),
         Remaining(
-            what=f"backups below {context.settings.backups} and elsewhere",
+            what=f"backups below {settings.backups} and elsewhere",
             why="a backup is never changed; let those from before the erasure expire "
             "(MEDLOOP_BACKUP_KEEP), and erase again after a restore from one",
         ),
@@ -114,7 +109,7 @@ def always(context: Context, dataset: str) -> list[Remaining]:
             why="files are deleted, not shredded: encrypt the disks",
         ),
         Remaining(
-            what="MLflow's and Airflow's databases, MLflow's artifacts and bundles",
-            why=f"this release does not look into them: see docs/erasure.md ({dataset})",
+            what="the databases of MLflow and Airflow",
+            why="they hold names of folders, figures and parameters; no images, hashes or paths",
         ),
     ]

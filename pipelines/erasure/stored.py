@@ -90,6 +90,11 @@ class Stored:
             elif path.endswith(".html"):
                 yield from self._page(path)
 
+    def has_held(self, folder: str) -> bool:
+        """Whether a folder held one of the images, or is gone so that nobody can tell; after
+        `pieces`."""
+        return folder in self.held or not self.store.exists(folder)
+
     def _table(self, path: str) -> Iterator[Piece]:
         with parquet.opened(self.store, path) as file:
             held = parquet.held(file, self.traces)
@@ -134,7 +139,7 @@ class Stored:
                 prepared = str(self.store.read_json(f"{path}/{MANIFEST}")["output"]["prepared"])
             except (NotFound, KeyError, ValueError):
                 prepared = ""
-            if prepared in self.held or not (prepared and self.store.exists(prepared)):
+            if not prepared or self.has_held(prepared):
                 yield self._piece(COPIES, path, "folders removed", 1, partial(self._delete, path))
 
     def _delete(self, path: str) -> None:

@@ -132,15 +132,15 @@ def prune() -> "Pruned":
     return pruned
 
 
-def plan_erasure(dataset: str, asked: "Asked | None") -> "Plan":
+def plan_erasure(dataset: str, asked: "Asked | None", *, mlflow: bool = True) -> "Plan":
     """What erasing images would change; ``None`` for an erasure that was cut short."""
     from pipelines.erasure.erase import Erasure
 
-    return Erasure(*opened(dataset), asked).plan()
+    return Erasure(*opened(dataset), asked, mlflow=mlflow).plan()
 
 
 def erase(
-    dataset: str, asked: "Asked | None", *, leave_landed: bool = False
+    dataset: str, asked: "Asked | None", *, leave_landed: bool = False, mlflow: bool = True
 ) -> tuple["Certificate", Path]:
     """Erase images, or finish an erasure that was cut short (``None``).
 
@@ -151,7 +151,7 @@ def erase(
     from pipelines.erasure.erase import Erasure
 
     spec, context = opened(dataset)
-    certificate = Erasure(spec, context, asked).run(leave_landed=leave_landed)
+    certificate = Erasure(spec, context, asked, mlflow=mlflow).run(leave_landed=leave_landed)
     copy = context.settings.home / "reports" / f"{dataset}-erasure-{certificate.id}.html"
     copy.parent.mkdir(parents=True, exist_ok=True)
     copy.write_text(page(certificate), encoding="utf-8")

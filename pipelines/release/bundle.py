@@ -166,10 +166,17 @@ class BundleManifest(BaseModel):
     """UTC, ISO 8601."""
     metrics: dict[str, float]
     """Figures on the leak-free test set."""
+    former_digests: tuple[str, ...] = ()
+    """Digests from before an erasure replaced canary images (`pipelines.erasure.bundles`)."""
     files: dict[str, str]
     """Path → sha256 of every other file."""
     digest: str = ""
     """sha256 of all of the above but ``model_version``."""
+
+    @property
+    def digests(self) -> frozenset[str]:
+        """By which answers in the audit log name this bundle."""
+        return frozenset({self.digest, *self.former_digests})
 
     @property
     def tolerance(self) -> float:
@@ -323,6 +330,14 @@ def stamp(folder: Path, version: int) -> None:
     """Note in a bundle which version of the registered model it is."""
     manifest = read_manifest(folder)
     write_manifest(folder, manifest.model_copy(update={"model_version": version}))
+
+
+def note_former(folder: Path, digest: str) -> None:
+    """Note in a bundle a digest that it was known by; does nothing where it is known."""
+    manifest = read_manifest(folder)
+    if digest not in manifest.digests:
+        former = (*manifest.former_digests, digest)
+        write_manifest(folder, manifest.model_copy(update={"former_digests": former}))
 
 
 def file_digests(folder: Path) -> dict[str, str]:

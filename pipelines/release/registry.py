@@ -265,6 +265,22 @@ def fetch(context: Context, dataset: str, version: int) -> Path:
     return folder
 
 
+def fetch_again(context: Context, registered: Registered) -> None:
+    """Fetch a bundle that was sealed again in MLflow, in place of the local copy.
+
+    The digest of that copy is noted as one of the bundle's, as answers were logged with it.
+
+    Raises:
+        BundleError: it is not whole; the local copy stays.
+        TrackingUnavailable: MLflow does not answer.
+    """
+    folder = context.settings.bundles / registered.dataset / folder_name(registered)
+    with fetching(folder.parent):
+        before = bundles.read_manifest(folder).digest
+        _download(open_tracking(context.settings), registered, folder)
+        bundles.note_former(folder, before)
+
+
 def folder_name(registered: Registered) -> str:
     """The name of a version's folder among a data set's bundles in the home.
 

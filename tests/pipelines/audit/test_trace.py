@@ -19,7 +19,7 @@ from pipelines.audit.entries import (
 )
 from pipelines.audit.trace import trace
 from pipelines.errors import NotFound
-from pipelines.release.bundle import read_manifest
+from pipelines.release.bundle import note_former, read_manifest, write_manifest
 from pipelines.settings import Settings
 from pipelines.stage import Context
 from tests.serving.bundles import make_bundle
@@ -194,3 +194,18 @@ def medloop(settings: Settings, *arguments: str) -> subprocess.CompletedProcess[
         timeout=60,
         check=False,
     )
+
+
+@pytest.mark.usefixtures("stored")
+def test_a_bundle_that_was_sealed_again_is_found_by_its_former_digest(
+    context: Context, kept: Path
+) -> None:
+    note(context, kept)
+    manifest = read_manifest(kept)
+    write_manifest(kept, manifest.model_copy(update={"created_at": "2027-01-01T00:00:00+00:00"}))
+    note_former(kept, manifest.digest)
+
+    origin = trace(context, REQUEST).origin
+
+    assert origin is not None
+    assert origin.digest == read_manifest(kept).digest != manifest.digest

@@ -69,7 +69,7 @@ def remove_landed(collection: Collection) -> None:
 
 
 def erase(collection: Collection, asked: Asked | None = ASKED, **options: bool) -> Certificate:
-    return Erasure(collection.spec, collection.context, asked).run(**options)
+    return Erasure(collection.spec, collection.context, asked, mlflow=False).run(**options)
 
 
 def found(collection: Collection, needles: dict[str, bytes]) -> list[tuple[str, str]]:
@@ -294,7 +294,9 @@ def command(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> Callable
 
     monkeypatch.setattr("pipelines.loop.operations.opened", opened)
     monkeypatch.setenv("COLUMNS", "200")
-    return lambda *words, **options: CliRunner().invoke(app, ["erase", "pets", *words], **options)
+    return lambda *words, **options: CliRunner().invoke(
+        app, ["erase", "pets", "--skip-mlflow", *words], **options
+    )
 
 
 def test_the_command_asks_first(collection: Collection, command: Callable[..., Any]) -> None:
