@@ -1,47 +1,63 @@
-"""Takes in a landing folder and prepares it: what `benchmarks.prove_cluster` runs as the driver.
+"""The data's work of one retraining, or all of it: what `benchmarks.prove_cluster` runs as driver.
 
-    python -m benchmarks.cluster_job FOLDER
+    python -m benchmarks.cluster_job FOLDER [--retrain]
 
 Reads the installation's settings. Says on standard output which step begins, and at the end what
-is in the store, as one line of JSON.
+is in the store, as one line of JSON. With ``--retrain`` it also checks, profiles, trains, selects
+and judges, as the retraining DAG does.
 """
 
+import argparse
 import hashlib
 import io
 import json
-import sys
+from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from pipelines.data.land import ingest, landing
-from pipelines.data.prepare import prepare
-from pipelines.data.split import split
-from pipelines.outputs import Prepared, Snapshot
+from pipelines import loop
+from pipelines.loop.opening import opened
+from pipelines.outputs import CheckReport, Prepared, Snapshot, Split
 from pipelines.settings import get_settings
-from pipelines.spec import load_spec
 from pipelines.stage import MANIFEST, Context
-from pipelines.storage import open_store
+from pipelines.tracking.client import open_tracking
+from pipelines.tracking.keras_models import FILE, fetch_model
 
 DATASET = "phantom"
+DIGITS = 6
+"""Of figures that Spark's executors sum in an order of their own."""
 
 
 def main() -> None:
-    """Run the steps that do the data's work."""
-    settings = get_settings()
-    spec = load_spec(DATASET)
-    context = Context(settings=settings, store=open_store(settings))
-    print("STEP landing", flush=True)
-    landed = landing.run(spec, context, sys.argv[1])
-    print("STEP ingest", flush=True)
-    snapshot = ingest.run(spec, context, landed)
-    division = split.run(spec, context, snapshot)
-    print("STEP prepare", flush=True)
-    prepared = prepare.run(spec, context, snapshot, division)
-    print("RESULT", json.dumps(_result(context, snapshot, prepared)), flush=True)
+    """Run the steps."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("folder")
+    parser.add_argument("--retrain", action="store_true")
+    options = parser.parse_args()
+    (get_settings().home).mkdir(parents=True, exist_ok=True)
+    _, context = opened(DATASET)
+    _say("landing")
+    landed = loop.land(DATASET, options.folder)
+    checks = [loop.check_landing(DATASET, landed)] if options.retrain else []
+    _say("ingest")
+    snapshot = loop.ingest(DATASET, landed)
+    split = loop.split(DATASET, snapshot)
+    checks += [loop.check_snapshot(DATASET, snapshot, split)] if options.retrain else []
+    _say("prepare")
+    prepared = loop.prepare(DATASET, snapshot, split)
+    result = _stored(context, snapshot, prepared)
+    if options.retrain:
+        checks.append(loop.check_prepared(DATASET, prepared))
+        result |= _trained(context, split, prepared, checks)
+    print("RESULT", json.dumps(result), flush=True)
 
 
-def _result(context: Context, snapshot: Snapshot, prepared: Prepared) -> dict[str, Any]:
+def _say(step: str) -> None:
+    print(f"STEP {step}", flush=True)
+
+
+def _stored(context: Context, snapshot: Snapshot, prepared: Prepared) -> dict[str, Any]:
     """The images of the snapshot, a hash of each prepared file, and what else a reader can see."""
     store = context.store
     index = pq.read_table(io.BytesIO(store.read(f"{snapshot.path}/index.parquet")))
@@ -50,9 +66,10 @@ def _result(context: Context, snapshot: Snapshot, prepared: Prepared) -> dict[st
         for file in sorted(set(index.column("file").to_pylist()))
         for sha256 in pq.read_table(io.BytesIO(store.read(file))).column("sha256").to_pylist()
     ]
+    images = sorted(set(index.column("sha256").to_pylist()))
     return {
-        "images": sorted(index.column("sha256").to_pylist()),
-        "packed": sorted(packed),
+        "images": (len(images), hashlib.sha256("".join(images).encode()).hexdigest()),
+        "packed": (len(packed), hashlib.sha256("".join(sorted(packed)).encode()).hexdigest()),
         "prepared": {
             name: hashlib.sha256(store.read(f"{prepared.path}/{name}")).hexdigest()
             for name in store.names(prepared.path)
@@ -61,6 +78,47 @@ def _result(context: Context, snapshot: Snapshot, prepared: Prepared) -> dict[st
         "snapshots": store.names(f"{DATASET}/snapshots"),
         "prepared_versions": store.names(f"{DATASET}/prepared"),
     }
+
+
+def _trained(
+    context: Context, split: Split, prepared: Prepared, checks: list[CheckReport]
+) -> dict[str, Any]:
+    """Train and judge; the weights of each candidate, its figures, and the verdict."""
+    _say("profile")
+    profile = loop.profile_data(DATASET, prepared)
+    _say("train")
+    trained = [loop.train(DATASET, prepared, name) for name in loop.candidates(DATASET)]
+    _say("evaluate")
+    evaluated = [loop.evaluate(DATASET, prepared, one) for one in trained]
+    challenger = loop.select(DATASET, prepared, evaluated)
+    verdict = loop.gate(DATASET, prepared, challenger)
+    return {
+        "checks": [(check.gate, check.passed, check.expectations) for check in checks],
+        "split": split.counts,
+        "profiled": profile.images,
+        "weights": {
+            one.candidate: _weights(context, one.run_id)
+            for one in trained
+            if open_tracking(context.settings).has_artifact(one.run_id, FILE)
+        },
+        "figures": {
+            one.candidate: {name: round(value, DIGITS) for name, value in one.test.items()}
+            for one in evaluated
+        },
+        "selected": challenger.candidate,
+        "rules": [(rule.rule, round(rule.value, DIGITS), rule.passed) for rule in verdict.rules],
+    }
+
+
+def _weights(context: Context, run_id: str) -> str:
+    """SHA-256 of a candidate's weights."""
+    import keras
+
+    file = fetch_model(open_tracking(context.settings), run_id, cache=Path(context.settings.cache))
+    digest = hashlib.sha256()
+    for weights in keras.saving.load_model(file, compile=False).get_weights():
+        digest.update(weights.tobytes())
+    return digest.hexdigest()
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,6 +26,10 @@ ENVIRONMENT = Path("/opt/medloop")
 JARS = Path("/opt/medloop-jars")
 PYSPARK = ENVIRONMENT / "lib/python3.11/site-packages/pyspark"
 HDFS = f"hdfs://{COORDINATOR}:8020"
+DISK_MEGABYTES = 512
+"""Of each DataNode's disk."""
+BLOCK_MEGABYTES = 16
+"""HDFS expects room for several blocks before it writes one; disks are small here."""
 CONFIGURATION = """\
 [containers]
 default_ulimits = ["nofile=4096:4096","nproc=4096:4096"]
@@ -36,6 +40,7 @@ runtime = "runc"
 PROPERTIES = {
     "fs.defaultFS": HDFS,
     "dfs.replication": "2",
+    "dfs.blocksize": str(BLOCK_MEGABYTES * 2**20),
     "dfs.heartbeat.interval": hdfs.HEARTBEAT_SECONDS,
     **hdfs.SMALL_CLUSTER,
     "dfs.client.block.write.replace-datanode-on-failure.policy": "NEVER",
@@ -81,6 +86,7 @@ class Nodes:
             *("-v", f"{environment}:{ENVIRONMENT}:ro"),
             *("-v", f"{PROJECT / '.medloop/cache/jars'}:{JARS}:ro"),
             *("-v", f"{self._folder}:{self._folder}"),
+            *(() if name == COORDINATOR else ("-v", f"{self._disk(name)}:/var/medloop-hdfs")),
             *("--rootfs", "/:O", "sleep", "infinity"),
         )
 
@@ -158,6 +164,26 @@ class Nodes:
         }
         self.server(node, "datanode", _hadoop(hdfs.DATANODE, options, jars.HDFS))
 
+    def mlflow(self, case: str) -> None:
+        """Start an MLflow server without any run, in the place of an earlier one."""
+        known = self.podman("exec", _container(COORDINATOR), "ls", "/run")
+        if "mlflow.pid" in known:
+            self.kill(COORDINATOR, "mlflow")
+        folder = f"/var/medloop-mlflow/{case}"
+        self.podman("exec", _container(COORDINATOR), "mkdir", "-p", folder)
+        self.server(
+            COORDINATOR,
+            "mlflow",
+            [
+                *("env", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false"),
+                *(sys.executable, "-m", "mlflow", "server", "--workers", "1"),
+                *("--host", COORDINATOR, "--port", "5000", "--allowed-hosts", "*"),
+                *("--backend-store-uri", f"sqlite:///{folder}/mlflow.db"),
+                *("--artifacts-destination", f"{folder}/artifacts"),
+            ],
+        )
+        self._await("MLflow", lambda: self._answers(f"http://{COORDINATOR}:5000/health", "OK"))
+
     def spark_worker(self, node: str) -> None:
         """Start a Worker of the standalone cluster."""
         self.server(
@@ -194,6 +220,9 @@ class Nodes:
             if shutil.which(command) is None:
                 raise StackError(f"There is no {command}; apt-get install podman runc iptables.")
         (self._folder / "logs").mkdir()
+        for name in WORKERS:
+            self._disk(name).mkdir(parents=True)
+            _mount("-t", "tmpfs", "-o", f"size={DISK_MEGABYTES}m", "tmpfs", str(self._disk(name)))
         self.podman("network", "create", NETWORK)
         for name in (COORDINATOR, *WORKERS):
             self.start(name)
@@ -216,6 +245,26 @@ class Nodes:
         for name in (COORDINATOR, *WORKERS):
             self.podman("rm", "-f", "-t", "0", _container(name), check=False)
         self.podman("network", "rm", NETWORK, check=False)
+        for name in WORKERS:
+            if self._disk(name).is_mount():
+                subprocess.run(["umount", str(self._disk(name))], check=True)
+
+    def _disk(self, node: str) -> Path:
+        """The disk of a DataNode, as this machine sees it: small, so that it can be filled."""
+        return self._folder / "disks" / node
+
+    @contextmanager
+    def full_disks(self) -> Iterator[None]:
+        """Leave no byte free on the disk of any DataNode."""
+        fillings = [self._disk(name) / "filling" for name in WORKERS]
+        try:
+            for filling in fillings:
+                free = shutil.disk_usage(filling.parent).free
+                subprocess.run(["fallocate", "-l", str(free), str(filling)], check=True)
+            yield
+        finally:
+            for filling in fillings:
+                filling.unlink(missing_ok=True)
 
     def run(self, variables: dict[str, str], name: str, command: str) -> None:
         """Start a command of ours on the coordinator, in the checkout."""
@@ -239,21 +288,33 @@ class Nodes:
         self.podman("kill", _container(node))
 
     def revive(self, node: str) -> None:
-        """Start a node that was killed, with its files, and its servers."""
+        """Start a node that was killed, with its files, and its DataNode."""
         self.podman("start", _container(node))
         self.datanode(node)
-        self.spark_worker(node)
 
     def await_datanodes(self, number: int) -> None:
         """Wait until the NameNode is out of safe mode and has so many live DataNodes."""
-        ask = ["exec", _container(COORDINATOR), "curl", "-s", "-m", "5"]
         bean = f"http://{COORDINATOR}:9870/jmx?qry=Hadoop:service=NameNode,name=FSNamesystemState"
+        expected = (f'"NumLiveDataNodes" : {number}', '"FSState" : "Operational"')
+        self._await(f"{number} DataNodes", lambda: self._answers(bean, *expected))
+
+    def _answers(self, url: str, *parts: str) -> bool:
+        said = self.podman(
+            *("exec", _container(COORDINATOR), "curl", "-s", "-m", "5", url), check=False
+        )
+        return all(part in said for part in parts)
+
+    @staticmethod
+    def _await(what: str, condition: Callable[[], bool]) -> None:
         for _ in range(120):
-            said = self.podman(*ask, bean, check=False)
-            if f'"NumLiveDataNodes" : {number}' in said and '"FSState" : "Operational"' in said:
+            if condition():
                 return
             time.sleep(1)
-        raise StackError(f"The NameNode does not have {number} DataNodes after two minutes.")
+        raise StackError(f"There is no sign of {what} after two minutes.")
+
+
+def _mount(*words: str) -> None:
+    subprocess.run(["mount", *words], check=True)
 
 
 def _container(node: str) -> str:

@@ -57,13 +57,17 @@ def source_clusters(traces: Sequence[Sequence[float] | None], *, seed: int) -> N
 
 def _divide(traces: Traces, *, seed: int) -> NDArray[np.intp]:
     """(n,) number of each row's cluster, in any order."""
+    from threadpoolctl import threadpool_limits
+
     telling = traces[:, traces.std(axis=0) > STEADY]
     most = min(MOST_SOURCES, len(traces) // PER_SOURCE)
     if most < 2 or not telling.size:
         return np.zeros(len(traces), np.intp)
     places = _places(telling)
     sample = np.random.default_rng(seed).permutation(len(places))[:MOST_FITTED]
-    mixtures = [_mixture(places[sample], count, seed=seed) for count in range(1, most + 1)]
+    # One thread: the same sums on any machine, and no waiting for each other on a busy one.
+    with threadpool_limits(1):
+        mixtures = [_mixture(places[sample], count, seed=seed) for count in range(1, most + 1)]
     best = min(mixtures, key=lambda mixture: mixture.bic(places[sample]))
     clusters: NDArray[np.intp] = best.predict(places)
     return clusters
