@@ -234,7 +234,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="+", choices=CASES, default=list(CASES))
     options = parser.parse_args()
     # A proof that is ended from outside removes its containers and disks all the same.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
+    signal.signal(signal.SIGTERM, _end)
     with tempfile.TemporaryDirectory(prefix="prove-cluster-") as name:
         folder = Path(name)
         generate(folder / "landing", seed=1, images=options.images)
@@ -247,6 +247,11 @@ def main() -> None:
         finally:
             nodes.down()
     sys.exit(show(claims, title="A cluster, and what may happen to it"))
+
+
+def _end(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # so that a second one does not stop the removal
+    sys.exit(1)
 
 
 def _prove(nodes: Nodes, folder: Path, cases: list[str]) -> list[Claim]:
