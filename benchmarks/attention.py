@@ -57,6 +57,7 @@ def _look(
     *,
     figures: Path,
 ) -> None:
+    from pipelines.evaluation.network import Network
     from pipelines.evaluation.predictions import predict, with_decisions, with_probabilities
     from pipelines.evidence import attention
     from pipelines.evidence.subject import Subject
@@ -69,7 +70,8 @@ def _look(
         workdir=context.settings.work / prepared.id / name,
         on_epoch=lambda *_: None,
     )
-    answers = predict(trained.path, data, ("test",))
+    network = Network.load(trained.path)
+    answers = predict(network, data, ("test",))
     rows = with_probabilities(answers, data.classes, temperature=1.0)
     rows = with_decisions(rows, data.classes, None)
     subject = Subject(
@@ -78,7 +80,7 @@ def _look(
         prepared,
         name,
         data,
-        trained.path,
+        network,
         rows,
         temperature=1.0,
         thresholds=None,

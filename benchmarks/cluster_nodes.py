@@ -41,6 +41,8 @@ PROPERTIES = {
     "fs.defaultFS": HDFS,
     "dfs.replication": "2",
     "dfs.blocksize": str(BLOCK_MEGABYTES * 2**20),
+    # By default a DataNode wants 1 GB free besides the block it writes.
+    "dfs.datanode.round-robin-volume-choosing-policy.additional-available-space": "0",
     "dfs.heartbeat.interval": hdfs.HEARTBEAT_SECONDS,
     **hdfs.SMALL_CLUSTER,
     "dfs.client.block.write.replace-datanode-on-failure.policy": "NEVER",

@@ -125,6 +125,7 @@ def _final(
 def _measure(spec: DatasetSpec, context: Context, prepared: Prepared, name: str) -> Measured:
     from pipelines.evaluation import intervals, metrics
     from pipelines.evaluation.judging import thresholds_of
+    from pipelines.evaluation.network import Network
     from pipelines.evaluation.predictions import (
         decisions_of,
         labels_of,
@@ -145,7 +146,8 @@ def _measure(spec: DatasetSpec, context: Context, prepared: Prepared, name: str)
         workdir=workdir,
         on_epoch=lambda *_: None,
     )
-    rows = with_probabilities(predict(trained.path, data, SPLITS), data.classes, temperature=1.0)
+    network = Network.load(trained.path)
+    rows = with_probabilities(predict(network, data, SPLITS), data.classes, temperature=1.0)
     thresholds = thresholds_of(spec, rows[rows["split"] == "validation"])
     rows = with_decisions(rows, data.classes, thresholds)
     figures: dict[str, float] = {}
@@ -168,7 +170,7 @@ def _measure(spec: DatasetSpec, context: Context, prepared: Prepared, name: str)
         prepared,
         name,
         data,
-        trained.path,
+        network,
         rows,
         temperature=1.0,
         thresholds=thresholds,

@@ -6,7 +6,6 @@ answer as ``evaluation/predictions.parquet``, pictures below ``figures/``, all o
 nothing is done again.
 """
 
-import hashlib
 import logging
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from pipelines.evaluation import (
     intervals,
     judging,
     metrics,
+    network,
     operating_point,
     predictions,
     report,
@@ -36,6 +36,7 @@ from pipelines.evaluation import (
 )
 from pipelines.evaluation.calibration import fit_temperature, reliability, softmax
 from pipelines.evaluation.judging import judge, judge_trust, thresholds_of
+from pipelines.evaluation.network import Network
 from pipelines.evaluation.operating_point import Thresholds
 from pipelines.evaluation.predictions import (
     labels_of,
@@ -54,6 +55,7 @@ from pipelines.evaluation.record import (
     read_evaluation,
 )
 from pipelines.evidence import gather
+from pipelines.evidence.heat import Explainer
 from pipelines.evidence.subject import Subject
 from pipelines.evidence.test_uses import note_look
 from pipelines.outputs import Evaluated, Prepared, SplitName, Trained
@@ -88,7 +90,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
     cache = context.settings.cache
     data = fetch(context.store, prepared.path, cache)
     note_look(tracking, trained.run_id, data, evaluation=identity)
-    network, rows = _asked(tracking, trained.run_id, data, cache=cache)
+    candidate, rows = _asked(tracking, trained.run_id, data, cache=cache)
     validation = rows[rows["split"] == "validation"]
     temperature = fit_temperature(
         logits_of(validation, data.classes), labels_of(validation, data.classes)
@@ -102,7 +104,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
         prepared,
         trained.candidate,
         data,
-        network,
+        candidate,
         rows,
         temperature=temperature,
         thresholds=thresholds,
@@ -128,7 +130,7 @@ def _find(subject: Subject, trained: Trained, identity: str, *, drawn: Path) -> 
         run_id=trained.run_id,
         classes=data.classes,
         prepared=subject.prepared.path,
-        model_sha256=_digest(subject.network),
+        model_sha256=subject.network and subject.network.sha256,
         resamples=intervals.RESAMPLES,
         splits=_judged(subject, thresholds),
         temperature=subject.temperature,
@@ -150,22 +152,18 @@ def _judged(subject: Subject, thresholds: Thresholds | None) -> dict[SplitName, 
 
 def _asked(
     tracking: Tracking, run_id: str, data: Shards, *, cache: Path
-) -> tuple[Path | None, pd.DataFrame]:
+) -> tuple[Network | None, pd.DataFrame]:
     """A run's network, if it has one, and its candidate's logits on the held-out images."""
     if answers.has_answers(tracking, run_id):
         return None, answers.read_answers(tracking, run_id, data, SPLITS)
-    network = fetch_model(tracking, run_id, cache=cache)
+    network = Network.load(fetch_model(tracking, run_id, cache=cache))
     return network, predict(network, data, SPLITS)
-
-
-def _digest(network: Path | None) -> str | None:
-    return hashlib.sha256(network.read_bytes()).hexdigest() if network else None
 
 
 def _code() -> str:
     """What decides a figure."""
     asked = (sys.modules[__name__], predictions, answers, calibration, operating_point, selective)
-    measured = (decisions, judging, metrics, targets, weighted, intervals)
+    measured = (decisions, judging, metrics, network, targets, weighted, intervals)
     return fingerprint(code_version(*asked, *measured), gather.code())
 
 
@@ -205,7 +203,7 @@ def _draw(folder: Path, found: Evaluation, subject: Subject) -> None:
     if subject.network is not None:
         chosen = gallery.choose(test, classes)
         positions = [i for hits, misses in chosen.values() for i in (*hits, *misses)]
-        examples = gallery.explain(subject.network, subject.data, test, positions)
+        examples = gallery.explain(Explainer(subject.network), subject.data, test, positions)
         drawn["gradcam"] = gallery.draw(chosen, examples, title=f"{title}: hits left, misses right")
     for name, figure in drawn.items():
         figures.save(figure, folder / f"{name}.png")

@@ -1,7 +1,6 @@
 """The Grad-CAM gallery: for each class hits and misses, with where the model looked."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -9,12 +8,8 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from pipelines.data.input.shards import Shards
-from pipelines.evaluation.cells import spread
-from pipelines.evaluation.geometry import cells_of
-from pipelines.evaluation.gradcam import class_activation
-from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
 from pipelines.evaluation.grid import Note, Tile, draw_grid, overlaid
-from pipelines.evaluation.head import dense_head
+from pipelines.evidence.heat import Explainer
 
 PER_CLASS = 2
 MAX_CLASSES = 8
@@ -52,36 +47,34 @@ def choose(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, tuple[list
 
 
 def explain(
-    model_file: Path, data: Shards, rows: pd.DataFrame, positions: list[int]
+    explainer: Explainer, data: Shards, rows: pd.DataFrame, positions: list[int]
 ) -> dict[int, Example]:
     """Position → example, for images of the test split.
 
     Args:
-        model_file: the ``.keras`` file.
+        explainer: of the network.
         data: local shards.
         rows: the predictions on the test split, in file order.
         positions: which rows.
     """
-    import keras
-
-    model = keras.saving.load_model(model_file, compile=False)
-    head = dense_head(model)
-    cells = cells_of(model)
-    extract = keras.Model(model.inputs[0], model.get_layer("features").output)
-    examples = {}
-    for position, picture in data.split("test").pictures(positions).items():
-        row = rows.iloc[position]
-        target = data.classes.index(row["predicted"])
-        image = picture.astype(np.float32)
-        if head:
-            features = extract(image[None], training=False).numpy()[0]
-            activation = class_activation(features, head, target)
-        else:
-            activation = class_activation_by_gradients(model, image, target)
-        heat = spread(activation, cells, len(image))
-        confidence = float(row[f"probability.{row['predicted']}"])
-        examples[position] = Example(row["label"], row["predicted"], confidence, picture, heat)
-    return examples
+    pictures = data.split("test").pictures(positions)
+    asked = rows.iloc[list(pictures)]
+    targets = np.array([data.classes.index(name) for name in asked["predicted"]], np.int64)
+    if not pictures:
+        return {}
+    heats = explainer.heats(np.stack(list(pictures.values())), targets)
+    return {
+        position: Example(
+            row["label"],
+            row["predicted"],
+            float(row[f"probability.{row['predicted']}"]),
+            pictures[position],
+            heat,
+        )
+        for (position, (_, row)), heat in zip(
+            zip(pictures, asked.iterrows(), strict=True), heats, strict=True
+        )
+    }
 
 
 def draw(

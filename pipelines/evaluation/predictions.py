@@ -1,7 +1,6 @@
 """What a model says about every image of a split, one row an image."""
 
 from collections.abc import Iterator
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 from pipelines.data.input.shards import Batch, Shards
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.decisions import Decisions
+from pipelines.evaluation.network import Network
 from pipelines.evaluation.operating_point import Thresholds
 from pipelines.outputs import SplitName
 from pipelines.progress import track
@@ -20,11 +20,11 @@ BATCH = 32
 COLUMNS = ("sha256", "source_path", "group", "label")
 
 
-def predict(model_file: Path, data: Shards, splits: tuple[SplitName, ...]) -> pd.DataFrame:
-    """Ask a Keras model about splits, in file order.
+def predict(network: Network, data: Shards, splits: tuple[SplitName, ...]) -> pd.DataFrame:
+    """Ask a network about splits, in file order.
 
     Args:
-        model_file: the ``.keras`` file.
+        network: it.
         data: local shards.
         splits: which.
 
@@ -36,7 +36,7 @@ def predict(model_file: Path, data: Shards, splits: tuple[SplitName, ...]) -> pd
     for split in splits:
         rows = described(data, split)
         rows.insert(0, "split", split)
-        answers: NDArray[np.float32] = np.concatenate(list(_answers(model_file, data, split)))
+        answers = np.concatenate([network.logits(batch) for batch in images(data, split)])
         for index, name in enumerate(data.classes):
             rows[f"logit.{name}"] = answers[:, index]
         frames.append(rows)
@@ -112,15 +112,3 @@ def probabilities_of(rows: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[np
 def logits_of(rows: pd.DataFrame, classes: tuple[str, ...]) -> NDArray[np.float32]:
     """(n, classes) what the model said before softmax."""
     return rows[[f"logit.{name}" for name in classes]].to_numpy(np.float32)
-
-
-def _answers(model_file: Path, data: Shards, split: SplitName) -> Iterator[NDArray[np.float32]]:
-    import keras
-    import tensorflow as tf
-
-    model = keras.saving.load_model(model_file, compile=False)
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-    logits = keras.Model(model.input, model.get_layer("logits").output)
-    ask = tf.function(lambda batch: logits(batch, training=False), input_signature=signature)
-    for batch in images(data, split):
-        yield ask(batch).numpy()

@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,7 +11,7 @@ from pipelines.evaluation.intervals import Interval
 from pipelines.evidence import attention_pictures as pictures
 from pipelines.evidence.finding import Finding, Table
 from pipelines.evidence.heat import Explainer, Maps
-from pipelines.evidence.perturbation import Ask, Curves, area, curves, faithfulness
+from pipelines.evidence.perturbation import Curves, area, curves, faithfulness
 from pipelines.evidence.pointing import (
     Pointing,
     Values,
@@ -27,9 +26,6 @@ from pipelines.evidence.pointing import (
 from pipelines.evidence.randomisation import Stage, cascade
 from pipelines.evidence.sample import Sample, draw_sample
 from pipelines.evidence.subject import Subject
-
-if TYPE_CHECKING:
-    import keras
 
 GRAD_CAM = "Grad-CAM"
 BY_CHANCE = "random order"
@@ -71,7 +67,7 @@ class Looked:
 
 def look(subject: Subject, folder: Path) -> Finding:
     """Hold a candidate's heat maps against bodies, lesions and answers."""
-    explainer = Explainer(subject.model)
+    explainer = Explainer(subject.required_network)
     looked = _look(subject, explainer)
     figures = _figures(looked)
     return Finding(
@@ -217,18 +213,12 @@ def _perturbed(subject: Subject, sample: Sample, heats: Maps) -> dict[str, Curve
         "from the centre": np.broadcast_to(centre(size), (len(few), size, size)),
         BY_CHANCE: rng.random((len(few), size, size), np.float32),
     }
-    ask, targets = _asker(subject.model), sample.decided[:PERTURBED]
+    network, targets = subject.required_network, sample.decided[:PERTURBED]
+
+    def ask(images: NDArray[np.float32]) -> NDArray[np.float32]:
+        return softmax(network.logits(images), 1)
+
     return {name: curves(ask, few, order, targets=targets) for name, order in orders.items()}
-
-
-def _asker(model: "keras.Model") -> Ask:
-    import keras
-    import tensorflow as tf
-
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-    logits = keras.Model(model.inputs[0], model.get_layer("logits").output)
-    ask = tf.function(lambda images: logits(images, training=False), input_signature=signature)
-    return lambda images: softmax(ask(images).numpy(), 1)
 
 
 def _said(figures: dict[str, float]) -> tuple[str, ...]:

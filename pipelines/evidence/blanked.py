@@ -131,15 +131,8 @@ def table_of(figures: dict[str, float], asked: Blanked) -> Table:
 
 
 def _answers(subject: "Subject", pictures: Pictures) -> Answers:
-    import keras
-    import tensorflow as tf
-
-    model = subject.model
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-    logits = keras.Model(model.inputs[0], model.get_layer("logits").output)
-    ask = tf.function(lambda batch: logits(batch, training=False), input_signature=signature)
+    network = subject.required_network
     parts = [
-        ask(pictures[start : start + BATCH].astype(np.float32)).numpy()
-        for start in range(0, len(pictures), BATCH)
+        network.logits(pictures[start : start + BATCH]) for start in range(0, len(pictures), BATCH)
     ]
     return subject.decide(np.concatenate(parts)).decided.astype(np.int64)

@@ -112,11 +112,9 @@ def _one(subject: Subject, collection: ExternalSpec, asked: Asked, folder: Path)
 
 def _ask(subject: Subject, snapshot: Snapshot, ours: Snapshot) -> Asked:
     """What the candidate says about the collection's pictures that are not ours too."""
-    import keras
-
     spec, classes = subject.spec, subject.classes
     rows = external.unseen(spec, subject.context, snapshot, ours)
-    logits_model = keras.Model(subject.model.input, subject.model.get_layer("logits").output)
+    network = subject.required_network
     listed, batch, logits = [], [], []
     find = finder_of(subject.context, subject.prepared)
     found = external.pictures(spec, subject.context, rows, find=find)
@@ -124,8 +122,7 @@ def _ask(subject: Subject, snapshot: Snapshot, ours: Snapshot) -> Asked:
         listed.append(row)
         batch.append(picture)
         if len(batch) == BATCH or len(listed) == len(rows):
-            images = np.stack(batch).astype(np.float32)
-            logits.append(np.asarray(logits_model(images, training=False)))
+            logits.append(network.logits(np.stack(batch)))
             batch.clear()
     return Asked(
         labels=np.array([classes.index(row["label"]) for row in listed], np.int64),

@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.evaluation.cells import Cells, spread
-from pipelines.evaluation.geometry import cells_of
 from pipelines.evaluation.gradcam import Floats, class_activation, normalised
 from pipelines.evaluation.head import dense_head
+from pipelines.evaluation.network import Network
 
 if TYPE_CHECKING:
     import keras
@@ -29,14 +29,15 @@ class Explainer:
     The closed form where the head allows it, automatic differentiation where not.
 
     Args:
-        model: of the zoo, with layers ``features`` and ``logits``.
+        network: what is explained.
     """
 
-    def __init__(self, model: "keras.Model") -> None:
-        self.model = model
-        self.cells: Cells = cells_of(model)
-        self._size = int(model.input_shape[1])
-        self._maps = _closed_form(model) if dense_head(model) else _by_gradients(model)
+    def __init__(self, network: Network) -> None:
+        self.model = network.model
+        self.cells: Cells = network.cells
+        self._size = network.size
+        has_form = dense_head(network.model)
+        self._maps = _closed_form(network) if has_form else _by_gradients(network.model)
 
     def activations(self, pictures: Pictures, targets: Targets) -> Maps:
         """The maps as the feature map has them, (n, h, w)."""
@@ -56,18 +57,10 @@ Drawing = Callable[[Floats, Targets], Maps]
 """A batch of float32 (n, size, size, 3), and its targets, to maps."""
 
 
-def _closed_form(model: "keras.Model") -> Drawing:
-    import keras
-    import tensorflow as tf
-
-    extract = tf.function(
-        keras.Model(model.inputs[0], model.get_layer("features").output),
-        input_signature=[tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)],
-    )
-
+def _closed_form(network: Network) -> Drawing:
     def maps(images: Floats, targets: Targets) -> Maps:
-        features = extract(images).numpy()
-        head = dense_head(model)  # as it is now: its weights may have been changed
+        features = network.features(images)
+        head = dense_head(network.model)  # as it is now: its weights may have been changed
         return np.stack(
             [class_activation(f, head, int(t)) for f, t in zip(features, targets, strict=True)]
         )

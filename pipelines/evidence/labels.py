@@ -86,7 +86,8 @@ def _unlike(subject: Subject, split: SplitName) -> NDArray[np.float64]:
     rows = subject.of(split)
     if subject.network is None or split != "test":
         return np.zeros(len(rows))
-    return unlike(features_of(subject.model, subject.data, split), rows["group"].to_numpy(str))
+    features = features_of(subject.network, subject.data, split)
+    return unlike(features, rows["group"].to_numpy(str))
 
 
 def _figures(

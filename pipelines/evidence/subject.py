@@ -3,8 +3,6 @@
 import json
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -15,14 +13,12 @@ from pipelines.data.snapshots import LANDED_SHA256, index_of
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.decisions import Decisions
+from pipelines.evaluation.network import Network
 from pipelines.evaluation.operating_point import Thresholds
 from pipelines.evaluation.predictions import decisions_of, labels_of, probabilities_of
 from pipelines.outputs import Prepared, Snapshot, SplitName
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, standing
-
-if TYPE_CHECKING:
-    import keras
 
 METADATA = "metadata."
 """What the names of the columns begin with that the collection itself has of an image."""
@@ -42,7 +38,7 @@ class Subject:
         prepared: the shards it was trained on.
         candidate: its name.
         data: the same shards, on this machine.
-        network: the ``.keras`` file; ``None`` for a candidate that is no network.
+        network: its network; ``None`` for a candidate that is none.
         rows: its answers to the validation and test images, in file order of each split: the
             columns of `pipelines.evaluation.predictions.predict` with calibrated probabilities.
         temperature: by which they are calibrated.
@@ -54,7 +50,7 @@ class Subject:
     prepared: Prepared
     candidate: str
     data: Shards
-    network: Path | None
+    network: Network | None
     rows: pd.DataFrame
     temperature: float
     thresholds: Thresholds | None
@@ -116,8 +112,8 @@ class Subject:
         )
 
     @property
-    def model_file(self) -> Path:
-        """The ``.keras`` file.
+    def required_network(self) -> Network:
+        """The network.
 
         Raises:
             NoNetwork: it has none; `gather` then leaves the kind of evidence out.
@@ -125,17 +121,6 @@ class Subject:
         if self.network is None:
             raise NoNetwork(f"{self.candidate} is not a network")
         return self.network
-
-    @cached_property
-    def model(self) -> "keras.Model":
-        """The Keras model, loaded once.
-
-        Raises:
-            NoNetwork: the candidate is none.
-        """
-        import keras
-
-        return keras.saving.load_model(self.model_file, compile=False)
 
     @property
     def snapshot(self) -> Snapshot:

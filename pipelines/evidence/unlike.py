@@ -1,16 +1,12 @@
 """Images that are like no other: another modality, another organ, a broken file."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.data.input.shards import Shards
+from pipelines.evaluation.network import Network
 from pipelines.evaluation.predictions import images
 from pipelines.outputs import SplitName
-
-if TYPE_CHECKING:
-    import keras
 
 NEIGHBOURS = 5
 LEAST_SPREAD = 0.005
@@ -50,13 +46,8 @@ def unlike(features: Features, groups: NDArray[np.str_]) -> NDArray[np.float64]:
     return np.asarray((distance - middle) / max(spread, LEAST_SPREAD))
 
 
-def features_of(model: "keras.Model", data: Shards, split: SplitName) -> Features:
+def features_of(network: Network, data: Shards, split: SplitName) -> Features:
     """(n, k) the mean over positions of a network's last feature map, in file order."""
-    import keras
-    import tensorflow as tf
-
-    extract = keras.Model(model.inputs[0], model.get_layer("features").output)
-    pool = keras.Sequential([extract, keras.layers.GlobalAveragePooling2D()])
-    signature = [tf.TensorSpec((None, *model.input_shape[1:]), tf.float32)]
-    pooled = tf.function(lambda batch: pool(batch, training=False), input_signature=signature)
-    return np.concatenate([pooled(batch).numpy() for batch in images(data, split)])
+    return np.concatenate(
+        [network.features(batch).mean(axis=(1, 2)) for batch in images(data, split)]
+    )

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 from pipelines.data.input.shards import Shards
 from pipelines.errors import SpecError
 from pipelines.evaluation.metrics import measure
+from pipelines.evaluation.network import Network
 from pipelines.evaluation.predictions import (
     decisions_of,
     labels_of,
@@ -66,7 +67,8 @@ def train_and_judge(
     )
     book.flush()
     book.catch_up([_by_epoch(metrics) for metrics in done.history])
-    rows = with_probabilities(predict(done.path, data, (split,)), data.classes, temperature=1.0)
+    rows = predict(Network.load(done.path), data, (split,))
+    rows = with_probabilities(rows, data.classes, temperature=1.0)
     rows = with_decisions(rows, data.classes, None)
     _keep(place, rows)
     judged = Judged(

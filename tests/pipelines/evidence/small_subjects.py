@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from pipelines.data.input.shards import fetch
 from pipelines.evaluation.judging import thresholds_of
+from pipelines.evaluation.network import Network
 from pipelines.evaluation.predictions import predict, with_decisions, with_probabilities
 from pipelines.evidence.subject import Subject
 from pipelines.spec import DatasetSpec
@@ -38,7 +39,8 @@ def small_subject(
     data = fetch(context.store, prepared.path, context.settings.cache)
     file = folder / "model.keras"
     (model or brightness_model(size=chosen.image.size)).save(file)
-    answers = predict(file, data, ("validation", "test"))
+    network = Network.load(file)
+    answers = predict(network, data, ("validation", "test"))
     answers = with_probabilities(answers, data.classes, temperature=1)
     thresholds = thresholds_of(chosen, answers[answers["split"] == "validation"])
     answers = with_decisions(answers, data.classes, thresholds)
@@ -48,7 +50,7 @@ def small_subject(
         prepared,
         "one",
         data,
-        file,
+        network,
         answers,
         temperature=1.0,
         thresholds=thresholds,

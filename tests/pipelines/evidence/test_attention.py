@@ -15,6 +15,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines.data.input.shards import Shards, read_shards
+from pipelines.evaluation.network import Network
 from pipelines.evaluation.predictions import described, with_probabilities
 from pipelines.evidence import attention
 from pipelines.evidence.finding import Finding
@@ -93,7 +94,6 @@ def spot_reader() -> keras.Model:
 def subject(context: Context, tmp_path: Path, masks: Masks, draw: Draw = picture) -> Subject:
     data = write_shards(tmp_path / "shards", masks=masks, draw=draw)
     model = spot_reader()
-    model.save(tmp_path / "model.keras")
     rows = described(data, "test").assign(split="test")
     logits = keras.Model(model.input, model.get_layer("logits").output)
     answers = np.asarray(logits(np.stack([draw(n) for n in range(IMAGES)]).astype("float32")))
@@ -113,7 +113,7 @@ def subject(context: Context, tmp_path: Path, masks: Masks, draw: Draw = picture
         prepared,
         "one",
         data,
-        tmp_path / "model.keras",
+        Network(model),
         rows,
         temperature=1.0,
         thresholds=None,

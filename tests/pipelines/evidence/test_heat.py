@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from pipelines.evaluation.gradcam_autodiff import class_activation_by_gradients
+from pipelines.evaluation.network import Network
 from pipelines.evidence.heat import Explainer
 from pipelines.models.registry import build
 
@@ -38,7 +39,7 @@ def test_a_batch_s_maps_are_those_of_automatic_differentiation(form: str, frozen
         for layer in model.layers[:-2]:
             layer.trainable = False
 
-    found = Explainer(model).activations(pictures, targets)
+    found = Explainer(Network(model)).activations(pictures, targets)
 
     assert len(found) == 35
     np.testing.assert_allclose(found[:6], expected, atol=1e-4)
@@ -48,7 +49,7 @@ def test_maps_are_drawn_over_the_whole_picture() -> None:
     model = flattened_head()
     pictures = np.random.default_rng(1).integers(0, 255, (3, 64, 64, 3)).astype(np.uint8)
 
-    heats = Explainer(model).heats(pictures, np.array([0, 1, 2]))
+    heats = Explainer(Network(model)).heats(pictures, np.array([0, 1, 2]))
 
     assert heats.shape == (3, 64, 64)
     assert heats.dtype == np.float32

@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipelines.evaluation.network import Network
 from pipelines.evidence.heat import Explainer
 from pipelines.evidence.randomisation import cascade, correlation
 from pipelines.models.registry import build
@@ -28,7 +29,7 @@ def blobs_model() -> keras.Model:
 
 
 def test_a_trained_network_s_maps_do_not_outlive_its_weights(pictures: NDArray[np.uint8]) -> None:
-    explainer = Explainer(build("small_cnn", size=96, classes=3, weights=None))
+    explainer = Explainer(Network(build("small_cnn", size=96, classes=3, weights=None)))
 
     stages = cascade(explainer, pictures, np.array([0, 1, 2, 0]), seed=3)
 
@@ -38,13 +39,13 @@ def test_a_trained_network_s_maps_do_not_outlive_its_weights(pictures: NDArray[n
 
 
 def test_maps_that_only_show_the_picture_are_found_out(pictures: NDArray[np.uint8]) -> None:
-    stages = cascade(Explainer(blobs_model()), pictures, np.zeros(4, np.int64), seed=3)
+    stages = cascade(Explainer(Network(blobs_model())), pictures, np.zeros(4, np.int64), seed=3)
 
     assert stages[-1].correlation == pytest.approx(1)
 
 
 def test_the_model_has_its_own_weights_afterwards(pictures: NDArray[np.uint8]) -> None:
-    explainer = Explainer(build("small_cnn", size=96, classes=2, weights=None))
+    explainer = Explainer(Network(build("small_cnn", size=96, classes=2, weights=None)))
     before = [w.copy() for w in explainer.model.get_weights()]
 
     cascade(explainer, pictures, np.array([0, 1, 0, 1]), seed=3)
@@ -54,7 +55,7 @@ def test_the_model_has_its_own_weights_afterwards(pictures: NDArray[np.uint8]) -
 
 
 def test_the_same_seed_gives_the_same_figures(pictures: NDArray[np.uint8]) -> None:
-    explainer = Explainer(build("small_cnn", size=96, classes=2, weights=None))
+    explainer = Explainer(Network(build("small_cnn", size=96, classes=2, weights=None)))
     targets = np.array([0, 1, 0, 1])
 
     first = cascade(explainer, pictures, targets, seed=3)

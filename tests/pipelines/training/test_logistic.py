@@ -11,6 +11,7 @@ from pipelines.errors import TrainingError
 from pipelines.evaluation import evaluate
 from pipelines.evaluation.answers import has_answers, read_answers
 from pipelines.evaluation.head import dense_head
+from pipelines.evaluation.network import Network
 from pipelines.evaluation.predictions import labels_of, logits_of, predict
 from pipelines.outputs import Evaluated, Prepared, Trained
 from pipelines.settings import Settings
@@ -87,7 +88,7 @@ def test_a_regression_on_deep_features_is_a_network_that_answers_the_same(
     said = logistic.answers(done, SPEC.class_names)
     data = fetch(there.store, prepared.path, there.settings.cache)
     file = fetch_model(tracking, deep.run_id, cache=there.settings.cache)
-    asked = predict(file, data, ("validation", "test"))
+    asked = predict(Network.load(file), data, ("validation", "test"))
     both = asked.merge(said, on=["split", "sha256", "source_path"], suffixes=("", ".said"))
     for name in SPEC.class_names:
         np.testing.assert_allclose(both[f"logit.{name}"], both[f"logit.{name}.said"], atol=1e-2)
