@@ -4,7 +4,7 @@ Each is landed, checked file by file and packed as a data set's own images are, 
 its own, ``<dataset>_<collection>/snapshots``; no split, shard or training ever reads those.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
@@ -16,7 +16,7 @@ from pipelines.data.land import ingest, landing
 from pipelines.data.prepare.shard_writer import ACCEPTED, accepted_image
 from pipelines.data.restore import originals
 from pipelines.data.snapshots import Row, index_of, latest
-from pipelines.errors import SpecError
+from pipelines.errors import NotFound, SpecError
 from pipelines.imaging import Finder, crop_box, decode, fit
 from pipelines.outputs import Snapshot
 from pipelines.spec import DatasetSpec, ExternalSpec
@@ -54,6 +54,26 @@ def named(spec: DatasetSpec, name: str) -> ExternalSpec:
             return external
     known = ", ".join(external.name for external in spec.external) or "none"
     raise SpecError(f"{spec.name} names no external collection {name!r}; it names {known}.")
+
+
+def spec_named(name: str, specs: Iterable[DatasetSpec]) -> DatasetSpec:
+    """The spec of an external collection, by the name it has in the store.
+
+    Raises:
+        NotFound: there is none.
+    """
+    found = {
+        one.name: one
+        for spec in specs
+        for external in spec.external
+        for one in [spec_of(spec, external)]
+    }
+    if name not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise NotFound(
+            f"There is no data set {name!r}, nor an external collection; those: {known}."
+        )
+    return found[name]
 
 
 def run(spec: DatasetSpec, context: Context, name: str, source: str) -> Snapshot:

@@ -105,6 +105,11 @@ def always(settings: Settings) -> list[Remaining]:
             why="Medloop does not make them (hdfs lsSnapshottableDir lists them)",
         ),
         Remaining(
+            what="caches, bundles and logs of other machines that use this store",
+            why="an erasure reaches the home of its own machine: remove `cache`, `work` and "
+            "`bundles` there, which are made again",
+        ),
+        Remaining(
             what="free space of disks",
             why="files are deleted, not shredded: encrypt the disks",
         ),

@@ -33,12 +33,12 @@ from pipelines.tracking import artifacts, runs
 from pipelines.tracking.artifacts import Artifacts
 from pipelines.tracking.client import Tracking
 
-CHARTS = frozenset(
-    {"confusion_matrix", "roc", "precision_recall", "reliability", "risk_coverage", "thresholds"}
-    | {"learning_curve", "learning_curves", "search", "folds", "feature_importance"}
-    | {"abstention", "decision_curve", "subgroups", "deletion_insertion"}
+CHART = re.compile(
+    r"confusion_matrix|roc|precision_recall|reliability|risk_coverage|thresholds|external_.+"
+    r"|learning_curves?|search|folds|feature_importance|abstention|decision_curve|subgroups"
+    r"|deletion_insertion"
 )
-"""Pictures that are drawn from figures, not from images; any other may show an image."""
+"""Names of pictures that are drawn from figures, not from images; any other may show an image."""
 EXAMPLE = re.compile(r".*input_example(_metadata)?\.(json|npy|bin)")
 EMBEDDED = re.compile(rb"data:image/[a-z]+;base64,([A-Za-z0-9+/=]+)")
 NOTHING = b"data:,"
@@ -85,7 +85,7 @@ class Tracked:
             TrackingUnavailable: MLflow does not answer.
         """
         for experiment in artifacts.experiments(self.tracking, self.dataset):
-            found = runs.every(self.tracking, experiment.experiment_id, condition="")
+            found = runs.every(self.tracking, experiment, condition="")
             shows = {run.info.run_id: self._shows(run.data.tags) for run in found}
             for run in found:
                 run_id = run.info.run_id
@@ -96,7 +96,7 @@ class Tracked:
                 if place.shows and SHOWN in run.data.tags:
                     untag = partial(self._untag, run_id)
                     yield self._piece(place, SHOWN, "marks removed", 1, untag)
-            models = artifacts.of_models(self.tracking, experiment.experiment_id, found)
+            models = artifacts.of_models(self.tracking, experiment, found)
             for run_id, uri in models:
                 yield from self._of(Place(run_id, Artifacts(self.tracking, uri), shows[run_id]))
 
@@ -123,8 +123,8 @@ class Tracked:
 
     def _file(self, place: Place, path: str, *, charts: list[str]) -> Iterator[Piece]:
         pure = PurePosixPath(path)
-        is_picture = pure.suffix == ".png" and pure.stem not in CHARTS
-        if place.shows and (is_picture or EXAMPLE.fullmatch(path)):
+        may_show = pure.suffix == ".png" and not _is_chart(path)
+        if place.shows and (may_show or EXAMPLE.fullmatch(path)):
             delete = partial(place.artifacts.delete, path)
             yield self._piece(place, path, "files removed", 1, delete)
         elif pure.suffix == ".parquet":
@@ -167,7 +167,7 @@ class Tracked:
             kept = {
                 hashlib.sha256(_read(place, chart)).hexdigest()
                 for chart in charts
-                if PurePosixPath(chart).suffix == ".png" and PurePosixPath(chart).stem in CHARTS
+                if _is_chart(chart)
             }
             left, count = _without_pictures(content, kept)
         else:
@@ -183,6 +183,11 @@ class Tracked:
         self, place: Place, path: str, how: str, count: int, remove: Callable[[], None]
     ) -> Piece:
         return Piece(COPIES, "MLflow", f"mlflow:{place.run_id}/{path}", how, count, remove)
+
+
+def _is_chart(path: str) -> bool:
+    pure = PurePosixPath(path)
+    return pure.suffix == ".png" and CHART.fullmatch(pure.stem) is not None
 
 
 def _without_pictures(content: bytes, kept: set[str]) -> tuple[bytes, int]:

@@ -10,6 +10,8 @@ from pipelines.errors import NotFound
 from pipelines.loop.opening import opened, step
 from pipelines.outputs import Monitored, Profile, Scores
 from pipelines.settings import get_settings
+from pipelines.spec import DatasetSpec, load_spec, spec_names
+from pipelines.stage import Context, default_context
 
 if TYPE_CHECKING:
     from pipelines.erasure.certificate import Certificate
@@ -126,7 +128,6 @@ def backup(to: Path | None = None, *, pictures: bool | None = None, keep: int | 
 def prune() -> "Pruned":
     """Remove what is older than its kind is kept and no version in use needs."""
     from pipelines.retention import prune
-    from pipelines.stage import default_context
 
     pruned, _ = prune.run(default_context())
     return pruned
@@ -136,7 +137,17 @@ def plan_erasure(dataset: str, asked: "Asked | None", *, mlflow: bool = True) ->
     """What erasing images would change; ``None`` for an erasure that was cut short."""
     from pipelines.erasure.erase import Erasure
 
-    return Erasure(*opened(dataset), asked, mlflow=mlflow).plan()
+    return Erasure(*_erasable(dataset), asked, mlflow=mlflow).plan()
+
+
+def _erasable(dataset: str) -> tuple[DatasetSpec, Context]:
+    """As `opened`, also of an external collection."""
+    names = spec_names()
+    if dataset in names:
+        return opened(dataset)
+    from pipelines.data.external import spec_named
+
+    return spec_named(dataset, map(load_spec, names)), default_context()
 
 
 def erase(
@@ -150,7 +161,7 @@ def erase(
     from pipelines.erasure.certificate import page
     from pipelines.erasure.erase import Erasure
 
-    spec, context = opened(dataset)
+    spec, context = _erasable(dataset)
     certificate = Erasure(spec, context, asked, mlflow=mlflow).run(leave_landed=leave_landed)
     copy = context.settings.home / "reports" / f"{dataset}-erasure-{certificate.id}.html"
     copy.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from pipelines.tracking.client import Tracking
 
 if TYPE_CHECKING:
-    from mlflow.entities import Experiment, Run
+    from mlflow.entities import Run
 
 
 @dataclass(frozen=True)
@@ -60,14 +60,15 @@ class Artifacts:
         return get_artifact_repository(self.uri, tracking_uri=self.tracking.uri)
 
 
-def experiments(tracking: Tracking, dataset: str) -> list["Experiment"]:
-    """The experiments of a data set, deleted ones too: ``<dataset>``, ``<dataset>-data`` …"""
+def experiments(tracking: Tracking, dataset: str) -> list[str]:
+    """IDs of a data set's experiments, deleted ones too: ``<dataset>``, ``<dataset>-data`` …"""
     from mlflow.entities import ViewType
 
     with tracking.reaching() as client:
         known = client.search_experiments(view_type=ViewType.ALL)
     begins = (f"{dataset}-", f"{dataset}.")
-    return [one for one in known if one.name == dataset or one.name.startswith(begins)]
+    ours = (one for one in known if one.name == dataset or one.name.startswith(begins))
+    return [str(one.experiment_id) for one in ours]
 
 
 def of_models(tracking: Tracking, experiment: str, runs: "list[Run]") -> Iterator[tuple[str, str]]:

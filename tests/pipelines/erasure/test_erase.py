@@ -10,6 +10,7 @@ from typer.testing import CliRunner
 from pipelines import erasing, loop
 from pipelines.cli.app import app
 from pipelines.data.checks.check_tables import landing_table
+from pipelines.data.external import spec_named
 from pipelines.data.input.shards import fetch
 from pipelines.data.land.pseudonyms import load_pseudonyms
 from pipelines.data.tables import Table
@@ -20,10 +21,11 @@ from pipelines.erasure.journal import Journal
 from pipelines.errors import LandingError, NotFound, Unavailable
 from pipelines.outputs import SPLITS
 from pipelines.stage import Context
-from tests.pipelines.data.landing_folders import drawing, png, write
+from tests.pipelines.data.landing_folders import drawing, png, spec, write
 from tests.pipelines.erasure.conftest import HERS, PATIENT, PREPARED, TAGGED, Collection, Kept
 from tests.pipelines.erasure.searching import places_of
 
+SOURCE = {"origin": "Drawn by a test", "licence": "CC0-1.0", "consent": "Not needed"}
 REASON = "The patient withdrew consent"
 ASKED = Asked("patient", PATIENT, REASON)
 
@@ -292,7 +294,7 @@ def command(collection: Collection, monkeypatch: pytest.MonkeyPatch) -> Callable
     def opened(_: str) -> tuple[Any, Context]:
         return collection.spec, collection.context
 
-    monkeypatch.setattr("pipelines.loop.operations.opened", opened)
+    monkeypatch.setattr("pipelines.loop.operations._erasable", opened)
     monkeypatch.setenv("COLUMNS", "200")
     return lambda *words, **options: CliRunner().invoke(
         app, ["erase", "pets", "--skip-mlflow", *words], **options
@@ -315,3 +317,11 @@ def test_the_command_asks_first(collection: Collection, command: Callable[..., A
     done = command(*why, "--yes")
     assert "3 images erased; certificate:" in done.output, done.output
     assert len(collection.originals()) == images - 3
+
+
+def test_an_external_collection_is_erased_by_its_own_name() -> None:
+    ours = spec(external=[{"name": "other", "title": "Other", "source": SOURCE, "landing": {}}])
+
+    assert spec_named("pets_other", [ours]).class_names == ours.class_names
+    with pytest.raises(NotFound, match="nor an external collection; those: pets_other"):
+        spec_named("pets_else", [ours])
