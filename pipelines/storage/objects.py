@@ -58,7 +58,7 @@ class Access:
 
     def options(self, scheme: str) -> dict[str, Any]:
         """Arguments of fsspec's file system."""
-        common: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
+        common: dict[str, Any] = {"use_listings_cache": False}
         if scheme == "abfs":
             return common
         if self.endpoint:

@@ -1,10 +1,12 @@
 """What a server cannot or will not do is reported with the setting that mends it."""
 
 import socket
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+import s3fs
 
 from pipelines.errors import MedloopError, NotFound, SettingsError, StoreUnavailable
 from pipelines.settings import Settings
@@ -43,9 +45,16 @@ def test_refused_credentials_are_said_to_be_refused_and_not_shown(
     assert SECRET not in f"{refused.value} {refused.value.__cause__!r}"
 
 
-def test_missing_credentials_are_asked_for(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def without_credentials(store: Store, monkeypatch: pytest.MonkeyPatch) -> Iterator[Store]:
     monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", "/no/such/file")
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield store
+    s3fs.S3FileSystem.clear_instance_cache()
 
+
+def test_missing_credentials_are_asked_for(without_credentials: Store) -> None:
+    store = without_credentials
     require_each(store, SettingsError, "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or")
 
 
