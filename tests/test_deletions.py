@@ -119,7 +119,7 @@ GUARDS = {
     "pipelines/storage/local.py::LocalStore.rename": "fails if the target has content",
     "pipelines/storage/local.py::LocalStore._rename_file": "a link that fails if the target exists",
     "pipelines/storage/local.py::LocalStore._exchange": STORE,
-    "pipelines/storage/objects.py::Objects._require_creation": OWN_NAME,
+    "pipelines/storage/objects.py::Objects.require_creation": OWN_NAME,
     "pipelines/storage/object_store.py::ObjectStore._delete": STORE,
     "pipelines/storage/object_store.py::ObjectStore.discard": "what its callers name",
     "pipelines/storage/object_store.py::ObjectStore.sweep": OWN_NAME,

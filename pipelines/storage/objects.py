@@ -188,15 +188,19 @@ class Objects:
         """Write an object if there is none; whether it was written.
 
         Raises:
-            SettingsError: the server does not do that, or another `refusal`.
+            SettingsError: see `require_creation`.
         """
-        if not self._can_create:
-            self._require_creation()
-            self._can_create = True
+        self.require_creation()
         return self._create(path, data)
 
-    def _require_creation(self) -> None:
-        """Make sure that the server does not create an object twice."""
+    def require_creation(self) -> None:
+        """Make sure that the server does not create an object twice; tried once.
+
+        Raises:
+            SettingsError: it does, or another `refusal`.
+        """
+        if self._can_create:
+            return
         probe = f".probe-{secrets.token_hex(8)}"
         try:
             twice = [self._create(probe, b"1"), self._create(probe, b"2")]
@@ -209,6 +213,7 @@ class Objects:
                 "server that does (Amazon S3, MinIO or Ceph in a recent release), or set "
                 f"{self._named} to a folder of HDFS or of this machine (docs/stores.md)."
             )
+        self._can_create = True
 
     def _create(self, path: str, data: bytes) -> bool:
         for _ in range(5):
