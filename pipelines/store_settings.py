@@ -22,7 +22,8 @@ class StoreSettings(BaseSettings):
     """Root of the store: ``hdfs://HOST:PORT/PATH``, ``s3://BUCKET/PATH``, ``gs://BUCKET/PATH``,
     ``abfs://CONTAINER/PATH`` or ``file:///PATH``; embedded HDFS if unset."""
     webhdfs_url: str | None = None
-    """WebHDFS address of an ``hdfs://`` store; the embedded NameNode's if unset."""
+    """WebHDFS address of an ``hdfs://`` store, or those of several NameNodes, with ``;`` between
+    them: a standby or absent one is passed over. The embedded NameNode's if unset."""
     hdfs_user: str = "medloop"
     """The name under which files are written to HDFS."""
     store_endpoint: str | None = None

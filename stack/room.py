@@ -38,7 +38,7 @@ def _standing(settings: Settings) -> str:
 
 
 def _hdfs(settings: Settings) -> Room | None:
-    info = jmx_bean(settings.webhdfs, "NameNode,name=NameNodeInfo")
+    info = jmx_bean(settings.webhdfs.split(";")[0], "NameNode,name=NameNodeInfo")
     if info is None or not json.loads(info["LiveNodes"]):
         return None
     return Room("hdfs", total=info["Total"], free=info["Free"])

@@ -39,6 +39,15 @@ def test_one_that_is_not_ready_is_told_as_what_can_heal(
             ask("a")
 
 
+def test_a_namenode_that_is_standby_or_away_is_passed_over(
+    namenode: NameNode, store: HdfsStore
+) -> None:
+    namenode.exception, namenode.message = NOT_READY[1]
+    with refusing_namenode() as active:
+        several = f"http://127.0.0.1:9;{store.webhdfs};{active.url}"
+        assert not HdfsStore("hdfs:///medloop", webhdfs=several, user="medloop").exists("a")
+
+
 def test_only_a_file_that_it_does_not_know_is_missing(store: HdfsStore) -> None:
     assert not store.exists("a")
     assert store.names("a") == []
