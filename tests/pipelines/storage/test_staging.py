@@ -14,6 +14,7 @@ RENAMING = pytest.mark.parametrize("store", ["local", "hdfs"], indirect=True)
 """Of stores that stage a folder beside its place; of others see test_attempts.py."""
 
 
+@RENAMING
 def test_a_live_writer_keeps_its_staging_and_half_of_it_is_never_seen(store: Store) -> None:
     rival = Rival(store, "d/s1")
     try:
@@ -27,6 +28,7 @@ def test_a_live_writer_keeps_its_staging_and_half_of_it_is_never_seen(store: Sto
     require_one_whole_output(store, "d/s1")
 
 
+@RENAMING
 def test_the_first_to_finish_stays(store: Store) -> None:
     rival = Rival(store, "d/s1")
     try:
