@@ -229,7 +229,8 @@ def _derive(made: Collection, prepared: Prepared) -> None:
     )
     store.write_json(f"{profile.path}/manifest.json", {"output": profile.model_dump(mode="json")})
     arrays = io.BytesIO()
-    np.savez_compressed(arrays, montage=np.frombuffer(index[0]["thumbnail"], np.uint8))
+    thumbnails = b"".join(row["thumbnail"] for row in index)
+    np.savez_compressed(arrays, montage=np.frombuffer(thumbnails, np.uint8))
     store.write(f"{profile.path}/images.npz", arrays.getvalue())
 
 
