@@ -284,7 +284,9 @@ def test_the_certificate_names_nobody(collection: Collection) -> None:
     assert places_of(needles, folder) == []
     assert REASON in page
     assert "backups" in page
-    audit = (collection.home / "service/audit/erasures.jsonl").read_text()
+    log = collection.home / "service/audit/erasures.jsonl"
+    assert log.stat().st_mode & 0o777 == 0o600
+    audit = log.read_text()
     assert json.loads(audit)["images"] == len(HERS)
     assert PATIENT not in audit
 
