@@ -26,7 +26,7 @@ from pipelines.stage import Context
 from pipelines.tracking import versions
 from pipelines.tracking.artifacts import Artifacts
 from pipelines.tracking.client import Tracking, open_tracking
-from tests.pipelines.erasure.conftest import PATIENT, PREPARED, Collection
+from tests.pipelines.erasure.conftest import PATIENT, Collection
 from tests.pipelines.erasure.searching import places_of
 from tests.serving.bundles import CLASSES, make_bundle, png
 
@@ -76,7 +76,7 @@ def released(
     made = replace(collection, context=Context(settings, collection.context.store))
     tracking = open_tracking(settings)
     experiment = tracking.experiment("pets", title="Pets")
-    tags = {"medloop.prepared": PREPARED}
+    tags = {"medloop.prepared": collection.prepared().path}
     run_id = tracking.client.create_run(experiment, tags=tags).info.run_id
     originals = made.originals()
     patient = {r["sha256"] for r in made.index() if r["source_path"].endswith(".dcm")}
