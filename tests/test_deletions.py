@@ -60,6 +60,7 @@ GUARDS = {
     "pipelines/erasure/bundles.py::MlflowBundle.seal_again": (
         "erased canary images of a bundle in MLflow, once its manifest lists others"
     ),
+    "pipelines/erasure/bundles.py::_remove_card": "a copy of a model card that MLflow has",
     "pipelines/erasure/bundles.py::_renew": (
         "a bundle of the home whose copy without erased images is whole, under the folder's lock"
     ),

@@ -175,6 +175,8 @@ def test_mlflow_and_bundles_forget_the_image_and_the_champion_answers(
 ) -> None:
     before = load_bundle(released.bundle).manifest
     needles = {"bytes": released.gone, "sha256": released.sha256.encode()}
+    card = released.bundle.with_name(f"{released.bundle.name}.card.html")
+    card.write_text(f"<p>{released.sha256}</p>")
     there = released.artifacts
     folders = (released.collection.home, released.collection.store, there, released.models)
     assert all(places_of(needles, folder) for folder in folders)
