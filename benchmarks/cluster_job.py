@@ -17,6 +17,7 @@ from typing import Any
 import pyarrow.parquet as pq
 
 from pipelines import loop
+from pipelines.data import revisions
 from pipelines.loop.opening import opened
 from pipelines.outputs import CheckReport, Prepared, Snapshot, Split
 from pipelines.settings import get_settings
@@ -60,24 +61,16 @@ def _say(step: str) -> None:
 def _stored(context: Context, snapshot: Snapshot, prepared: Prepared) -> dict[str, Any]:
     """The images of the snapshot, a hash of each prepared file, and what else a reader can see."""
     store = context.store
-    index = pq.read_table(io.BytesIO(store.read(f"{snapshot.path}/index.parquet")))
+    index = revisions.files(context, snapshot, ["sha256", "pack"])
     packed = [
         sha256
-        for file in sorted(set(index.column("file").to_pylist()))
+        for file in sorted(set(index.column("pack").to_pylist()))
         for sha256 in pq.read_table(io.BytesIO(store.read(file))).column("sha256").to_pylist()
     ]
     images = sorted(set(index.column("sha256").to_pylist()))
-    pixels = sorted(
-        f"{row['sha256']} {hashlib.sha256(row['pixels']).hexdigest()}"
-        for name in store.names(f"{prepared.images}/parts")
-        for row in pq.read_table(
-            io.BytesIO(store.read(f"{prepared.images}/parts/{name}")), columns=["sha256", "pixels"]
-        ).to_pylist()
-    )
     return {
         "images": (len(images), hashlib.sha256("".join(images).encode()).hexdigest()),
         "packed": (len(packed), hashlib.sha256("".join(sorted(packed)).encode()).hexdigest()),
-        "pixels": (len(pixels), hashlib.sha256("".join(pixels).encode()).hexdigest()),
         "prepared": {
             name: hashlib.sha256(store.read(f"{prepared.path}/{name}")).hexdigest()
             for name in store.names(prepared.path)

@@ -22,11 +22,12 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 from rich.console import Console
 
+from pipelines.data import revisions
 from pipelines.data.duplicates.descriptors import POSES, stacked
 from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.data.land import ingest, landing
 from pipelines.data.restore import originals
-from pipelines.data.snapshots import Row, index_of
+from pipelines.data.revisions import PLACE, Row
 from pipelines.data.split.leaks import named
 from pipelines.isolation import IsolatedSettings
 from pipelines.spec import DuplicatesSpec, load_spec
@@ -48,7 +49,9 @@ def main() -> None:
         context = Context(settings, open_store(settings))
         spec = load_spec(options.dataset)
         snapshot = ingest.run(spec, context, landing.run(spec, context, options.folder))
-        images = pd.DataFrame(index_of(context, snapshot)).drop_duplicates("sha256")
+        columns = [*PLACE, "label", "patient", "thumbnail"]
+        images = revisions.files(context, snapshot, columns).to_pandas()
+        images = images.drop_duplicates("sha256").rename(columns={"patient": "group"})
         images = images.sort_values("sha256", ignore_index=True)
         start = time.perf_counter()
         pairs = _pairs(images, options)

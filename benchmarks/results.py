@@ -18,6 +18,7 @@ import httpx
 import pandas as pd
 
 from pipelines import loop
+from pipelines.data import revisions
 from pipelines.data.restore import originals
 from pipelines.evaluation.record import Evaluation, read_evaluation
 from pipelines.outputs import SPLITS, Snapshot, Split
@@ -145,12 +146,10 @@ def _service_table(context: Context, names: list[str]) -> str:
 def _a_test_image(context: Context, split: Split) -> bytes:
     with context.store.open(f"{split.path}/split.parquet") as file:
         rows = pd.read_parquet(io.BytesIO(file.read()))
-    with context.store.open(f"{split.snapshot}/index.parquet") as file:
-        index = pd.read_parquet(io.BytesIO(file.read()))
     first = rows.loc[rows["split"] == "test", "sha256"].min()
-    (_, content), *_ = originals(
-        context, index[index["sha256"] == first].head(1).to_dict("records")
-    )
+    snapshot = revisions.at(context, split.snapshot)
+    places = revisions.files(context, snapshot, revisions.PLACE, of=[first]).to_pylist()
+    (_, content), *_ = originals(context, places[:1])
     return content
 
 

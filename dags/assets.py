@@ -23,7 +23,7 @@ def snapshot(dataset: str) -> Asset:
 
 
 def prepared(dataset: str) -> Asset:
-    """The newest training set."""
+    """The newest model-ready shards."""
     return _asset(dataset, "prepared")
 
 

@@ -67,7 +67,11 @@ class Layout:
                 f"{self.version}. Use Medloop {stamp.medloop} or newer, or restore a backup that "
                 "was taken before it (medloop restore-backup)."
             )
-        for number in range(stamp.version, self.version):
+        self.migrate(store, since=stamp.version)
+
+    def migrate(self, store: "Store", *, since: int) -> None:
+        """Bring what has layout ``since`` up, and stamp it; errors as of `require`."""
+        for number in range(since, self.version):
             logger.info("%s: layout %d becomes %d", store.root, number, number + 1)
             self.steps[number](store)
             _write(store, Stamp(version=number + 1, medloop=version("medloop")))
@@ -98,5 +102,12 @@ def _sweep(store: "Store") -> None:
     """0 → 1: nothing moves; the stamp is all that is new."""
 
 
-STORE = Layout("store", [_sweep])
+def _tables(store: "Store") -> None:
+    """1 → 2: the indexes of snapshots become Delta tables."""
+    from pipelines.data.migrate import migrate
+
+    migrate(store)
+
+
+STORE = Layout("store", [_sweep, _tables])
 HOME = Layout("home", [_sweep])

@@ -15,8 +15,8 @@ STAYS = frozenset({"backups", "cache", "landing"})
 named by its content, and new images, which nobody has taken in yet."""
 
 _PICTURES = re.compile(
-    r"[^/]+/(snapshots/[^/]+/images-|quarantine/[^/]+/refused-"
-    r"|prepared/[^/]+/(parts/|listings/|(train|validation|test)-)|features/|data_profiles/).*"
+    r"[^/]+/(packs/[^/]+/images-|snapshots/[^/]+/images-|quarantine/[^/]+/refused-"
+    r"|prepared/[^/]+/(train|validation|test)-|features/|data_profiles/).*"
 )
 
 
@@ -42,9 +42,20 @@ def home_folders(home: Path, *, without: set[Path]) -> Iterator[Path]:
 
 
 def is_picture(path: str) -> bool:
-    """Whether a file of the store holds images (packs of originals, prepared images) or what is
-    drawn and counted from them and can be again (features, profiles); not records."""
+    """Whether a file of the store holds images (packs of originals, shards) or what is drawn and
+    counted from them and can be again (features, profiles); not records."""
     return _PICTURES.fullmatch(path) is not None
+
+
+def is_table(path: str) -> bool:
+    """Whether a file of the store belongs to a Delta table: its log changes after it was made."""
+    return path.split("/")[1:2] == ["tables"]
+
+
+def needs_originals(path: str) -> bool:
+    """Whether a file of the store says of images that they are stored: it is of no use without
+    ``<dataset>/packs``."""
+    return is_table(path) or path.split("/")[1:2] == ["snapshots"]
 
 
 def folder_of(path: str) -> str:

@@ -6,14 +6,16 @@ from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
 from pathlib import Path
 
-from pipelines import database
-from pipelines.backup.contents import folder_of
+from pipelines import database, layout
+from pipelines.backup.contents import folder_of, is_table
 from pipelines.backup.manifest import DATABASES, DATASETS, HOME, STORE, BackupManifest
 from pipelines.backup.take import AT_ONCE
 from pipelines.errors import BackupError
 from pipelines.progress import track
 from pipelines.settings import Settings
 from pipelines.storage import Store
+from pipelines.storage.base import LOG
+from pipelines.storage.local import LocalStore
 
 logger = logging.getLogger(__name__)
 
@@ -67,8 +69,26 @@ def put_back_store(store: Store, backup: Path, manifest: BackupManifest) -> list
         if folder not in manifest.partial
     }
     for folder, paths in track(folders.items(), total=len(folders), what="Filling the store"):
-        _upload(store, backup / STORE, folder, paths)
+        if is_table(folder):
+            _upload_table(store, backup / STORE, paths)
+        else:
+            _upload(store, backup / STORE, folder, paths)
+    # The store got the present layout before anything was in it.
+    layout.STORE.migrate(store, since=layout.read_stamp(LocalStore(backup / STORE)).version)
     return [folder for folder in manifest.partial if not store.exists(folder)]
+
+
+def _upload_table(store: Store, source: Path, paths: list[str]) -> None:
+    """Upload what a table lacks: its log last, in order, so that it names only what is there."""
+    for path in sorted(paths, key=lambda path: (f"/{LOG}/" in path, path)):
+        if not store.exists(path):
+            _send(store, source / path, path)
+
+
+def _send(store: Store, file: Path, path: str) -> None:
+    store.upload(file, path)
+    if store.size(path) != file.stat().st_size:
+        raise BackupError(f"{store.uri(path)} did not arrive whole. Try again.")
 
 
 def _upload(store: Store, source: Path, folder: str, paths: list[str]) -> None:
@@ -84,10 +104,7 @@ def _upload(store: Store, source: Path, folder: str, paths: list[str]) -> None:
         return
 
     def send(path: str) -> None:
-        target = f"{staging}/{path.removeprefix(f'{folder}/')}"
-        store.upload(source / path, target)
-        if store.size(target) != (source / path).stat().st_size:
-            raise BackupError(f"{store.uri(path)} did not arrive whole. Try again.")
+        _send(store, source / path, f"{staging}/{path.removeprefix(f'{folder}/')}")
 
     with store.commit(folder) as staging, ThreadPoolExecutor(AT_ONCE) as threads:
         list(threads.map(send, paths))

@@ -22,7 +22,7 @@ from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from pipelines import database, layout
-from pipelines.backup.contents import folder_of, home_folders, is_picture
+from pipelines.backup.contents import folder_of, home_folders, is_picture, needs_originals
 from pipelines.backup.copying import TRIES, Copies
 from pipelines.backup.manifest import (
     DATABASES,
@@ -48,6 +48,7 @@ from pipelines.provenance import git_commit
 from pipelines.retention.turn import turn
 from pipelines.settings import Settings
 from pipelines.storage import Store, open_store
+from pipelines.storage.base import LOG
 from pipelines.storage.local import LocalStore
 
 logger = logging.getLogger(__name__)
@@ -66,7 +67,7 @@ def run(settings: Settings, *, to: Path | None = None, pictures: bool, keep: int
     Args:
         settings: the installation; its PostgreSQL and its store must answer.
         to: the folder backups go to; the installation's own if ``None``.
-        pictures: whether images of the store are taken along, originals and prepared ones.
+        pictures: whether images and shards of the store are taken along.
         keep: how many backups of this installation stay in that folder, this one included.
 
     Returns:
@@ -175,12 +176,32 @@ def _copy_store(store: Store, copies: Copies, *, pictures: bool) -> tuple[str, .
         Unavailable: files come and go faster than they can be copied.
     """
     for _ in range(TRIES):
-        found = list(store.walk())
+        found = _found(store)
         wanted = [path for path in found if pictures or not is_picture(path)]
         if _fetch(store, copies, wanted):
-            return tuple(sorted({folder_of(path) for path in set(found) - set(wanted)}))
+            return _partial(found, set(found) - set(wanted))
         time.sleep(PAUSE)
     raise Unavailable(f"{store.root} changes faster than it can be copied; try again.")
+
+
+def _found(store: Store) -> list[str]:
+    """The files of the store. What a log of a table names is among them, as it was written before:
+    files of tables, and packs, are looked for once more after the logs."""
+    found = dict.fromkeys(store.walk())
+    for dataset in store.names(""):
+        for folder in ("packs", "tables"):
+            later = store.walk(f"{dataset}/{folder}")
+            found |= dict.fromkeys(path for path in later if f"/{LOG}/" not in path)
+    return list(found)
+
+
+def _partial(found: list[str], left_out: set[str]) -> tuple[str, ...]:
+    """Folders that a restore leaves out, as they are of no use without what was left out."""
+    folders = {folder_of(path) for path in left_out}
+    without = {path.partition("/")[0] for path in left_out if path.split("/")[1:2] == ["packs"]}
+    rows = [path for path in found if needs_originals(path)]
+    folders |= {folder_of(path) for path in rows if path.partition("/")[0] in without}
+    return tuple(sorted(folders))
 
 
 def _fetch(store: Store, copies: Copies, wanted: list[str]) -> bool:

@@ -1,1 +1,1 @@
-"""Landing → snapshot → split → prepared images."""
+"""Landing → snapshot → split → prepared shards."""

@@ -4,8 +4,10 @@ import logging
 import math
 from collections import defaultdict
 
-from pipelines.data.land.masks import masks_of
-from pipelines.data.snapshots import Row, index_of
+import pyarrow.compute as pc
+
+from pipelines.data import revisions
+from pipelines.data.revisions import Row
 from pipelines.outputs import Enough, Snapshot, Waker
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint, standing
@@ -14,8 +16,8 @@ from pipelines.tracking.client import open_tracking
 
 logger = logging.getLogger(__name__)
 
-LEARNED_FROM = {"label": "label", "group": "group", "declared_split": "split"}
-"""Columns of a snapshot's index that decide what a training learns from → their names in messages.
+LEARNED_FROM = {"label": "label", "patient": "group", "declared_split": "split"}
+"""Columns of a snapshot's files that decide what a training learns from → their names in messages.
 Metadata are not among them: subgroups are reported by them, and nothing is trained on them."""
 
 Changes = dict[str, set[str]]
@@ -37,16 +39,14 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, *, woken_by: Wa
         TrackingUnavailable: MLflow does not answer.
     """
     champions = _champions_snapshot(spec, context)
-    now, seen = index_of(context, snapshot), index_of(context, champions)
-    known = {row["sha256"] for row in seen}
-    new = len({row["sha256"] for row in now} - known)
-    changed = changes(seen, now)
-    if champions and spec.image.crop == "lesion":
-        masks = changed_masks(masks_of(context, champions), masks_of(context, snapshot))
-        if masks & known:
-            changed["mask"] = masks & known
+    now = revisions.state(context, snapshot, ["sha256"])["sha256"]
+    new, known, changed = len(now), 0, Changes()
+    if champions:
+        seen = revisions.state(context, champions, ["sha256"])["sha256"]
+        new, known = pc.sum(pc.invert(pc.is_in(now, value_set=seen))).as_py() or 0, len(seen)
+        changed = _changed(context, champions, snapshot, masks=spec.image.crop == "lesion")
     count = len(set().union(*changed.values()))
-    wanted = _wanted(spec, len(known)) if champions else 0
+    wanted = _wanted(spec, known) if champions else 0
     asked = woken_by == "landing" and champions is not None
     answer = Enough(
         dataset=spec.name,
@@ -61,8 +61,27 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, *, woken_by: Wa
     return answer
 
 
+def _changed(context: Context, champions: Snapshot, now: Snapshot, *, masks: bool) -> Changes:
+    """What changed of the champion's images; only rows that do so are compared."""
+    both = (champions, now)
+    before, after = (revisions.state(context, one, ["sha256", "revision"]) for one in both)
+    changed = after.filter(pc.greater(after["revision"], revisions.number_of(champions.id)))
+    gone = before.filter(pc.invert(pc.is_in(before["sha256"], value_set=after["sha256"])))
+    known = before.filter(pc.is_in(before["sha256"], value_set=changed["sha256"]))["sha256"]
+    touched = [*known.to_pylist(), *gone["sha256"].to_pylist()]
+    said = ["sha256", *LEARNED_FROM]
+    files = [revisions.files(context, one, said, of=touched).to_pylist() for one in both]
+    found = changes(*files)
+    if masks:
+        drawn = [revisions.masks(context, one).select(["image", "sha256"]) for one in both]
+        drawn = [one.filter(pc.is_in(one["image"], value_set=known)).to_pylist() for one in drawn]
+        if differ := changed_masks(*drawn):
+            found["mask"] = differ
+    return found
+
+
 def changes(seen: list[Row], now: list[Row]) -> Changes:
-    """Which images of an earlier index a later one describes otherwise, or lacks; nothing that
+    """Which images of earlier rows later ones describe otherwise, or lack; nothing that
     did not change is named."""
     before, after = _described(seen), _described(now)
     found: defaultdict[str, set[str]] = defaultdict(set)

@@ -1,21 +1,24 @@
 """External collections: images from elsewhere, to judge a model by and never to train it on.
 
 Each is landed, checked file by file and packed as a data set's own images are, into snapshots of
-its own, ``<dataset>_<collection>/snapshots``; no split or training ever reads those.
+its own, ``<dataset>_<collection>/snapshots``; no split, shard or training ever reads those.
 """
 
 from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from pipelines.data import revisions
 from pipelines.data.duplicates.descriptors import stacked
 from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.data.land import ingest, landing
-from pipelines.data.prepare.executor import ACCEPTED, accepted_image
+from pipelines.data.prepare.shard_writer import ACCEPTED, accepted_image
 from pipelines.data.restore import originals
-from pipelines.data.snapshots import Row, index_of, latest
+from pipelines.data.revisions import PLACE, Row, latest
 from pipelines.errors import NotFound, SpecError
 from pipelines.imaging import Finder, crop_box, decode, fit
 from pipelines.outputs import Snapshot
@@ -95,7 +98,8 @@ def snapshots(spec: DatasetSpec, context: Context) -> dict[str, Snapshot]:
 
 
 def unseen(spec: DatasetSpec, context: Context, snapshot: Snapshot, ours: Snapshot) -> list[Row]:
-    """The collection's pictures that are not ours too, each once, by sha256.
+    """The collection's pictures that are not ours too, each once, by sha256: the columns `PLACE`,
+    ``label`` and ``patient``.
 
     Args:
         spec: of the data set; its rule tells what is the same picture.
@@ -103,15 +107,18 @@ def unseen(spec: DatasetSpec, context: Context, snapshot: Snapshot, ours: Snapsh
         snapshot: of the collection.
         ours: whatever the model may have learnt from.
     """
-    theirs = {row["sha256"]: row for row in index_of(context, snapshot)}
-    known = {row["sha256"]: row for row in index_of(context, ours)}
-    both = [*theirs.values(), *(row for sha256, row in known.items() if sha256 not in theirs)]
-    new = np.arange(len(both)) < len(theirs)
-    pairs = near_pairs(stacked(row["thumbnail"] for row in both), spec.duplicates, new=new)
-    copies = _crossing(pairs, len(theirs))
-    rows = sorted(theirs.values(), key=lambda row: str(row["sha256"]))
-    alike = {both[position]["sha256"] for position in copies} | set(known)
-    return [row for row in rows if row["sha256"] not in alike]
+    columns = ["sha256", "thumbnail"]
+    theirs = revisions.state(context, snapshot, columns)
+    known = revisions.state(context, ours, columns)
+    others = known.filter(pc.invert(pc.is_in(known["sha256"], value_set=theirs["sha256"])))
+    new = np.arange(len(theirs) + len(others)) < len(theirs)
+    both = pa.concat_tables([theirs, others])
+    pairs = near_pairs(stacked(both["thumbnail"].to_pylist()), spec.duplicates, new=new)
+    alike = {*both["sha256"].take(pa.array(_crossing(pairs, len(theirs)), pa.int64())).to_pylist()}
+    alike |= set(known["sha256"].to_pylist())
+    listed = revisions.files(context, snapshot, [*PLACE, "label", "patient"]).to_pylist()
+    once = {row["sha256"]: row for row in listed if row["sha256"] not in alike}
+    return [row for _, row in sorted(once.items())]
 
 
 def _crossing(pairs: pd.DataFrame, count: int) -> list[int]:

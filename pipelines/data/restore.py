@@ -6,9 +6,8 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pipelines.data import packing
-from pipelines.data.land.masks import masks_of
-from pipelines.data.snapshots import Row, index_of, latest
+from pipelines.data import packing, revisions
+from pipelines.data.revisions import PLACE, Row, latest
 from pipelines.errors import NotFound, PathRefused, StoreUnavailable
 from pipelines.inside import path_inside
 from pipelines.spelling import nfc
@@ -21,9 +20,8 @@ def restore(context: Context, dataset: str, *, what: str, target: Path) -> list[
     Args:
         context: settings and store.
         dataset: the data set it belongs to.
-        what: its source path (as in ``index.parquet``, or that of a mask; of a DICOM file, the
-            pseudonym) or its
-            sha256 (at least the first 8 digits).
+        what: its source path, or that of a mask (as in the table ``images``; of a DICOM file, the
+            pseudonym), or its sha256 (at least the first 8 digits).
         target: the folder; the image's source path is kept below it.
 
     Returns:
@@ -35,7 +33,10 @@ def restore(context: Context, dataset: str, *, what: str, target: Path) -> list[
         StoreUnavailable: the store gave back other bytes than were landed.
     """
     snapshot = latest(context, dataset)
-    index = [*index_of(context, snapshot), *masks_of(context, snapshot)]
+    index: list[Row] = []
+    if snapshot is not None:
+        index += revisions.files(context, snapshot, PLACE).to_pylist()
+        index += revisions.masks(context, snapshot).select(PLACE).to_pylist()
     wanted = [row for row in index if _is(row, what)]
     if not wanted:
         raise NotFound(
@@ -70,14 +71,14 @@ def _write(row: Row, data: bytes, wanted: Iterable[tuple[str, str]], target: Pat
 
 
 def originals(context: Context, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes]]:
-    """The originals of rows of a snapshot's index; each pack is fetched once.
+    """The originals of rows that have the columns `PLACE`; each pack is fetched once.
 
     Raises:
         StoreUnavailable: the store gave back other bytes than were landed.
     """
     by_pack: dict[str, dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
-        by_pack[row["file"]][row["row"]].append(row)
+        by_pack[row["pack"]][row["row"]].append(row)
     for file, by_row in sorted(by_pack.items()):
         with tempfile.TemporaryDirectory() as folder:
             local = Path(folder) / "pack.parquet"
@@ -91,6 +92,6 @@ def originals(context: Context, rows: Iterable[Row]) -> Iterator[tuple[Row, byte
 def _require_same(row: Row, data: bytes) -> None:
     if hashlib.sha256(data).hexdigest() != row["sha256"]:
         raise StoreUnavailable(
-            f"{row['file']}, row {row['row']} ({row['source_path']}), does not have the sha256 it "
+            f"{row['pack']}, row {row['row']} ({row['source_path']}), does not have the sha256 it "
             "was stored with: the store has lost it. Check HDFS (hdfs fsck)."
         )

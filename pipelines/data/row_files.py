@@ -34,9 +34,6 @@ LANDED = pa.schema(
 )
 """``files.parquet`` of a landing; see `pipelines.outputs.Landing`."""
 
-INDEXED = pa.schema([*LANDED, ("file", pa.string()), ("row", pa.int64())])
-"""``index.parquet`` of a snapshot: what landed, and where its bytes stand."""
-
 MASKED = pa.schema(
     [
         ("image", pa.string()),
@@ -52,9 +49,6 @@ MASKED = pa.schema(
 )
 """``masks.parquet`` of a landing: the masks of accepted images, ``image`` being whose (its
 sha256), with the reason why where one cannot be used."""
-
-MASKS_INDEXED = pa.schema([*MASKED, ("file", pa.string()), ("row", pa.int64())])
-"""``masks.parquet`` of a snapshot: one row for each image that has a mask."""
 
 DIVIDED = pa.schema(
     [
@@ -77,7 +71,12 @@ def write_rows(store: Store, path: str, rows: list[dict[str, Any]], *, schema: p
     store.write(path, buffer.getvalue())
 
 
+def read_table(store: Store, path: str) -> pa.Table:
+    """A Parquet file of the store as an Arrow table."""
+    return pq.read_table(io.BytesIO(store.read(path)))
+
+
 def read_rows(store: Store, path: str) -> list[dict[str, Any]]:
     """All rows of a Parquet file that `write_rows` wrote."""
-    rows: list[dict[str, Any]] = pq.read_table(io.BytesIO(store.read(path))).to_pylist()
+    rows: list[dict[str, Any]] = read_table(store, path).to_pylist()
     return rows

@@ -71,7 +71,7 @@ class File:
     """A file that landed, and what was said about it."""
 
     source_path: Annotated[str, "below the landing folder, or its pseudonym"]
-    label: Annotated[str, "class"]
+    label: Annotated[str | None, "class"]
     landing_label: Annotated[str | None, "class as it was named"]
     declared_split: Annotated[str | None, "split folder that the file came in"]
     patient: Annotated[str | None, "pseudonym of the patient or lesion"]
@@ -116,11 +116,13 @@ def schema_of(row: type) -> pa.Schema:
     return pa.schema(_fields(row))
 
 
-def ddl_of(row: type) -> str:
-    """The schema as Spark reads it: ``sha256 string NOT NULL, width int``."""
+def ddl_of(row: type, columns: Sequence[str] | None = None) -> str:
+    """The schema as Spark reads it: ``sha256 string NOT NULL, width int``; of all columns, or some
+    in this order."""
+    schema = schema_of(row)
     return ", ".join(
         f"`{field.name}` {_sql(field.type)}{'' if field.nullable else ' NOT NULL'}"
-        for field in schema_of(row)
+        for field in map(schema.field, columns or schema.names)
     )
 
 

@@ -16,7 +16,7 @@ import json
 import logging
 import os
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -27,9 +27,11 @@ import pyarrow.parquet as pq
 
 from pipelines.data.rows import Row, ddl_of, schema_of
 from pipelines.errors import LayoutError, NotFound, StoreUnavailable
+from pipelines.spark import parquet
 from pipelines.stage import Context
 from pipelines.storage import Store
 from pipelines.storage.hdfs import HdfsStore
+from pipelines.storage.object_store import ObjectStore
 
 if TYPE_CHECKING:
     from deltalake import CommitProperties, DeltaTable
@@ -98,17 +100,19 @@ class Table:
         """
         return _revision_of(self._opened())
 
-    def note(self) -> Mapping[str, str]:
-        """What the writer of the newest revision said about it, with `append` or `register`; empty
-        if that is no longer in the log."""
+    def note(self) -> str:
+        """What the last writer that left a note said with `append` or `register`; empty if it is no
+        longer in the log."""
         delta = self._opened()
-        with _reaching(self.uri):
-            commits = delta.history() if delta else []
-        for commit in commits:  # the newest first
-            if NOTE in commit:
-                note: dict[str, str] = json.loads(commit[NOTE])
-                return note
-        return {}
+        for version in range(delta.version() if delta else -1, -1, -1):
+            try:
+                commit = self.store.read(f"{self.path}/_delta_log/{version:020}.json")
+            except NotFound:
+                break
+            for line in map(json.loads, commit.splitlines()):
+                if note := line.get("commitInfo", {}).get(NOTE):
+                    return str(note)
+        return ""
 
     def parts(self) -> list[str]:
         """Names of the files, sorted."""
@@ -138,15 +142,12 @@ class Table:
             dataset = delta.to_pyarrow_dataset(schema=schema)
             return dataset.to_table(columns=list(columns), filter=where)
 
-    def frame(self, spark: "SparkSession", columns: Sequence[str]) -> "DataFrame":
+    def frame(self, spark: "SparkSession", context: Context, columns: Sequence[str]) -> "DataFrame":
         """Columns of all rows as a Spark frame; nothing is read yet."""
-        reader, files = spark.read.schema(ddl_of(self.row)), self.files()
-        frame = reader.parquet(*files) if files else spark.createDataFrame([], ddl_of(self.row))
-        return frame.select(*columns)
+        ddl, files = ddl_of(self.row, columns), self.files()
+        return parquet.read(spark, context, ddl, files) if files else spark.createDataFrame([], ddl)
 
-    def append(
-        self, rows: pa.Table, *, revision: int | None = None, note: Mapping[str, str] | None = None
-    ) -> None:
+    def append(self, rows: pa.Table, *, revision: int | None = None, note: str = "") -> None:
         """Write rows into files, and commit them.
 
         Args:
@@ -169,7 +170,7 @@ class Table:
         pq.write_table(rows, buffer, compression="zstd")
         content = buffer.getvalue()
         name = f"{hashlib.sha256(content).hexdigest()}.parquet"
-        self.store.write(f"{self.path}/{name}", content)
+        self.store.create(f"{self.path}/{name}", content)  # others may read it already
         return Part(name, len(content), rows.num_rows)
 
     def register(
@@ -177,7 +178,7 @@ class Table:
         parts: Sequence[Part],
         *,
         revision: int | None = None,
-        note: Mapping[str, str] | None = None,
+        note: str = "",
     ) -> None:
         """Commit files that are in the folder; arguments and errors as of `append`.
 
@@ -197,7 +198,7 @@ class Table:
         Raises:
             StoreUnavailable: the store does not answer, or others write all the time.
         """
-        self._commit(removed, added, revision=None, note=None)
+        self._commit(removed, added, revision=None, note="")
 
     def _commit(
         self,
@@ -205,7 +206,7 @@ class Table:
         added: Sequence[Part],
         *,
         revision: int | None,
-        note: Mapping[str, str] | None,
+        note: str,
     ) -> None:
         from deltalake.exceptions import CommitFailedError
         from deltalake.transaction import AddAction, RemoveAction
@@ -277,10 +278,27 @@ class Table:
 
 
 def storage_options(store: Store) -> dict[str, str]:
-    """What `deltalake` must know to reach a store."""
+    """What `deltalake` must know to reach a store.
+
+    For S3 that includes credentials: the library does not look into ``~/.aws``, as our client does.
+    """
     if isinstance(store, HdfsStore):
         os.environ.setdefault("HADOOP_USER_NAME", store.user)
-    return {}
+    if not (isinstance(store, ObjectStore) and store.root.startswith("s3://")):
+        return {}
+    from botocore.session import get_session
+
+    access, options = store.access, {"aws_conditional_put": "etag"}
+    if (found := get_session().get_credentials()) is not None:
+        key = found.get_frozen_credentials()
+        options |= {"aws_access_key_id": key.access_key, "aws_secret_access_key": key.secret_key}
+        options |= {"aws_session_token": key.token} if key.token else {}
+    if access.endpoint:
+        http = str(access.endpoint.startswith("http://")).lower()
+        options |= {"aws_endpoint": access.endpoint, "aws_allow_http": http}
+    if access.region or access.endpoint:
+        options["aws_region"] = access.region or "us-east-1"
+    return options
 
 
 def _revision_of(delta: "DeltaTable | None") -> int:
@@ -295,12 +313,12 @@ def _stats(part: Part, revision: int | None) -> str:
     return json.dumps(stats)
 
 
-def _said(revision: int | None, note: Mapping[str, str] | None) -> "CommitProperties":
+def _said(revision: int | None, note: str) -> "CommitProperties":
     from deltalake import CommitProperties, Transaction
 
     return CommitProperties(
         app_transactions=[Transaction(REVISION, revision)] if revision is not None else None,
-        custom_metadata={NOTE: json.dumps(note)} if note else None,
+        custom_metadata={NOTE: note} if note else None,
     )
 
 

@@ -121,7 +121,7 @@ class Erasure:
             if (still := self._landed(found)) and not leave_landed:
                 raise LandingError(self._is_still_there(still))
             journal = self._begun(found)
-            stored.mend(store, found, journal)
+            stored.mend(store, self._spec.name, found, journal)
             pieces = self._pieces(found, journal)  # asks store and MLflow: before it is begun
             journal.write()
             for piece in sorted(pieces, key=lambda one: one.order):

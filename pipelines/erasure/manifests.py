@@ -7,7 +7,6 @@ name, which stands for the data before the erasure, and ``erased_rows`` counts w
 import hashlib
 import json
 import tempfile
-from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +14,10 @@ from typing import Any
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from pipelines.data.prepare.keys import KEYS_FILE
+from pipelines.data import revisions
+from pipelines.data.rows import Image
+from pipelines.data.tables import Table
 from pipelines.erasure.parquet import CONTENT
-from pipelines.outputs import SPLITS
 from pipelines.stage import MANIFEST
 from pipelines.storage import Store
 
@@ -35,8 +35,6 @@ class Facts:
     """Rows that are not empty."""
     bytes: int
     sha256: str
-    splits: dict[str, int]
-    """Rows of each split, of a table that names them."""
 
 
 def facts_of(local: Path) -> Facts:
@@ -45,11 +43,9 @@ def facts_of(local: Path) -> Facts:
         rows = parquet.metadata.num_rows
         has_empty = CONTENT in parquet.schema_arrow.names
         images = pc.count(parquet.read(["sha256"])["sha256"]).as_py() if has_empty else rows
-        named = "split" in parquet.schema_arrow.names
-        splits = Counter(parquet.read(["split"])["split"].to_pylist() if named else ())
     with local.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Facts(rows, images, local.stat().st_size, digest, dict(splits))
+    return Facts(rows, images, local.stat().st_size, digest)
 
 
 def folder_of(path: str) -> str:
@@ -74,13 +70,23 @@ def amend(store: Store, path: str, facts: Facts, *, erased: int) -> None:
         for name, value in vars(facts).items():
             if name in listed:
                 listed[name] = value
-    if path.endswith(f"/{KEYS_FILE}"):
-        manifest["output"]["rows"] = {name: facts.splits.get(name, 0) for name in SPLITS}
-    if path.endswith("/index.parquet"):
-        manifest["output"]["images"] = facts.rows
+    _add_up(manifest)
     manifest[ERASED_ROWS] = manifest.get(ERASED_ROWS, 0) + erased
-    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
-    overwrite(store, place, text.encode() + b"\n")
+    _write(store, place, manifest)
+
+
+def count_again(store: Store, dataset: str) -> None:
+    """Let the manifests of snapshots say how many images the table ``images`` has by now."""
+    table = Table(store, f"{dataset}/tables/{Image.table}", Image)
+    rows = table.arrow(["sha256", "revision", "copies"])
+    for name in revisions.in_order(store.names(f"{dataset}/snapshots")):
+        place = f"{dataset}/snapshots/{name}/{MANIFEST}"
+        until = rows.filter(pc.less_equal(rows["revision"], revisions.number_of(name)))
+        images = pc.sum(revisions.newest(until)["copies"]).as_py() or 0
+        manifest = store.read_json(place)
+        if manifest["output"]["images"] != images:
+            manifest["output"]["images"] = images
+            _write(store, place, manifest)
 
 
 def overwrite(store: Store, path: str, content: bytes) -> None:
@@ -93,6 +99,11 @@ def overwrite(store: Store, path: str, content: bytes) -> None:
         local = Path(folder) / "file"
         local.write_bytes(content)
         store.exchange(local, path)
+
+
+def _write(store: Store, path: str, manifest: dict[str, Any]) -> None:
+    text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
+    overwrite(store, path, text.encode() + b"\n")
 
 
 def renew(store: Store, path: str, *, erased: int) -> None:
@@ -113,3 +124,10 @@ def _entries(value: Any, names: set[str]) -> list[dict[str, Any]]:
     elif isinstance(value, list):
         found += [entry for one in value for entry in _entries(one, names)]
     return found
+
+
+def _add_up(manifest: dict[str, Any]) -> None:
+    """Let the rows of each split of prepared images be those of its files."""
+    for split, listed in manifest.get("splits", {}).items():
+        listed["rows"] = sum(file["rows"] for file in listed["files"])
+        manifest["output"]["rows"][split] = listed["rows"]

@@ -1,7 +1,7 @@
 """Which images an erasure means, and by what they are known.
 
-Images are found in the tables that say what there is: those of landings and of snapshots. All
-files with the same bytes are one image, so all of them go, with their masks.
+Images are found in the tables that say what there is: those of landings, and ``images``. All files
+with the same bytes are one image, so all of them go, with their masks.
 """
 
 import hashlib
@@ -14,20 +14,18 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from pipelines.data.land.changes import LANDED_SHA256
 from pipelines.data.land.erased import keyed
 from pipelines.data.land.originals import LandedFiles, original_of, printable
 from pipelines.data.land.pseudonyms import Pseudonyms
-from pipelines.data.snapshots import LANDED_SHA256
 from pipelines.erasure.parquet import opened
 from pipelines.errors import BadImage, NotFound
 from pipelines.spec import DatasetSpec
 from pipelines.storage import Store
 
-RECORD = re.compile(
-    r"[^/]+/(landings/[^/]+/files|snapshots/[^/]+/index|tables/images/[^/]+)\.parquet"
-)
+RECORD = re.compile(r"[^/]+/(landings/[^/]+/files|tables/images/[^/]+)\.parquet")
 """Tables that say which images there are."""
-MASKS = re.compile(r"[^/]+/((landings|snapshots)/[^/]+/masks|tables/images/[^/]+)\.parquet")
+MASKS = re.compile(r"[^/]+/(landings/[^/]+/masks|tables/images/[^/]+)\.parquet")
 COLUMNS = ("sha256", "source_path", "group", "metadata", "files")
 MASK_COLUMNS = ("image", "sha256", "source_path", "mask")
 SHA256 = re.compile(r"[0-9a-f]{64}")

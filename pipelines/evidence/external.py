@@ -127,7 +127,7 @@ def _ask(subject: Subject, snapshot: Snapshot, ours: Snapshot) -> Asked:
     return Asked(
         labels=np.array([classes.index(row["label"]) for row in listed], np.int64),
         answers=subject.decide(np.concatenate([np.empty((0, len(classes)), np.float32), *logits])),
-        groups=[row["group"] or row["sha256"] for row in listed],
+        groups=[row["patient"] or row["sha256"] for row in listed],
         known=snapshot.images - len(rows),
     )
 

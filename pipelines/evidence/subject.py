@@ -1,16 +1,15 @@
 """A trained candidate and the images it is judged on, as every kind of evidence sees them."""
 
-import json
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.data.input.training_set import TrainingSet
-from pipelines.data.snapshots import LANDED_SHA256, index_of
-from pipelines.errors import NotFound
+from pipelines.data import revisions
+from pipelines.data.input.shards import Shards
+from pipelines.data.rows import File, Original
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.network import Network
@@ -18,7 +17,7 @@ from pipelines.evaluation.operating_point import Thresholds
 from pipelines.evaluation.predictions import decisions_of, labels_of, probabilities_of
 from pipelines.outputs import Prepared, Snapshot, SplitName
 from pipelines.spec import DatasetSpec
-from pipelines.stage import Context, standing
+from pipelines.stage import Context
 
 METADATA = "metadata."
 """What the names of the columns begin with that the collection itself has of an image."""
@@ -35,9 +34,9 @@ class Subject:
     Args:
         spec: of the data set.
         context: settings and store.
-        prepared: the training set it was trained on.
+        prepared: the shards it was trained on.
         candidate: its name.
-        data: the same, on this machine.
+        data: the same shards, on this machine.
         network: its network; ``None`` for a candidate that is none.
         rows: its answers to the validation and test images, in file order of each split: the
             columns of `pipelines.evaluation.predictions.predict` with calibrated probabilities.
@@ -49,7 +48,7 @@ class Subject:
     context: Context
     prepared: Prepared
     candidate: str
-    data: TrainingSet
+    data: Shards
     network: Network | None
     rows: pd.DataFrame
     temperature: float
@@ -80,8 +79,13 @@ class Subject:
 
     def sources(self, split: SplitName) -> NDArray[np.int32]:
         """(n,) source cluster of each image of a split, from 1; 0 where unknown."""
-        found: NDArray[np.int32] = self.data.split(split).column("source")
-        return found
+        part = self.data.split(split)
+        found = part.column("source")
+        return (
+            np.zeros(part.rows, np.int32)
+            if found is None
+            else np.nan_to_num(found).astype(np.int32)
+        )
 
     def probabilities(self, split: SplitName) -> NDArray[np.float64]:
         """(n, classes) calibrated answers on a split."""
@@ -119,33 +123,29 @@ class Subject:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The snapshot that the images were prepared from.
+        """The snapshot that the shards were made from.
 
         Raises:
             NotFound: it is gone.
             StoreUnavailable: the store does not answer.
         """
-        found = standing(self.context, self.prepared.snapshot, Snapshot)
-        if found is None:
-            uri = self.context.store.uri(self.prepared.snapshot)
-            raise NotFound(f"The snapshot {uri} is gone; ingest its images again.")
-        return found
+        return revisions.at(self.context, self.prepared.snapshot)
 
     @cached_property
     def facts(self) -> pd.DataFrame:
         """What is known of every image of the snapshot besides its pixels.
 
-        Indexed by (``sha256``, ``source_path``): the columns of `pipelines.outputs.Landing`, with
+        Indexed by (``sha256``, ``source_path``): the columns of `File` and `Original`, with
         ``metadata.<field>`` (strings) for each field the collection's table has.
 
         Raises:
             NotFound: the snapshot is gone.
             StoreUnavailable: the store does not answer.
         """
-        rows = pd.DataFrame(index_of(self.context, self.snapshot))
-        told = pd.DataFrame([json.loads(text or "{}") for text in rows["metadata"]])
-        told = told.drop(columns=LANDED_SHA256, errors="ignore")
-        described = rows.drop(columns="metadata").join(told.add_prefix(METADATA))
+        names = [field.name for row in (File, Original) for field in fields(row)]
+        rows = revisions.files(self.context, self.snapshot, names).to_pandas()
+        told = pd.DataFrame([dict(listed) for listed in rows["metadata"]])
+        described: pd.DataFrame = rows.drop(columns="metadata").join(told.add_prefix(METADATA))
         return described.drop_duplicates(["sha256", "source_path"]).set_index(
             ["sha256", "source_path"]
         )

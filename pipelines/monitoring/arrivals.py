@@ -5,10 +5,11 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 import numpy as np
+import pyarrow.compute as pc
 
-from pipelines.data.row_files import read_rows
-from pipelines.data.snapshots import INDEX, Row, in_order, index_of, landed_sha256, latest
-from pipelines.monitoring.ask import ask
+from pipelines.data import revisions
+from pipelines.data.revisions import Row, in_order, latest, number_of
+from pipelines.monitoring.ask import ASKED, ask
 from pipelines.monitoring.judge import LEAST_ROWS, judge
 from pipelines.monitoring.performance import measure_performance
 from pipelines.monitoring.reference import Reference
@@ -30,23 +31,33 @@ def new_images(context: Context, manifest: BundleManifest) -> dict[str, list[Row
         manifest: of the model's bundle.
 
     Returns:
-        Id of the snapshot that added them → rows of its index, by the order of snapshots; each
-        picture once.
+        Id of the snapshot that added them → files with `ASKED` and ``landed_sha256``, by the order
+        of snapshots; each picture once.
     """
     newest = latest(context, manifest.dataset)
     if newest is None or newest.path == manifest.snapshot:
         return {}
-    learnt = {row["sha256"] for row in read_rows(context.store, f"{manifest.snapshot}/{INDEX}")}
+    then = revisions.at(context, manifest.snapshot)
+    learnt = revisions.state(context, then, ["sha256"])["sha256"]
+    columns = [*ASKED, "landed_sha256", "first_revision"]
+    files = revisions.files(context, newest, columns)
+    for name in ("sha256", "landed_sha256"):
+        files = files.filter(pc.invert(pc.is_in(files[name], value_set=learnt)))
+    names = context.store.names(f"{manifest.dataset}/snapshots")
+    named = {number_of(name): name for name in in_order(names)}
     added: defaultdict[str, dict[str, Row]] = defaultdict(dict)
-    for row in index_of(context, newest):
-        if learnt.isdisjoint((row["sha256"], landed_sha256(row))):
-            added[row["file"].split("/")[-2]].setdefault(row["sha256"], row)
+    for row in files.to_pylist():
+        added[named.get(row["first_revision"], newest.id)].setdefault(row["sha256"], row)
     return {name: list(added[name].values()) for name in in_order(added)}
 
 
 def landed_labels(arrived: dict[str, list[Row]]) -> dict[str, str]:
     """sha256 → class of new images: of their files as they landed, as the service is asked."""
-    return {landed_sha256(row): row["label"] for rows in arrived.values() for row in rows}
+    return {
+        row["landed_sha256"] or row["sha256"]: row["label"]
+        for rows in arrived.values()
+        for row in rows
+    }
 
 
 def judge_arrivals(

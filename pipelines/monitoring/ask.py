@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.data.restore import originals
-from pipelines.data.snapshots import Row
+from pipelines.data.revisions import PLACE, Row
 from pipelines.errors import BadImage, NotFound
 from pipelines.evaluation.novelty import pool
 from pipelines.imaging.shades import grey_level
@@ -18,6 +18,9 @@ from pipelines.release.predictor import Predictor, Reading
 from pipelines.stage import Context
 
 logger = logging.getLogger(__name__)
+
+ASKED = (*PLACE, "label", "patient")
+"""Columns of what is asked about."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +33,12 @@ class Asked:
 
 
 def ask(context: Context, predictor: Predictor, rows: Sequence[Row]) -> Asked:
-    """Ask about the originals of rows of a snapshot's index.
+    """Ask about originals of a snapshot.
 
     Args:
         context: settings and store.
         predictor: the bundle, ready to answer.
-        rows: of the index; ``group``, where it is none, stands for the image alone.
+        rows: files, with `ASKED`; an image without a ``patient`` is a group of its own.
 
     Returns:
         One row an image, in the order they are packed in. An image that is no longer accepted,
@@ -62,7 +65,7 @@ def ask(context: Context, predictor: Predictor, rows: Sequence[Row]) -> Asked:
     known = {name: index for index, name in enumerate(predictor.class_names)}
     answers = collected(predictor.class_names, [note for _, note in asked])
     return Asked(
-        answers=answers.known_by(tuple(row["group"] or row["sha256"] for row, _ in asked)),
+        answers=answers.known_by(tuple(row["patient"] or row["sha256"] for row, _ in asked)),
         labels=np.array([known.get(row["label"], -1) for row, _ in asked], np.int64),
     )
 

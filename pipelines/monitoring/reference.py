@@ -20,8 +20,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipelines.data import revisions
+from pipelines.data.revisions import PLACE, Row
 from pipelines.data.row_files import read_rows
-from pipelines.data.snapshots import INDEX, Row
 from pipelines.errors import NotFound
 from pipelines.evaluation.novelty import Novelty
 from pipelines.monitoring import answers as answers_module
@@ -128,20 +129,21 @@ def load(context: Context, profile: Profile) -> Reference:
 
 
 def held_out(context: Context, manifest: BundleManifest) -> list[Row]:
-    """Rows of the snapshot's index that the model did not learn from, `ROWS` at most; ``group`` is
-    that of the split.
+    """Files of the snapshot that the model did not learn from, `ROWS` at most; ``patient`` is the
+    cluster.
 
     Raises:
         NotFound: snapshot or split are gone, or nothing was held out.
     """
+    snapshot = revisions.at(context, manifest.snapshot)
     divided = {
         (row["sha256"], row["source_path"]): row
         for row in read_rows(context.store, f"{manifest.split}/split.parquet")
         if row["split"] in HELD_OUT
     }
     found = [
-        {**row, "group": divided[key]["group"], "label": divided[key]["label"]}
-        for row in read_rows(context.store, f"{manifest.snapshot}/{INDEX}")
+        {**row, "patient": divided[key]["group"], "label": divided[key]["label"]}
+        for row in revisions.files(context, snapshot, PLACE).to_pylist()
         if (key := (row["sha256"], row["source_path"])) in divided
     ]
     if not found:

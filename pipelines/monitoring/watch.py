@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
-from pipelines.data.snapshots import Row
+from pipelines.data.revisions import Row
 from pipelines.monitoring.arrivals import new_images
 from pipelines.monitoring.reference import Reference, build, load
 from pipelines.monitoring.windows import Cutter, Ledger

@@ -14,11 +14,12 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.data.input.training_set import TrainingSet
-from pipelines.data.prepare.executor import ACCEPTED, accepted_image
+from pipelines.data import revisions
+from pipelines.data.input.shards import Shards
 from pipelines.data.prepare.segmenters import fetch_segmenter
+from pipelines.data.prepare.shard_writer import ACCEPTED, accepted_image
 from pipelines.data.restore import originals
-from pipelines.data.snapshots import index_of
+from pipelines.data.revisions import PLACE
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.decisions import Decisions
@@ -27,7 +28,7 @@ from pipelines.evaluation.paired import Difference, paired_bootstrap
 from pipelines.evaluation.predictions import images, labels_of
 from pipelines.evaluation.targets import Labels
 from pipelines.imaging import crop_box, decode, fit
-from pipelines.outputs import Prepared, Snapshot
+from pipelines.outputs import Prepared
 from pipelines.progress import track
 from pipelines.release.bundle import Bundle, BundleManifest, finder_digests, load_bundle
 from pipelines.release.paired_tests import PairedTest, paired_tests
@@ -35,7 +36,7 @@ from pipelines.release.rules import Subgroup
 from pipelines.release.runtime import Tuning, open_runtime
 from pipelines.release.subgroups import compare_subgroups
 from pipelines.spec import DatasetSpec
-from pipelines.stage import Context, standing
+from pipelines.stage import Context
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +68,7 @@ def compare(
     prepared: Prepared,
     *,
     champion: Path,
-    data: TrainingSet,
+    data: Shards,
     rows: pd.DataFrame,
     ours: Decisions,
     parts: Mapping[str, "pd.Series[str]"],
@@ -77,9 +78,9 @@ def compare(
     Args:
         spec: of the data set.
         context: settings and store.
-        prepared: today's training set.
+        prepared: today's shards.
         champion: its bundle folder.
-        data: the same, on this machine.
+        data: the same shards, on this machine.
         rows: the images of the test split, in file order.
         ours: the challenger's answers to them.
         parts: subgroups: field → its value for each of these images.
@@ -176,8 +177,8 @@ def _independent(labels: Labels, groups: list[str], classes: Sequence[str]) -> d
     return overall | of_classes
 
 
-def bundle_answers(bundle: Bundle, data: TrainingSet) -> Probabilities:
-    """(n, classes) what a bundle says about the test split, calibrated, in order."""
+def bundle_answers(bundle: Bundle, data: Shards) -> Probabilities:
+    """(n, classes) what a bundle says about the test split of shards, calibrated, in file order."""
     runtime, temperature = open_runtime(bundle, "openvino", Tuning()), bundle.manifest.temperature
     answers = [softmax(runtime.run(batch)["logits"], temperature) for batch in images(data, "test")]
     return np.concatenate(answers)
@@ -214,9 +215,10 @@ def _answers_on_originals(
     context: Context, prepared: Prepared, bundle: Bundle, rows: pd.DataFrame
 ) -> Probabilities:
     runtime = open_runtime(bundle, "openvino", Tuning())
-    snapshot = standing(context, prepared.snapshot, Snapshot)
+    snapshot = revisions.at(context, prepared.snapshot)
+    files = revisions.files(context, snapshot, PLACE, of=rows["sha256"])
     keys = set(zip(rows["sha256"], rows["source_path"], strict=True))
-    wanted = [r for r in index_of(context, snapshot) if (r["sha256"], r["source_path"]) in keys]
+    wanted = [r for r in files.to_pylist() if (r["sha256"], r["source_path"]) in keys]
     found = track(originals(context, wanted), total=len(wanted), what="Asking the champion")
     answers = {}
     for row, content in found:

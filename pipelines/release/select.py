@@ -7,11 +7,12 @@ from functools import partial
 import pandas as pd
 
 from pipelines.alone import alone
-from pipelines.data.input.cache import fetch
+from pipelines.data import revisions
+from pipelines.data.input.shards import fetch as fetch_shards
 from pipelines.data.prepare.segmenters import fetch_segmenter
 from pipelines.data.restore import originals
-from pipelines.data.snapshots import Row, index_of, key_of
-from pipelines.errors import NotFound, TrainingError
+from pipelines.data.revisions import PLACE, Row
+from pipelines.errors import TrainingError
 from pipelines.evaluation import (
     calibration,
     cells,
@@ -23,12 +24,12 @@ from pipelines.evaluation import (
 )
 from pipelines.evaluation.predictions import batches
 from pipelines.evaluation.record import read_predictions, require_evaluation
-from pipelines.outputs import Challenger, Evaluated, Prepared, Snapshot
+from pipelines.outputs import Challenger, Evaluated, Prepared
 from pipelines.release import build, bundle, export, registry, same_pixels, trust
 from pipelines.release.build import Origin, Original, build_bundle
 from pipelines.release.report import Selection, place
 from pipelines.spec import DatasetSpec, Metric
-from pipelines.stage import Context, code_version, fingerprint, standing
+from pipelines.stage import Context, code_version, fingerprint
 from pipelines.tracking import versions
 from pipelines.tracking.client import Tracking, open_tracking
 from pipelines.tracking.keras_models import fetch_model
@@ -127,13 +128,13 @@ def _register(
 ) -> Registered:
     tracking = open_tracking(context.settings)
     test = read_predictions(tracking, best.run_id, "test")
-    data = fetch(context, prepared)
+    shards = fetch_shards(context.store, prepared.path, context.settings.cache)
     folder = build_bundle(
         context.settings.work / "bundles" / identity,
         spec=spec,
         model_file=fetch_model(tracking, best.run_id, cache=context.settings.cache),
         origin=_origin(tracking, context, prepared, best),
-        data=partial(batches, data),
+        data=partial(batches, shards),
         canary=_canary(context, prepared, test),
     )
     artifact = f"bundles/{identity}"
@@ -174,21 +175,19 @@ def _canary(context: Context, prepared: Prepared, test: pd.DataFrame) -> list[Or
     Where these lack a format and mode that the snapshot has, its image with the least sha256 is
     added, of the test set if there is one: so the bundle can prove how it is decoded.
     """
-    snapshot = standing(context, prepared.snapshot, Snapshot)
-    if snapshot is None:
-        uri = context.store.uri(prepared.snapshot)
-        raise NotFound(f"The snapshot {uri} is gone; ingest its images again.")
+    snapshot = revisions.at(context, prepared.snapshot)
     drawn = test.sort_values(["sha256", "source_path"]).groupby("label").head(CANARY_PER_CLASS)
-    columns = (drawn[name].tolist() for name in ("sha256", "source_path", "label"))
-    label_of = {(path, sha256): label for sha256, path, label in zip(*columns, strict=True)}
-    index = index_of(context, snapshot)
-    rows = [row for row in index if key_of(row) in label_of]
+    drawn_columns = (drawn[name].tolist() for name in ("sha256", "source_path", "label"))
+    label_of = {(path, sha256): label for sha256, path, label in zip(*drawn_columns, strict=True)}
+    columns = [*PLACE, "label", "format", "mode"]
+    index = revisions.files(context, snapshot, columns).to_pylist()
+    rows = [row for row in index if _key_of(row) in label_of]
     rows += _other_encodings(index, rows, test)
-    label_of |= {key_of(row): row["label"] for row in rows if key_of(row) not in label_of}
+    label_of |= {_key_of(row): row["label"] for row in rows if _key_of(row) not in label_of}
     chosen = [
         Original(
             name=row["source_path"].rpartition("/")[2],
-            label=label_of[key_of(row)],
+            label=label_of[_key_of(row)],
             content=content,
         )
         for row, content in originals(context, rows)
@@ -196,12 +195,16 @@ def _canary(context: Context, prepared: Prepared, test: pd.DataFrame) -> list[Or
     return sorted(chosen, key=lambda image: (image.label, image.name))
 
 
+def _key_of(row: Row) -> tuple[str, str]:
+    return row["source_path"], row["sha256"]
+
+
 def _other_encodings(index: list[Row], chosen: list[Row], test: pd.DataFrame) -> list[Row]:
     """One image of each format and mode that the chosen ones lack."""
     tested = set(zip(test["source_path"], test["sha256"], strict=True))
     found = {(row["format"], row["mode"]) for row in chosen}
     others: dict[tuple[str, str], Row] = {}
-    for row in sorted(index, key=lambda row: (key_of(row) not in tested, row["sha256"])):
+    for row in sorted(index, key=lambda row: (_key_of(row) not in tested, row["sha256"])):
         encoding = (row["format"], row["mode"])
         if encoding not in found:
             others.setdefault(encoding, row)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 
 import pyarrow as pa
 
-from pipelines.data import snapshots
+from pipelines.data import revisions
 from pipelines.data.folders import Source, open_source
 from pipelines.data.land.originals import LandedFiles
 from pipelines.data.land.pseudonyms import load_pseudonyms
@@ -92,7 +92,7 @@ class SnapshotImages(InTasks):
     context: Context
     snapshot: Snapshot
     rows: list[Row]
-    """``sha256``, ``source_path``, ``label``, ``file`` and ``bytes`` of each image."""
+    """``sha256``, ``source_path``, ``label``, ``pack`` and ``bytes`` of each image."""
 
     @property
     def identity(self) -> str:
@@ -113,7 +113,7 @@ class SnapshotImages(InTasks):
     def frame(self, spark: "SparkSession", job: ScoreJob, classes: tuple[str, ...]) -> "DataFrame":
         from pyspark.sql import functions as F
 
-        files = sorted({self.context.store.uri(row["file"]) for row in self.rows})
+        files = sorted({self.context.store.uri(row["pack"]) for row in self.rows})
         packed = parquet.read(spark, self.context, "sha256 string, content binary", files)
         plan = spark.createDataFrame(_table(self.plan, ["sha256", "task"]))
         originals = (
@@ -176,7 +176,7 @@ def choose(
         StoreUnavailable: HDFS does not answer.
     """
     if source is None:
-        return of_snapshot(context, snapshots.require(context, spec.name, snapshot))
+        return of_snapshot(context, revisions.require(context, spec.name, snapshot))
     if snapshot is not None:
         raise LandingError(f"Name a folder or a snapshot, not both: {source} and {snapshot}.")
     return of_folder(spec, context, source)
@@ -184,7 +184,9 @@ def choose(
 
 def of_snapshot(context: Context, snapshot: Snapshot) -> SnapshotImages:
     """The images of a snapshot."""
-    return SnapshotImages(context, snapshot, snapshots.index_of(context, snapshot))
+    columns = ["sha256", "source_path", "label", "pack", "bytes"]
+    files = revisions.files(context, snapshot, columns)
+    return SnapshotImages(context, snapshot, files.to_pylist())
 
 
 def of_folder(spec: DatasetSpec, context: Context, place: str) -> FolderFiles:

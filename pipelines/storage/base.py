@@ -6,6 +6,7 @@ in a bucket by an entry that is created last (`pipelines.storage.object_store`).
 """
 
 import json
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
@@ -16,8 +17,11 @@ from pipelines import layout
 from pipelines.atomic import written_whole
 from pipelines.errors import NotFound
 
+_MIGRATING = threading.RLock()
 MANIFEST = "manifest.json"
 """A folder that has it is complete."""
+LOG = "_delta_log"
+"""Folder of a Delta table that says which of its files count (`pipelines.data.tables`)."""
 
 
 class Store(ABC):
@@ -30,6 +34,7 @@ class Store(ABC):
     def __init__(self, root: str) -> None:
         self.root = root.rstrip("/")
         self._layout_is_known = False
+        self._is_migrating = False
 
     def uri(self, path: str) -> str:
         """Full URI of ``path``. In a bucket, the files of a committed folder are elsewhere."""
@@ -166,10 +171,6 @@ class Store(ABC):
         """Write a file in the place of another: readers find the old one or the new one."""
 
     @abstractmethod
-    def replace_file(self, local: Path, path: str) -> None:
-        """Copy a local file to ``path``: readers find the old file there, the new one or none."""
-
-    @abstractmethod
     def exchange(self, local: Path, path: str) -> None:
         """Put a local file in the place of one, also in a committed folder: readers find the old
         one or the new one.
@@ -223,11 +224,20 @@ class Store(ABC):
             LayoutError: a newer Medloop has written it.
             StoreUnavailable: the store does not answer.
         """
-        if not self._layout_is_known:
-            layout.STORE.require(self)
-            self._layout_is_known = True
+        if self._layout_is_known:
+            return
+        with _MIGRATING:  # other threads wait; the steps themselves write, too
+            if self._layout_is_known or self._is_migrating:
+                return
+            self._is_migrating = True
+            try:
+                layout.STORE.require(self)
+                self._layout_is_known = True
+            finally:
+                self._is_migrating = False
 
 
 def is_hidden(name: str) -> bool:
-    """Whether a name is none of the store's content (staging, markers of other tools)."""
-    return name.startswith((".", "_"))
+    """Whether a name is not the store's content: staging, and markers of other tools. The log of a
+    Delta table is content."""
+    return name.startswith((".", "_")) and name != LOG

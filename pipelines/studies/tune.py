@@ -19,8 +19,7 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from pipelines.data.input.cache import fetch
-from pipelines.data.input.training_set import TrainingSet
+from pipelines.data.input.shards import Shards, fetch
 from pipelines.errors import SpecError, TrainingError
 from pipelines.evaluation import figures
 from pipelines.models.identity import weights_identity
@@ -83,7 +82,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, candidate: str)
     # How long the best is trained in the end decides nothing here.
     asked = (prepared.id, chosen.shortened(tune.max_epochs), tune, weights, spec.split.seed)
     identity = fingerprint("tune", *asked, training_code(chosen))
-    data = fetch(context, prepared)
+    data = fetch(context.store, prepared.path, context.settings.cache)
     return study(
         spec,
         context,
@@ -107,7 +106,7 @@ def settled(
 
 
 def _search(
-    place: Study, candidate: CandidateSpec, tune: TuneSpec, data: TrainingSet, *, seed: int
+    place: Study, candidate: CandidateSpec, tune: TuneSpec, data: Shards, *, seed: int
 ) -> Tuned:
     import optuna
 
@@ -151,7 +150,7 @@ def _pruner(tune: TuneSpec) -> "optuna.pruners.BasePruner":
 
 def _executions(
     candidate: CandidateSpec,
-    data: TrainingSet,
+    data: Shards,
     *,
     asked: "optuna.Trial",
     settings: dict[str, Setting],

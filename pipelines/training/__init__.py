@@ -1,1 +1,1 @@
-"""From prepared images to a trained Keras model, resumable at every epoch."""
+"""From shards to a trained Keras model, resumable at every epoch."""

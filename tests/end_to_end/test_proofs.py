@@ -40,6 +40,7 @@ SMALLEST = {
     "gate_rules": ("--draw", "OUT/rules.png", "--trials", "5", "--chains", "1"),
     "handmade": ("tiny", "--only", "texture-published"),
     "heat_on_lesions": ("PHANTOMS",),
+    "image_table": ("file://OUT/tables", "--images", "50", "--delivery", "5"),
     "learning_curves": ("--runs", "1"),
     "lesion_crop": ("masked", "LANDING", "scratch", "--epochs", "1"),
     "models": ("tiny",),

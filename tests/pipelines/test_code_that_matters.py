@@ -46,8 +46,14 @@ EXAMINING = (
 PIXELS = tuple(f"imaging.{name}" for name in (*DECODING, *FITTING))
 FITTED = (
     *("training.train", "training.fit", "training.batches", "training.checkpoint"),
-    *("data.input.arrays", "data.input.batches", "data.input.training_set", "training.schedule"),
-    *("models.head", "models.registry", "models.weights"),
+    *(
+        "training.schedule",
+        "data.input.streams",
+        "data.input.shards",
+        "models.head",
+        "models.registry",
+    ),
+    "models.weights",
 )
 """What trains every network."""
 
@@ -131,7 +137,12 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "prepare": (
         prepare._code,
         (
-            *("data.prepare.executor", "data.prepare.levels"),
+            *(
+                "data.prepare.prepare",
+                "data.prepare.sharding",
+                "data.prepare.pixel_stats",
+                "data.prepare.shard_writer",
+            ),
             *PIXELS,
         ),
     ),
@@ -139,12 +150,7 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
         segmenter._code,
         (
             *(f"segmentation.{name}" for name in ("examples", "segmenter", "train", "unet")),
-            *(
-                "training.fit",
-                "training.checkpoint",
-                "training.schedule",
-                "data.input.training_set",
-            ),
+            *("training.fit", "training.checkpoint", "training.schedule", "data.input.lesions"),
             *PIXELS,
         ),
     ),

@@ -22,7 +22,7 @@ from pipelines.backup import take
 from pipelines.backup.manifest import verify
 from pipelines.data.land import ingest, landing
 from pipelines.data.restore import originals
-from pipelines.data.snapshots import index_of, latest
+from pipelines.data.revisions import latest
 from pipelines.errors import BackupError
 from pipelines.settings import Settings
 from pipelines.stage import Context
@@ -32,6 +32,7 @@ from stack import recovery
 from stack.environment import settings_environment
 from stack.testing import isolated_settings
 from tests.pipelines.data.landing_folders import class_folders, spec
+from tests.pipelines.data.recorded import index_of
 from tests.serving.bundles import png
 from tests.serving.publishing import crown, publish
 

@@ -12,7 +12,7 @@ from pipelines.backup import take
 from pipelines.backup.manifest import MANIFEST, read_manifest, write_manifest
 from pipelines.data.land import ingest, landing
 from pipelines.data.restore import originals
-from pipelines.data.snapshots import index_of, latest
+from pipelines.data.revisions import latest
 from pipelines.errors import BackupError, LayoutError, MedloopError
 from pipelines.outputs import Snapshot
 from pipelines.settings import Settings
@@ -21,6 +21,7 @@ from pipelines.storage import open_store
 from stack import recovery
 from stack.testing import isolated_settings
 from tests.pipelines.data.landing_folders import class_folders, spec
+from tests.pipelines.data.recorded import index_of
 
 
 @pytest.fixture
@@ -66,11 +67,13 @@ def test_the_home_before_is_moved_aside_and_what_comes_in_stays(settings: Settin
 
 def test_what_was_backed_up_without_images_does_not_count_as_whole(settings: Settings) -> None:
     snapshot, before = ingested(settings), images(settings)
+    (packs,) = open_store(settings).names("pets/packs")
     backup = take.run(settings, pictures=False, keep=1)
 
     restored = recovery.restore(settings, backup)
 
-    assert restored.lacking == [snapshot.path]
+    tables = ["pets/tables/images", "pets/tables/originals"]
+    assert restored.lacking == [f"pets/packs/{packs}", snapshot.path, *tables]
     context = Context(settings=settings, store=open_store(settings))
     assert latest(context, "pets") is None
     assert ingested(settings) == snapshot

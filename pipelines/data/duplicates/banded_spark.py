@@ -17,9 +17,8 @@ from pipelines.data.duplicates.buckets import Buckets, Load, Rows
 from pipelines.data.duplicates.descriptors import POSES, correlations, stacked
 from pipelines.data.duplicates.duplicates import best
 from pipelines.data.duplicates.signatures import Bands, bands_for
-from pipelines.data.snapshots import INDEX
+from pipelines.data.revisions import state_frame
 from pipelines.outputs import Snapshot
-from pipelines.spark import parquet
 from pipelines.spark.session import spark_session
 from pipelines.spec import DuplicatesSpec
 from pipelines.stage import Context
@@ -59,7 +58,7 @@ def near_pairs(
 
     Args:
         context: settings and store.
-        snapshot: whose index holds the thumbnails.
+        snapshot: whose images are compared.
         sha256: its images, sorted.
         rule: most differing bits, and least correlation.
         new: bool, in the order of ``sha256``.
@@ -72,9 +71,7 @@ def near_pairs(
 
     bands = bands_for(len(sha256))
     with spark_session(context.settings, name=f"near duplicates {snapshot.dataset}") as spark:
-        index = [context.store.uri(f"{snapshot.path}/{INDEX}")]
-        rows = parquet.read(spark, context, "sha256 string, thumbnail binary", index)
-        images = rows.dropDuplicates(["sha256"])
+        images = state_frame(spark, context, snapshot, ["sha256", "thumbnail"])
         fresh = pd.DataFrame({"sha256": sha256[new]})
         marked = spark.createDataFrame(fresh).withColumn("new", F.lit(True))
         images = images.join(marked, "sha256", "left").fillna({"new": False})

@@ -13,6 +13,7 @@ from collections import Counter
 from pipelines.data.folders import FileState, Source, open_source
 from pipelines.data.labels import layout
 from pipelines.data.labels.entry import Entry
+from pipelines.data.land.changes import LANDED_SHA256
 from pipelines.data.land.erased import ERASED, MESSAGE, erased
 from pipelines.data.land.examinations import Examinations
 from pipelines.data.land.examine import Examined, limits_of
@@ -21,8 +22,8 @@ from pipelines.data.land.masks import MASKS, Row, judged
 from pipelines.data.land.opening import Opener, examination_version
 from pipelines.data.land.originals import LandedFiles, named_as_image, printable
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
+from pipelines.data.revisions import latest
 from pipelines.data.row_files import LANDED, MASKED, write_rows
-from pipelines.data.snapshots import LANDED_SHA256, latest
 from pipelines.outputs import Landing
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, fingerprint, standing

@@ -8,10 +8,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+import pyarrow as pa
+
 from pipelines.data.folders import FileState, Source
 from pipelines.data.land.examine import Examined
-from pipelines.data.row_files import read_rows
-from pipelines.outputs import Landing, Snapshot
+from pipelines.data.row_files import MASKED, read_table
+from pipelines.outputs import Landing
 from pipelines.spec import LandingSpec
 from pipelines.spelling import nfc
 from pipelines.stage import Context
@@ -19,7 +21,7 @@ from pipelines.stage import Context
 logger = logging.getLogger(__name__)
 
 MASKS = "masks.parquet"
-"""Beside a landing's ``files.parquet`` and a snapshot's ``index.parquet``, where masks came."""
+"""Beside a landing's ``files.parquet``, where masks came."""
 ASPECT = 0.02
 """Most that the proportions of mask and image may differ."""
 TOLD = 5
@@ -63,27 +65,10 @@ def judged(
     return rows
 
 
-def landed(context: Context, landing: Landing) -> list[Row]:
-    """What a landing found of masks, refused ones among them."""
-    return _listed(context, landing.path)
-
-
-def masks_of(context: Context, snapshot: Snapshot | None) -> list[Row]:
-    """The masks of a snapshot's images, one row an image at most, sorted by the images' hash."""
-    return _listed(context, snapshot.path) if snapshot else []
-
-
-def merged(stood: list[Row], landed: list[Row]) -> list[Row]:
-    """The masks of a new snapshot: what stood, with what has landed; the newer mask counts."""
-    nowhere = {"file": None, "row": None}
-    places = {row["sha256"]: {"file": row["file"], "row": row["row"]} for row in stood}
-    new = [row | places.get(row["sha256"], nowhere) for row in landed if not row["reason"]]
-    return [row for _, row in sorted({row["image"]: row for row in (*stood, *new)}.items())]
-
-
-def _listed(context: Context, folder: str) -> list[Row]:
-    path = f"{folder}/{MASKS}"
-    return read_rows(context.store, path) if context.store.exists(path) else []
+def landed(context: Context, landing: Landing) -> pa.Table:
+    """What a landing found of masks, refused ones among them; see `row_files.MASKED`."""
+    path = f"{landing.path}/{MASKS}"
+    return read_table(context.store, path) if context.store.exists(path) else MASKED.empty_table()
 
 
 def _one_an_image(rows: list[Row]) -> list[Row]:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from pipelines import imaging
 from pipelines.data.restore import originals
-from pipelines.data.snapshots import Row
+from pipelines.data.revisions import PLACE
 from pipelines.stage import Context
 
 PAIRS_SHOWN = 36
@@ -16,27 +16,30 @@ PACKS_READ = 8
 SIDE = 144
 
 
-def pictures(context: Context, index: list[Row], shown: pd.DataFrame) -> dict[str, str]:
+def pictures(context: Context, images: pd.DataFrame, shown: pd.DataFrame) -> dict[str, str]:
     """sha256 → small JPEG as a data URI, of the images that a table of pairs names.
 
     Args:
         context: settings and store.
-        index: the snapshot's.
+        images: the snapshot's, with the columns `PLACE`.
         shown: pairs, as `choose` gives them.
     """
     wanted = {*shown["first_sha256"], *shown["second_sha256"]}
-    rows = {row["sha256"]: row for row in index if row["sha256"] in wanted}
-    return {row["sha256"]: _data_uri(data) for row, data in originals(context, rows.values())}
+    rows = images.loc[images["sha256"].isin(wanted), list(PLACE)].to_numpy().tolist()
+    return {
+        row["sha256"]: _data_uri(data)
+        for row, data in originals(context, (dict(zip(PLACE, row, strict=True)) for row in rows))
+    }
 
 
-def choose(pairs: pd.DataFrame, index: list[Row]) -> pd.DataFrame:
+def choose(pairs: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     """A few dozen pairs, from the most to the least alike, out of few packs.
 
     Args:
         pairs: with ``first_sha256``, ``second_sha256`` and ``correlation``.
-        index: the snapshot's; says which pack an image is in.
+        images: the snapshot's; ``pack`` is where an image is stored.
     """
-    pack = {row["sha256"]: row["file"] for row in index}
+    pack = dict(zip(images["sha256"], images["pack"], strict=True))
     ranked = pairs.sort_values(["correlation", "first_sha256", "second_sha256"], ascending=False)
     read: set[str] = set()
     near: list[int] = []

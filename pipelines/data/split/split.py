@@ -18,12 +18,13 @@ import sys
 
 import pandas as pd
 
+from pipelines.data import revisions
 from pipelines.data.duplicates import chains
 from pipelines.data.duplicates import clusters as clustering
 from pipelines.data.duplicates import compared as comparing
 from pipelines.data.duplicates.descriptors import stacked
+from pipelines.data.revisions import PLACE
 from pipelines.data.row_files import DIVIDED, write_rows
-from pipelines.data.snapshots import Row, index_of
 from pipelines.data.split import division, division_by_source, gallery, leaks, report
 from pipelines.data.split import source_clusters as sourcing
 from pipelines.errors import SplitError
@@ -44,12 +45,17 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
     path = f"{spec.name}/splits/{identity}"
     if (done := standing(context, path, Split)) is not None:
         return done
-    index = index_of(context, snapshot)
-    rows = pd.DataFrame(index).sort_values(["sha256", "source_path"], ignore_index=True)
+    files = revisions.files(context, snapshot, [*PLACE, "label", "declared_split", "patient"])
+    files = files.sort_by([("sha256", "ascending"), ("source_path", "ascending")])
+    rows = files.to_pandas().rename(columns={"patient": "group"})
+    opened = revisions.state(context, snapshot, ["thumbnail", "traces"])
     images = rows.drop_duplicates("sha256", ignore_index=True)
+    images = images.assign(thumbnail=opened["thumbnail"].to_pylist())
     pairs = comparing.pairs_of(context, snapshot, images, spec.duplicates)
     rows["cluster"] = rows["sha256"].map(_clusters(images, rows, pairs, spec.duplicates))
-    rows["source"] = rows["sha256"].map(_sources(images, seed=spec.split.seed))
+    rows["source"] = rows["sha256"].map(
+        _sources(images, opened["traces"].to_pylist(), seed=spec.split.seed)
+    )
     division.decide(rows, spec.split)
     chains.separate(rows, images, pairs)
     counts = _counts(spec, rows)
@@ -65,7 +71,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
     )
     with context.store.commit(path) as staging:
         _write(context, staging, rows)
-        _report(spec, context, split, staging=staging, index=index, found=(rows, images, pairs))
+        _report(spec, context, split, staging=staging, found=(rows, images, pairs))
         context.store.write_json(f"{staging}/{MANIFEST}", {"output": split.model_dump(mode="json")})
     return split
 
@@ -83,7 +89,6 @@ def _report(
     split: Split,
     *,
     staging: str,
-    index: list[Row],
     found: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
 ) -> None:
     """Write ``leaks.json`` and ``report.html``."""
@@ -93,7 +98,7 @@ def _report(
     said = leaks.summary(split, rows, leaked=leaked, disagreeing=disagreeing)
     context.store.write_json(f"{staging}/leaks.json", said)
     alike = leaks.as_pairs(leaked) if len(leaked) else leaks.named(images, pairs)
-    shown = gallery.choose(alike.dropna(subset=["correlation"]), index)
+    shown = gallery.choose(alike.dropna(subset=["correlation"]), images)
     page = report.page(
         spec,
         split,
@@ -102,7 +107,7 @@ def _report(
         conflicts=leaks.conflicts(rows),
         disagreeing=disagreeing,
         shown=shown,
-        images=gallery.pictures(context, index, shown),
+        images=gallery.pictures(context, images, shown),
     )
     context.store.write(f"{staging}/report.html", page.encode())
 
@@ -129,11 +134,11 @@ def _clusters(
     return clustering.clusters(images, rows, links)
 
 
-def _sources(images: pd.DataFrame, *, seed: int) -> "pd.Series[int]":
-    """sha256 → source cluster; an older Medloop's snapshot tells nothing to find one by."""
-    traces = images["traces"] if "traces" in images else pd.Series([None] * len(images))
-    told = [trace if isinstance(trace, list) else None for trace in traces]
-    return pd.Series(sourcing.source_clusters(told, seed=seed), index=images["sha256"])
+def _sources(
+    images: pd.DataFrame, traces: list[list[float] | None], *, seed: int
+) -> "pd.Series[int]":
+    """sha256 → source cluster; what an older Medloop examined has no traces to find one by."""
+    return pd.Series(sourcing.source_clusters(traces, seed=seed), index=images["sha256"])
 
 
 def _counts(spec: DatasetSpec, rows: pd.DataFrame) -> dict[str, dict[str, int]]:

@@ -5,6 +5,7 @@ import os
 import signal
 import threading
 import time
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,14 +20,16 @@ from pipelines.errors import BackupError, LayoutError
 from pipelines.layout import FILE
 from pipelines.settings import Settings
 from pipelines.storage import open_store
+from pipelines.storage.local import LocalStore
 
 RECORDS = {
-    "d/snapshots/0001-ab/index.parquet",
     "d/snapshots/0001-ab/manifest.json",
+    "d/tables/images/_delta_log/00000000000000000000.json",
+    "d/tables/images/ab.parquet",
     "d/splits/cd/split.parquet",
     FILE,
 }
-PICTURES = {"d/snapshots/0001-ab/images-00000.parquet"}
+PICTURES = {"d/packs/cd/images-00000.parquet"}
 
 
 @pytest.fixture
@@ -80,7 +83,7 @@ def test_without_pictures_records_are_in_it_and_what_lacks_them_is_named(used: S
     manifest = verify(backup(used, pictures=False))
 
     assert set(manifest.below("store")) == RECORDS
-    assert manifest.partial == ("d/snapshots/0001-ab",)
+    assert manifest.partial == ("d/packs/cd", "d/snapshots/0001-ab", "d/tables/images")
 
 
 def test_the_oldest_are_removed_once_a_new_one_stands(used: Settings) -> None:
@@ -280,3 +283,21 @@ def test_a_removal_that_was_killed_is_finished_by_the_next_backup(used: Settings
 
     assert not aside.exists()
     assert folders(used.backups) == [newest]
+
+
+def test_what_a_copied_log_names_is_copied_too(
+    used: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, pack = "d/tables/images", "d/packs/x/images-00000.parquet"
+    log, part = f"{table}/_delta_log/00000000000000000001.json", f"{table}/new.parquet"
+    walk = LocalStore.walk
+
+    def while_others_write(store: LocalStore, path: str = "") -> Iterator[str]:
+        yield from list(walk(store, path))
+        for new in (pack, part, log) if not path else ():
+            store.write(new, b"new")
+
+    monkeypatch.setattr(LocalStore, "walk", while_others_write)
+    copied = verify(backup(used)).below("store")
+    assert {pack, part} <= set(copied)
+    assert log not in copied

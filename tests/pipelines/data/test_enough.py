@@ -99,7 +99,7 @@ def test_images_whose_label_or_patient_changed_count_and_copies_do_not(
 
 
 def test_what_a_training_depends_on_counts_and_the_rest_does_not() -> None:
-    row = {"sha256": "a", "label": "cat", "group": "p", "declared_split": None, "metadata": "{}"}
+    row = {"sha256": "a", "label": "cat", "patient": "p", "declared_split": None, "metadata": "{}"}
     other = row | {"sha256": "b"}
     seen = [row, other]
     for now, found in (
@@ -108,8 +108,8 @@ def test_what_a_training_depends_on_counts_and_the_rest_does_not() -> None:
         ([row, other | {"metadata": '{"sex": "F"}'}], {}),
         ([row, other | {"label": "dog"}], {"label": {"b"}}),
         ([row, other, other | {"label": "dog"}], {"label": {"b"}}),
-        ([row | {"group": "q"}, other], {"group": {"a"}}),
-        ([row | {"group": "q", "label": "dog"}, other], {"label": {"a"}, "group": {"a"}}),
+        ([row | {"patient": "q"}, other], {"group": {"a"}}),
+        ([row | {"patient": "q", "label": "dog"}, other], {"label": {"a"}, "group": {"a"}}),
         ([row, other | {"declared_split": "test"}], {"split": {"b"}}),
         ([row], {"removed": {"b"}}),
     ):

@@ -17,12 +17,12 @@ from pipelines.data.land.examine import Examined, examine
 from pipelines.data.land.opening import Opener
 from pipelines.data.land.originals import PSEUDONYM, LandedFiles
 from pipelines.data.restore import restore
-from pipelines.data.snapshots import index_of
 from pipelines.monitoring.arrivals import landed_labels
 from pipelines.outputs import Snapshot
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import class_folders, drawing, spec, write
+from tests.pipelines.data.recorded import index_of
 
 PLACE = "Elm Street 5"
 
@@ -86,7 +86,7 @@ def test_a_patients_id_is_a_pseudonym_and_still_keeps_images_together(
 ) -> None:
     rows = index_of(context, ingested(context, folder, named()))
 
-    groups = {row["source_path"]: row["group"] for row in rows if row["group"]}
+    groups = {row["source_path"]: row["patient"] for row in rows if row["patient"]}
     assert len(groups) == 2
     assert len(set(groups.values())) == 1
     assert all(PSEUDONYM.fullmatch(group) for group in groups.values())
@@ -133,13 +133,13 @@ def test_what_an_earlier_release_stored_gives_way_to_the_same_image_without_meta
         earlier.setattr(metadata, "stripped", lambda data: data)
         earlier.setattr(LandedFiles, "group", lambda _, known: known)
         before = index_of(context, ingested(context, folder, named()))
-    assert {row["group"] for row in before} == {None, "Doe"}
+    assert {row["patient"] for row in before} == {None, "Doe"}
     for path in folder.rglob("*.jpg"):
         path.touch()  # it is opened again
 
     after = index_of(context, ingested(context, folder, named()))
 
     assert [row["source_path"] for row in after] == [row["source_path"] for row in before]
-    assert "Doe" not in {row["group"] for row in after}
+    assert "Doe" not in {row["patient"] for row in after}
     changed = {row["sha256"] for row in before} - {row["sha256"] for row in after}
     assert len(changed) == 2

@@ -7,10 +7,10 @@ import pytest
 
 from pipelines.data.checks import check_tables
 from pipelines.data.land import ingest, landing
-from pipelines.data.land.masks import masks_of
 from pipelines.spec import DatasetSpec, load_spec
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import drawing, png, write
+from tests.pipelines.data.recorded import masks_of
 
 XRAYS = {"NORMAL": "IM-0{}-0001.jpeg", "PNEUMONIA": "person{}_bacteria_1.jpeg"}
 

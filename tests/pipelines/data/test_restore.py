@@ -2,14 +2,17 @@ import hashlib
 import shutil
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
+from pipelines.data import revisions
 from pipelines.data.land import ingest, landing
 from pipelines.data.restore import restore
-from pipelines.data.snapshots import index_of, latest
+from pipelines.data.revisions import latest
 from pipelines.errors import NotFound, PathRefused, StoreUnavailable
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import class_folders, spec
+from tests.pipelines.data.recorded import index_of
 
 
 @pytest.fixture
@@ -70,7 +73,7 @@ def test_a_data_set_without_images_is_told(context: Context, tmp_path: Path) -> 
 def test_bytes_the_store_has_lost_are_never_given_out(
     ingested: Context, folder: Path, tmp_path: Path
 ) -> None:
-    pack = index_of(ingested, ingest.latest(ingested, "pets"))[0]["file"]
+    pack = index_of(ingested, ingest.latest(ingested, "pets"))[0]["pack"]
     content = (folder / "dog" / "001.png").read_bytes()
     altered = ingested.store.read(pack).replace(content, content[:-1] + b"?")
     ingested.store.write(pack, altered)
@@ -85,7 +88,8 @@ def test_a_path_that_leads_out_of_the_folder_is_refused(
 ) -> None:
     real = index_of(ingested, latest(ingested, "pets"))
     forged = [row | {"source_path": path} for row in real]
-    monkeypatch.setattr("pipelines.data.restore.index_of", lambda *_: forged)
+    table = pa.Table.from_pylist(forged)
+    monkeypatch.setattr(revisions, "files", lambda *_: table)
 
     with pytest.raises(PathRefused, match="not a path inside a folder"):
         restore(ingested, "pets", what=real[0]["sha256"], target=tmp_path / "out")

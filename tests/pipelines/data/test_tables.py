@@ -88,7 +88,7 @@ def test_rows_come_back_as_they_were(local: Table) -> None:
 
 
 def test_nothing_is_created_before_the_first_rows(local: Table, context: Context) -> None:
-    assert (local.revision(), local.files(), names(local), local.note()) == (0, [], [], {})
+    assert (local.revision(), local.files(), names(local), local.note()) == (0, [], [], "")
     assert local.store.names("") == []
     assert Table.open(context, "d", Thing, key="k").path == "d/tables/things/k"
     local.replace(["absent.parquet"], [])
@@ -118,7 +118,7 @@ def test_of_writers_of_one_revision_one_succeeds_and_no_append_is_lost(table: Ta
 
 
 def test_a_writer_that_ends_before_its_commit_leaves_nothing_visible(table: Table) -> None:
-    table.append(things("a"), revision=1, note={"snapshot": "0001-a"})
+    table.append(things("a"), revision=1, note="0001-a")
     part = table.write(things("b"))  # and killed
     assert names(table) == ["a"]
     assert table.write(things("b")) == part, "the second attempt writes the same file"
@@ -127,7 +127,7 @@ def test_a_writer_that_ends_before_its_commit_leaves_nothing_visible(table: Tabl
         commits = table.store.names(f"{table.path}/_delta_log")
     assert names(table) == ["a", "b"]
     assert len(commits) == 3, "created, a, b"
-    assert (table.revision(), table.note()) == (1, {"snapshot": "0001-a"})
+    assert (table.revision(), table.note()) == (1, "0001-a")
 
 
 def test_files_are_replaced_in_one_commit(table: Table) -> None:
@@ -199,10 +199,12 @@ def test_a_fork_of_a_process_that_used_tables_is_refused(local: Table) -> None:
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
 
 
-def test_spark_reads_the_files_without_a_delta_reader(local: Table, spark: "SparkSession") -> None:
-    assert local.frame(spark, ["name"]).collect() == []
+def test_spark_reads_the_files_without_a_delta_reader(
+    local: Table, context: Context, spark: "SparkSession"
+) -> None:
+    assert local.frame(spark, context, ["name"]).collect() == []
     local.append(things("a"))
-    (row,) = local.frame(spark, ["name", "said", "best"]).collect()
+    (row,) = local.frame(spark, context, ["name", "said", "best"]).collect()
     assert (row["name"], row["said"][0]["metadata"]) == ("a", {"age": "40"})
     assert row["best"]["path"] == "x"
 

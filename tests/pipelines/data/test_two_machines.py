@@ -8,30 +8,31 @@ from pathlib import Path
 from pipelines.data.folders import open_source
 from pipelines.data.land import ingest, landing
 from pipelines.data.land.ledger import open_ledger
-from pipelines.data.snapshots import index_of
 from pipelines.settings import PROJECT, Settings
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import class_folders, spec
+from tests.pipelines.data.recorded import index_of
 
 MACHINE = """
 import sys, time
 from pathlib import Path
 from pipelines.data.land import ingest, landing
+from pipelines.data.tables import Table
 from pipelines.stage import default_context
 from tests.pipelines.data.landing_folders import spec
 
 folder, meeting, name = sys.argv[1], Path(sys.argv[2]), sys.argv[3]
 context = default_context()
-rename = type(context.store).rename
-def meet_and_rename(store, source, target):
-    '''The first commit of a snapshot waits until the other machine is about to commit, too.'''
+append = Table.append
+def meet_and_append(table, rows, **commit):
+    '''The first commit of a revision waits until the other machine is about to commit, too.'''
     mine = meeting / name
-    if "/snapshots/" in target and not mine.exists():
+    if commit.get("revision") and not mine.exists():
         mine.touch()
         while len(list(meeting.iterdir())) < 2:
             time.sleep(0.01)
-    return rename(store, source, target)
-type(context.store).rename = meet_and_rename
+    append(table, rows, **commit)
+Table.append = meet_and_append
 print(ingest.run(spec(), context, landing.run(spec(), context, folder)).id)
 """
 

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -15,45 +15,27 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, PngImagePlugin
 
-from pipelines.data.input.cache import fetch
+from pipelines.data.input.shards import fetch
 from pipelines.data.land import ingest, landing
+from pipelines.data.prepare.shard_writer import SCHEMA
 from pipelines.data.restore import originals
 from pipelines.data.row_files import read_rows
-from pipelines.data.rows import Int32, Row, table_of
-from pipelines.data.snapshots import index_of
 from pipelines.data.split import split
-from pipelines.data.tables import Table
-from pipelines.outputs import DataProfile, Landing, Prepared, Snapshot, Split
+from pipelines.imaging import decode, fit
+from pipelines.outputs import SPLITS, DataProfile, Landing, Prepared, Snapshot, Split
 from pipelines.settings import Settings, get_settings
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from pipelines.storage import open_store
 from tests.pipelines.data.landing_folders import class_folders, dicom, drawing, png, spec, write
-from tests.pipelines.data.without_spark import prepare_here
+from tests.pipelines.data.recorded import index_of
 
 PATIENT = "SECRET-4711"
 HERS = ("cat/hers-0.dcm", "cat/hers-1.dcm", "cat/hers-2.dcm")
 """Her files in the landing folder; the second shows nearly the same as the first."""
+PREPARED = "pets/prepared/prepared"
 TAGGED = "dog/tagged.png"
 """A file from which metadata is removed when it lands."""
-
-
-@dataclass(frozen=True)
-class KeptFile:
-    source_path: Annotated[str, ""]
-    landed_sha256: Annotated[str | None, ""]
-    patient: Annotated[str | None, ""]
-
-
-@dataclass(frozen=True)
-class Kept(Row):
-    """A row of a Delta table."""
-
-    table: ClassVar[str] = "images"
-
-    sha256: Annotated[str, ""]
-    revision: Annotated[Int32, ""]
-    files: Annotated[tuple[KeptFile, ...], ""]
 
 
 @dataclass(frozen=True)
@@ -90,12 +72,6 @@ class Collection:
     def index(self) -> list[dict[str, Any]]:
         """What the newest snapshot says of each file."""
         return index_of(self.context, self.ingest())
-
-    def prepared(self) -> Prepared:
-        """The training set."""
-        (identity,) = self.context.store.names("pets/training_sets")
-        manifest = self.context.store.read_json(f"pets/training_sets/{identity}/manifest.json")
-        return Prepared.model_validate(manifest["output"])
 
     def originals(self) -> dict[str, bytes]:
         """sha256 → original of every image of the newest snapshot."""
@@ -157,10 +133,53 @@ def _draw(folder: Path) -> None:
 
 
 def _prepare(made: Collection, division: Split) -> Prepared:
-    """A training set, and the cache of a machine that has read it."""
-    prepared = prepare_here(made.context, made.spec, made.ingest(), division, made.originals())
-    fetch(made.context, prepared)
+    """Prepared images, as Spark writes them."""
+    content = made.originals()
+    divided = made.rows(f"{division.path}/split.parquet")
+    prepared = Prepared(
+        dataset="pets",
+        id="prepared",
+        snapshot=division.snapshot,
+        split=division.path,
+        path="pets/prepared/prepared",
+        rows={name: sum(row["split"] == name for row in divided) for name in SPLITS},
+    )
+    splits = {}
+    for name in SPLITS:
+        rows = [
+            {
+                **{key: row[key] for key in ("sha256", "group", "source_path", "source")},
+                "pixels": fit(decode(content[row["sha256"]]), made.spec.image).tobytes(),
+                "label": made.spec.class_names.index(row["label"]),
+            }
+            for row in divided
+            if row["split"] == name
+        ]
+        table, file = pa.Table.from_pylist(rows, SCHEMA), f"{name}-00000.parquet"
+        place = made.store / prepared.path / file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(table, place, compression="lz4", row_group_size=2)
+        listed = {"name": file, "rows": 0, "bytes": 0, "sha256": ""}
+        splits[name] = {"rows": len(rows), "files": [listed]}
+    manifest = {
+        "output": prepared.model_dump(mode="json"),
+        "size": made.spec.image.size,
+        "classes": list(made.spec.class_names),
+        "splits": splits,
+    }
+    made.context.store.write_json(f"{prepared.path}/manifest.json", manifest)
+    _measure(made, prepared)
+    fetch(made.context.store, prepared.path, made.context.settings.cache)
     return prepared
+
+
+def _measure(made: Collection, prepared: Prepared) -> None:
+    """Let the manifest say what its files are like."""
+    from pipelines.erasure import manifests
+
+    for name in SPLITS:
+        path = f"{prepared.path}/{name}-00000.parquet"
+        manifests.amend(made.context.store, path, manifests.facts_of(made.store / path), erased=0)
 
 
 def _derive(made: Collection, prepared: Prepared) -> None:
@@ -176,13 +195,6 @@ def _derive(made: Collection, prepared: Prepared) -> None:
         for number, row in enumerate(index)
     ]
     _table(made, "pets/served/2026-11-01/000000-0123abcd.parquet", answered)
-    rows = [
-        Kept(row["sha256"], number % 2, (KeptFile(row["source_path"], None, row["group"]),))
-        for number, row in enumerate(index)
-    ]
-    for revision in (0, 1):
-        table = table_of([row for row in rows if row.revision == revision], Kept)
-        Table.open(made.context, "pets", Kept).append(table, revision=revision + 1)
     nested = [{"revision": 1, "files": [{"was": row["sha256"]}]} for row in index]
     _table(made, "pets/scores/s/part-0.parquet", nested)
     profile = DataProfile(
@@ -190,8 +202,7 @@ def _derive(made: Collection, prepared: Prepared) -> None:
     )
     store.write_json(f"{profile.path}/manifest.json", {"output": profile.model_dump(mode="json")})
     arrays = io.BytesIO()
-    thumbnails = b"".join(row["thumbnail"] for row in index)
-    np.savez_compressed(arrays, montage=np.frombuffer(thumbnails, np.uint8))
+    np.savez_compressed(arrays, montage=np.frombuffer(index[0]["thumbnail"], np.uint8))
     store.write(f"{profile.path}/images.npz", arrays.getvalue())
 
 

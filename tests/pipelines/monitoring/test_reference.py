@@ -10,18 +10,20 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.data.packing import PACKED
-from pipelines.data.row_files import DIVIDED, INDEXED, write_rows
+from pipelines.data.row_files import DIVIDED, write_rows
 from pipelines.errors import NotFound
 from pipelines.evaluation.novelty import pool
 from pipelines.monitoring import reference as module
 from pipelines.monitoring.ask import ask
 from pipelines.monitoring.judge import judge
 from pipelines.monitoring.reference import build, load
+from pipelines.outputs import Snapshot
 from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.settings import Settings
 from pipelines.spec import MonitorSpec
 from pipelines.stage import Context
 from pipelines.storage import open_store
+from tests.pipelines.data.recorded import record
 from tests.pipelines.release.models import CLASSES, PREPARED, picture, tiny_bundle, tiny_model
 
 IMAGES = 90
@@ -38,10 +40,24 @@ def context(tmp_path: Path) -> Context:
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist(rows, schema=PACKED), buffer)
     context.store.write(f"{PREPARED.snapshot}/images-00000.parquet", buffer.getvalue())
-    write_rows(context.store, f"{PREPARED.snapshot}/index.parquet", rows, schema=INDEXED)
+    record(context, snapshot(), rows)
     divided = [{**row, "group": f"cluster {row['row'] // 2}"} for row in rows]
     write_rows(context.store, f"{PREPARED.split}/split.parquet", divided, schema=DIVIDED)
     return context
+
+
+def snapshot() -> Snapshot:
+    """The one that the tiny bundle comes from."""
+    path = PREPARED.snapshot
+    return Snapshot(
+        dataset="tiny",
+        id=path.rpartition("/")[2],
+        path=path,
+        images=IMAGES,
+        added=IMAGES,
+        parent=None,
+        quarantine=None,
+    )
 
 
 def row_of(number: int) -> dict[str, Any]:
@@ -50,11 +66,12 @@ def row_of(number: int) -> dict[str, Any]:
     return {
         "source_path": f"{number:02}.png",
         "label": CLASSES[number % 3],
-        "group": None,
+        "patient": None,
         "sha256": hashlib.sha256(content).hexdigest(),
         "format": "PNG",
         "content": content,
         "file": f"{PREPARED.snapshot}/images-00000.parquet",
+        "pack": f"{PREPARED.snapshot}/images-00000.parquet",
         "row": number,
         "split": SPLITS[number % 9 // 3],
     }
@@ -160,8 +177,8 @@ def test_an_image_that_cannot_be_read_any_more_is_left_out_and_told(
     buffer = io.BytesIO()
     pq.write_table(pa.Table.from_pylist([good, bad], schema=PACKED), buffer)
     context.store.write("tiny/pack.parquet", buffer.getvalue())
-    rows = [{**good, "file": "tiny/pack.parquet", "row": 0}]
-    rows.append({**bad, "file": "tiny/pack.parquet", "row": 1})
+    rows = [{**good, "pack": "tiny/pack.parquet", "row": 0}]
+    rows.append({**bad, "pack": "tiny/pack.parquet", "row": 1})
 
     with caplog.at_level(logging.WARNING):
         asked = ask(context, predictor, rows)

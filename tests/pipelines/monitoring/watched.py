@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipelines.data.packing import PACKED
-from pipelines.data.row_files import DIVIDED, INDEXED, write_rows
+from pipelines.data.row_files import DIVIDED, write_rows
 from pipelines.monitoring import monitor
 from pipelines.monitoring.ask import noted
 from pipelines.monitoring.served import Model, Sample, write_file
@@ -25,6 +25,7 @@ from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from pipelines.tracking import versions
 from pipelines.tracking.client import open_tracking
+from tests.pipelines.data.recorded import record
 from tests.pipelines.data.small_collection import small_spec
 from tests.pipelines.monitoring.samples import NOON
 from tests.pipelines.tracked import tracked_context
@@ -116,7 +117,6 @@ class Watched:
         pq.write_table(pa.Table.from_pylist(packed, schema=PACKED), file)
         self.context.store.write(f"{path}/images-00000.parquet", file.getvalue())
         self.rows += added
-        write_rows(self.context.store, f"{path}/index.parquet", self.rows, schema=INDEXED)
         output = Snapshot(
             dataset=self.name,
             id=snapshot,
@@ -126,8 +126,7 @@ class Watched:
             parent=None,
             quarantine=None,
         )
-        manifest = {"output": output.model_dump(mode="json")}
-        self.context.store.write_json(f"{path}/manifest.json", manifest)
+        record(self.context, output, self.rows)
 
     def _row(self, content: bytes) -> dict[str, Any]:
         reading = self.predictor.read(content)

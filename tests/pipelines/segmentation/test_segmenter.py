@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 
 from pipelines.data.prepare.segmenters import Segmenters, fetch_segmenter, finder_of
-from pipelines.data.row_files import MASKS_INDEXED, write_rows
 from pipelines.errors import NotFound
 from pipelines.imaging.lesion import FOUND, LesionFinder
 from pipelines.outputs import Prepared, Snapshot, Split
@@ -21,7 +20,7 @@ from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from tests.pipelines.data.small_collection import Row, divided, images, small_spec, snapshotted
 from tests.pipelines.imaging.finders import with_lesion
-from tests.pipelines.segmentation.test_segment import write_examples
+from tests.pipelines.segmentation.test_segment import write_shards
 
 SIZE = 32
 MASKS = [("train", "image", "mask")]
@@ -43,12 +42,11 @@ def bright() -> keras.Model:
 
 def masked(context: Context, rows: list[Row], *, which: list[int]) -> tuple[Snapshot, Split]:
     """A snapshot and its split; some of the images have a mask."""
-    snapshot = snapshotted(context, rows)
     listed = [
         {"image": rows[n]["sha256"], "sha256": f"mask-{n}", "source_path": "m", "file": "f"}
         for n in which
     ]
-    write_rows(context.store, f"{snapshot.path}/masks.parquet", listed, schema=MASKS_INDEXED)
+    snapshot = snapshotted(context, rows, masks=listed)
     return snapshot, divided(context, snapshot, rows)
 
 
@@ -104,7 +102,7 @@ def test_a_training_image_is_cropped_by_a_network_that_has_not_learned_from_its_
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unet, "WIDTHS", (4, 8))
-    data = write_examples(tmp_path / "cache", masked=100)
+    data = write_shards(tmp_path / "shards", masked=100)
     trained: list[frozenset[str]] = []
     real = training.train
 
@@ -114,9 +112,7 @@ def test_a_training_image_is_cropped_by_a_network_that_has_not_learned_from_its_
 
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(segmenter, "fetch", lambda *_: data)
-    plain = Prepared(
-        dataset="small", id="a", snapshot="s", split="s", path="p", images="i", rows={}
-    )
+    plain = Prepared(dataset="small", id="a", snapshot="s", split="s", path="p", rows={})
     spec = cropping(segmenter={"epochs": 1, "folds": 2})
     group_of = {f"image-{n}": f"train-group-{n // 2}" for n in range(8)}
     masks = [("train", image, f"mask-{image}") for image in group_of]
@@ -180,11 +176,9 @@ def test_a_network_that_is_gone_is_told(context: Context) -> None:
         fetch_segmenter(context, "small/segmenters/none")
 
 
-def test_images_that_are_not_cropped_have_no_finder(context: Context) -> None:
+def test_shards_that_are_not_cropped_have_no_finder(context: Context) -> None:
     rows = {"train": 0, "validation": 0, "test": 0}
-    plain = Prepared(
-        dataset="small", id="a", snapshot="s", split="s", path="p", images="i", rows=rows
-    )
+    plain = Prepared(dataset="small", id="a", snapshot="s", split="s", path="p", rows=rows)
 
     assert finder_of(context, plain) is None
 

@@ -7,6 +7,7 @@ import pandas as pd
 from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
+from pipelines.data import revisions
 from pipelines.data.duplicates.chains import LEAST, links, separate
 from pipelines.data.duplicates.clusters import clusters
 from pipelines.data.duplicates.descriptors import correlations
@@ -17,6 +18,7 @@ from pipelines.data.split import split
 from pipelines.spec import DuplicatesSpec
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import png, spec, write
+from tests.pipelines.data.recorded import index_of
 
 RULE = DuplicatesSpec()
 
@@ -99,7 +101,7 @@ def test_no_near_duplicate_stands_in_two_splits_although_chains_are_cut(
             write(tmp_path / f"in/{('cat', 'dog')[seed % 2]}/{seed}_{number}.png", png(large))
     landed = landing.run(spec(), context, str(tmp_path / "in"))
     divided = split.run(spec(), context, ingest.run(spec(), context, landed))
-    index = read_rows(context.store, f"{divided.snapshot}/index.parquet")
+    index = index_of(context, revisions.at(context, divided.snapshot))
     images = pd.DataFrame(index).sort_values("sha256", ignore_index=True)
     thumbnails = np.stack([np.frombuffer(t, np.uint8).reshape(32, 32) for t in images["thumbnail"]])
     pairs = near_pairs(thumbnails, RULE)

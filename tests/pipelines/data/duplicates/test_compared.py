@@ -8,12 +8,12 @@ import pandas as pd
 import pytest
 
 from pipelines.data.duplicates import all_pairs, banded_spark, compared, duplicates
-from pipelines.data.row_files import INDEXED, read_rows, write_rows
-from pipelines.data.snapshots import INDEX
+from pipelines.data.row_files import read_rows
 from pipelines.outputs import Snapshot
 from pipelines.spec import DuplicatesSpec
-from pipelines.stage import MANIFEST, Context
+from pipelines.stage import Context
 from tests.pipelines.data.duplicates.test_banded import RULE, collection, keys
+from tests.pipelines.data.recorded import record
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -47,9 +47,7 @@ def snapshot(context: Context, images: pd.DataFrame, number: int) -> Snapshot:
         {"sha256": sha256, "thumbnail": thumbnail}
         for sha256, thumbnail in zip(images["sha256"], images["thumbnail"], strict=True)
     ]
-    write_rows(context.store, f"{made.path}/{INDEX}", rows, schema=INDEXED)
-    context.store.write_json(f"{made.path}/{MANIFEST}", {"output": made.model_dump(mode="json")})
-    return made
+    return record(context, made, rows)
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import pytest
 from pipelines.data.folders import Source, open_source
 from pipelines.data.land import ingest, landing, opening
 from pipelines.data.restore import originals
-from pipelines.data.snapshots import index_of
 from pipelines.errors import BadImage, LandingError, StoreUnavailable
 from pipelines.outputs import Landing, Snapshot
 from pipelines.settings import Settings
@@ -19,6 +18,7 @@ from pipelines.storage import open_store
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.storage.objects import Access, Objects
 from tests.pipelines.data.landing_folders import class_folders, dicom, drawing, png, spec, write
+from tests.pipelines.data.recorded import index_of
 from tests.pipelines.storage.refusing_namenode import refusing_namenode
 from tests.pipelines.storage.s3_server import BUCKET, S3Server
 

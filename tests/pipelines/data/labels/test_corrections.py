@@ -11,10 +11,10 @@ from pipelines.data.labels.layout import entries, files
 from pipelines.data.land import ingest, landing
 from pipelines.data.land.originals import LandedFiles
 from pipelines.data.land.pseudonyms import load_pseudonyms
-from pipelines.data.snapshots import index_of
 from pipelines.errors import LandingError
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import class_folders, dicom, spec, write
+from tests.pipelines.data.recorded import index_of
 
 HEADER = "source_path,label,why"
 

@@ -1,4 +1,4 @@
-"""Masks of lesions: beside the images from landing folder to training set, never in their way."""
+"""Masks of lesions: beside the images from landing folder to shards, and never in their way."""
 
 from pathlib import Path
 from typing import Any
@@ -8,16 +8,17 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from pipelines.data.input.cache import fetch
+from pipelines.data.input.lesions import read_lesions
+from pipelines.data.input.shards import fetch
 from pipelines.data.land import ingest, landing
-from pipelines.data.land.masks import landed, masks_of
+from pipelines.data.land.masks import landed
 from pipelines.data.prepare import prepare
 from pipelines.data.restore import originals, restore
-from pipelines.data.snapshots import index_of
 from pipelines.outputs import SPLITS, Snapshot
 from pipelines.spec import DatasetSpec, LandingSpec
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import class_folders, drawing, png, spec, write
+from tests.pipelines.data.recorded import index_of, masks_of
 from tests.pipelines.data.small_collection import divided
 
 PATTERN = "masks/{folder}/{stem}_lesion.png"
@@ -48,7 +49,7 @@ def ingested(context: Context, folder: Path) -> Snapshot:
 
 def refused(context: Context, folder: Path) -> dict[str, str]:
     """Path of a refused mask → its reason."""
-    found = landed(context, landing.run(with_masks(), context, str(folder)))
+    found = landed(context, landing.run(with_masks(), context, str(folder))).to_pylist()
     return {row["source_path"]: row["reason"] for row in found if row["reason"]}
 
 
@@ -107,9 +108,10 @@ def test_a_mask_that_comes_later_adds_to_the_snapshot_and_changes_none(
     assert second.added == 0
     assert ingested(context, folder) == second
     assert {n: context.store.read(f"{first.path}/{n}") for n in _names(context, first)} == before
-    files = [row["file"] for row in masks_of(context, second)]
-    assert len(files) == 4
-    assert sum(file.startswith(second.path) for file in files) == 2
+    packs = [row["pack"] for row in masks_of(context, second)]
+    assert len(packs) == 4
+    listed = context.store.read_json(f"{second.path}/manifest.json")["files"]
+    assert sum(pack in {one["name"] for one in listed} for pack in packs) == 2
     held = [data for _, data in originals(context, masks_of(context, second))]
     assert png(mask(2)) in held
     assert png(mask(0)) not in held
@@ -138,7 +140,7 @@ def test_a_collection_without_masks_is_what_it_was(context: Context, tmp_path: P
 
 
 @pytest.mark.usefixtures("spark")
-def test_masks_are_fitted_as_their_images_are(context: Context, folder: Path) -> None:
+def test_shards_hold_masks_fitted_as_their_images_are(context: Context, folder: Path) -> None:
     for name, marked in (("cat/000", mask(0)), ("dog/002", mask(16))):
         seen = np.maximum(drawing(5) // 2, marked)
         write(folder / f"{name}.png", png(seen))
@@ -150,17 +152,18 @@ def test_masks_are_fitted_as_their_images_are(context: Context, folder: Path) ->
     output = prepare.run(with_masks(), context, snapshot, divided(context, snapshot, rows))
 
     found: dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]] = {}
-    data = fetch(context, output)
+    shards = fetch(context.store, output.path, context.settings.cache)
     for split in SPLITS:
-        part = data.split(split)
-        assert part.rows == output.rows[split]
-        places = part.with_lesion()
-        images = zip(part.pixels(places), part.lesions(places), strict=True)
-        found |= dict(zip(part.column("source_path")[places], images, strict=True))
+        lesions = read_lesions(shards.split(split))
+        batches = list(shards.split(split).batches(100))
+        paths = [path for batch in batches for path in batch.paths]
+        pixels = np.concatenate([batch.images for batch in batches])
+        assert len(paths) == output.rows[split]
+        found |= {paths[place]: (pixels[place], lesion) for place, lesion in lesions.items()}
     assert set(found) == {"cat/000.png", "cat/001.png", "dog/002.png"}
     for path in ("cat/000.png", "dog/002.png"):
-        image, lesion = found[path]
-        assert (lesion == (image[..., 0] == 255)).all()
+        pixels, lesion = found[path]
+        assert (lesion == (pixels[..., 0] == 255)).all()
 
 
 @pytest.mark.parametrize(

@@ -10,9 +10,10 @@ import pytest
 
 from pipelines.data.duplicates import compared
 from pipelines.data.land import ingest, landing
-from pipelines.data.row_files import DIVIDED, INDEXED, write_rows
-from pipelines.data.snapshots import index_of
+from pipelines.data.row_files import DIVIDED
+from pipelines.data.rows import Image, Original, schema_of
 from pipelines.data.split import split
+from pipelines.data.tables import Table
 from pipelines.errors import SplitError
 from pipelines.outputs import SPLITS, Snapshot, Split
 from pipelines.settings import Settings
@@ -112,13 +113,15 @@ def test_the_same_data_in_another_order_gives_the_same_bytes(
     snapshot = ingested(context, leaky, **FOLDERS)
     first = split.run(spec(**FOLDERS), context, snapshot)
     other = Context(context.settings, LocalStore(tmp_path / "other"))
-    shutil.copytree(
-        Path(context.store.folder) / snapshot.path,  # type: ignore[attr-defined]
-        tmp_path / "other" / snapshot.path,
-    )
-    shuffled = index_of(context, snapshot)
-    random.Random(1).shuffle(shuffled)
-    write_rows(other.store, f"{snapshot.path}/index.parquet", shuffled, schema=INDEXED)
+    for name in ("packs", "snapshots"):
+        here = Path(context.store.folder) / "pets" / name  # type: ignore[attr-defined]
+        shutil.copytree(here, tmp_path / "other" / "pets" / name)
+    for kind in (Original, Image):
+        rows = Table.open(context, "pets", kind).arrow(schema_of(kind).names)
+        order = list(range(len(rows)))
+        random.Random(1).shuffle(order)
+        revision = 1 if kind is Image else None
+        Table.open(other, "pets", kind).append(rows.take(order), revision=revision)
     again = split.run(spec(**FOLDERS), other, snapshot)
     assert again == first
     for name in context.store.names(first.path):
