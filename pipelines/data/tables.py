@@ -288,7 +288,8 @@ def storage_options(store: Store) -> dict[str, str]:
         return {}
     from botocore.session import get_session
 
-    access, options = store.access, {"aws_conditional_put": "etag"}
+    access = store.access
+    options = {"aws_conditional_put": "etag", "aws_s3_allow_unsafe_rename": "false"}
     if (found := get_session().get_credentials()) is not None:
         key = found.get_frozen_credentials()
         options |= {"aws_access_key_id": key.access_key, "aws_secret_access_key": key.secret_key}

@@ -8,6 +8,7 @@ and settings are the same everywhere.
 import tempfile
 from collections.abc import Iterator, Sequence
 from functools import partial
+from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -68,8 +69,10 @@ def write(frame: "DataFrame", context: Context, folder: str) -> None:
     if not isinstance(store, ObjectStore):
         frame.write.mode("append").parquet(store.uri(folder), compression="zstd")
         return
-    put = partial(_write, settings=context.settings, folder=folder)
-    frame.mapInArrow(put, "name string").collect()
+    names = frame.columns
+    put = partial(_write, settings=context.settings, folder=folder, names=names)
+    # `mapInArrow` takes a dot in the name of a column for a field.
+    frame.toDF(*(f"c{n}" for n in range(len(names)))).mapInArrow(put, "name string").collect()
 
 
 def _pieces(store: Store, path: str) -> Iterator[tuple[str, list[int]]]:
@@ -108,7 +111,7 @@ def _read(
 
 
 def _write(
-    batches: Iterator[pa.RecordBatch], *, settings: Settings, folder: str
+    batches: Iterator[pa.RecordBatch], *, settings: Settings, folder: str, names: list[str]
 ) -> Iterator[pa.RecordBatch]:
     from pyspark import TaskContext
 
@@ -119,9 +122,9 @@ def _write(
     name = f"part-{task.partitionId():05}.parquet"
     with tempfile.TemporaryDirectory(prefix="medloop-") as scratch:
         local = Path(scratch) / name
-        with pq.ParquetWriter(local, first.schema, compression="zstd") as writer:
-            writer.write_batch(first)
-            for batch in batches:
-                writer.write_batch(batch)
+        schema = first.rename_columns(names).schema
+        with pq.ParquetWriter(local, schema, compression="zstd") as writer:
+            for batch in chain([first], batches):
+                writer.write_batch(batch.rename_columns(names))
         open_store(settings).upload(local, f"{folder}/{name}")
     yield pa.RecordBatch.from_pydict({"name": [name]})

@@ -36,12 +36,14 @@ def test_files_of_a_bucket_are_read_and_written_a_task_for_some_row_groups(
     uris = [context.store.uri(f"d/packs/{name}.parquet") for name in "ab"]
     frame = parquet.read(spark, context, DDL, uris)
     with context.store.commit("d/made/1") as staging:
-        parquet.write(frame.where("sha256 != '03'").repartition(2), context, f"{staging}/all")
+        some = frame.where("sha256 != '03'").withColumnRenamed("later", "probability.later")
+        parquet.write(some.repartition(2), context, f"{staging}/all")
 
     assert frame.rdd.getNumPartitions() == 7
     assert sorted(map(tuple, frame.collect())) == [(a, b, None, c) for a, b, c in rows]
     folder = "d/made/1/all"
     made = context.store.names(folder)
     assert made == ["part-00000.parquet", "part-00001.parquet"]
-    again = parquet.read(spark, context, DDL, [context.store.uri(f"{folder}/{n}") for n in made])
+    ddl = "sha256 string, `probability.later` int"
+    again = parquet.read(spark, context, ddl, [context.store.uri(f"{folder}/{n}") for n in made])
     assert sorted(row.sha256 for row in again.collect()) == [a for a, _, _ in rows if a != "03"]
