@@ -2,10 +2,11 @@
 
     python -m benchmarks.attention DATASET LANDING FIGURES [CANDIDATE ...] [--segment]
 
-Takes a landing folder through landing, snapshot, split and shards into a store of its own, trains
-the named candidates on them, and holds each one's heat maps against bodies, lesions and answers,
-as every evaluation does. With ``--segment`` a U-Net is trained on the masks, too. Everything is
-kept in ``$MEDLOOP_HOME/cache``, so that a second call goes on where the first was stopped.
+Takes a landing folder through landing, snapshot, split and prepared images into a store of its own,
+trains the named candidates on them, and holds each one's heat maps against bodies, lesions and
+answers, as every evaluation does. With ``--segment`` a U-Net is trained on the masks, too.
+Everything is kept in ``$MEDLOOP_HOME/cache``, so that a second call goes on where the first was
+stopped.
 """
 
 import argparse
@@ -18,7 +19,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.installation import own_installation
-from pipelines.data.input.shards import Shards, fetch
+from pipelines.data.input.cache import fetch
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.data.land import ingest, landing
 from pipelines.data.prepare import prepare
 from pipelines.data.split import split
@@ -41,7 +43,7 @@ def main() -> None:
     landed = landing.run(spec, context, str(options.landing.resolve()))
     snapshot = ingest.run(spec, context, landed)
     prepared = prepare.run(spec, context, snapshot, split.run(spec, context, snapshot))
-    data = fetch(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     for name in options.candidates:
         _look(spec, context, prepared, data, name, figures=options.figures)
     if options.segment:
@@ -52,7 +54,7 @@ def _look(
     spec: DatasetSpec,
     context: Context,
     prepared: Prepared,
-    data: Shards,
+    data: TrainingSet,
     name: str,
     *,
     figures: Path,
@@ -106,7 +108,7 @@ def _tell(subject: "Subject", finding: Finding, *, seconds: float) -> None:
         console.print(table)
 
 
-def _segment(spec: DatasetSpec, context: Context, data: Shards, *, figures: Path) -> None:
+def _segment(spec: DatasetSpec, context: Context, data: TrainingSet, *, figures: Path) -> None:
     from pipelines.segmentation.segment import measure
     from pipelines.segmentation.train import train
 
@@ -114,7 +116,7 @@ def _segment(spec: DatasetSpec, context: Context, data: Shards, *, figures: Path
         spec.segmenter,
         data,
         seed=spec.split.seed,
-        folder=context.settings.work / data.folder.name / "unet",
+        folder=context.settings.work / data.id / "unet",
         on_epoch=lambda *_: None,
     )
     found = measure(spec, model, data, drawn=figures / f"segment-{spec.name}")

@@ -68,9 +68,17 @@ def _stored(context: Context, snapshot: Snapshot, prepared: Prepared) -> dict[st
         for sha256 in pq.read_table(io.BytesIO(store.read(file))).column("sha256").to_pylist()
     ]
     images = sorted(set(index.column("sha256").to_pylist()))
+    pixels = sorted(
+        f"{row['sha256']} {hashlib.sha256(row['pixels']).hexdigest()}"
+        for name in store.names(f"{prepared.images}/parts")
+        for row in pq.read_table(
+            io.BytesIO(store.read(f"{prepared.images}/parts/{name}")), columns=["sha256", "pixels"]
+        ).to_pylist()
+    )
     return {
         "images": (len(images), hashlib.sha256("".join(images).encode()).hexdigest()),
         "packed": (len(packed), hashlib.sha256("".join(sorted(packed)).encode()).hexdigest()),
+        "pixels": (len(pixels), hashlib.sha256("".join(pixels).encode()).hexdigest()),
         "prepared": {
             name: hashlib.sha256(store.read(f"{prepared.path}/{name}")).hexdigest()
             for name in store.names(prepared.path)

@@ -2,9 +2,9 @@
 accuracy is off: windows drawn from real answers of a real bundle.
 
     python -m benchmarks.drift BUNDLE                                        (phantom: draws itself)
-    python -m benchmarks.drift BUNDLE --prepared SHARDS --landing FOLDER --others FOLDER
+    python -m benchmarks.drift BUNDLE --prepared IMAGES --landing FOLDER --others FOLDER
 
-SHARDS are the local prepared shards that the bundle was made from: their validation and test
+IMAGES is the training set, in the cache, that the bundle was made from: their validation and test
 images are read from FOLDER, the landing folder. In every repetition the groups are halved by
 chance: one half is the reference, windows come from the other, so that clean windows are drawn
 as the reference was. Answers are kept below the cache, windows are drawn anew each time.
@@ -23,7 +23,8 @@ from loky import get_reusable_executor
 from benchmarks.drift_report import Outcome, report
 from benchmarks.drift_windows import BY_GROUP, MIXED, SOME_OTHERS, Task, draw
 from benchmarks.drifted import Original, Pool, kept_in, pools, strangers
-from pipelines.data.input.shards import Shards, read_shards
+from pipelines.data.input.cache import read_set
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.evaluation.novelty import Novelty
 from pipelines.evaluation.predictions import described
 from pipelines.monitoring.estimate import estimate
@@ -95,12 +96,12 @@ def outcome(
 
 def _listed(prepared: Path, landing: Path) -> list[Original]:
     """The images held out, in their landing folder."""
-    data = read_shards(prepared)
+    data = read_set(prepared)
     rows = [row for split in ("validation", "test") for row in _rows(data, split)]
     return [Original(landing / path, label, group) for path, label, group in rows]
 
 
-def _rows(data: Shards, split: SplitName) -> Iterator[tuple[str, str, str]]:
+def _rows(data: TrainingSet, split: SplitName) -> Iterator[tuple[str, str, str]]:
     rows = described(data, split)
     return zip(rows["source_path"], rows["label"], rows["group"], strict=True)
 

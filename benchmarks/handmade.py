@@ -81,9 +81,11 @@ def _prepared(dataset: str, identity: str | None) -> Prepared:
     if identity is None:
         snapshot = loop.latest_snapshot(dataset)
         return loop.prepare(dataset, snapshot, loop.split(dataset, snapshot))
-    found = standing(default_context(), f"{dataset}/prepared/{identity}", Prepared)
+    found = standing(default_context(), f"{dataset}/training_sets/{identity}", Prepared)
     if found is None:
-        raise SystemExit(f"There are no shards {dataset}/prepared/{identity} in the store.")
+        raise SystemExit(
+            f"There is no training set {dataset}/training_sets/{identity} in the store."
+        )
     return found
 
 
@@ -91,7 +93,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset")
-    parser.add_argument("--prepared", help="id of the shards; those of the newest snapshot if none")
+    parser.add_argument(
+        "--prepared", help="ID of the training set; that of the newest snapshot if none"
+    )
     parser.add_argument("--backbone", default="efficientnet_lite0")
     parser.add_argument("--only", help="one of the candidates, such as texture-published")
     chosen = parser.parse_args(arguments)

@@ -17,7 +17,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.installation import own_installation
-from pipelines.data.input.shards import Shards, fetch
+from pipelines.data.input.cache import fetch
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.data.land import ingest, landing
 from pipelines.data.prepare import prepare
 from pipelines.data.prepare.segmenters import Segmenters
@@ -108,7 +109,7 @@ def _final(
     path = segmenter.path_of(spec, context, masks)
     if (done := standing(context, path, Segmenter)) is not None:
         return done
-    data = fetch(context.store, plain.path, context.settings.cache)
+    data = fetch(context, plain)
     folder = context.settings.work / path
     model, progress = train(
         spec.segmenter, data, seed=spec.split.seed, folder=folder, on_epoch=lambda *_: None
@@ -137,7 +138,7 @@ def _measure(spec: DatasetSpec, context: Context, prepared: Prepared, name: str)
     from pipelines.evidence.subject import Subject
     from pipelines.training.train import train
 
-    data: Shards = fetch(context.store, prepared.path, context.settings.cache)
+    data: TrainingSet = fetch(context, prepared)
     workdir = context.settings.work / prepared.id / name
     trained = train(
         spec.candidate(name),

@@ -2,10 +2,10 @@
 
     python -m benchmarks.novelty BUNDLE PREPARED [OTHER_PREPARED ...]
 
-BUNDLE is a bundle's folder, PREPARED the local shards its model was trained on, the others those
-of other collections. scikit-learn brings two natural pictures; the rest is made here. A figure is
-the AUROC against the test split, and the share flagged at the distance that 1 % of the validation
-images lie beyond.
+BUNDLE is a bundle's folder, PREPARED the training set, in the cache, that its model was trained on,
+the others those of other collections. scikit-learn brings two natural pictures; the rest is made
+here. A figure is the AUROC against the test split, and the share flagged at the distance that 1 %
+of the validation images lie beyond.
 """
 
 import argparse
@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 from sklearn.metrics import roc_auc_score
 
-from pipelines.data.input.shards import Shards, read_shards
+from pipelines.data.input.cache import read_set
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.evaluation.novelty import fit_novelty, pool, unit
 from pipelines.outputs import SplitName
 from pipelines.release.bundle import load_bundle
@@ -42,14 +43,14 @@ def main() -> None:
     parser.add_argument("others", type=Path, nargs="*")
     asked = parser.parse_args()
     runtime = open_runtime(load_bundle(asked.bundle), "openvino", Tuning())
-    data = read_shards(asked.prepared)
+    data = read_set(asked.prepared)
     train, validation, test = (
         _pooled(runtime, _pictures(data, split)) for split in ("train", "validation", "test")
     )
     seen = _pictures(data, "test")[:IMAGES]
     strange = {name: _pooled(runtime, pictures) for name, pictures in _made(seen)}
     for folder in asked.others:
-        pictures = _resized(_pictures(read_shards(folder), "test")[:IMAGES], data.size)
+        pictures = _resized(_pictures(read_set(folder), "test")[:IMAGES], data.size)
         strange[folder.parent.parent.name] = _pooled(runtime, pictures)
     labels = data.split("train").labels()
     ways = _ways(train, labels, validation)
@@ -104,7 +105,7 @@ def _gaussian(train: Floats, labels: NDArray[np.int32]) -> Distance:
     return distance
 
 
-def _pictures(data: Shards, split: SplitName) -> Pictures:
+def _pictures(data: TrainingSet, split: SplitName) -> Pictures:
     return np.concatenate([batch.images for batch in data.split(split).batches(256)])
 
 

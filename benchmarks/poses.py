@@ -21,7 +21,8 @@ from rich.progress import track
 from rich.table import Table
 from sklearn.metrics import log_loss, roc_auc_score
 
-from pipelines.data.input.shards import Shards, read_shards
+from pipelines.data.input.cache import read_set
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.evaluation.calibration import fit_temperature, softmax
 from pipelines.evaluation.decisions import Decisions
 from pipelines.models.average import Poses, over_poses
@@ -36,7 +37,7 @@ def main() -> None:
     parser.add_argument("model", type=Path)
     parser.add_argument("folder", type=Path)
     options = parser.parse_args()
-    data = read_shards(options.folder)
+    data = read_set(options.folder)
     labels = data.split("validation").labels()
     table = Table(
         *("poses", "accuracy", "macro AUROC", "log loss", "ms an image"),
@@ -62,7 +63,7 @@ def _asking(model_file: Path, poses: Poses) -> Any:
         return openvino.Core().compile_model(Path(folder) / "model.xml", "CPU", settings)
 
 
-def _logits(ask: Any, data: Shards, poses: str) -> Any:
+def _logits(ask: Any, data: TrainingSet, poses: str) -> Any:
     batches = list(data.split("validation").batches(16))
     asked = track(batches, description=f"asking {poses}")
     return np.concatenate([ask(batch.images.astype(np.float32))["logits"] for batch in asked])
@@ -79,7 +80,7 @@ def _figures(labels: Any, probabilities: Any) -> list[str]:
     ]
 
 
-def _cost(ask: Any, data: Shards) -> float:
+def _cost(ask: Any, data: TrainingSet) -> float:
     """Median milliseconds of processor time for one image."""
     image = next(data.split("validation").batches(1)).images.astype(np.float32)
     spent = []

@@ -3,8 +3,8 @@
     python -m benchmarks.prepare DATASET FOLDER [--cores 2]
 
 Lands, packs and splits FOLDER as DATASET into a store in a temporary folder (not timed), then
-prepares its shards: by the stage, and by as many processes that read their shard's
-originals from the packs and call the same writer. Both write the same files, which is checked.
+prepares its images: by the stage, and by as many processes that read the originals of their
+part from the packs and call the same writer. Both write the same files, which is checked.
 """
 
 import argparse
@@ -22,9 +22,9 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.data.land import ingest, landing
-from pipelines.data.prepare import prepare, sharding
-from pipelines.data.prepare.shard_writer import ORIGINAL, ShardJob, write_shards
-from pipelines.data.prepare.sharding import ShardLayout
+from pipelines.data.prepare import prepare
+from pipelines.data.prepare.executor import ORIGINAL, PrepareJob, write_parts
+from pipelines.data.prepare.selection import listed_images
 from pipelines.data.split import split
 from pipelines.isolation import IsolatedSettings
 from pipelines.outputs import Snapshot, Split
@@ -76,6 +76,7 @@ def _spark(
         prepared = prepare.run(spec, context, snapshot, division)
         warm = time.perf_counter()
         context.store.delete(prepared.path)
+        context.store.delete(prepared.images)
         prepare.run(spec, context, snapshot, division)
         return started - began, warm - started, time.perf_counter() - warm
 
@@ -83,27 +84,22 @@ def _spark(
 def _bare(
     spec: DatasetSpec, context: Context, snapshot: Snapshot, division: Split, *, cores: int
 ) -> float:
-    """Seconds for as many processes that each write whole shards."""
-    layout = ShardLayout(spec.image.size)
-    images = prepare.listed_images(context, snapshot, division)
-    plan = sharding.plan_shards(images, seed=spec.split.seed, shard_rows=layout.shard_rows)
-    plan["label"] = plan["label"].map(spec.class_names.index).astype("int32")
-    job = ShardJob(
-        settings=context.settings,
-        folder=f"{spec.name}/bare",
-        image=spec.image,
-        group_rows=layout.group_rows,
-    )
-    shards = [rows.to_dict("records") for _, rows in plan.groupby("shard")]
+    """Seconds for as many processes that each write whole parts."""
+    images = listed_images(context, snapshot, division).drop_duplicates("sha256")
+    images = images.sort_values("sha256", ignore_index=True)
+    parts = prepare.part_count(len(images), spec.image.size, cores=cores)
+    images["number"] = images.index * parts // len(images)
+    job = PrepareJob(context.settings, f"{spec.name}/bare", spec.image)
+    parted = [rows.to_dict("records") for _, rows in images.groupby("number")]
     # Spawned before the clock starts, and warmed by a call each
     with ProcessPoolExecutor(cores, mp_context=multiprocessing.get_context("spawn")) as pool:
         list(pool.map(abs, range(cores)))
         began = time.perf_counter()
-        list(pool.map(_write, shards, [job] * len(shards)))
+        list(pool.map(_write, parted, [job] * len(parted)))
         return time.perf_counter() - began
 
 
-def _write(rows: list[dict[str, object]], job: ShardJob) -> None:
+def _write(rows: list[dict[str, object]], job: PrepareJob) -> None:
     store = open_store(job.settings)
     contents: dict[str, bytes] = {}
     for file in sorted({str(row["pack"]) for row in rows}):
@@ -111,9 +107,9 @@ def _write(rows: list[dict[str, object]], job: ShardJob) -> None:
         for batch in pq.ParquetFile(io.BytesIO(store.read(file))).iter_batches(BATCH_ROWS):
             columns = batch.column("sha256").to_pylist(), batch.column("content").to_pylist()
             contents |= {k: v for k, v in zip(*columns, strict=True) if k in wanted}
-    plain = {"mask": None, "finder": 0}
+    plain = {"mask": "", "mask_content": None, "finder": 0}
     full = [{**row, **plain, "content": contents[str(row["sha256"])]} for row in rows]
-    for _ in write_shards(_batches(full), job=job):
+    for _ in write_parts(_batches(full), job=job):
         pass
 
 
@@ -124,11 +120,9 @@ def _batches(rows: list[dict[str, object]]) -> Iterator[pa.RecordBatch]:
 
 def _require_same(store: Store, spec: DatasetSpec) -> None:
     [identity] = store.names(f"{spec.name}/prepared")
-    for name in store.names(f"{spec.name}/bare"):
-        same = store.read(f"{spec.name}/bare/{name}") == store.read(
-            f"{spec.name}/prepared/{identity}/{name}"
-        )
-        assert same, f"{name} differs between the two"
+    folders = [f"{spec.name}/{name}/parts" for name in ("bare", f"prepared/{identity}")]
+    bare, stage = map(store.names, folders)
+    assert bare == stage, "parts differ between the two"  # their names are their hashes
 
 
 def _table(images: int, cores: int, seconds: list[float]) -> Table:

@@ -23,13 +23,22 @@ from typing import Any
 import numpy as np
 
 from pipelines.monitoring.served import Model, Sample, write_file
-from pipelines.outputs import CheckReport, Features, Landing, Prepared, Profile, Scores, Snapshot
+from pipelines.outputs import (
+    CheckReport,
+    Features,
+    Landing,
+    Prepared,
+    PreparedImages,
+    Profile,
+    Scores,
+    Snapshot,
+)
 from pipelines.release.bundle import MANIFEST as BUNDLE_MANIFEST
 from pipelines.retention import prune
 from pipelines.retention.files import bytes_of
 from pipelines.retention.item import DAY
 from pipelines.settings import Settings
-from pipelines.stage import MANIFEST, Context, Output, fingerprint
+from pipelines.stage import MANIFEST, Context, Output, fingerprint, used
 from pipelines.storage import open_store
 from pipelines.tracking import versions
 from pipelines.tracking.client import Tracking, open_tracking
@@ -39,6 +48,8 @@ BEGAN = datetime(2024, 1, 1, tzinfo=UTC).timestamp()
 """In the past, so that a file that was just written is known by its time."""
 PROMOTED_EVERY = 3
 """Of the daily challengers, every third passes the gate."""
+UPGRADED_EVERY = 60
+"""Days between upgrades of a library that decodes: all images are prepared again."""
 SETTLED_DAYS = 250
 """From then on, only what is kept for a year still grows: samples, windows, profiles."""
 MAY_GROW = 0.05
@@ -132,11 +143,13 @@ class Year:
             id=identity,
             snapshot=where,
             split=f"{NAME}/splits/{split}",
-            path=f"{NAME}/prepared/{identity}",
+            path=f"{NAME}/training_sets/{identity}",
+            images=self._delivered(day),
             rows={"train": 8, "validation": 1, "test": 1},
         )
         self.context.store.write(f"{prepared.split}/split.parquet", bytes(1_000))
-        self._put(prepared, 40_000)
+        made_from = [(prepared.snapshot, prepared.split)]
+        self._put(prepared, 4_000, made_from=made_from)
         features = fingerprint("features", day)
         drawn: dict[str, Any] = {"kind": "texture", "model": None, "images": 10}
         where = f"{NAME}/features/{features}"
@@ -145,11 +158,25 @@ class Year:
         )
         self._checked(day, prepared)
         home = self.context.settings.home
-        _write(home / "cache" / prepared.path / "train-00000.parquet", 40_000)
+        _write(home / "cache" / prepared.path / "places.parquet", 4_000)
+        _write(home / "cache" / prepared.images / f"{fingerprint('part', day)}.npy", 40_000)
         task = f"dag_id=retrain_{NAME}/run_id=scheduled__{day}/task_id=train/attempt=1.log"
         _write(home / "logs" / "airflow" / task, 6_000)
         _write(home / "work" / "training" / fingerprint("killed", day) / "epoch-1.npz", 5_000)
         return prepared
+
+    def _delivered(self, day: int) -> str:
+        """Add the day's images to those that are prepared; path of their folder, another one after
+        each upgrade of a library that decodes."""
+        store, identity = self.context.store, fingerprint("images", day // UPGRADED_EVERY)
+        path = f"{NAME}/prepared/{identity}"
+        if not store.exists(path):
+            known = PreparedImages(dataset=NAME, id=identity, path=path, size=8, versions={})
+            self._put(known, 40_000)
+        used(self.context, path)
+        for name in ("parts", "listings"):
+            store.write(f"{path}/{name}/{fingerprint('part', day)}.parquet", bytes(1_000))
+        return path
 
     def _checked(self, day: int, prepared: Prepared) -> None:
         run, home = fingerprint("check", day), self.context.settings.home

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.data.input.shards import read_shards
+from pipelines.data.input.cache import read_set
 from pipelines.evaluation.predictions import described
 from pipelines.evidence.shortcuts import Known, auroc
 from pipelines.evidence.surroundings import describe_background, describe_frame
@@ -40,7 +40,7 @@ WAYS: dict[str, dict[str, str]] = {
 def main() -> None:
     """Fit the pictures in each way, describe what is no body, learn, print."""
     options = _options()
-    data = read_shards(options.prepared)
+    data = read_set(options.prepared)
     rows = described(data, "train").sample(options.images, random_state=SEED)
     groups = rows["group"].to_numpy(str)
     labels = np.array([data.classes.index(name) for name in rows["label"]])

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.data.input.shards import Shards, read_shards
+from pipelines.data.input.cache import read_set
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.data.split.division import divide
 from pipelines.data.split.division_by_source import source_of_cluster, validation_clusters
 from pipelines.data.split.source_clusters import source_clusters
@@ -47,7 +48,7 @@ Ways = Iterator[tuple[str, "pd.Series[bool]"]]
 def main() -> None:
     """Divide, learn, ask, print."""
     options = _options()
-    data = read_shards(options.prepared)
+    data = read_set(options.prepared)
     rows = pd.concat([described(data, split).assign(split=split) for split in SPLITS])
     rows = rows.reset_index(drop=True).rename(columns={"group": "cluster"})
     rows["source"] = source_clusters(_traces(options.folder, rows["source_path"]), seed=17)
@@ -87,7 +88,7 @@ def _traces(folder: Path, paths: "pd.Series[str]") -> list[list[float]]:
     return [traces(content, decode(content)) for content in contents]
 
 
-def _features(data: Shards, split: SplitName) -> Features:
+def _features(data: TrainingSet, split: SplitName) -> Features:
     """(n, k) pooled features, in file order."""
     from pipelines.models.registry import build
     from pipelines.training.features import feature_stream

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.data.input.shards import Batch
+from pipelines.data.input.training_set import Batch
 from pipelines.errors import BadImage, BundleError
 from pipelines.imaging import decode, fit
 from pipelines.models.registry import build
@@ -28,6 +28,7 @@ NOWHERE = Prepared(
     snapshot="none",
     split="none",
     path="none",
+    images="none",
     rows={"train": 0, "validation": 0, "test": 0},
 )
 

@@ -1,28 +1,29 @@
 """What a training costs beside its arithmetic, and whether it comes to the same twice.
 
     python -m benchmarks.training speed FOLDER
+    python -m benchmarks.training input FOLDER
     python -m benchmarks.training memory FOLDER
     python -m benchmarks.training repeat FOLDER
 
-FOLDER is a prepared folder on this machine (``$MEDLOOP_HOME/cache/<dataset>/prepared/<id>``).
+FOLDER is a training set on this machine (``$MEDLOOP_HOME/cache/<dataset>/training_sets/<id>``).
 
-speed: processor time of one batch from the shards, augmented, beside that of one step of
+speed: processor time of one batch from the cache, augmented, beside that of one step of
 fine-tuning on a batch that is held in memory. Processor time, of all threads, is what the input
 takes from training where both share the cores, and says the same on a machine that is busy with
 other things; where cores are idle, batches are made beside the steps and cost nothing.
 
-memory: the most memory a process held that trained an epoch on the folder's training images, and
-on four times as many (the same files under four names).
+input: images a second that the input alone delivers, and for each second of processor time.
+
+memory: the most memory of its own (mapped files do not count: the system takes them back) that a
+process held that trained an epoch on the folder's training images, and on four times as many.
 
 repeat: the figures of a training, of the same one again, and of one that was killed (SIGKILL) at
 random moments and taken up until it was done.
 """
 
 import argparse
-import json
 import multiprocessing
 import random
-import resource
 import statistics
 import tempfile
 import time
@@ -35,13 +36,16 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.data.input.shards import Shards, read_shards
-from pipelines.data.input.streams import pixels
+from pipelines.data.input.batches import pixels
+from pipelines.data.input.cache import read_set
+from pipelines.data.input.training_set import Part, TrainingSet
+from pipelines.outputs import SPLITS
 from pipelines.spec import CandidateSpec
 from pipelines.training.train import TrainedModel, train
 
 BATCHES = 12
 STEPS = 6
+INPUT_BATCHES = 40
 GROWN = 4
 SEED = 17
 Fields = dict[str, Any]
@@ -73,11 +77,11 @@ REPEATED: dict[str, Fields] = {
 def main() -> None:
     """Measure what is asked for and print one table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("speed", "memory", "repeat"))
+    parser.add_argument("what", choices=("speed", "input", "memory", "repeat"))
     parser.add_argument("folder", type=Path)
     options = parser.parse_args()
-    measure = {"speed": speed, "memory": memory, "repeat": repeat}[options.what]
-    Console().print(measure(read_shards(options.folder)))
+    measure = {"speed": speed, "input": delivered, "memory": memory, "repeat": repeat}
+    Console().print(measure[options.what](read_set(options.folder)))
 
 
 def candidate(fields: Fields) -> CandidateSpec:
@@ -85,7 +89,7 @@ def candidate(fields: Fields) -> CandidateSpec:
     return CandidateSpec.model_validate(AS_SHIPPED | fields)
 
 
-def speed(data: Shards) -> Table:
+def speed(data: TrainingSet) -> Table:
     """Processor time of a batch beside that of a step."""
     table = Table(
         *("augmentation", "a batch, ms", "a step, ms", "both, against the step"),
@@ -99,8 +103,8 @@ def speed(data: Shards) -> Table:
     return table
 
 
-def _batch_seconds(data: Shards, chosen: CandidateSpec) -> float:
-    """Processor time of a batch, once the shuffle buffer is full."""
+def _batch_seconds(data: TrainingSet, chosen: CandidateSpec) -> float:
+    """Processor time of a batch, once the pipeline is full."""
     epochs = _epochs(data, chosen)
     batches = chain.from_iterable(epochs(number) for number in count())
     next(batches)
@@ -112,7 +116,7 @@ def _batch_seconds(data: Shards, chosen: CandidateSpec) -> float:
     return (time.process_time() - began) / BATCHES
 
 
-def _step_seconds(data: Shards) -> float:
+def _step_seconds(data: TrainingSet) -> float:
     """Processor time of a step on a batch in memory, once it is traced."""
     chosen = candidate({})
     held = next(iter(_epochs(data, chosen)(0)))
@@ -125,7 +129,7 @@ def _step_seconds(data: Shards) -> float:
     return statistics.median(spent[1:])
 
 
-def _epochs(data: Shards, chosen: CandidateSpec) -> Callable[[int], Any]:
+def _epochs(data: TrainingSet, chosen: CandidateSpec) -> Callable[[int], Any]:
     """The batches of an epoch by its number, as training sees them."""
     from pipelines.training.batches import training_batches
 
@@ -141,7 +145,7 @@ def _settle() -> None:
         time.sleep(1)
 
 
-def _thawed(data: Shards, chosen: CandidateSpec) -> Any:
+def _thawed(data: TrainingSet, chosen: CandidateSpec) -> Any:
     """The network, ready for fine-tuning."""
     import keras
 
@@ -156,42 +160,41 @@ def _thawed(data: Shards, chosen: CandidateSpec) -> Any:
     return logits
 
 
-def memory(data: Shards) -> Table:
-    """Megabytes held at most, as the data grows."""
-    table = Table("training images", "MB of pixels", "MB held", title="One epoch, in memory")
-    with tempfile.TemporaryDirectory(prefix="medloop-benchmark-") as folder:
-        for times in (1, GROWN):
-            grown = _grown(data, Path(folder) / str(times), times=times)
-            rows = grown.split("train").rows
-            held = _in_a_process(_epoch, grown.folder)
-            table.add_row(f"{rows:,}", f"{rows * data.size**2 * 3 / 1e6:,.0f}", f"{held:,.0f}")
+def delivered(data: TrainingSet) -> Table:
+    """Images a second of the input alone, once it is warm."""
+    table = Table(
+        *("augmentation", "images/s", "images per second of processor time"),
+        title=f"Input alone at {data.size} pixels",
+    )
+    for name, fields in RECIPES.items():
+        chosen = candidate(fields)
+        batches = chain.from_iterable(map(_epochs(data, chosen), count()))
+        next(batches)
+        began, spent = time.perf_counter(), time.process_time()
+        for _ in range(INPUT_BATCHES):
+            next(batches)
+        images = INPUT_BATCHES * chosen.batch_size
+        seconds, processor = time.perf_counter() - began, time.process_time() - spent
+        table.add_row(name, f"{images / seconds:,.0f}", f"{images / processor:,.0f}")
     return table
 
 
-def _grown(data: Shards, folder: Path, *, times: int) -> Shards:
-    """The folder with each training file under several names."""
-    folder.mkdir()
-    manifest = data.manifest.model_dump(mode="json")
-    for split in manifest["splits"].values():
-        for file in split["files"]:
-            (folder / file["name"]).symlink_to((data.folder / file["name"]).absolute())
-    part = manifest["splits"]["train"]
-    more = []
-    for nth in range(1, times):
-        for file in part["files"]:
-            name = file["name"].replace("train-", f"train-{nth}-")
-            (folder / name).symlink_to((data.folder / file["name"]).absolute())
-            more.append(file | {"name": name})
-    part |= {"rows": part["rows"] * times, "files": part["files"] + more}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return read_shards(folder)
+def memory(data: TrainingSet) -> Table:
+    """Megabytes held at most, as the data grows."""
+    table = Table("training images", "MB of pixels", "MB held", title="One epoch, in memory")
+    whole = {name: np.ones(data.split(name).rows, bool) for name in SPLITS}
+    for times in (1, GROWN):
+        grown = data.subset([Part("train", whole["train"], "train")] * times)
+        rows = grown.split("train").rows
+        held = _in_a_process(_epoch, grown)
+        table.add_row(f"{rows:,}", f"{rows * data.size**2 * 3 / 1e6:,.0f}", f"{held:,.0f}")
+    return table
 
 
-def _epoch(folder: Path, answer: Any) -> None:
+def _epoch(data: TrainingSet, answer: Any) -> None:
     """Train an epoch of a network so small that nearly all of its time and memory is input."""
     import keras
 
-    data = read_shards(folder)
     layers = keras.layers
     model = keras.Sequential(
         [
@@ -202,21 +205,30 @@ def _epoch(folder: Path, answer: Any) -> None:
         ]
     )
     model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
-    model.fit(_epochs(data, candidate({"augment": "light"}))(0), shuffle=False, verbose=0)
-    answer.put(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+    held = [0.0]
+    look = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: held.append(_own_memory()))
+    epoch = _epochs(data, candidate({"augment": "light"}))(0)
+    model.fit(epoch, shuffle=False, verbose=0, callbacks=[look])
+    answer.put(max(held))
 
 
-def _in_a_process(work: Callable[[Path, Any], None], folder: Path) -> Any:
+def _own_memory() -> float:
+    """Megabytes of this process that no file on disk holds."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) / 1e3 for line in lines if line.startswith("RssAnon"))
+
+
+def _in_a_process(work: Callable[[TrainingSet, Any], None], data: TrainingSet) -> Any:
     spawn = multiprocessing.get_context("spawn")
     answer = spawn.Queue()
-    process = spawn.Process(target=work, args=(folder, answer))
+    process = spawn.Process(target=work, args=(data, answer))
     process.start()
     result = answer.get()
     process.join()
     return result
 
 
-def repeat(data: Shards) -> Table:
+def repeat(data: TrainingSet) -> Table:
     """Largest differences of figures and probabilities from those of an undisturbed training."""
     table = Table(
         *("recipe", "training", "validation loss", "validation accuracy", "probability"),
@@ -234,7 +246,9 @@ def repeat(data: Shards) -> Table:
     return table
 
 
-def _undisturbed(data: Shards, chosen: CandidateSpec, workdir: Path) -> tuple[TrainedModel, float]:
+def _undisturbed(
+    data: TrainingSet, chosen: CandidateSpec, workdir: Path
+) -> tuple[TrainedModel, float]:
     began = time.perf_counter()
     process = _begin(data, chosen, workdir)
     process.join()
@@ -242,7 +256,7 @@ def _undisturbed(data: Shards, chosen: CandidateSpec, workdir: Path) -> tuple[Tr
 
 
 def _killed(
-    data: Shards, chosen: CandidateSpec, workdir: Path, *, within: float
+    data: TrainingSet, chosen: CandidateSpec, workdir: Path, *, within: float
 ) -> tuple[TrainedModel, int]:
     """Kill a training at random moments, twice at most, and let it end."""
     drawn, kills = random.Random(SEED), 0
@@ -258,22 +272,22 @@ def _killed(
     return _finished(workdir), kills
 
 
-def _begin(data: Shards, chosen: CandidateSpec, workdir: Path) -> Any:
+def _begin(data: TrainingSet, chosen: CandidateSpec, workdir: Path) -> Any:
     spawn = multiprocessing.get_context("spawn")
-    process = spawn.Process(target=_train, args=(data.folder, chosen, workdir))
+    process = spawn.Process(target=_train, args=(data, chosen, workdir))
     process.start()
     return process
 
 
-def _train(folder: Path, chosen: CandidateSpec, workdir: Path) -> None:
-    train(chosen, read_shards(folder), seed=SEED, workdir=workdir, on_epoch=lambda *_: None)
+def _train(data: TrainingSet, chosen: CandidateSpec, workdir: Path) -> None:
+    train(chosen, data, seed=SEED, workdir=workdir, on_epoch=lambda *_: None)
 
 
 def _finished(workdir: Path) -> TrainedModel:
     return TrainedModel.model_validate_json((workdir / "result.json").read_text())
 
 
-def _apart(data: Shards, one: TrainedModel, other: TrainedModel) -> list[str]:
+def _apart(data: TrainingSet, one: TrainedModel, other: TrainedModel) -> list[str]:
     pairs = list(zip(one.history, other.history, strict=True))
     figures = [
         max(abs(a[name] - b[name]) for a, b in pairs) for name in ("val_loss", "val_accuracy")
@@ -282,7 +296,7 @@ def _apart(data: Shards, one: TrainedModel, other: TrainedModel) -> list[str]:
     return [f"{value:.1e}" for value in (*figures, np.abs(said[0] - said[1]).max())]
 
 
-def _answers(data: Shards, model_file: Path) -> Any:
+def _answers(data: TrainingSet, model_file: Path) -> Any:
     import keras
 
     model = keras.saving.load_model(model_file, compile=False)

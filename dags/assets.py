@@ -23,7 +23,7 @@ def snapshot(dataset: str) -> Asset:
 
 
 def prepared(dataset: str) -> Asset:
-    """The newest model-ready shards."""
+    """The newest training set."""
     return _asset(dataset, "prepared")
 
 

@@ -31,7 +31,7 @@ ONE_AT_A_TIME = {"max_active_tis_per_dagrun": 1}
 """Candidates train one after the other: each uses all cores."""
 WITHOUT_THE_SKIPPED = "none_failed_min_one_success"
 """A candidate that cannot be trained on this machine is skipped; the others go on. The one success
-may be the shards', so that a run in which all were skipped fails, and says why."""
+may be the images', so that a run in which all were skipped fails, and says why."""
 
 
 def retrain_dag(name: str) -> DAG:

@@ -1,13 +1,13 @@
-"""Before anything is trained: what the model-ready shards hold.
+"""Before anything is trained: what a training set holds.
 
-Judges one row an image, planned by the split or found in a shard:
+Judges one row an image, planned by the split or listed by the training set:
 
 - ``source_path``, ``sha256``, ``group``;
-- ``planned_split``, ``planned_label`` by the split; ``split``, ``label`` by the shard (null
+- ``planned_split``, ``planned_label`` by the split; ``split``, ``label`` by the training set (null
   where the image is missing from one of them); labels are indices into the spec's classes;
-- ``shard``: the file's name; ``pixel_bytes``: how many bytes its pixels have;
-- ``damage``: null, but for one more row for each shard that is missing or not what the
-  manifest says, with what is wrong;
+- ``part``: the file that holds its pixels;
+- ``damage``: null, but for one more row for each part that is missing or damaged, with what is
+  wrong;
 - ``splits_of_group``, ``splits_of_sha256``: in how many splits the row's group and bytes stand;
 - ``mean_shift``, ``std_shift``: how far the row's split lies from training, in grey levels.
 """
@@ -25,30 +25,30 @@ MOST_SHIFT = 15
 
 
 def suite(spec: DatasetSpec) -> "ExpectationSuite":
-    """The suite of a data set's shards."""
+    """The suite of a data set's training set."""
     import great_expectations as gx
 
     return gx.ExpectationSuite(
         name=f"{spec.name}.prepared",
-        expectations=[*_shards(spec), *_splits(), *_pixels()],
+        expectations=[*_images(spec), *_splits(), *_pixels()],
     )
 
 
-def _shards(spec: DatasetSpec) -> "list[Expectation]":
+def _images(spec: DatasetSpec) -> "list[Expectation]":
     import great_expectations.expectations as gxe
     from great_expectations.expectations.row_conditions import Column
 
-    size, last = spec.image.size, len(spec.class_names) - 1
+    last = len(spec.class_names) - 1
     image = Column("damage").is_null()
     return [
         gxe.ExpectColumnValuesToBeNull(
-            column="damage", description="Every shard is there, with the sha256 of the manifest"
+            column="damage", description="Every part is there, with the sha256 of its name"
         ),
         gxe.ExpectColumnPairValuesToBeEqual(
             column_A="planned_split",
             column_B="split",
             row_condition=image,
-            description="Every image of the split stands in a shard of its split, and no other",
+            description="Every image of the split is in the training set, as it says, and no other",
         ),
         gxe.ExpectColumnPairValuesToBeEqual(
             column_A="planned_label",
@@ -59,18 +59,13 @@ def _shards(spec: DatasetSpec) -> "list[Expectation]":
         gxe.ExpectCompoundColumnsToBeUnique(
             column_list=["source_path", "sha256"],
             row_condition=image,
-            description="Every image stands in the shards once",
+            description="Every image is in the training set once",
         ),
         gxe.ExpectColumnValuesToBeBetween(
             column="label",
             min_value=0,
             max_value=last,
             description=f"Every label is one of 0 to {last}",
-        ),
-        gxe.ExpectColumnValuesToBeInSet(
-            column="pixel_bytes",
-            value_set=[size * size * 3],
-            description=f"Every image has {size} x {size} x 3 = {size * size * 3} bytes of pixels",
         ),
     ]
 

@@ -110,18 +110,36 @@ class Segmenter(Output):
     """Training and validation images with a mask, which it learnt from."""
 
 
-class Prepared(Output):
-    """Model-ready shards.
+class PreparedImages(Output):
+    """Every image that was prepared in one way; a delivery adds its own.
 
-    ``path`` holds ``{train,validation,test}-*.parquet`` (``pixels``, ``label``, ``sha256``,
-    ``group``, ``source_path``, ``source``, ``lesion``: see `pipelines.data.input.lesions`),
-    ``stats.json`` and ``manifest.json``.
+    ``path`` holds parts and their listings (`pipelines.data.prepare.listings`), and
+    ``manifest.json``.
+    """
+
+    path: str
+    size: int
+    """Side of the square images in pixels."""
+    versions: dict[str, str]
+    """Library → version, of the libraries that decided the pixels."""
+
+
+class Prepared(Output):
+    """A training set: a list of prepared images.
+
+    ``path`` holds ``keys.parquet``, one row an image, in an order that the seed and the images
+    decide: ``sha256``, ``finder`` and ``mask`` (what tells prepared images apart:
+    `pipelines.data.prepare.listings`), ``split``, ``label`` (index into the classes), ``group``,
+    ``source``, ``source_path``; ``stats.json`` and ``manifest.json``. The ID is the fingerprint of
+    these rows, so it does not depend on how many deliveries brought the images.
     """
 
     snapshot: str
     split: str
     """Store path of the split."""
     path: str
+    images: str
+    """Store path of `PreparedImages`, which hold the pixels."""
     rows: dict[SplitName, int]
     segmenter: str | None = None
     """Store path of the network whose lesions the images are cropped to; null where they are
@@ -136,7 +154,7 @@ class Features(Output):
     """
 
     prepared: str
-    """Store path of the shards."""
+    """Store path of the training set."""
     path: str
     kind: Literal["deep", "texture", "pixels"]
     model: str | None
@@ -152,7 +170,7 @@ class DataProfile(Output):
     """
 
     prepared: str
-    """Store path of the shards."""
+    """Store path of the training set."""
     path: str
     run_id: str | None = None
     """MLflow run that shows it; ``None`` before it was logged."""

@@ -211,7 +211,7 @@ class Settings(SparkSettings, StoreSettings, RetentionSettings):
     backup_keep: int = Field(default=7, ge=1)
     """Backups that are kept; older ones are removed once a new one stands."""
     backup_snapshots: bool = False
-    """Whether Airflow's backups hold the images and shards of the store too."""
+    """Whether Airflow's backups hold the images of the store too, originals and prepared ones."""
 
     @classmethod
     def settings_customise_sources(
@@ -366,7 +366,7 @@ class Settings(SparkSettings, StoreSettings, RetentionSettings):
 
     @property
     def cache(self) -> Path:
-        """Folder of files that can be made again (shards, features, models)."""
+        """Folder of files that can be made again (prepared images, features, models)."""
         return self.home / "cache"
 
     @property

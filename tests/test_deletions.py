@@ -47,14 +47,18 @@ GUARDS = {
     "pipelines/data/packing.py::deliver": "a pack that was made in the emptied folder of work",
     "pipelines/phantom/landing.py::generate": "replaces an empty folder only",
     "pipelines/data/land/pseudonyms.py::_make_key": OWN_NAME,
-    "pipelines/data/input/shards.py::_require_intact": "a cached file with another hash",
+    "pipelines/data/input/cache.py::_fetch_part": "its own download, once it is unpacked",
     "pipelines/data/migrate.py::migrate": "files of the first layout whose rows are in the tables",
     "pipelines/data/migrate.py::_line": "a snapshot of the first layout that lost its number",
     "pipelines/data/folders/hdfs.py::HdfsFolder.add": OWN_NAME,
     "pipelines/data/folders/local.py::LocalFolder.add": OWN_NAME,
+    "pipelines/erasure/prepared.py::exchange": (
+        "a part and its listing, once those without the images are in the store"
+    ),
     "pipelines/erasure/bundles.py::MlflowBundle.seal_again": (
         "erased canary images of a bundle in MLflow, once its manifest lists others"
     ),
+    "pipelines/erasure/bundles.py::_remove_card": "a copy of a model card that MLflow has",
     "pipelines/erasure/bundles.py::_renew": (
         "a bundle of the home whose copy without erased images is whole, under the folder's lock"
     ),
@@ -130,7 +134,6 @@ GUARDS = {
     "pipelines/storage/staging.py::discard": "what its callers name; renamed away first",
     "pipelines/studies/study.py::study": ONE_WORKER,
     "pipelines/studies/study.py::_conclude": ONE_WORKER,
-    "pipelines/studies/subset.py::write_subset": "inside the folder of a study, locked by `alone`",
     "pipelines/studies/trial.py::execute": ONE_WORKER,
     "pipelines/tracking/keras_models.py::fetch_model": "a cached copy of the same run's model",
     "pipelines/tracking/versions.py::delete_alias": NO_FILE,

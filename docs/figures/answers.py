@@ -1,10 +1,10 @@
 """Draw what thresholds, decision curves and abstention come to, from a run's answers.
 
-    python docs/figures/answers.py brain_mri SHARDS PREDICTIONS
+    python docs/figures/answers.py brain_mri IMAGES PREDICTIONS
 
-SHARDS is the folder of local shards a candidate was judged on, PREDICTIONS its run's
-``evaluation/predictions.parquet``. Writes docs/images/answers-<dataset>-<picture>.png and prints
-what was said.
+IMAGES is the folder, in the cache, of the training set a candidate was judged on, PREDICTIONS its
+run's ``evaluation/predictions.parquet``. Writes docs/images/answers-<dataset>-<picture>.png and
+prints what was said.
 """
 
 import argparse
@@ -14,7 +14,7 @@ from pathlib import Path
 import pandas as pd
 from PIL import Image
 
-from pipelines.data.input.shards import read_shards
+from pipelines.data.input.cache import read_set
 from pipelines.evaluation.judging import thresholds_of
 from pipelines.evidence import abstention, benefit, thresholds
 from pipelines.evidence.subject import Subject
@@ -33,18 +33,19 @@ def main() -> None:
     """Draw, and print each sentence."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset")
-    parser.add_argument("shards", type=Path)
+    parser.add_argument("images", type=Path)
     parser.add_argument("predictions", type=Path)
     parser.add_argument("--target", type=Path, default=TARGET)
     chosen = parser.parse_args()
-    spec, settings, data = load_spec(chosen.dataset), get_settings(), read_shards(chosen.shards)
+    spec, settings, data = load_spec(chosen.dataset), get_settings(), read_set(chosen.images)
     rows = pd.read_parquet(chosen.predictions)
     prepared = Prepared(
         dataset=spec.name,
-        id=chosen.shards.name,
+        id=chosen.images.name,
         snapshot=NOWHERE,
         split=NOWHERE,
         path=NOWHERE,
+        images=NOWHERE,
         rows={},
     )
     context = Context(settings=settings, store=open_store(settings))

@@ -2,7 +2,7 @@
 
     python docs/figures/data_profile.py brain_mri means differences deep_map
 
-Profiles the newest shards, or those that ``--prepared`` names, unless their profile stands.
+Profiles the newest training set, or the one that ``--prepared`` names, unless its profile exists.
 """
 
 import argparse
@@ -27,7 +27,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("dataset")
     parser.add_argument("pictures", nargs="+", choices=sorted(SECTIONS))
-    parser.add_argument("--prepared", help="id of the shards; those of the newest snapshot if none")
+    parser.add_argument(
+        "--prepared", help="ID of the training set; that of the newest snapshot if none"
+    )
     parser.add_argument("--target", type=Path, default=TARGET)
     chosen = parser.parse_args()
     spec, context = load_spec(chosen.dataset), default_context()
@@ -42,9 +44,11 @@ def main() -> None:
 def _prepared(dataset: str, identity: str | None) -> Prepared:
     if identity is None:
         return loop.latest_prepared(dataset)
-    found = standing(default_context(), f"{dataset}/prepared/{identity}", Prepared)
+    found = standing(default_context(), f"{dataset}/training_sets/{identity}", Prepared)
     if found is None:
-        raise SystemExit(f"There are no shards {dataset}/prepared/{identity} in the store.")
+        raise SystemExit(
+            f"There is no training set {dataset}/training_sets/{identity} in the store."
+        )
     return found
 
 

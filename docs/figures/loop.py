@@ -30,7 +30,7 @@ STEPS = {
     "land": Step(0, 4, "land", "open, hash, judge\nevery file", DATA),
     "ingest": Step(2.6, 4, "ingest", "immutable snapshot\nin HDFS", DATA),
     "split": Step(5.2, 4, "split", "copies found,\nleaks taken out", DATA),
-    "prepare": Step(7.8, 4, "prepare", "model-ready shards\n(Spark)", DATA),
+    "prepare": Step(7.8, 4, "prepare", "prepared images\n(Spark)", DATA),
     "train": Step(10.4, 4, "train, evaluate", "each candidate\n(TensorFlow, MLflow)", MODEL),
     "select": Step(10.4, 1.9, "select", "the best becomes\nchallenger", MODEL),
     "gate": Step(7.8, 1.9, "gate", "rules from the spec,\nbeside the champion", RELEASE),

@@ -2,7 +2,7 @@
 
     python docs/figures/studies.py phantom small-cnn-tuned
 
-Asks the installation's newest shards; what stands in MLflow already is not trained again.
+Asks the installation's newest training set; what stands in MLflow already is not trained again.
 """
 
 import argparse

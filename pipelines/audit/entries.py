@@ -116,8 +116,10 @@ def note_erasure(settings: Settings, entry: ErasedEntry) -> None:
     """Add an erasure to the audit log."""
     folder = audit_folder(settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with (folder / ERASURES).open("a", encoding="utf-8") as log:
-        log.write(entry.model_dump_json() + "\n")
+    log = folder / ERASURES
+    log.touch(mode=0o600)
+    with log.open("a", encoding="utf-8") as file:
+        file.write(entry.model_dump_json() + "\n")
 
 
 def find_answers(folder: Path, request_id: str) -> list[AnsweredEntry]:

@@ -1,8 +1,8 @@
 """From an answer's request id back to the model, and from the model to what it learnt from.
 
 The audit log names the model's run and the digest of its bundle; the bundle, kept by every
-service that served it, names snapshot, split, shards and commit. MLflow is asked only where no
-bundle is kept here, the store only for the manifests: either may be away.
+service that served it, names snapshot, split, training set and commit. MLflow is asked only where
+no bundle is kept here, the store only for the manifests: either may be away.
 """
 
 import json

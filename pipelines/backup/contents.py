@@ -16,7 +16,7 @@ named by its content, and new images, which nobody has taken in yet."""
 
 _PICTURES = re.compile(
     r"[^/]+/(packs/[^/]+/images-|snapshots/[^/]+/images-|quarantine/[^/]+/refused-"
-    r"|prepared/[^/]+/(train|validation|test)-|features/|data_profiles/).*"
+    r"|prepared/[^/]+/(parts/|listings/|(train|validation|test)-)|features/|data_profiles/).*"
 )
 
 
@@ -42,8 +42,8 @@ def home_folders(home: Path, *, without: set[Path]) -> Iterator[Path]:
 
 
 def is_picture(path: str) -> bool:
-    """Whether a file of the store holds images (packs of originals, shards) or what is drawn and
-    counted from them and can be again (features, profiles); not records."""
+    """Whether a file of the store holds images (packs of originals, prepared images) or what is
+    drawn and counted from them and can be again (features, profiles); not records."""
     return _PICTURES.fullmatch(path) is not None
 
 

@@ -62,7 +62,7 @@ class BackupManifest(BaseModel):
     databases: dict[DatabaseName, str]
     """Each database, and the release that its tables are of."""
     pictures: bool
-    """Whether it holds images and shards, or only what is known of them."""
+    """Whether it holds images, or only what is known of them."""
     partial: tuple[InsidePath, ...] = ()
     """Folders of the store that it holds without their pictures."""
     files: dict[InsidePath, BackupFile]

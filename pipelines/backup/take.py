@@ -67,7 +67,7 @@ def run(settings: Settings, *, to: Path | None = None, pictures: bool, keep: int
     Args:
         settings: the installation; its PostgreSQL and its store must answer.
         to: the folder backups go to; the installation's own if ``None``.
-        pictures: whether images and shards of the store are taken along.
+        pictures: whether images of the store are taken along, originals and prepared ones.
         keep: how many backups of this installation stay in that folder, this one included.
 
     Returns:

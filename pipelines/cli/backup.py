@@ -26,7 +26,8 @@ def take(
         Path | None, typer.Option(help="The folder it goes to; MEDLOOP_BACKUP_FOLDER if left out.")
     ] = None,
     with_snapshots: Annotated[
-        bool, typer.Option("--with-snapshots", help="Take images and shards along.")
+        bool,
+        typer.Option("--with-snapshots", help="Take images along, originals and prepared ones."),
     ] = False,
     keep: Annotated[
         int | None, typer.Option(min=1, help="How many stay; MEDLOOP_BACKUP_KEEP if left out.")

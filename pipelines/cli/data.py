@@ -1,4 +1,4 @@
-"""Commands of the data stages: from a landing folder to model-ready shards, and back."""
+"""Commands of the data stages: from a landing folder to prepared images, and back."""
 
 from pathlib import Path
 from typing import Annotated
@@ -90,7 +90,7 @@ def check(
     dataset: Dataset,
     gate: Annotated[str, typer.Argument(help="`snapshot`, `prepared` or `all`.")] = "all",
 ) -> None:
-    """Hold the newest snapshot and its shards against their Great Expectations suites.
+    """Hold the newest snapshot and its training set against their Great Expectations suites.
 
     The landing suite runs with `medloop ingest`, before anything enters.
     """
@@ -113,10 +113,10 @@ def split(dataset: Dataset) -> None:
 
 @app.command()
 def prepare(dataset: Dataset) -> None:
-    """Turn the newest snapshot into model-ready shards, with Spark."""
+    """Prepare the images of the newest snapshot, with Spark."""
     ready = prepared(dataset)
     rows = ", ".join(f"{ready.rows[name]:,} {name}" for name in SPLITS)
-    done(f"Shards {ready.id}: {rows}")
+    done(f"Training set {ready.id}: {rows}")
 
 
 @app.command()
@@ -145,7 +145,7 @@ def restore(
 
 
 def prepared(dataset: str) -> Prepared:
-    """The newest snapshot's shards; made, with its split, if they do not stand yet."""
+    """The newest snapshot's training set; made, with its split, if it does not exist yet."""
     snapshot: Snapshot = loop.latest_snapshot(dataset)
     return loop.prepare(dataset, snapshot, loop.split(dataset, snapshot))
 

@@ -34,8 +34,8 @@ Expect = Annotated[
 @app.command()
 def train(dataset: Dataset, candidates: Candidates = None) -> None:
     """Train candidates, each as a run in MLflow; a killed training resumes."""
-    shards = prepared(dataset)
-    for run in _trained(dataset, shards, candidates):
+    images = prepared(dataset)
+    for run in _trained(dataset, images, candidates):
         done(f"{run.candidate}: {run.epochs} epochs, {run.seconds:,.0f} s (run {run.run_id})")
 
 
@@ -48,10 +48,10 @@ def evaluate(dataset: Dataset, candidates: Candidates = None) -> None:
 @app.command()
 def select(dataset: Dataset, candidates: Candidates = None) -> None:
     """Register the best candidate (on validation) as challenger, and judge it by the gate."""
-    shards = prepared(dataset)
-    challenger = loop.select(dataset, shards, _evaluated(dataset, candidates))
+    images = prepared(dataset)
+    challenger = loop.select(dataset, images, _evaluated(dataset, candidates))
     done(f"Version {challenger.version} ({challenger.candidate}) is the challenger")
-    show_verdict(loop.gate(dataset, shards, challenger))
+    show_verdict(loop.gate(dataset, images, challenger))
 
 
 @app.command()
@@ -127,16 +127,16 @@ def show_verdict(verdict: Verdict) -> None:
 
 
 def _evaluated(dataset: str, names: list[str] | None) -> list[Evaluated]:
-    shards = prepared(dataset)
-    trained = list(_trained(dataset, shards, names))
-    return [loop.evaluate(dataset, shards, run) for run in trained]
+    images = prepared(dataset)
+    trained = list(_trained(dataset, images, names))
+    return [loop.evaluate(dataset, images, run) for run in trained]
 
 
-def _trained(dataset: str, shards: Prepared, names: list[str] | None) -> Iterator[Trained]:
+def _trained(dataset: str, images: Prepared, names: list[str] | None) -> Iterator[Trained]:
     """Train candidates one after another; those that this machine cannot train are told of."""
     for name in loop.candidates(dataset, names):
         try:
-            yield loop.train(dataset, shards, name)
+            yield loop.train(dataset, images, name)
         except CandidateSkipped as skipped:
             console.print(f"[yellow]SKIPPED[/yellow]: {skipped}", soft_wrap=True)
 

@@ -76,7 +76,7 @@ def _of_data(found: Trace, origin: Origin) -> Iterator[Line]:
     snapshot, split = found.snapshot or {}, found.split or {}
     yield "snapshot", origin.snapshot + _count(snapshot.get("images"), "images")
     yield "split", origin.split + _count(split.get("leaks"), "leaks taken out of training")
-    yield "shards", origin.prepared
+    yield "training set", origin.prepared
 
 
 def _count(number: object, of: str) -> str:

@@ -1,1 +1,1 @@
-"""Landing → snapshot → split → prepared shards."""
+"""Landing → snapshot → split → prepared images."""

@@ -1,7 +1,7 @@
 """External collections: images from elsewhere, to judge a model by and never to train it on.
 
 Each is landed, checked file by file and packed as a data set's own images are, into snapshots of
-its own, ``<dataset>_<collection>/snapshots``; no split, shard or training ever reads those.
+its own, ``<dataset>_<collection>/snapshots``; no split or training ever reads those.
 """
 
 from collections.abc import Iterable, Iterator
@@ -16,7 +16,7 @@ from pipelines.data import revisions
 from pipelines.data.duplicates.descriptors import stacked
 from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.data.land import ingest, landing
-from pipelines.data.prepare.shard_writer import ACCEPTED, accepted_image
+from pipelines.data.prepare.executor import ACCEPTED, accepted_image
 from pipelines.data.restore import originals
 from pipelines.data.revisions import PLACE, Row, latest
 from pipelines.errors import NotFound, SpecError

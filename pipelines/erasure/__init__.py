@@ -5,7 +5,10 @@
     parquet.py      tables without their rows, packs without their bytes
     texts.py        JSON, CSV and logs without their lines
     stored.py       what the store holds, by kind of file
+    delta.py, manifests.py   files of Delta tables; manifests that stay right
     home.py         what the home holds, by kind of file
+    tracked.py      what MLflow holds, by kind of file
+    bundles.py      bundles, sealed again with other canary images
     lineage.py      which versions have learned from the images, and what else remains
     journal.py      how far an erasure has come, so that a killed one goes on
     certificate.py  what was removed, what remains and why; JSON and a page

@@ -21,6 +21,7 @@ import pandas as pd
 from pipelines.data.restore import restore
 from pipelines.decoding import decoding_versions
 from pipelines.erasure.piece import COPIES, Piece
+from pipelines.erasure.texts import found_in
 from pipelines.erasure.traces import Traces
 from pipelines.errors import NotFound
 from pipelines.evaluation.record import PREDICTIONS
@@ -38,6 +39,7 @@ from pipelines.release.bundle import (
     read_manifest,
     write_manifest,
 )
+from pipelines.release.card.beside import CARD_PAGE
 from pipelines.retention.bundles import PART
 from pipelines.retention.files import remove_folder
 from pipelines.stage import Context
@@ -132,6 +134,19 @@ def local_pieces(
         elif (folder / MANIFEST).is_file() and (gone := gone_of(folder, traces)):
             renew = partial(_renew, context, folder, known.get(folder.name), traces)
             yield Piece(COPIES, "bundles", place, "canary images replaced", len(gone), renew)
+
+    for card in sorted(bundles.glob(f"*.{CARD_PAGE}")):
+        if found_in(card, traces):
+            remove = partial(_remove_card, card)
+            yield Piece(
+                COPIES, "bundles", f"home:{card.relative_to(home)}", "files removed", 1, remove
+            )
+
+
+def _remove_card(card: Path) -> None:
+    """Remove the copy of a model card; it is fetched again with its bundle."""
+    with registry.fetching(card.parent):
+        card.unlink(missing_ok=True)
 
 
 def _remove_part(folder: Path) -> None:

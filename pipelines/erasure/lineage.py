@@ -110,6 +110,11 @@ def always(settings: Settings) -> list[Remaining]:
             "`bundles` there, which are made again",
         ),
         Remaining(
+            what="Bentos that were built with the champion (bentoml build), and images of them",
+            why="they are sealed and may have been shipped: build them again, and delete the old "
+            "ones (bentoml delete, bentoml models delete)",
+        ),
+        Remaining(
             what="free space of disks",
             why="files are deleted, not shredded: encrypt the disks",
         ),

@@ -7,6 +7,7 @@ name, which stands for the data before the erasure, and ``erased_rows`` counts w
 import hashlib
 import json
 import tempfile
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +16,11 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.data import revisions
+from pipelines.data.prepare.keys import KEYS_FILE
 from pipelines.data.rows import Image
 from pipelines.data.tables import Table
 from pipelines.erasure.parquet import CONTENT
+from pipelines.outputs import SPLITS
 from pipelines.stage import MANIFEST
 from pipelines.storage import Store
 
@@ -35,6 +38,8 @@ class Facts:
     """Rows that are not empty."""
     bytes: int
     sha256: str
+    splits: dict[str, int]
+    """Rows of each split, of a table that names them."""
 
 
 def facts_of(local: Path) -> Facts:
@@ -43,9 +48,11 @@ def facts_of(local: Path) -> Facts:
         rows = parquet.metadata.num_rows
         has_empty = CONTENT in parquet.schema_arrow.names
         images = pc.count(parquet.read(["sha256"])["sha256"]).as_py() if has_empty else rows
+        named = "split" in parquet.schema_arrow.names
+        splits = Counter(parquet.read(["split"])["split"].to_pylist() if named else ())
     with local.open("rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Facts(rows, images, local.stat().st_size, digest)
+    return Facts(rows, images, local.stat().st_size, digest, dict(splits))
 
 
 def folder_of(path: str) -> str:
@@ -70,7 +77,8 @@ def amend(store: Store, path: str, facts: Facts, *, erased: int) -> None:
         for name, value in vars(facts).items():
             if name in listed:
                 listed[name] = value
-    _add_up(manifest)
+    if path.endswith(f"/{KEYS_FILE}"):
+        manifest["output"]["rows"] = {name: facts.splits.get(name, 0) for name in SPLITS}
     manifest[ERASED_ROWS] = manifest.get(ERASED_ROWS, 0) + erased
     _write(store, place, manifest)
 
@@ -124,10 +132,3 @@ def _entries(value: Any, names: set[str]) -> list[dict[str, Any]]:
     elif isinstance(value, list):
         found += [entry for one in value for entry in _entries(one, names)]
     return found
-
-
-def _add_up(manifest: dict[str, Any]) -> None:
-    """Let the rows of each split of prepared images be those of its files."""
-    for split, listed in manifest.get("splits", {}).items():
-        listed["rows"] = sum(file["rows"] for file in listed["files"])
-        manifest["output"]["rows"][split] = listed["rows"]

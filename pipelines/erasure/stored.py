@@ -1,6 +1,7 @@
 """What the store holds of images, by kind of file.
 
 Parquet                                       rows go; the manifest beside it follows
+part of prepared images                       another part takes its place, with its listing
 Parquet with a column ``content`` (a pack)    rows are emptied: they are addressed by number
 JSON, CSV                                     elements and lines that name an image go
 HTML drawn from a table that held an image    a note takes its place
@@ -18,7 +19,7 @@ from pipelines.data.land.erased import FOLDER
 from pipelines.data.land.pseudonyms import Pseudonyms
 from pipelines.documents import html
 from pipelines.documents.document import Document, Text
-from pipelines.erasure import delta, manifests, parquet, texts
+from pipelines.erasure import delta, manifests, parquet, prepared, texts
 from pipelines.erasure.journal import Journal
 from pipelines.erasure.manifests import folder_of, overwrite
 from pipelines.erasure.piece import COPIES, DERIVED, LISTS, ORIGINALS, RECORDS, Order, Piece
@@ -37,6 +38,7 @@ TITLES = {
     "splits": "splits",
     "checks": "results of data checks",
     "prepared": "prepared images",
+    "training_sets": "training sets",
     "features": "features",
     "data_profiles": "profiles of the images",
     "profiles": "reference profiles of the monitor",
@@ -96,6 +98,8 @@ class Stored:
         return folder in self.held or not self.store.exists(folder)
 
     def _table(self, path: str) -> Iterator[Piece]:
+        if prepared.goes_with_its_part(self.store, path):
+            return
         with parquet.opened(self.store, path) as file:
             held = parquet.held(file, self.traces)
         if not held:
@@ -125,6 +129,9 @@ class Stored:
                 table.exchange(path, local)
                 manifests.count_again(self.store, self.dataset)
                 return
+            if prepared.is_part(path):
+                prepared.exchange(self.store, path, local, self.traces)
+                return
             with self.journal.changing(path, rows):
                 self.store.exchange(local, path)
                 manifests.amend(self.store, path, manifests.facts_of(local), erased=rows)
@@ -137,10 +144,10 @@ class Stored:
         for name in self.store.names(f"{self.dataset}/{PROFILES}"):
             path = f"{self.dataset}/{PROFILES}/{name}"
             try:
-                prepared = str(self.store.read_json(f"{path}/{MANIFEST}")["output"]["prepared"])
+                images = str(self.store.read_json(f"{path}/{MANIFEST}")["output"]["prepared"])
             except (NotFound, KeyError, ValueError):
-                prepared = ""
-            if not prepared or self.has_held(prepared):
+                images = ""
+            if not images or self.has_held(images):
                 yield self._piece(COPIES, path, "folders removed", 1, partial(self._delete, path))
 
     def _delete(self, path: str) -> None:

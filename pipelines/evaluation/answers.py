@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import NotFound
 from pipelines.evaluation.predictions import COLUMNS, described
 from pipelines.outputs import SplitName
@@ -39,7 +39,7 @@ def has_answers(tracking: Tracking, run_id: str) -> bool:
 
 
 def read_answers(
-    tracking: Tracking, run_id: str, data: Shards, splits: tuple[SplitName, ...]
+    tracking: Tracking, run_id: str, data: TrainingSet, splits: tuple[SplitName, ...]
 ) -> pd.DataFrame:
     """What a run's candidate says about splits, as `predictions.predict` tells it of a network.
 

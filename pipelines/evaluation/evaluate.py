@@ -14,7 +14,8 @@ from pathlib import Path
 import pandas as pd
 
 from pipelines.data import external
-from pipelines.data.input.shards import Shards, fetch
+from pipelines.data.input.cache import fetch
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.documents import html
 from pipelines.evaluation import (
     answers,
@@ -75,7 +76,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
     """Evaluate one candidate; a finished evaluation is not repeated.
 
     Raises:
-        NotFound: the run has no model, or the shards are gone.
+        NotFound: the run has no model, or the training set is gone.
         TrackingUnavailable: MLflow does not answer.
         StoreUnavailable: the store does not answer.
     """
@@ -88,7 +89,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, trained: Traine
         logger.info("%s: %s is evaluated already", spec.name, trained.candidate)
         return standing.evaluated(spec.name)
     cache = context.settings.cache
-    data = fetch(context.store, prepared.path, cache)
+    data = fetch(context, prepared)
     note_look(tracking, trained.run_id, data, evaluation=identity)
     candidate, rows = _asked(tracking, trained.run_id, data, cache=cache)
     validation = rows[rows["split"] == "validation"]
@@ -151,7 +152,7 @@ def _judged(subject: Subject, thresholds: Thresholds | None) -> dict[SplitName, 
 
 
 def _asked(
-    tracking: Tracking, run_id: str, data: Shards, *, cache: Path
+    tracking: Tracking, run_id: str, data: TrainingSet, *, cache: Path
 ) -> tuple[Network | None, pd.DataFrame]:
     """A run's network, if it has one, and its candidate's logits on the held-out images."""
     if answers.has_answers(tracking, run_id):

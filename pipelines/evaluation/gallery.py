@@ -7,7 +7,7 @@ import pandas as pd
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.evaluation.grid import Note, Tile, draw_grid, overlaid
 from pipelines.evidence.heat import Explainer
 
@@ -47,33 +47,32 @@ def choose(rows: pd.DataFrame, classes: tuple[str, ...]) -> dict[str, tuple[list
 
 
 def explain(
-    explainer: Explainer, data: Shards, rows: pd.DataFrame, positions: list[int]
+    explainer: Explainer, data: TrainingSet, rows: pd.DataFrame, positions: list[int]
 ) -> dict[int, Example]:
     """Position → example, for images of the test split.
 
     Args:
         explainer: of the network.
-        data: local shards.
-        rows: the predictions on the test split, in file order.
+        data: the training set.
+        rows: the predictions on the test split, in order.
         positions: which rows.
     """
-    pictures = data.split("test").pictures(positions)
-    asked = rows.iloc[list(pictures)]
-    targets = np.array([data.classes.index(name) for name in asked["predicted"]], np.int64)
-    if not pictures:
+    if not positions:
         return {}
-    heats = explainer.heats(np.stack(list(pictures.values())), targets)
+    asked = rows.iloc[positions]
+    targets = np.array([data.classes.index(name) for name in asked["predicted"]], np.int64)
+    pictures = data.split("test").pixels(positions)
+    heats = explainer.heats(pictures, targets)
+    found = zip(positions, asked.iterrows(), pictures, heats, strict=True)
     return {
         position: Example(
             row["label"],
             row["predicted"],
             float(row[f"probability.{row['predicted']}"]),
-            pictures[position],
+            picture,
             heat,
         )
-        for (position, (_, row)), heat in zip(
-            zip(pictures, asked.iterrows(), strict=True), heats, strict=True
-        )
+        for position, (_, row), picture, heat in found
     }
 
 

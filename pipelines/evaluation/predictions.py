@@ -4,11 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import Batch, Shards
+from pipelines.data.input.training_set import Batch, TrainingSet
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.network import Network
@@ -20,12 +18,12 @@ BATCH = 32
 COLUMNS = ("sha256", "source_path", "group", "label")
 
 
-def predict(network: Network, data: Shards, splits: tuple[SplitName, ...]) -> pd.DataFrame:
+def predict(network: Network, data: TrainingSet, splits: tuple[SplitName, ...]) -> pd.DataFrame:
     """Ask a network about splits, in file order.
 
     Args:
         network: it.
-        data: local shards.
+        data: the training set.
         splits: which.
 
     Returns:
@@ -78,24 +76,21 @@ def decisions_of(
     )
 
 
-def described(data: Shards, split: SplitName) -> pd.DataFrame:
-    """The images of a split without their pixels, in file order; ``label`` is the class name."""
-    part = data.split(split)
-    tables = [pq.read_table(part.folder / shard.name, columns=[*COLUMNS]) for shard in part.shards]
-    rows: pd.DataFrame = pa.concat_tables(tables).select([*COLUMNS]).to_pandas()
-    rows["label"] = np.array(data.classes)[rows["label"]]
-    return rows
+def described(data: TrainingSet, split: SplitName) -> pd.DataFrame:
+    """The images of a split without their pixels, in order; ``label`` is the class name."""
+    rows = data.described(split)[[*COLUMNS]]
+    return rows.assign(label=np.array(data.classes)[rows["label"]])
 
 
-def batches(data: Shards, split: SplitName) -> Iterator[Batch]:
-    """The images of a split in file order, with progress."""
+def batches(data: TrainingSet, split: SplitName) -> Iterator[Batch]:
+    """The images of a split in order, with progress."""
     part = data.split(split)
-    total = sum(-(-shard.rows // BATCH) for shard in part.shards)
+    total = -(-part.rows // BATCH)
     return track(part.batches(BATCH), total=total, what=f"Asking about {split} (batches)")
 
 
-def images(data: Shards, split: SplitName) -> Iterator[NDArray[np.float32]]:
-    """The images of a split in batches, float32 (n, size, size, 3), in file order."""
+def images(data: TrainingSet, split: SplitName) -> Iterator[NDArray[np.float32]]:
+    """The images of a split in batches, float32 (n, size, size, 3), in order."""
     return (batch.images.astype(np.float32) for batch in batches(data, split))
 
 

@@ -68,7 +68,7 @@ class Evaluation(BaseModel):
     run_id: str
     classes: tuple[str, ...]
     prepared: str
-    """Store path of the shards."""
+    """Store path of the training set."""
     model_sha256: str | None
     """Of the ``.keras`` file that was asked; ``None`` for a candidate that is not a network, and so
     cannot serve."""

@@ -1,6 +1,6 @@
 """Leaks: whether training has seen what the test set shows.
 
-The split lets nothing through; this asks again, of the shards that the candidate was in fact
+The split lets nothing through; this asks again, of the training set that the candidate was in fact
 trained and judged on, however they came to be: by the bytes (SHA-256), by patient or lesion, and
 by the picture (`pipelines.data.duplicates.duplicates`, with the spec's own rule).
 """

@@ -5,7 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.input.lesions import read_lesions
 from pipelines.evidence.heat import Pictures, Targets
 from pipelines.evidence.subject import Subject
 
@@ -38,22 +37,20 @@ def draw_sample(subject: Subject, images: int) -> Sample:
         images: most to draw.
     """
     rows, split = subject.of("test"), subject.data.split("test")
-    lesions = read_lesions(split)
+    lesions = set(split.with_lesion().tolist())
     rng = np.random.default_rng(subject.seed)
     order = rng.permutation(len(rows)).tolist()
     without = [i for i in order if i not in lesions]
     shown = [i for i in order if i in lesions][: max(images // 2, images - len(without))]
     drawn = rng.permutation(shown + without[: images - len(shown)]).tolist()
     answers = subject.answers("test").take(np.array(drawn, np.intp))
-    pictures = split.pictures(drawn)
+    masked = [(n, i) for n, i in enumerate(drawn) if i in lesions]
     return Sample(
-        pictures=np.stack([pictures[i] for i in drawn]),
+        pictures=split.pixels(drawn),
         labels=subject.labels("test")[drawn],
         decided=answers.decided.astype(np.int64),
         called=np.isin(answers.names, subject.spec.findings),
         groups=rows["group"].iloc[drawn].to_numpy(str),
-        masked=np.array([n for n, i in enumerate(drawn) if i in lesions], np.int64),
-        masks=np.array([lesions[i] for i in drawn if i in lesions], np.bool_).reshape(
-            -1, split.size, split.size
-        ),
+        masked=np.array([n for n, _ in masked], np.int64),
+        masks=split.lesions([i for _, i in masked]),
     )

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.evaluation.figures import save
 from pipelines.evaluation.grid import Tile, draw_grid
 from pipelines.outputs import SplitName
@@ -18,25 +18,23 @@ class Shown:
 
     split: SplitName
     position: int
-    """In the split's file order."""
+    """In the split's order."""
     line: str
     """What stands above it."""
 
 
-def draw_sheet(data: Shards, every: Sequence[Shown], file: Path, *, title: str) -> None:
+def draw_sheet(data: TrainingSet, every: Sequence[Shown], file: Path, *, title: str) -> None:
     """Draw prepared pictures in the order given, eight in a row.
 
     Args:
-        data: local shards.
+        data: the training set.
         every: what to show; one at least.
         file: the PNG.
         title: of the sheet.
     """
-    found = {
-        split: data.split(split).pictures([one.position for one in every if one.split == split])
-        for split in {one.split for one in every}
-    }
-    tiles: list[Tile | None] = [Tile(found[one.split][one.position], one.line) for one in every]
+    tiles: list[Tile | None] = [
+        Tile(data.split(one.split).pixels([one.position])[0], one.line) for one in every
+    ]
     tiles += [None] * (-len(tiles) % ACROSS)
     rows = [tiles[start : start + ACROSS] for start in range(0, len(tiles), ACROSS)]
     save(draw_grid(rows, title=title, inches=1.35, fontsize=6, centred=True), file)

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import Split
+from pipelines.data.input.training_set import Images
 from pipelines.evaluation import intervals
 from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.intervals import Interval
@@ -89,20 +89,14 @@ def look(subject: Subject, _: Path) -> Finding:
 
 
 def _known(
-    split: Split, drawn: NDArray[np.int64], describe: Callable[[Picture], Descriptions | None]
+    split: Images, drawn: NDArray[np.int64], describe: Callable[[Picture], Descriptions | None]
 ) -> Known:
     """The drawn images of a split that can be described so."""
-    groups, wanted = split.column("group"), set(drawn.tolist())
-    assert groups is not None
+    groups, labels = split.column("group"), split.labels()
     rows: list[tuple[Descriptions, int, str]] = []
-    start = 0
-    for batch in split.batches(256):
-        for offset in range(len(batch.images)):
-            if start + offset not in wanted:
-                continue
-            if (said := describe(batch.images[offset])) is not None:
-                rows.append((said, int(batch.labels[offset]), str(groups[start + offset])))
-        start += len(batch.images)
+    for place in np.sort(drawn):
+        if (said := describe(split.pixels([place])[0])) is not None:
+            rows.append((said, int(labels[place]), str(groups[place])))
     return Known(
         np.array([row[0] for row in rows], np.float64),
         np.array([row[1] for row in rows], np.int64),

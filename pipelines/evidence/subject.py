@@ -8,7 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.data import revisions
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.data.rows import File, Original
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.decisions import Decisions
@@ -34,9 +34,9 @@ class Subject:
     Args:
         spec: of the data set.
         context: settings and store.
-        prepared: the shards it was trained on.
+        prepared: the training set it was trained on.
         candidate: its name.
-        data: the same shards, on this machine.
+        data: the same, on this machine.
         network: its network; ``None`` for a candidate that is none.
         rows: its answers to the validation and test images, in file order of each split: the
             columns of `pipelines.evaluation.predictions.predict` with calibrated probabilities.
@@ -48,7 +48,7 @@ class Subject:
     context: Context
     prepared: Prepared
     candidate: str
-    data: Shards
+    data: TrainingSet
     network: Network | None
     rows: pd.DataFrame
     temperature: float
@@ -79,13 +79,8 @@ class Subject:
 
     def sources(self, split: SplitName) -> NDArray[np.int32]:
         """(n,) source cluster of each image of a split, from 1; 0 where unknown."""
-        part = self.data.split(split)
-        found = part.column("source")
-        return (
-            np.zeros(part.rows, np.int32)
-            if found is None
-            else np.nan_to_num(found).astype(np.int32)
-        )
+        found: NDArray[np.int32] = self.data.split(split).column("source")
+        return found
 
     def probabilities(self, split: SplitName) -> NDArray[np.float64]:
         """(n, classes) calibrated answers on a split."""
@@ -123,7 +118,7 @@ class Subject:
 
     @property
     def snapshot(self) -> Snapshot:
-        """The snapshot that the shards were made from.
+        """The snapshot that the images were prepared from.
 
         Raises:
             NotFound: it is gone.

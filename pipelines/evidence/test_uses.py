@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from scipy.stats import norm
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.evaluation.predictions import described
 from pipelines.evidence.finding import Finding
 from pipelines.evidence.subject import Subject
@@ -34,12 +34,12 @@ ABOUT = (
 )
 
 
-def test_set(data: Shards) -> str:
+def test_set(data: TrainingSet) -> str:
     """Fingerprint of the test images, whatever their order."""
     return fingerprint(sorted(described(data, "test")["sha256"]))
 
 
-def note_look(tracking: Tracking, run_id: str, data: Shards, *, evaluation: str) -> None:
+def note_look(tracking: Tracking, run_id: str, data: TrainingSet, *, evaluation: str) -> None:
     """Note on a run that its model is about to be asked about the test images.
 
     Args:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.evaluation.network import Network
 from pipelines.evaluation.predictions import images
 from pipelines.outputs import SplitName
@@ -46,7 +46,7 @@ def unlike(features: Features, groups: NDArray[np.str_]) -> NDArray[np.float64]:
     return np.asarray((distance - middle) / max(spread, LEAST_SPREAD))
 
 
-def features_of(network: Network, data: Shards, split: SplitName) -> Features:
+def features_of(network: Network, data: TrainingSet, split: SplitName) -> Features:
     """(n, k) the mean over positions of a network's last feature map, in file order."""
     return np.concatenate(
         [network.features(batch).mean(axis=(1, 2)) for batch in images(data, split)]

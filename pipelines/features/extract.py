@@ -23,7 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.data.input import shard_frame
+from pipelines.data.prepare.frame import frame as frame_of
+from pipelines.data.prepare.keys import placed
 from pipelines.features import network, worker
 from pipelines.features.code import Kind, features_code
 from pipelines.features.network import Backbone
@@ -87,7 +88,7 @@ def run(
     Raises:
         SpecError: the zoo has no such backbone.
         WeightsError: the backbone's weights cannot be had.
-        NotFound: the shards are gone.
+        NotFound: the training set is gone.
         StackError: Java is missing, or Spark does not start.
         StoreUnavailable: the store does not answer.
     """
@@ -106,12 +107,12 @@ def run(
         model=whose.model if whose else None,
         images=sum(prepared.rows.values()),
     )
-    manifest = shard_frame.manifest_of(context, prepared)
+    size, rows = spec.image.size, placed(context.store, prepared)
     with context.store.commit(path) as staging:
         with spark_session(context.settings, name=f"features {spec.name}") as spark:
-            images = shard_frame.frame(spark, context, prepared, manifest)
-            with _sent(spark, whose, manifest.size) as archive:
-                job = DescribeJob(kind=kind, size=manifest.size, archive=archive)
+            images = frame_of(spark, context, prepared, rows)
+            with _sent(spark, whose, size) as archive:
+                job = DescribeJob(kind=kind, size=size, archive=archive)
                 target = f"{staging}/{kind}.parquet"
                 _write(context, images, features, job, target=target)
         said = {"output": features.model_dump(mode="json")}

@@ -10,7 +10,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 from PIL import Image
 
-from pipelines.data.input.shards import decode_column
+from pipelines.data.input.arrays import decode_column
 from pipelines.features import small, texture
 from pipelines.features.network import Network, load
 

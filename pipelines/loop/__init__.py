@@ -8,8 +8,8 @@ name of a run that uses nothing that stands, but for the snapshot of originals.
     land → check_landing → ingest → split → check_snapshot → prepare → check_prepared
          → train, evaluate (each candidate) → select → gate → canary → promote | refuse
 
-    data.py          from a landing folder to shards
-    models.py        from shards to the best candidate
+    data.py          from a landing folder to a training set
+    models.py        from a training set to the best candidate
     release.py       from the best candidate to the champion, or to a refusal
     profile.py       what the prepared images look like
     studies.py       questions that take several trainings, asked by hand

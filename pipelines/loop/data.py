@@ -1,4 +1,4 @@
-"""From a landing folder to shards that are ready to train on."""
+"""From a landing folder to a training set."""
 
 import io
 import logging
@@ -148,7 +148,7 @@ def check_snapshot(dataset: str, snapshot: Snapshot, split: Split) -> CheckRepor
 @validate_call
 @step
 def prepare(dataset: str, snapshot: Snapshot, split: Split, fresh: str | None = None) -> Prepared:
-    """Turn originals into model-ready shards with Spark.
+    """Prepare images with Spark.
 
     Where they are cropped to lesions, the networks that find those are trained first.
     """
@@ -162,13 +162,14 @@ def prepare(dataset: str, snapshot: Snapshot, split: Split, fresh: str | None = 
         found = segmenter.run(spec, context, snapshot, split)
     prepared = prepare.run(spec, context, snapshot, split, found)
     used(context, prepared.path)
+    used(context, prepared.images)
     return prepared
 
 
 @validate_call
 @step
 def check_prepared(dataset: str, prepared: Prepared) -> CheckReport:
-    """Hold the shards against ``expectations/prepared.py``."""
+    """Hold a training set against ``expectations/prepared.py``."""
     from pipelines.data.checks import checks
 
     spec, context = opened(dataset)

@@ -22,7 +22,7 @@ def profile_data(dataset: str, prepared: Prepared) -> DataProfile:
 
 @step
 def profile_page(dataset: str) -> Path:
-    """A local copy of the page that profiles the newest shards; made if it is not there."""
+    """A local copy of the page that profiles the newest training set; made if it is not there."""
     from pipelines.profile import look
 
     spec, context = opened(dataset)

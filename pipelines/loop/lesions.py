@@ -11,10 +11,10 @@ if TYPE_CHECKING:
 
 @step
 def segment(dataset: str) -> "Segmented":
-    """Train a U-Net on the masks of the newest shards; see `segmentation.segment.run`."""
+    """Train a U-Net on the masks of the newest images; see `segmentation.segment.run`."""
     from pipelines.segmentation import segment, segmenter
 
     spec, context = opened(dataset)
     snapshot = latest_snapshot(dataset)
-    shards = segmenter.plain_shards(spec, context, snapshot, split(dataset, snapshot))
-    return segment.run(segmenter.uncropped(spec), context, shards)
+    prepared = segmenter.plain_images(spec, context, snapshot, split(dataset, snapshot))
+    return segment.run(segmenter.uncropped(spec), context, prepared)

@@ -1,4 +1,4 @@
-"""From shards to the best candidate."""
+"""From a training set to the best candidate."""
 
 from pydantic import validate_call
 

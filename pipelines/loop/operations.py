@@ -107,7 +107,7 @@ def backup(to: Path | None = None, *, pictures: bool | None = None, keep: int | 
 
     Args:
         to: the folder it goes to; the installation's own if ``None``.
-        pictures: whether images and shards go along; as the settings say if ``None``.
+        pictures: whether images go along; as the settings say if ``None``.
         keep: how many backups stay there; as the settings say if ``None``.
 
     Returns:

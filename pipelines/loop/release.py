@@ -91,7 +91,7 @@ def promote(
     Args:
         dataset: its name.
         version: the version that the canary tried.
-        prepared: the shards it was judged on.
+        prepared: the training set it was judged on.
         challenger: the same version.
         approved: whether the run has asked for an approval, and got it.
 

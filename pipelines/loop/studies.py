@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 def latest_prepared(dataset: str) -> Prepared:
-    """The shards of the newest snapshot; made if they are not there.
+    """The training set of the newest snapshot; made if it is not there.
 
     Raises:
         NotFound: nothing was ingested yet.
@@ -24,7 +24,7 @@ def latest_prepared(dataset: str) -> Prepared:
 
 @step
 def tune(dataset: str, candidate: str) -> "Tuned":
-    """Search for a candidate's best settings on the newest shards; see `studies.tune.run`."""
+    """Search for a candidate's best settings on the newest training set; see `studies.tune.run`."""
     from pipelines.studies import tune
 
     spec, context = opened(dataset)
@@ -34,7 +34,7 @@ def tune(dataset: str, candidate: str) -> "Tuned":
 
 @step
 def learning_curve(dataset: str, candidate: str, *, repeats: int = 5) -> "LearningCurve":
-    """Train a candidate on ever more of the newest shards; see `studies.learning_curve.run`."""
+    """Train a candidate on ever more of the newest images; see `studies.learning_curve.run`."""
     from pipelines.studies import learning_curve
 
     spec, context = opened(dataset)
@@ -44,7 +44,7 @@ def learning_curve(dataset: str, candidate: str, *, repeats: int = 5) -> "Learni
 
 @step
 def cross_validate(dataset: str, candidate: str, *, folds: int, repeats: int) -> "CrossValidation":
-    """Cross-validate a candidate on the newest shards; see `studies.cross_validation.run`."""
+    """Cross-validate a candidate on the newest training set; see `studies.cross_validation.run`."""
     from pipelines.studies import cross_validation
 
     spec, context = opened(dataset)

@@ -1,6 +1,6 @@
 """What the prepared images look like, class by class, before any network sees them.
 
-    sums.py        shades summed up pixel by pixel, by Spark in one pass over the shards
+    sums.py        shades summed up pixel by pixel, by Spark in one pass over the prepared images
     facts.py       all that the pictures and the page are drawn from
     alike.py       pairs of images from two splits that a pretrained network takes for the same
     shift.py       how far one set of images is from another, by these facts alone

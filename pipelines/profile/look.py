@@ -6,7 +6,7 @@
     <dataset>/data_profiles/<id>/images.npz       <split>.<class>.mean and .std, as numbers
     <dataset>/data_profiles/<id>/manifest.json
 
-Pixels are read twice: once to be summed up, once (a few dozen) to be shown. Texture and deep
+Spark reads the pixels once, to sum them up; a few dozen are read to be shown. Texture and deep
 features are those of `pipelines.features`, which stay in the store for whoever needs them next.
 """
 
@@ -20,14 +20,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 import pipelines.profile
-from pipelines.data.input import shard_frame
+from pipelines.data.input.cache import fetch
+from pipelines.data.input.training_set import TrainingSet
+from pipelines.data.prepare.frame import frame
+from pipelines.data.prepare.keys import placed
 from pipelines.documents import html
 from pipelines.evaluation.figures import save
 from pipelines.features import extract
 from pipelines.features.code import Kind
 from pipelines.features.extract import Described
 from pipelines.features.network import Backbone
-from pipelines.outputs import DataProfile, Prepared
+from pipelines.outputs import SPLITS, DataProfile, Prepared
 from pipelines.profile import charts, pictures
 from pipelines.profile.alike import closest
 from pipelines.profile.facts import Facts
@@ -38,7 +41,7 @@ from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, code_version, fingerprint, modules_of, standing
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import SparkSession
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +56,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared) -> DataProfile:
     """Profile the prepared images; does nothing where the profile stands already.
 
     Raises:
-        NotFound: the shards are gone.
+        NotFound: the training set is gone.
         WeightsError: the weights of the network that describes the images cannot be had.
         StackError: Java is missing, or Spark does not start.
         StoreUnavailable: the store does not answer.
@@ -88,10 +91,10 @@ def _gather(
         extract.read(context, extract.run(spec, context, prepared, kind=kind, backbone=whose))
         for kind, whose in DESCRIBED.items()
     )
-    manifest = shard_frame.manifest_of(context, prepared)
-    images = shard_frame.frame(spark, context, prepared, manifest)
+    size = spec.image.size
+    images = frame(spark, context, prepared, placed(context.store, prepared))
     with told(spark, what=f"Profiling {spec.name}", tasks=images.rdd.getNumPartitions()):
-        sums = sum_up(images, size=manifest.size)
+        sums = sum_up(images, size=size)
     pairs = closest(deep, pairs=PAIRS, seed=spec.split.seed)
     examples = _examples(deep, classes=len(spec.class_names))
     ids = deep.images["sha256"].tolist()
@@ -100,12 +103,12 @@ def _gather(
     return Facts(
         title=spec.title,
         classes=spec.class_names,
-        size=manifest.size,
+        size=size,
         sums=sums,
         texture=texture,
         deep=deep,
         pairs=tuple(pairs),
-        thumbnails=_thumbnails(images, wanted, size=manifest.size),
+        thumbnails=_thumbnails(fetch(context, prepared), wanted),
         examples=examples,
     )
 
@@ -119,16 +122,13 @@ def _examples(described: Described, *, classes: int) -> dict[int, list[str]]:
     }
 
 
-def _thumbnails(
-    images: "DataFrame", wanted: set[str], *, size: int
-) -> dict[str, NDArray[np.uint8]]:
-    from pyspark.sql import functions as F
-
-    found = images.where(F.col("sha256").isin(sorted(wanted))).select("sha256", "pixels")
-    return {
-        row["sha256"]: np.frombuffer(row["pixels"], np.uint8).reshape(size, size, 3)
-        for row in found.collect()
-    }
+def _thumbnails(data: TrainingSet, wanted: set[str]) -> dict[str, NDArray[np.uint8]]:
+    found: dict[str, NDArray[np.uint8]] = {}
+    for split in map(data.split, SPLITS):
+        ids = split.column("sha256")
+        places = np.flatnonzero([one in wanted for one in ids])
+        found |= dict(zip(ids[places], split.pixels(places), strict=True))
+    return found
 
 
 def _keep(spec: DatasetSpec, context: Context, profile: DataProfile, facts: Facts) -> None:

@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import decode_column
+from pipelines.data.input.arrays import decode_column
 from pipelines.features.worker import grey
 from pipelines.outputs import SplitName
 
@@ -81,7 +81,7 @@ def sum_up(images: "DataFrame", *, size: int) -> dict[Key, ShadeSums]:
     What the tasks have summed is added up by Spark too: the driver gets one row a class and split.
 
     Args:
-        images: as `pipelines.data.input.shard_frame.frame` gives them.
+        images: as `pipelines.data.prepare.frame.frame` gives them.
         size: side of the square images in pixels.
     """
     parts = images.select("split", "label", "pixels").mapInArrow(_Adding(size), DDL)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.data.input.shards import Batch
+from pipelines.data.input.training_set import Batch
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.cells import Cells
 from pipelines.evaluation.geometry import cells_of

@@ -156,7 +156,7 @@ class BundleManifest(BaseModel):
     split: str
     """Store path of the split."""
     prepared: str
-    """Store path of the shards."""
+    """Store path of the training set."""
     images: dict[SplitName, int] = {}
     """Split → images; none told in bundles of format 1."""
     source: SourceSpec | None = None

@@ -15,9 +15,9 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from pipelines.data import revisions
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
+from pipelines.data.prepare.executor import ACCEPTED, accepted_image
 from pipelines.data.prepare.segmenters import fetch_segmenter
-from pipelines.data.prepare.shard_writer import ACCEPTED, accepted_image
 from pipelines.data.restore import originals
 from pipelines.data.revisions import PLACE
 from pipelines.errors import NotFound
@@ -68,7 +68,7 @@ def compare(
     prepared: Prepared,
     *,
     champion: Path,
-    data: Shards,
+    data: TrainingSet,
     rows: pd.DataFrame,
     ours: Decisions,
     parts: Mapping[str, "pd.Series[str]"],
@@ -78,9 +78,9 @@ def compare(
     Args:
         spec: of the data set.
         context: settings and store.
-        prepared: today's shards.
+        prepared: today's training set.
         champion: its bundle folder.
-        data: the same shards, on this machine.
+        data: the same, on this machine.
         rows: the images of the test split, in file order.
         ours: the challenger's answers to them.
         parts: subgroups: field → its value for each of these images.
@@ -177,8 +177,8 @@ def _independent(labels: Labels, groups: list[str], classes: Sequence[str]) -> d
     return overall | of_classes
 
 
-def bundle_answers(bundle: Bundle, data: Shards) -> Probabilities:
-    """(n, classes) what a bundle says about the test split of shards, calibrated, in file order."""
+def bundle_answers(bundle: Bundle, data: TrainingSet) -> Probabilities:
+    """(n, classes) what a bundle says about the test split, calibrated, in order."""
     runtime, temperature = open_runtime(bundle, "openvino", Tuning()), bundle.manifest.temperature
     answers = [softmax(runtime.run(batch)["logits"], temperature) for batch in images(data, "test")]
     return np.concatenate(answers)

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from pipelines.data.input.shards import fetch as fetch_shards
+from pipelines.data.input.cache import fetch
 from pipelines.errors import BundleError, NotFound
 from pipelines.evaluation.decisions import Decisions
 from pipelines.evaluation.predictions import labels_of
@@ -45,7 +45,7 @@ def judge(
     Args:
         spec: with the rules.
         context: settings and store.
-        prepared: the shards with the test set.
+        prepared: the training set with the test images.
         challenger: what is judged.
         compared: the versions it is compared with.
         identity: of the verdict.
@@ -60,7 +60,7 @@ def judge(
     evaluation = require_evaluation(tracking, challenger.run_id, challenger.candidate)
     bundle = load_bundle(registry.fetch(context, spec.name, challenger.version))
     _require_evaluated(bundle, evaluation.model_sha256)
-    data = fetch_shards(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     rows = read_predictions(tracking, challenger.run_id, "test")
     subject = Subject(
         spec,
@@ -90,7 +90,7 @@ def judge(
         bundle_loss=float(keras.right(labels).mean() - ours.right(labels).mean()),
         references=_references({champion: beside, best: lasting}, best=best),
         found=evaluation.evidence,
-        same_shards=trained_on(tracking, challenger.run_id) in (None, prepared.id),
+        same_images=trained_on(tracking, challenger.run_id) in (None, prepared.id),
     )
     judged, unknown = rules.judge(spec.gate, spec.selection.metric, evidence)
     verdict = Verdict(

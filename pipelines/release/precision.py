@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import Batch
+from pipelines.data.input.training_set import Batch
 from pipelines.errors import BundleError
 from pipelines.evaluation.calibration import Probabilities, softmax
 from pipelines.evaluation.decisions import Decisions

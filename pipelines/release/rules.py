@@ -17,8 +17,8 @@ LOST = (
     "confusion matrix; add images of the class, weigh the classes, or sample them evenly."
 )
 ELSEWHERE = (
-    "Its run names other shards as its training data, so nobody knows what of this test set it "
-    "has seen. Train it again on today's."
+    "Its run names another training set as its training data, so nobody knows what of this test "
+    "set it has seen. Train it again on today's."
 )
 
 
@@ -68,8 +68,8 @@ class Evidence:
     """The champion, and the best champion so far."""
     found: Mapping[str, Finding] = field(default_factory=dict)
     """Kind of evidence → what it came to."""
-    same_shards: bool = True
-    """Whether the run was trained on the shards that it is judged on."""
+    same_images: bool = True
+    """Whether the run was trained on the training set that it is judged on."""
 
 
 def judge(gate: GateSpec, metric: Metric, evidence: Evidence) -> tuple[list[RuleResult], list[str]]:
@@ -154,8 +154,8 @@ def _beside(gate: GateSpec, metric: Metric, reference: Reference) -> Iterator[Ru
 
 
 def _elsewhere(evidence: Evidence) -> Iterator[RuleResult]:
-    if not evidence.same_shards:
-        rule = "it was trained on the shards that it is judged on"
+    if not evidence.same_images:
+        rule = "it was trained on the training set that it is judged on"
         yield at_most(rule, 1.0, 0.0, means=ELSEWHERE)
 
 

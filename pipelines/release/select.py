@@ -8,7 +8,7 @@ import pandas as pd
 
 from pipelines.alone import alone
 from pipelines.data import revisions
-from pipelines.data.input.shards import fetch as fetch_shards
+from pipelines.data.input.cache import fetch
 from pipelines.data.prepare.segmenters import fetch_segmenter
 from pipelines.data.restore import originals
 from pipelines.data.revisions import PLACE, Row
@@ -128,13 +128,13 @@ def _register(
 ) -> Registered:
     tracking = open_tracking(context.settings)
     test = read_predictions(tracking, best.run_id, "test")
-    shards = fetch_shards(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     folder = build_bundle(
         context.settings.work / "bundles" / identity,
         spec=spec,
         model_file=fetch_model(tracking, best.run_id, cache=context.settings.cache),
         origin=_origin(tracking, context, prepared, best),
-        data=partial(batches, shards),
+        data=partial(batches, data),
         canary=_canary(context, prepared, test),
     )
     artifact = f"bundles/{identity}"

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import Batch
+from pipelines.data.input.training_set import Batch
 from pipelines.evaluation.abstention import Case, contrast, why_abstain
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.decisions import Decisions

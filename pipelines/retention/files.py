@@ -17,11 +17,12 @@ from pipelines.settings import Settings
 logger = logging.getLogger(__name__)
 
 CACHED = re.compile(
-    r"[a-z][a-z0-9_]*/(prepared|segmenters)/[^/]+/[^/]+"
+    r"[a-z][a-z0-9_]*/(prepared|segmenters|training_sets)/[^/]+/.+"
     r"|models/[0-9a-f]{32}/model\.keras|openvino/[^/]+\.blob|examined/[^/]+\.sqlite|examples/.+"
 )
-"""Files of the cache, by who writes them: `data.shards`, `data.segmenters`,
-`tracking.keras_models`, OpenVINO, `data.examinations`, `loop.data.example`."""
+"""Files of the cache, by who writes them: `data.input.cache` and `training.features`,
+`data.prepare.segmenters`, `tracking.keras_models`, OpenVINO, `data.land.examinations`,
+`loop.data.example`."""
 LOGGED = re.compile(r"airflow/.+|yarn/.+|[a-z0-9-]+\.log\.\d+")
 """Logs; those that the parts are writing to (``service.log``) are put aside by size."""
 IDENTITY = re.compile(r"[0-9a-f]{16}")

@@ -22,12 +22,13 @@ from pipelines.outputs import (
     Gate,
     Landing,
     Prepared,
+    PreparedImages,
     Profile,
     Scores,
 )
 from pipelines.retention.item import LINKED, UNPROVEN, Item, Kind
 from pipelines.retention.pins import Pins
-from pipelines.stage import MANIFEST, Context, OutputT
+from pipelines.stage import MANIFEST, Context, Output, OutputT
 from pipelines.storage import Store
 
 logger = logging.getLogger(__name__)
@@ -45,7 +46,7 @@ def items(context: Context, dataset: str, pins: Pins) -> Iterator[Item]:
         StoreUnavailable: the store does not answer.
     """
     store = context.store
-    prepared = _outputs(store, dataset, "prepared", Prepared)
+    prepared = _outputs(store, dataset, "training_sets", Prepared)
     pinned = _pinned_prepared(context, dataset, pins, prepared.proven)
 
     def of_images(path: str) -> str | None:
@@ -58,6 +59,7 @@ def items(context: Context, dataset: str, pins: Pins) -> Iterator[Item]:
     drawn = _outputs(store, dataset, "data_profiles", DataProfile)
     profiles = _outputs(store, dataset, "profiles", Profile)
     yield from prepared.items("prepared", lambda one: of_images(one.output.path))
+    yield from _images(store, dataset, pins, prepared.proven, pinned)
     times = {one.path: one.used for one in prepared.proven}
     derived: list[Stored[Features] | Stored[DataProfile]] = [*features.proven, *drawn.proven]
     for found in derived:
@@ -87,6 +89,8 @@ class Stored(Generic[OutputT]):
     """When its manifest was written, or a run last used it; see `stage.used`."""
     inputs: tuple[str, ...]
     """Paths of what it was made from, where its manifest lists them."""
+    made_from: tuple[tuple[str, str], ...] = ()
+    """Of a training set: each snapshot and split that gave it."""
 
     def item(self, store: Store, kind: Kind, pin: str | None) -> Item:
         """The same as something that may be removed."""
@@ -119,6 +123,16 @@ class _Manifest(BaseModel):
     model_config = ConfigDict(extra="ignore")
 
     inputs: list[dict[str, object]] = []
+    made_from: tuple[tuple[str, str], ...] = ()
+
+
+class _Shards(Output):
+    """Prepared images in the layout of releases before 2026.12: nothing reads them any more."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    path: str
+    rows: dict[str, int]
 
 
 def _outputs(store: Store, dataset: str, name: str, kind: type[OutputT]) -> _Outputs[OutputT]:
@@ -137,28 +151,62 @@ def _stored(store: Store, path: str, kind: type[OutputT]) -> Stored[OutputT] | N
     try:
         content = store.read_json(f"{path}/{MANIFEST}")
         output = kind.model_validate(content["output"])
-        inputs = _Manifest.model_validate(content).inputs
+        manifest = _Manifest.model_validate(content)
         used = store.modified(f"{path}/{MANIFEST}")
     except (NotFound, ValidationError, json.JSONDecodeError, KeyError, TypeError):
         return None
     folder = path.rpartition("/")[0]
     if getattr(output, "path", f"{folder}/{output.id}") != path:
         return None
-    named = [one[key] for one in inputs for key in ("path", "split") if key in one]
-    return Stored(path, output, used, tuple(str(name) for name in named))
+    named = [one[key] for one in manifest.inputs for key in ("path", "split") if key in one]
+    return Stored(path, output, used, tuple(str(name) for name in named), manifest.made_from)
 
 
 def _pinned_prepared(
     context: Context, dataset: str, pins: Pins, found: list[Stored[Prepared]]
 ) -> dict[str, str]:
-    """Path → why prepared images stay; the newest snapshot's were used last by today's runs."""
-    reasons = {one.path: reason for one in found if (reason := pins.of_prepared(one.output))}
+    """Path → why training sets stay; the newest snapshot's were used last by today's runs."""
+    reasons: dict[str, str] = {}
+    for one in found:
+        for snapshot, split in one.made_from:
+            made = one.output.model_copy(update={"snapshot": snapshot, "split": split})
+            if reason := pins.of_prepared(made):
+                reasons[one.path] = reason
     newest = revisions.latest(context, dataset)
-    current = [one for one in found if newest and one.output.snapshot == newest.path]
+    current = [one for one in found if newest and newest.path in dict(one.made_from)]
     if current:
         latest = sorted(current, key=lambda one: one.used)[-1]
         reasons.setdefault(latest.path, "the latest of the newest snapshot")
     return reasons
+
+
+def _images(
+    store: Store,
+    dataset: str,
+    pins: Pins,
+    training_sets: list[Stored[Prepared]],
+    pinned: dict[str, str],
+) -> Iterator[Item]:
+    """Folders of prepared images, which stay with their training sets; parts without a listing."""
+    found = _outputs(store, dataset, "prepared", PreparedImages)
+    for one in found.proven:
+        listing = [s for s in training_sets if s.output.images == one.path]
+        reasons = [pinned[s.path] for s in listing if s.path in pinned]
+        pin = reasons[0] if reasons else pins.everything
+        used = max([one.used, *(s.used for s in listing)])
+        yield replace(one.item(store, "prepared", pin), used=used)
+        listings = set(store.names(f"{one.path}/listings"))
+        for name in store.names(f"{one.path}/parts"):
+            if name not in listings:
+                path = f"{one.path}/parts/{name}"
+                yield _folder(store, "work", path, pin=None, used=store.modified(path))
+    for path in found.unproven:
+        old = _stored(store, path, _Shards)
+        yield (
+            old.item(store, "prepared", None)
+            if old
+            else _folder(store, "prepared", path, pin=UNPROVEN)
+        )
 
 
 def _served(store: Store, dataset: str) -> Iterator[Item]:
@@ -195,6 +243,8 @@ def _staging(store: Store, dataset: str) -> Iterator[Item]:
     folders += [f"{dataset}/{name}" for name in store.names(dataset)]
     folders += [f"{dataset}/tables/{name}" for name in store.names(f"{dataset}/tables")]
     folders += [f"{dataset}/served/{day}" for day in store.names(f"{dataset}/served")]
+    for key in store.names(f"{dataset}/prepared"):
+        folders += [f"{dataset}/prepared/{key}/{name}" for name in ("parts", "listings")]
     for folder in dict.fromkeys(folders):
         for path in store.dead_in(folder):
             size = partial(store.bytes_below, path)

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel
 
 from pipelines.alone import alone
-from pipelines.data.input.lesions import read_lesions
-from pipelines.data.input.shards import Shards, Split, fetch
+from pipelines.data.input.cache import fetch
+from pipelines.data.input.training_set import Images, TrainingSet
 from pipelines.evaluation.intervals import Interval
-from pipelines.evaluation.predictions import described
 from pipelines.evidence.heat import BATCH, Pictures
 from pipelines.evidence.pointing import mean_interval
 from pipelines.imaging.lesion import FOUND
@@ -34,10 +33,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-WITHIN = (
-    *("pipelines.segmentation", "pipelines.training"),
-    *("pipelines.data.input.lesions", "pipelines.data.input.shards"),
-)
+WITHIN = (*("pipelines.segmentation", "pipelines.training", "pipelines.data.input"),)
 """What can decide a U-Net and how it is measured."""
 
 REPORT = "segmenter.json"
@@ -88,7 +84,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared) -> Segmented:
         ) as run_id:
             runs.log_params(tracking, run_id, {**spec.segmenter.model_dump()})
             log_inputs(tracking, run_id, prepared, store=context.store.root)
-            data = fetch(context.store, prepared.path, context.settings.cache)
+            data = fetch(context, prepared)
             book = runs.MetricBook(tracking, run_id)
             model, progress = train(
                 spec.segmenter,
@@ -116,14 +112,14 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared) -> Segmented:
 
 
 def measure(
-    spec: DatasetSpec, model: "keras.Model", data: Shards, *, drawn: Path
+    spec: DatasetSpec, model: "keras.Model", data: TrainingSet, *, drawn: Path
 ) -> dict[str, Any]:
     """Hold what a network finds against the masks of the test split.
 
     Args:
         spec: of the data set.
         model: the U-Net.
-        data: local shards.
+        data: the training set.
         drawn: a folder for the sheet of pictures.
 
     Returns:
@@ -133,7 +129,7 @@ def measure(
     from pipelines.segmentation.pictures import sheet
 
     split, margin = data.split("test"), spec.segmenter.margin
-    pictures, true, groups = with_masks(data, split)
+    pictures, true, groups = with_masks(split)
     found = find(model, pictures)
     usual = _usual_place(data)
     values = {
@@ -163,22 +159,16 @@ def find(model: "keras.Model", pictures: Pictures) -> Masks:
     return np.concatenate(parts) > FOUND
 
 
-def with_masks(data: Shards, split: Split) -> tuple[Pictures, Masks, list[str]]:
+def with_masks(split: Images) -> tuple[Pictures, Masks, list[str]]:
     """The images of a split that have a mask, with it, and the group of each."""
-    lesions = read_lesions(split)
-    places, pictures = sorted(lesions), split.pictures(lesions)
-    groups = described(data, "test")["group"]
-    return (
-        np.stack([pictures[i] for i in places]),
-        np.stack([lesions[i] for i in places]),
-        groups[places].tolist(),
-    )
+    places = split.with_lesion()
+    return split.pixels(places), split.lesions(places), split.column("group")[places].tolist()
 
 
-def _usual_place(data: Shards) -> NDArray[np.bool_]:
+def _usual_place(data: TrainingSet) -> NDArray[np.bool_]:
     """Where most training lesions are: what is found without looking."""
-    lesions = read_lesions(data.split("train")).values()
-    often = np.mean(list(lesions), axis=0)
+    split = data.split("train")
+    often = split.lesions(split.with_lesion()).mean(axis=0)
     return np.asarray(often > 0.5 * often.max())
 
 

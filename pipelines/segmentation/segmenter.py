@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pipelines.alone import alone
-from pipelines.data import revisions
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
 from pipelines.data.prepare import prepare
 from pipelines.data.prepare.segmenters import Segmenters
+from pipelines.data.prepare.selection import listed_images
 from pipelines.decoding import pixel_version
 from pipelines.imaging.lesion import FILES, IR, SAID, FinderSpec, digest
 from pipelines.outputs import Prepared, Segmenter, Snapshot, Split
@@ -49,7 +49,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -
     """
     masks = masks_learnt(context, snapshot, split)
     group_of = groups_of(context, snapshot, split)
-    plain = partial(plain_shards, spec, context, snapshot, split)
+    plain = partial(plain_images, spec, context, snapshot, split)
     final = _final(spec, context, masks, plain)
     fold_of = folds.divided(
         (group_of[image] for name, image, _ in masks if name == "train"),
@@ -88,7 +88,7 @@ def cross_fitted(
         masks: of the training and validation images.
         group_of: sha256 of an image → its group.
         fold_of: group → fold.
-        plain: makes the shards to learn from; asked if a U-Net is not there yet.
+        plain: prepares the images to learn from; asked if a U-Net is not there yet.
 
     Raises:
         TrainingDiverged: the loss of a training is no longer a number.
@@ -123,7 +123,7 @@ def _fold(
         if (done := standing(context, path, Segmenter)) is not None:
             logger.info("The U-Net %s exists already", context.store.uri(path))
             return done
-        data = fetch(context.store, plain().path, context.settings.cache)
+        data = fetch(context, plain())
         model, _ = train(
             spec.segmenter,
             data,
@@ -173,8 +173,8 @@ def export(spec: DatasetSpec, model: "keras.Model", folder: Path) -> None:
     (folder / SAID).write_text(said.model_dump_json(indent=2) + "\n", "utf-8")
 
 
-def plain_shards(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -> Prepared:
-    """The shards that a U-Net learns from: the data set's, but not cropped to lesions."""
+def plain_images(spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split) -> Prepared:
+    """The training set that a U-Net learns from: the data set's, but not cropped to lesions."""
     return prepare.run(uncropped(spec), context, snapshot, split)
 
 
@@ -185,18 +185,15 @@ def uncropped(spec: DatasetSpec) -> DatasetSpec:
 
 def groups_of(context: Context, snapshot: Snapshot, split: Split) -> dict[str, str]:
     """sha256 → group of every image of a split."""
-    listed = prepare.listed_images(context, snapshot, split)
+    listed = listed_images(context, snapshot, split)
     return dict(zip(listed["sha256"], listed["group"], strict=True))
 
 
 def masks_learnt(context: Context, snapshot: Snapshot, split: Split) -> Masks:
     """The masks of the images that train, and of those that validate, in order."""
-    listed = prepare.listed_images(context, snapshot, split)
-    masks = revisions.masks(context, snapshot)
-    mask_of = dict(zip(masks["image"].to_pylist(), masks["sha256"].to_pylist(), strict=True))
-    learnt = listed[listed["split"].isin(["train", "validation"])]
-    places = zip(learnt["split"], learnt["sha256"], strict=True)
-    return sorted({(s, image, mask_of[image]) for s, image in places if image in mask_of})
+    listed = listed_images(context, snapshot, split)
+    learnt = listed[listed["split"].isin(["train", "validation"]) & listed["mask"].notna()]
+    return sorted(set(zip(learnt["split"], learnt["sha256"], learnt["mask"], strict=True)))
 
 
 def path_of(spec: DatasetSpec, context: Context, masks: Masks) -> str:

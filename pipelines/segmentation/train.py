@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import keras
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import TrainingError
 from pipelines.segmentation import examples
 from pipelines.segmentation.unet import build
@@ -26,7 +26,7 @@ LEAST = 8
 
 def train(
     said: SegmenterSpec,
-    data: Shards,
+    data: TrainingSet,
     *,
     seed: int,
     folder: Path,
@@ -37,7 +37,7 @@ def train(
 
     Args:
         said: how.
-        data: local shards.
+        data: the training set.
         seed: of weights, order and turns.
         folder: this training's own; kept between calls, it is where a killed one resumes.
         on_epoch: told of each new epoch.
@@ -50,7 +50,7 @@ def train(
         TrainingError: too few images have a mask.
         TrainingDiverged: the loss is no longer a number.
     """
-    counts = {name: examples.masked(data.split(name)) for name in ("train", "validation")}
+    counts = {name: len(examples.masked(data.split(name))) for name in ("train", "validation")}
     for name, count in counts.items():
         if count < LEAST:
             raise TrainingError(
@@ -60,7 +60,7 @@ def train(
     keras.utils.set_random_seed(seed)
     model = build(data.size)
     model.compile(keras.optimizers.Adam(said.learning_rate), loss=loss, metrics=[_right_pixels()])
-    learned = examples.masked(data.split("train"), without=without)
+    learned = len(examples.masked(data.split("train"), without=without))
     logger.info("training a U-Net on %d images with a mask", learned)
 
     def epoch_data(epoch: int) -> "tf.data.Dataset":

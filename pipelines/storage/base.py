@@ -171,6 +171,10 @@ class Store(ABC):
         """Write a file in the place of another: readers find the old one or the new one."""
 
     @abstractmethod
+    def replace_file(self, local: Path, path: str) -> None:
+        """Copy a local file to ``path``: readers find the old file there, the new one or none."""
+
+    @abstractmethod
     def exchange(self, local: Path, path: str) -> None:
         """Put a local file in the place of one, also in a committed folder: readers find the old
         one or the new one.

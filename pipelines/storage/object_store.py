@@ -153,6 +153,9 @@ class ObjectStore(Store):
     def replace(self, path: str, data: bytes) -> None:
         self.objects.put(path, data)
 
+    def replace_file(self, local: Path, path: str) -> None:
+        self.objects.upload(local, path)
+
     def exchange(self, local: Path, path: str) -> None:
         def put(at: str) -> None:
             if self.objects.find(at) is None:

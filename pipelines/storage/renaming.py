@@ -42,11 +42,14 @@ class RenamingStore(Store):
         self.write(staging, data)
         self._exchange(staging, path)
 
-    def exchange(self, local: Path, path: str) -> None:
-        self.size(path)  # raises where there is none
+    def replace_file(self, local: Path, path: str) -> None:
         staging = _staging(path)
         self.upload(local, staging)
         self._exchange(staging, path)
+
+    def exchange(self, local: Path, path: str) -> None:
+        self.size(path)  # raises where there is none
+        self.replace_file(local, path)
 
     def sweep(self, folder: str) -> None:
         probe = _staging(f"{folder}/probe")

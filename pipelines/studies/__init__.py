@@ -1,7 +1,6 @@
 """Questions about a candidate that take several trainings to answer.
 
     study.py             the question as a run in MLflow, each training as a run nested below it
-    subset.py            shards of some of the images
     judged.py            one training on a subset, and what its model says about the rest
     space.py             which settings a search tries
     tune.py              which settings are best?

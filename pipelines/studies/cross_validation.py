@@ -21,7 +21,8 @@ from pydantic import BaseModel
 from scipy import stats
 from sklearn.model_selection import StratifiedGroupKFold
 
-from pipelines.data.input.shards import Shards, fetch
+from pipelines.data.input.cache import fetch
+from pipelines.data.input.training_set import Part, TrainingSet
 from pipelines.errors import TrainingError
 from pipelines.evaluation import figures
 from pipelines.evaluation.intervals import Interval
@@ -34,7 +35,6 @@ from pipelines.stage import Context, fingerprint
 from pipelines.studies.judged import Judged, require_network, train_and_judge
 from pipelines.studies.pictures import folds_picture
 from pipelines.studies.study import KIND, Study, Work, study
-from pipelines.studies.subset import Part, described, write_subset
 from pipelines.studies.tune import settled
 from pipelines.tracking import runs
 from pipelines.training.code import training_code
@@ -44,7 +44,7 @@ SOURCES: tuple[SplitName, ...] = ("train", "validation")
 SEEDS_APART = 1_000
 """Between trainings; the seed of an epoch is that of the training and the epoch's number."""
 HELD_OUT: SplitName = "test"
-"""What a fold's own shards call the part that judges."""
+"""What a fold's own training set calls the part that judges."""
 
 
 class CrossValidation(BaseModel):
@@ -82,7 +82,7 @@ def run(
     chosen, tags = settled(spec, context, prepared, spec.candidate(candidate))
     weights, seed = weights_identity(chosen.weights), spec.split.seed
     asked = ("cross-validation", prepared.id, chosen, weights, seed, folds, repeats, SEEDS_APART)
-    data = fetch(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     return study(
         spec,
         context,
@@ -163,20 +163,19 @@ def _validate(
     place: Study,
     spec: DatasetSpec,
     candidate: CandidateSpec,
-    data: Shards,
+    data: TrainingSet,
     *,
     folds: int,
     repeats: int,
 ) -> CrossValidation:
     seed = spec.split.seed
     sizes = [data.split(source).rows for source in SOURCES]
-    rows = pd.concat([described(data, source) for source in SOURCES], ignore_index=True)
+    rows = pd.concat([data.described(source) for source in SOURCES], ignore_index=True)
     plan = [
         (repeat, fold, part)
         for repeat in range(repeats)
         for fold, part in enumerate(divide(rows, folds=folds, seed=seed + repeat))
     ]
-    _see_features(candidate, data, seed=seed)
     trained: list[Judged] = []
     for repeat, fold, part in track(plan, total=len(plan), what="Folds"):
         named = f"repeat {repeat + 1}, fold {fold + 1}"
@@ -187,26 +186,14 @@ def _validate(
         def work(
             one: Work, by_source: list[NDArray[np.str_]] = by_source, own: int = own
         ) -> Judged:
-            shards = write_subset(data, one.folder / "shards", parts=_parts(by_source))
-            return train_and_judge(one, spec, candidate, shards, split=HELD_OUT, seed=own)
+            part = data.subset(_parts(by_source))
+            return train_and_judge(one, spec, candidate, part, split=HELD_OUT, seed=own)
 
         params = {"repeat": repeat + 1, "fold": fold + 1}
         trained.append(place.member(named, named, params=params, kind=Judged, work=work))
     found = _mean(place.run_id, candidate.name, trained, folds=folds, repeats=repeats)
     _log(place, found)
     return found
-
-
-def _see_features(candidate: CandidateSpec, data: Shards, *, seed: int) -> None:
-    """Let a frozen backbone see each image once, not once in each fold."""
-    if candidate.recipe == "scratch":
-        return
-    from pipelines.training.features import feature_stream
-    from pipelines.training.train import untrained
-
-    model = untrained(candidate, data, seed=seed)
-    for source in SOURCES:
-        feature_stream(data, source, model)
 
 
 def _parts(by_source: list[NDArray[np.str_]]) -> tuple[Part, ...]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pandas as pd
 from pydantic import BaseModel
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import SpecError
 from pipelines.evaluation.metrics import measure
 from pipelines.evaluation.network import Network
@@ -42,16 +42,21 @@ class Judged(BaseModel):
 
 
 def train_and_judge(
-    place: Work, spec: DatasetSpec, candidate: CandidateSpec, data: Shards, *, split: SplitName,
+    place: Work,
+    spec: DatasetSpec,
+    candidate: CandidateSpec,
+    data: TrainingSet,
+    *,
+    split: SplitName,
     seed: int,
-) -> Judged:  # fmt: skip
-    """Train a candidate, and judge it on one split of its shards.
+) -> Judged:
+    """Train a candidate, and judge it on one split of its training set.
 
     Args:
         place: the training's run; what a killed process left in its folder is gone on with.
         spec: of the data set.
         candidate: what to train.
-        data: local shards.
+        data: the training set.
         split: held out, to judge by; no image of the data set's test split stands in it.
         seed: of the training.
     """

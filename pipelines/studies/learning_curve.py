@@ -15,7 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pipelines.data.input.shards import Shards, fetch
+from pipelines.data.input.cache import fetch
+from pipelines.data.input.training_set import Part, TrainingSet
 from pipelines.evaluation import figures
 from pipelines.evaluation.intervals import Interval, draws
 from pipelines.evaluation.predictions import decisions_of, labels_of
@@ -31,7 +32,6 @@ from pipelines.studies.judged import Judged, require_network, train_and_judge
 from pipelines.studies.pictures import curve_picture
 from pipelines.studies.power_law import LEAST_REPEATS, Estimate
 from pipelines.studies.study import KIND, Study, Work, study
-from pipelines.studies.subset import Part, described, write_subset
 from pipelines.studies.tune import settled
 from pipelines.tracking import runs
 from pipelines.training.code import training_code
@@ -136,7 +136,7 @@ def run(
         *("learning curve", prepared.id, chosen, weights, seed, shares, repeats, metric),
         training_code(chosen),
     )
-    data = fetch(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     return study(
         spec,
         context,
@@ -157,7 +157,7 @@ def nested(rows: pd.DataFrame, shares: list[float], *, seed: int) -> dict[float,
     """Which images stand in each part.
 
     Args:
-        rows: ``group`` and ``label`` of each training image, in file order.
+        rows: ``group`` and ``label`` of each training image, in order.
         shares: of the groups; each class gives that share of its own, and one at least.
         seed: of the drawing.
 
@@ -178,21 +178,20 @@ def _curve(
     place: Study,
     spec: DatasetSpec,
     candidate: CandidateSpec,
-    data: Shards,
+    data: TrainingSet,
     *,
     shares: list[float],
     repeats: int,
 ) -> LearningCurve:
-    rows = described(data, "train")
+    rows = data.described("train")
     trained: dict[float, list[Judged]] = {share: [] for share in shares}
-    # The whole first: smaller parts take over the features that were computed for it.
-    plan = [(repeat, share) for repeat in range(repeats) for share in shares[::-1]]
+    plan = [(repeat, share) for repeat in range(repeats) for share in shares]
     for repeat, share in track(plan, total=len(plan), what="Parts of the training images"):
         seed = spec.split.seed + SEEDS_APART * repeat
         parts = nested(rows, shares, seed=seed)
 
         def work(one: Work, chosen: NDArray[np.bool_] = parts[share], seed: int = seed) -> Judged:
-            part = _part(data, one.folder / "shards", chosen)
+            part = _part(data, chosen)
             return train_and_judge(one, spec, candidate, part, split="validation", seed=seed)
 
         trained[share].append(
@@ -209,12 +208,11 @@ def _curve(
     return curve
 
 
-def _part(data: Shards, folder: Path, chosen: NDArray[np.bool_]) -> Shards:
+def _part(data: TrainingSet, chosen: NDArray[np.bool_]) -> TrainingSet:
     if chosen.all():
         return data
     whole = np.ones(data.split("validation").rows, bool)
-    parts = (Part("train", chosen, "train"), Part("validation", whole, "validation"))
-    return write_subset(data, folder, parts=parts)
+    return data.subset([Part("train", chosen, "train"), Part("validation", whole, "validation")])
 
 
 def _judge(
@@ -222,7 +220,7 @@ def _judge(
     spec: DatasetSpec,
     candidate: CandidateSpec,
     trained: dict[float, list[Judged]],
-    data: Shards,
+    data: TrainingSet,
 ) -> LearningCurve:
     """Put intervals on the figures, from the same resamples of the validation images for all."""
     metric = spec.selection.metric

@@ -9,7 +9,7 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import TrainingDiverged
 from pipelines.spec import CandidateSpec
 from pipelines.spec.tuning import Setting
@@ -63,7 +63,7 @@ class Stopped(Exception):
 def execute(
     place: Work,
     candidate: CandidateSpec,
-    data: Shards,
+    data: TrainingSet,
     *,
     number: int,
     settings: dict[str, Setting],
@@ -75,7 +75,7 @@ def execute(
     Args:
         place: the trial's run; what a killed process left in its folder is thrown away.
         candidate: with its block ``tune``.
-        data: local shards.
+        data: the training set.
         number: of the trial.
         settings: what it tries.
         seed: of the first execution.
@@ -108,7 +108,7 @@ def execute(
 def _train(
     place: Work,
     candidate: CandidateSpec,
-    data: Shards,
+    data: TrainingSet,
     execution: Execution,
     *,
     nth: int,

@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from pipelines.data.input.shards import Shards, fetch
+from pipelines.data.input.cache import fetch
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import SpecError, TrainingError
 from pipelines.evaluation import figures
 from pipelines.models.identity import weights_identity
@@ -82,7 +83,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, candidate: str)
     # How long the best is trained in the end decides nothing here.
     asked = (prepared.id, chosen.shortened(tune.max_epochs), tune, weights, spec.split.seed)
     identity = fingerprint("tune", *asked, training_code(chosen))
-    data = fetch(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     return study(
         spec,
         context,
@@ -106,7 +107,7 @@ def settled(
 
 
 def _search(
-    place: Study, candidate: CandidateSpec, tune: TuneSpec, data: Shards, *, seed: int
+    place: Study, candidate: CandidateSpec, tune: TuneSpec, data: TrainingSet, *, seed: int
 ) -> Tuned:
     import optuna
 
@@ -150,7 +151,7 @@ def _pruner(tune: TuneSpec) -> "optuna.pruners.BasePruner":
 
 def _executions(
     candidate: CandidateSpec,
-    data: Shards,
+    data: TrainingSet,
     *,
     asked: "optuna.Trial",
     settings: dict[str, Setting],

@@ -15,12 +15,12 @@ CONTEXTS: dict[SplitName, str] = {
 
 
 def log_inputs(tracking: Tracking, run_id: str, prepared: Prepared, *, store: str) -> None:
-    """Log the three splits of prepared shards, tagged with the snapshot and split they show.
+    """Log the three splits of a training set, tagged with the snapshot and split they show.
 
     Args:
         tracking: where to.
         run_id: whose input it was; a run that is resumed has each only once.
-        prepared: the shards; their id, the fingerprint of all that went in, is the digest.
+        prepared: the training set; its ID, the fingerprint of its images, is the digest.
         store: URI of the store's root.
     """
     from mlflow.entities import Dataset, DatasetInput, InputTag
@@ -33,7 +33,7 @@ def log_inputs(tracking: Tracking, run_id: str, prepared: Prepared, *, store: st
                 name=f"{prepared.dataset} {split}",
                 digest=prepared.id,
                 source_type=urlsplit(store).scheme,
-                source=json.dumps({"uri": f"{source}/{split}-*.parquet"}),
+                source=json.dumps({"uri": f"{source}/keys.parquet"}),
                 profile=json.dumps({"num_rows": prepared.rows[split]}),
             ),
             [
@@ -49,7 +49,7 @@ def log_inputs(tracking: Tracking, run_id: str, prepared: Prepared, *, store: st
 
 
 def trained_on(tracking: Tracking, run_id: str) -> str | None:
-    """Id of the prepared shards that a run names as its training data; ``None`` if it names none.
+    """ID of the training set that a run names as its training data; ``None`` if it names none.
 
     Raises:
         TrackingUnavailable: MLflow does not answer.

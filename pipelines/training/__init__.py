@@ -1,1 +1,1 @@
-"""From shards to a trained Keras model, resumable at every epoch."""
+"""From prepared images to a trained Keras model, resumable at every epoch."""

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import Shards
-from pipelines.data.input.streams import Stream
+from pipelines.data.input.batches import Stream
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import TrainingError
 from pipelines.spec import CandidateSpec
 from pipelines.training.augment import Strength, augment
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 
 
 def training_batches(
-    stream: Stream, data: Shards, candidate: CandidateSpec, *, strength: Strength, seed: int
+    stream: Stream, data: TrainingSet, candidate: CandidateSpec, *, strength: Strength, seed: int
 ) -> Callable[[int], "tf.data.Dataset"]:
     """Epoch (from 0) → shuffled batches, the same for the same seed and epoch.
 
     Args:
         stream: the training split, as pictures or as features.
-        data: the shards it was made from.
+        data: the training set it was made from.
         candidate: says how it is balanced and mixed.
         strength: of the augmentation, for pictures.
         seed: of order, augmentation and mixing.
@@ -35,7 +35,7 @@ def training_batches(
         float32 batches: input (n, …), targets (n, classes) that sum to 1, weights (n,).
 
     Raises:
-        TrainingError: balancing by source is asked for, and the shards name none.
+        TrainingError: balancing by source is asked for, and the training set names none.
     """
     labels, classes = data.split("train").labels(), len(data.classes)
     sources = _sources(data) if candidate.balance == "source_sampling" else None
@@ -56,7 +56,7 @@ def training_batches(
     return epoch_data
 
 
-def validation_batches(stream: Stream, data: Shards, *, batch_size: int) -> "tf.data.Dataset":
+def validation_batches(stream: Stream, data: TrainingSet, *, batch_size: int) -> "tf.data.Dataset":
     """Every image once, in order, each with the weight 1."""
     ones = np.ones(len(data.classes), np.float32)
     return with_targets(stream.in_order(batch_size), ones)
@@ -83,16 +83,16 @@ def taught(batches: "tf.data.Dataset", teacher: "keras.Model") -> "tf.data.Datas
     return batches.map(lambda x, _, weight: (x, teacher(x, training=False), weight)).prefetch(2)
 
 
-def _sources(data: Shards) -> NDArray[np.int64]:
+def _sources(data: TrainingSet) -> NDArray[np.int64]:
     """(n,) a number for each training image's source; 0 is none that is known.
 
     Raises:
-        TrainingError: the shards name no sources.
+        TrainingError: none is known.
     """
-    sources = data.split("train").column("source")
-    if sources is None or not sources.any():
+    sources: NDArray[np.int64] = data.split("train").column("source")
+    if not sources.any():
         raise TrainingError(
-            f"{data.folder} says nothing of the images' sources, so training cannot be balanced "
-            "by them (balance: source_sampling); prepare the data anew, or use class_sampling."
+            "No source of a training image is known, so training cannot be balanced by sources "
+            "(balance: source_sampling). Use class_sampling."
         )
     return sources

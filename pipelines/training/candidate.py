@@ -1,8 +1,8 @@
 """The training stage: one candidate, trained as one run in MLflow.
 
-A run is found by the fingerprint of the shards, the candidate's part of the spec and the code.
-A finished one is not trained again; one that was cut off is taken up: the same run in MLflow,
-the same folder of checkpoints on this machine.
+A run is found by the fingerprint of the training set, the candidate's part of the spec and the
+code. A finished one is not trained again; one that was cut off is taken up: the same run in
+MLflow, the same folder of checkpoints on this machine.
 """
 
 import logging
@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.alone import alone
-from pipelines.data.input.shards import Shards, fetch
+from pipelines.data.input.cache import fetch
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import CandidateSkipped
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Prepared, Trained
@@ -124,7 +125,7 @@ def _train(
         runs.log_params(tracking, run_id, _params(spec, prepared, chosen))
         log_inputs(tracking, run_id, prepared, store=context.store.root)
         _log_environment(tracking, run_id)
-        data = fetch(context.store, prepared.path, context.settings.cache)
+        data = fetch(context, prepared)
         if chosen.logistic is not None:
             _fit_regression(spec, context, prepared, chosen, data=data, run_id=run_id)
         else:
@@ -143,7 +144,7 @@ def _fit_regression(
     prepared: Prepared,
     chosen: CandidateSpec,
     *,
-    data: Shards,
+    data: TrainingSet,
     run_id: str,
 ) -> None:
     from pipelines.training import logistic
@@ -159,7 +160,7 @@ def _train_network(
     tracking: Tracking,
     chosen: CandidateSpec,
     *,
-    data: Shards,
+    data: TrainingSet,
     run_id: str,
     workdir: Path,
     others: list[Path],
@@ -182,7 +183,7 @@ def _train_network(
 
 
 def _log_result(
-    tracking: Tracking, run_id: str, done: "TrainedModel", *, data: Shards, title: str
+    tracking: Tracking, run_id: str, done: "TrainedModel", *, data: TrainingSet, title: str
 ) -> None:
     """Log the model and what training came to; the tag that says so comes last."""
     import keras
@@ -211,7 +212,7 @@ def _by_epoch(metrics: dict[str, float]) -> dict[str, float]:
     return {f"epoch.{name}": value for name, value in metrics.items()}
 
 
-def _example(data: Shards) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
+def _example(data: TrainingSet) -> "np.ndarray[tuple[int, ...], np.dtype[np.float32]]":
     """A grey image as a batch: MLflow keeps the example with the model, so it shows nobody."""
     return np.full((1, data.size, data.size, 3), 127, np.float32)
 

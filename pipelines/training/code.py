@@ -12,11 +12,7 @@ if TYPE_CHECKING:
 
 WITHIN = (
     *("pipelines.training", "pipelines.models", "pipelines.features"),
-    *(
-        "pipelines.data.input.shards",
-        "pipelines.data.input.streams",
-        "pipelines.evaluation.calibration",
-    ),
+    *("pipelines.data.input", "pipelines.evaluation.calibration"),
 )
 """What can decide a training's result …"""
 WITHOUT = (__name__, "pipelines.training.candidate", "pipelines.features.code", *NO_INFLUENCE)

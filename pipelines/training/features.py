@@ -1,27 +1,26 @@
-"""The backbone's pooled features of every image, computed once and kept beside the shards.
+"""The backbone's pooled features of every image, computed once and kept beside the pixels.
 
 A frozen backbone gives the same numbers in every epoch, so a head is trained on them in seconds.
-Each shard has its file of features, written whole or not at all: a killed run goes on with the
-next shard, and every candidate with the same backbone shares them.
+Each part of prepared images has its array of features, written whole or not at all: a killed run
+goes on with the next part, a delivery costs what it brings, and every candidate with the same
+backbone shares them.
 """
 
-import fcntl
 import hashlib
 import json
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
+from pipelines.alone import alone
 from pipelines.atomic import written_whole
-from pipelines.data.input.shards import Shards, Split, read_batches
-from pipelines.data.input.streams import Stream
+from pipelines.data.input.batches import Stream
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.models.head import feature_extractor
 from pipelines.outputs import SplitName
 from pipelines.progress import track
@@ -33,55 +32,41 @@ logger = logging.getLogger(__name__)
 BATCH = 32
 
 
-def feature_stream(data: Shards, split: SplitName, model: keras.Model) -> Stream:
+def feature_stream(data: TrainingSet, split: SplitName, model: keras.Model) -> Stream:
     """The pooled features of a split as (float32 (k,), label) rows; made if not there yet."""
-    part = data.split(split)
+    images = data.split(split)
     folder = data.folder / "features" / f"{model.name}-{_identity(model)}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with _only_one(folder):
-        missing = [shard for shard in part.shards if not (folder / shard.name).is_file()]
+    with alone(folder):  # candidates that train side by side wait for each other
+        missing = [file for file in images.arrays.files if not (folder / file.name).is_file()]
         if missing:
-            steps = sum(-(-shard.rows // BATCH) for shard in missing)
-            batches = _extract(part, [shard.name for shard in missing], model, folder)
+            steps = sum(-(-len(np.load(file, mmap_mode="r")) // BATCH) for file in missing)
+            batches = _extract(missing, model, folder)
             for _ in track(batches, total=steps, what=f"Features of {split} (batches)"):
                 pass
-    width = int(feature_extractor(model).output.shape[-1])
-    return Stream(
-        files=tuple(folder / shard.name for shard in part.shards),
-        rows=part.rows,
-        column="features",
-        dtype="float32",
-        shape=(width,),
-    )
+    return Stream(replace(images.arrays, folder=folder), images.labels())
 
 
-@contextmanager
-def _only_one(folder: Path) -> Iterator[None]:
-    """Let candidates that train side by side wait for each other; a killed one holds nothing."""
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
-
-
-def _extract(split: Split, names: list[str], model: keras.Model, folder: Path) -> Iterator[int]:
+def _extract(files: list[Path], model: keras.Model, folder: Path) -> Iterator[None]:
     import tensorflow as tf
 
-    extract = tf.function(
-        feature_extractor(model), input_signature=[tf.TensorSpec((None, *model.input_shape[1:]))]
-    )
-    for name in names:
-        with (
-            written_whole(folder / name) as part,
-            pq.ParquetWriter(part, _SCHEMA, compression="none") as writer,
-        ):
-            for batch in read_batches(split.folder / name, size=split.size, rows=BATCH):
-                pooled = extract(batch.images.astype(np.float32)).numpy()
-                values = [row.tobytes() for row in pooled]
-                writer.write_batch(pa.record_batch([values, batch.labels], schema=_SCHEMA))
-                yield len(values)
-
-
-_SCHEMA = pa.schema([("features", pa.binary()), ("label", pa.int32())])
+    extractor = feature_extractor(model)
+    shape = (BATCH, *model.input_shape[1:])
+    extract = tf.function(extractor, input_signature=[tf.TensorSpec(shape)])
+    width = int(extractor.output.shape[-1])
+    for file in files:
+        images = np.load(file, mmap_mode="r")
+        with written_whole(folder / file.name) as part:
+            values = np.lib.format.open_memmap(
+                part, mode="w+", dtype=np.float32, shape=(len(images), width)
+            )
+            for start in range(0, len(images), BATCH):
+                found = images[start : start + BATCH]
+                # Always as many: kernels for other sizes may round in other ways.
+                batch = np.zeros(shape, np.float32)
+                batch[: len(found)] = found
+                values[start : start + len(found)] = extract(batch).numpy()[: len(found)]
+                yield
+            values.flush()
 
 
 def _identity(model: keras.Model) -> str:
@@ -91,7 +76,7 @@ def _identity(model: keras.Model) -> str:
     digest = hashlib.sha256()
     for weights in extractor.get_weights():
         digest.update(weights.tobytes())
-    ours = reached(__name__, within=(__name__, "pipelines.models", "pipelines.data.input.shards"))
+    ours = reached(__name__, within=(__name__, "pipelines.models", "pipelines.data.input"))
     return fingerprint(code_version(*ours), _graph(extractor), digest.hexdigest())
 
 

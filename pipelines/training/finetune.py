@@ -12,7 +12,7 @@ from pathlib import Path
 
 import keras
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.models.head import blocks
 from pipelines.spec import CandidateSpec
 from pipelines.training.checkpoint import Progress
@@ -26,7 +26,7 @@ logger = logging.getLogger(__name__)
 
 def finetune(
     model: keras.Model,
-    data: Shards,
+    data: TrainingSet,
     candidate: CandidateSpec,
     *,
     seed: int,

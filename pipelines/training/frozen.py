@@ -5,7 +5,7 @@ from pathlib import Path
 
 import keras
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.models.head import blocks, head_on_features
 from pipelines.spec import CandidateSpec
 from pipelines.training.batches import training_batches, validation_batches
@@ -18,7 +18,7 @@ from pipelines.training.schedule import schedule_of
 
 def train_head(
     model: keras.Model,
-    data: Shards,
+    data: TrainingSet,
     candidate: CandidateSpec,
     *,
     seed: int,

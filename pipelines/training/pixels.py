@@ -4,8 +4,8 @@ from pathlib import Path
 
 import keras
 
-from pipelines.data.input.shards import Shards
-from pipelines.data.input.streams import pixels
+from pipelines.data.input.batches import pixels
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.spec import CandidateSpec
 from pipelines.training.batches import taught, training_batches, validation_batches
 from pipelines.training.checkpoint import Progress
@@ -16,7 +16,7 @@ from pipelines.training.schedule import Schedule
 
 def train_on_pixels(
     model: keras.Model,
-    data: Shards,
+    data: TrainingSet,
     candidate: CandidateSpec,
     *,
     schedule: Schedule,

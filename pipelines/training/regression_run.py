@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.evaluation.answers import log_answers
 from pipelines.evaluation.figures import save
 from pipelines.features import texture
@@ -27,7 +27,7 @@ def log_regression(
     *,
     spec: DatasetSpec,
     chosen: CandidateSpec,
-    data: Shards,
+    data: TrainingSet,
 ) -> None:
     """Log the network it became, or its answers where it is none; and what was tried."""
     assert chosen.logistic is not None

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import keras
 
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.spec import CandidateSpec
 from pipelines.training.checkpoint import Progress
 from pipelines.training.fit import OnEpoch
@@ -14,7 +14,7 @@ from pipelines.training.schedule import schedule_of
 
 def train_from_scratch(
     model: keras.Model,
-    data: Shards,
+    data: TrainingSet,
     candidate: CandidateSpec,
     *,
     seed: int,

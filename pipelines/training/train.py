@@ -11,7 +11,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from pipelines.atomic import written_whole
-from pipelines.data.input.shards import Shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import TrainingError
 from pipelines.spec import CandidateSpec
 from pipelines.stage import fingerprint
@@ -47,7 +47,7 @@ class TrainedModel(BaseModel):
 
 def train(
     candidate: CandidateSpec,
-    data: Shards,
+    data: TrainingSet,
     *,
     seed: int,
     workdir: Path,
@@ -58,7 +58,7 @@ def train(
 
     Args:
         candidate: what to train, and how.
-        data: local shards.
+        data: the training set.
         seed: of weights, order, dropout and augmentation.
         workdir: this training's own folder; kept between calls, it is where a killed one resumes.
         on_epoch: told of each new epoch.
@@ -70,7 +70,7 @@ def train(
         SpecError: the candidate names a model that is not in the zoo.
         WeightsError: its pretrained weights cannot be had.
     """
-    _claim(workdir, fingerprint(candidate, data.manifest, seed))
+    _claim(workdir, fingerprint(candidate, data.id, seed))
     result = workdir / RESULT
     if result.is_file():
         return TrainedModel.model_validate_json(result.read_text())
@@ -104,7 +104,7 @@ def train(
 
 def _learn(
     candidate: CandidateSpec,
-    data: Shards,
+    data: TrainingSet,
     *,
     seed: int,
     folder: Path,
@@ -133,7 +133,7 @@ def _learn(
     return model, progress
 
 
-def untrained(candidate: CandidateSpec, data: Shards, *, seed: int) -> "keras.Model":
+def untrained(candidate: CandidateSpec, data: TrainingSet, *, seed: int) -> "keras.Model":
     """The candidate's network before it has learned from these images; ``seed`` decides its new
     weights."""
     import keras

@@ -26,6 +26,6 @@ def test_each_kind_of_features_is_tried_as_published_and_tuned() -> None:
 
 
 @pytest.mark.usefixtures("installation")
-def test_shards_that_are_not_there_are_named() -> None:
-    with pytest.raises(SystemExit, match="no shards phantom/prepared/none"):
+def test_a_training_set_that_is_not_there_is_named() -> None:
+    with pytest.raises(SystemExit, match="no training set phantom/training_sets/none"):
         main(["phantom", "--prepared", "none"])

@@ -11,6 +11,7 @@ from dags import retrain
 from dags.retrain import retrain_dag
 from pipelines import loop
 from pipelines.errors import NotApproved
+from pipelines.outputs import Prepared
 from pipelines.scheduler import HEAVY_POOL
 from pipelines.spec import spec_names
 
@@ -108,8 +109,10 @@ def test_a_run_that_was_planned_without_an_approval_does_not_promote_once_the_sp
     planned: dict[str, Any] = dict(retrain_dag(write_spec()).task_dict)
     asking: dict[str, Any] = dict(retrain_dag(write_spec(approval={})).task_dict)
     made = {"dataset": "scans", "candidate": "one", "run_id": "r", "version": 2, "id": "i"}
-    shards = {"dataset": "scans", "id": "i", "snapshot": "s", "split": "s", "path": "p", "rows": {}}
-    known: dict[str, Any] = {"prepared": shards, "challenger": made}
+    prepared = Prepared(
+        dataset="scans", id="i", snapshot="s", split="s", path="p", images="m", rows={}
+    )
+    known: dict[str, Any] = {"prepared": prepared.model_dump(), "challenger": made}
     approved = planned["promote"].op_kwargs["approved"]
 
     with pytest.raises(NotApproved, match="asks for an approval since this run began"):

@@ -46,14 +46,8 @@ EXAMINING = (
 PIXELS = tuple(f"imaging.{name}" for name in (*DECODING, *FITTING))
 FITTED = (
     *("training.train", "training.fit", "training.batches", "training.checkpoint"),
-    *(
-        "training.schedule",
-        "data.input.streams",
-        "data.input.shards",
-        "models.head",
-        "models.registry",
-    ),
-    "models.weights",
+    *("data.input.arrays", "data.input.batches", "data.input.training_set", "training.schedule"),
+    *("models.head", "models.registry", "models.weights"),
 )
 """What trains every network."""
 
@@ -137,12 +131,7 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "prepare": (
         prepare._code,
         (
-            *(
-                "data.prepare.prepare",
-                "data.prepare.sharding",
-                "data.prepare.pixel_stats",
-                "data.prepare.shard_writer",
-            ),
+            *("data.prepare.executor", "data.prepare.levels"),
             *PIXELS,
         ),
     ),
@@ -150,7 +139,12 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
         segmenter._code,
         (
             *(f"segmentation.{name}" for name in ("examples", "segmenter", "train", "unet")),
-            *("training.fit", "training.checkpoint", "training.schedule", "data.input.lesions"),
+            *(
+                "training.fit",
+                "training.checkpoint",
+                "training.schedule",
+                "data.input.training_set",
+            ),
             *PIXELS,
         ),
     ),

@@ -1,18 +1,13 @@
-"""A small collection with its shards, and candidates of it as runs in a real MLflow."""
+"""A small collection with its training set, and candidates of it as runs in a real MLflow."""
 
 import hashlib
-import io
 import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from pipelines.data.prepare.shard_writer import SCHEMA
-from pipelines.imaging import decode, fit
-from pipelines.outputs import SPLITS, Evaluated, Prepared, Trained
+from pipelines.outputs import Evaluated, Prepared, Trained
 from pipelines.settings import Settings
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint
@@ -21,6 +16,7 @@ from pipelines.tracking import runs
 from pipelines.tracking.client import open_tracking
 from pipelines.tracking.keras_models import log_model
 from tests.pipelines.data.small_collection import Row, divided, images, small_spec, snapshotted
+from tests.pipelines.data.without_spark import prepare_here
 
 if TYPE_CHECKING:
     import keras
@@ -46,54 +42,29 @@ def spec_of(name: str, **changes: Any) -> DatasetSpec:
 
 
 def prepare_small(
-    context: Context, spec: DatasetSpec, *, rows: list[Row] | None = None, identity: str = "one"
+    context: Context,
+    spec: DatasetSpec,
+    *,
+    rows: list[Row] | None = None,
+    identity: str = "one",
+    written: list[Row] | None = None,
 ) -> Prepared:
-    """The small collection in the store, up to its shards."""
+    """The small collection in the store, up to its training set; prepared without Spark.
+
+    Args:
+        context: with a store.
+        spec: of the data set.
+        rows: the images.
+        identity: of the snapshot.
+        written: those that are prepared; all if ``None``.
+    """
     rows = images(per_class=20) if rows is None else rows
     snapshot = snapshotted(context, rows, identity=f"0002-{identity}")
     output = {"output": snapshot.model_dump(mode="json")}
     context.store.write_json(f"{snapshot.path}/manifest.json", output)
     split = divided(context, snapshot, rows, identity=f"split-{identity}")
-    by_split = {name: [row for row in rows if row["split"] == name] for name in SPLITS}
-    prepared = Prepared(
-        dataset=spec.name,
-        id=fingerprint(identity),
-        snapshot=snapshot.path,
-        split=split.path,
-        path=f"{spec.name}/prepared/{identity}",
-        rows={name: len(members) for name, members in by_split.items()},
-    )
-    files = {name: _write_shard(context, spec, prepared, name, by_split[name]) for name in SPLITS}
-    manifest = {
-        "output": prepared.model_dump(mode="json"),
-        "size": spec.image.size,
-        "classes": list(spec.class_names),
-        "splits": {name: {"rows": prepared.rows[name], "files": [files[name]]} for name in SPLITS},
-    }
-    context.store.write_json(f"{prepared.path}/manifest.json", manifest)
-    return prepared
-
-
-def _write_shard(
-    context: Context, spec: DatasetSpec, prepared: Prepared, split: str, rows: list[Row]
-) -> dict[str, Any]:
-    members = [
-        {
-            "pixels": fit(decode(row["content"]), spec.image).tobytes(),
-            "label": spec.class_names.index(row["label"]),
-            "sha256": row["sha256"],
-            "group": row.get("cluster", row["group"]),
-            "source_path": row["source_path"],
-            "source": row.get("source", 0),
-        }
-        for row in rows
-    ]
-    file = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(members, schema=SCHEMA), file)
-    content, name = file.getvalue(), f"{split}-00000.parquet"
-    context.store.write(f"{prepared.path}/{name}", content)
-    digest = hashlib.sha256(content).hexdigest()
-    return {"name": name, "rows": len(rows), "sha256": digest, "bytes": len(content)}
+    contents = {row["sha256"]: row["content"] for row in written or rows}
+    return prepare_here(context, spec, snapshot, split, contents)
 
 
 def brightness_model(

@@ -5,20 +5,18 @@ here, so that every expectation is about one column and names the rows that brea
 columns are described in the suites.
 """
 
-import hashlib
 import io
 from typing import Any
 
 import pandas as pd
-import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.data import revisions
+from pipelines.data.input.cache import inspect
 from pipelines.data.land.erased import ERASED
 from pipelines.data.land.landing import COPY
-from pipelines.errors import NotFound
 from pipelines.outputs import Landing, Prepared, Snapshot, Split
-from pipelines.stage import MANIFEST, Context
+from pipelines.stage import Context
 
 IMAGE = ["source_path", "sha256"]
 """What tells an image from others; the same bytes may have landed under several paths."""
@@ -59,24 +57,17 @@ def snapshot_table(context: Context, snapshot: Snapshot, split: Split) -> pd.Dat
 
 
 def prepared_table(context: Context, prepared: Prepared, classes: tuple[str, ...]) -> pd.DataFrame:
-    """The table of ``expectations/prepared.py``; reads and hashes every shard, one at a time."""
-    manifest = context.store.read_json(f"{prepared.path}/{MANIFEST}")
+    """The table of ``expectations/prepared.py``; downloads and verifies parts that are not here."""
     planned = _read(context, f"{prepared.split}/split.parquet")
     planned = planned.loc[planned["split"].notna(), [*IMAGE, "split", "label"]]
     planned["label"] = planned["label"].map(classes.index)
-    shards = [
-        _shard(context, prepared.path, split, file)
-        for split, listed in manifest["splits"].items()
-        for file in listed["files"]
-    ]
-    found = pd.concat(shards, ignore_index=True)
-    images = found[found["damage"].isna()]
-    rows = images.merge(
-        planned.rename(columns={"split": "planned_split", "label": "planned_label"}),
-        on=IMAGE,
-        how="outer",
+    data, damage = inspect(context, prepared)
+    listed = data.table.select([*IMAGE, "group", "split", "label", "part"]).to_pandas()
+    rows = planned.rename(columns={"split": "planned_split", "label": "planned_label"}).merge(
+        listed[~listed["part"].isin(damage)], on=IMAGE, how="outer"
     )
-    rows = pd.concat([rows, found[found["damage"].notna()]], ignore_index=True)
+    damaged = pd.DataFrame({"part": damage.keys(), "damage": damage.values()}, dtype="object")
+    rows = pd.concat([rows.assign(damage=None), damaged], ignore_index=True)
     shifts = _shifts(context.store.read_json(f"{prepared.path}/stats.json"))
     return rows.assign(
         splits_of_group=_distinct(images_of(rows), "split", per="group"),
@@ -87,7 +78,7 @@ def prepared_table(context: Context, prepared: Prepared, classes: tuple[str, ...
 
 
 def images_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a prepared table that are images in a shard."""
+    """The rows of a prepared table that are images in a part."""
     return rows[rows["damage"].isna() & rows["split"].notna()]
 
 
@@ -110,49 +101,6 @@ def _with_sizes(rows: pd.DataFrame) -> pd.DataFrame:
 def _distinct(rows: pd.DataFrame, column: str, *, per: str) -> pd.Series:
     """For each row, how many values of ``column`` the rows of its ``per`` have; by row number."""
     return rows.groupby(per)[column].transform("nunique")
-
-
-def _shard(context: Context, folder: str, split: str, listed: dict[str, Any]) -> pd.DataFrame:
-    """The images of one shard; a single row that tells the damage if it is not as listed."""
-    try:
-        content = context.store.read(f"{folder}/{listed['name']}")
-    except NotFound:
-        return _damaged(listed, "missing")
-    if hashlib.sha256(content).hexdigest() != listed["sha256"]:
-        return _damaged(listed, "its sha256 is not the manifest's")
-    file = pq.ParquetFile(io.BytesIO(content))
-    if file.metadata.num_rows != listed["rows"]:
-        rows = f"{file.metadata.num_rows} rows instead of {listed['rows']}"
-        return _damaged(listed, rows)
-    images = file.read(["label", "sha256", "group", "source_path"]).to_pandas()
-    lengths = [
-        pc.binary_length(batch.column("pixels")).to_pandas()
-        for batch in file.iter_batches(batch_size=256, columns=["pixels"])
-    ]
-    shard: pd.DataFrame = images.assign(
-        split=split,
-        shard=listed["name"],
-        pixel_bytes=pd.concat(lengths, ignore_index=True) if lengths else None,
-        damage=None,
-    )
-    return shard
-
-
-def _damaged(listed: dict[str, Any], damage: str) -> pd.DataFrame:
-    return pd.DataFrame(
-        [
-            {
-                "label": None,
-                "sha256": None,
-                "group": None,
-                "source_path": None,
-                "split": None,
-                "shard": listed["name"],
-                "pixel_bytes": None,
-                "damage": damage,
-            }
-        ]
-    )
 
 
 def _shifts(stats: dict[str, Any]) -> dict[str, dict[str, float]]:

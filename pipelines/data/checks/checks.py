@@ -1,4 +1,4 @@
-"""The gates: landing, snapshot and shards held against their expectation suites.
+"""The gates: landing, snapshot and prepared images held against their expectation suites.
 
 Each check reads a table of metadata, never pixels by Spark, and asks Great Expectations. The
 result is kept in the store, its page in this installation's Data Docs. What passed once is not
@@ -65,7 +65,7 @@ def check_snapshot(
 
 
 def check_prepared(spec: DatasetSpec, context: Context, prepared: Prepared) -> CheckReport:
-    """Judge shards, before anything is trained.
+    """Judge prepared images, before anything is trained.
 
     Raises:
         CheckFailed: an expectation of ``expectations/prepared.py`` is not met.
@@ -107,7 +107,7 @@ def _check(
         expected,
         run=identity,
         rows_of=f"{spec.name}-{inputs[-1].id}",
-        names=["shard", "source_path"] if gate == "prepared" else ["source_path"],
+        names=["part", "source_path"] if gate == "prepared" else ["source_path"],
     )
     order = [expectation.description for expectation in expected.expectations]
     report = CheckReport(

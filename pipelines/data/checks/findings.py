@@ -69,7 +69,7 @@ def _rows(result: dict[str, Any]) -> str:
 
 
 def _name(place: Place) -> str:
-    return str(place.get("source_path") or place.get("shard"))
+    return str(place.get("source_path") or place.get("part"))
 
 
 def _name_and_seen(place: Place) -> str:
@@ -78,7 +78,7 @@ def _name_and_seen(place: Place) -> str:
 
 def _seen(place: Place) -> str:
     """What the expectation saw in a row, or nothing where it saw nothing."""
-    judged = {key: value for key, value in place.items() if key not in ("source_path", "shard")}
+    judged = {key: value for key, value in place.items() if key not in ("source_path", "part")}
     told = [_plain(value) for value in judged.values()]
     return " / ".join(told) if any(value is not None for value in judged.values()) else ""
 

@@ -1,53 +1,51 @@
-"""Snapshot and split → model-ready shards, with Spark.
+"""The stage that prepares images with Spark, and lists those of a training set.
 
-The snapshot's packed originals are read once, brought to their shards while still compressed
-(so that little travels), and decoded, fitted and written by the executors. Which image stands
-where is decided beforehand by `pipelines.data.prepare.sharding`: the same inputs give the same
-files, bit for bit, whatever machines Spark uses.
+An image is prepared once for each way of preparing it: image spec, pixel code, and versions of the
+libraries that decode. A delivery prepares only its own images. A training set is a list of
+prepared images; its name and order depend on nothing but them and the seed, so the same images give
+the same training set however many deliveries brought them.
 """
 
 import io
+import json
 import logging
-import sys
-from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import replace
-from functools import partial, reduce
-from operator import add
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
+import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from pipelines import errors
-from pipelines.data import revisions
-from pipelines.data.prepare import pixel_stats, shard_writer, sharding
-from pipelines.data.prepare.pixel_stats import PixelCounts
+from pipelines.data.prepare import executor, levels
+from pipelines.data.prepare.executor import PartFailure, PartReport, PrepareJob
+from pipelines.data.prepare.keys import KEYS, KEYS_FILE, SetManifest, identity_of, training_rows
+from pipelines.data.prepare.listings import IDENTITY, listed
 from pipelines.data.prepare.segmenters import Segmenters, fetch_segmenter
-from pipelines.data.prepare.shard_writer import ShardFailure, ShardJob, ShardReport
-from pipelines.data.prepare.sharding import ShardLayout
-from pipelines.data.row_files import DIVIDED
-from pipelines.decoding import pixel_version
+from pipelines.data.prepare.selection import listed_images
+from pipelines.decoding import decoding_versions, pixel_version
 from pipelines.errors import BadImage, MedloopError, NotFound
-from pipelines.outputs import SPLITS, Prepared, Snapshot, Split
+from pipelines.outputs import SPLITS, Prepared, PreparedImages, Snapshot, Split
 from pipelines.spark import parquet
 from pipelines.spark.sent import sent
 from pipelines.spark.session import spark_session, told
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
+from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing, used
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 logger = logging.getLogger(__name__)
 
-MASK = ("mask_sha256", "mask_file")
-"""Columns of a plan that say which mask came with an image, and the packed file it stands in."""
-
-Counts = dict[str, dict[int, PixelCounts]]
-"""Split → label → level counts."""
+PART_BYTES = 256 << 20
+"""Most pixels in a part, before compression."""
+LEAST_ROWS = 64
+"""Images of a part that is smaller so that every core has one."""
 
 
 def run(
@@ -57,13 +55,15 @@ def run(
     split: Split,
     segmenters: Segmenters | None = None,
 ) -> Prepared:
-    """Prepare every image of a split; does nothing where the shards stand already.
+    """Prepare the images of a split that are not prepared yet, and list them all.
+
+    A killed call loses only the parts that were not finished.
 
     Args:
         spec: of the data set.
         context: settings and store.
         snapshot: the originals.
-        split: which of them, and where they stand.
+        split: which of them, and in which part.
         segmenters: find the lesions to crop to, where the spec says so.
 
     Raises:
@@ -73,223 +73,231 @@ def run(
         StoreUnavailable: the store does not answer.
     """
     assert (segmenters is not None) == (spec.image.crop == "lesion"), spec.image.crop
-    named = [snapshot.id, split.id, spec.image, spec.class_names, spec.split.seed]
-    code = _code(finder=segmenters is not None)
-    identity = fingerprint(*named, code, *(segmenters.identity() if segmenters else []))
-    path = f"{spec.name}/prepared/{identity}"
-    if (done := standing(context, path, Prepared)) is not None:
-        logger.info("The shards %s stand already", context.store.uri(path))
-        return done
     images = listed_images(context, snapshot, split)
-    layout = ShardLayout(spec.image.size)
-    plan = sharding.plan_shards(images, seed=spec.split.seed, shard_rows=layout.shard_rows)
-    plan = plan.merge(_masks(context, snapshot), on="sha256", how="left")
-    plan["finder"] = _finders(plan, segmenters)
-    plan["label"] = plan["label"].map(spec.class_names.index).astype("int32")
+    rows = training_rows(images, spec.class_names, segmenters, seed=spec.split.seed)
+    kept = prepared_images(spec, context)
+    missing = _missing(context, rows, kept)
+    if not missing.empty:
+        _prepare(spec, context, missing, kept, segmenters=segmenters)
+    return list_images(spec, context, rows, kept, made_from=(snapshot, split, segmenters))
+
+
+def prepared_images(spec: DatasetSpec, context: Context) -> PreparedImages:
+    """The folder of everything that is prepared as this code and the spec say; made if missing."""
+    finder = spec.image.crop == "lesion"
+    identity = context.identity(spec.image, _code(finder=finder))
+    path = f"{spec.name}/prepared/{identity}"
+    if (done := standing(context, path, PreparedImages)) is not None:
+        used(context, path)  # prune leaves it alone while this run adds to it
+        return done
+    kept = PreparedImages(
+        dataset=spec.name,
+        id=identity,
+        path=path,
+        size=spec.image.size,
+        versions=decoding_versions(finder=finder),
+    )
+    manifest = json.dumps({"output": kept.model_dump(mode="json")}, indent=2)
+    context.store.create(f"{path}/{MANIFEST}", manifest.encode())  # or another writer has just now
+    return kept
+
+
+def _code(*, finder: bool = False) -> str:
+    """What decides a pixel's value."""
+    return fingerprint(code_version(executor, levels), pixel_version(finder=finder))
+
+
+def list_images(
+    spec: DatasetSpec,
+    context: Context,
+    rows: pd.DataFrame,
+    kept: PreparedImages,
+    *,
+    made_from: tuple[Snapshot, Split, Segmenters | None],
+) -> Prepared:
+    """Write a training set, unless it exists.
+
+    Args:
+        spec: of the data set.
+        context: settings and store.
+        rows: of `training_rows`; all are prepared.
+        kept: the folder that they are in.
+        made_from: the originals, their split, and what found the lesions.
+
+    Raises:
+        NotFound: images are not prepared.
+        StoreUnavailable: the store does not answer.
+    """
+    snapshot, split, segmenters = made_from
+    final = segmenters.final.path if segmenters else None
+    identity = identity_of(rows, kept.id, spec.class_names, final)
     prepared = Prepared(
         dataset=spec.name,
         id=identity,
         snapshot=snapshot.path,
         split=split.path,
-        path=path,
-        rows={name: int((plan["split"] == name).sum()) for name in SPLITS},
-        segmenter=segmenters.final.path if segmenters else None,
+        path=f"{spec.name}/training_sets/{identity}",
+        images=kept.path,
+        rows={name: int((rows["split"] == name).sum()) for name in SPLITS},
+        segmenter=final,
     )
-    with context.store.commit(path) as staging:
-        job = ShardJob(
-            settings=context.settings,
-            folder=staging,
-            image=spec.image,
-            group_rows=layout.group_rows,
+    if standing(context, prepared.path, Prepared) is not None:
+        logger.info("The training set %s exists", context.store.uri(prepared.path))
+        _note_origin(context, prepared)
+        return prepared
+    found = rows.merge(listed(context.store, kept.path), on=IDENTITY, how="left")
+    if found["part"].isna().any():
+        lost = found.loc[found["part"].isna(), "source_path"]
+        raise NotFound(
+            f"{len(lost)} images were not prepared, such as {lost.iloc[0]}: the packed files of "
+            f"{snapshot.path} hold others than its index says. Ingest the images again."
         )
-        shards = _write(spec, context, plan, job, segmenters=segmenters)
-        context.store.write_json(f"{staging}/stats.json", _stats(spec, shards))
-        context.store.write_json(f"{staging}/{MANIFEST}", _manifest(spec, prepared, shards))
+    content = io.BytesIO()
+    table = pa.Table.from_pandas(rows[KEYS.names], schema=KEYS, preserve_index=False)
+    pq.write_table(table, content, compression="zstd")
+    with context.store.commit(prepared.path) as staging:
+        context.store.write(f"{staging}/{KEYS_FILE}", content.getvalue())
+        context.store.write_json(f"{staging}/stats.json", _stats(spec, found))
+        manifest = SetManifest(
+            output=prepared,
+            size=kept.size,
+            classes=spec.class_names,
+            made_from=((snapshot.path, split.path),),
+        )
+        context.store.write_json(f"{staging}/{MANIFEST}", manifest.model_dump(mode="json"))
     return prepared
 
 
-def _code(*, finder: bool = False) -> str:
-    """What decides a pixel's value or place."""
-    ours = (sys.modules[__name__], sharding, pixel_stats, shard_writer)
-    return fingerprint(code_version(*ours), pixel_version(finder=finder))
+def _note_origin(context: Context, prepared: Prepared) -> None:
+    """Note that another snapshot or split gives the images of an existing training set."""
+    path = f"{prepared.path}/{MANIFEST}"
+    manifest = SetManifest.model_validate(context.store.read_json(path))
+    origin = (prepared.snapshot, prepared.split)
+    if origin not in manifest.made_from:
+        made_from = (*manifest.made_from, origin)
+        noted = manifest.model_copy(update={"output": prepared, "made_from": made_from})
+        with TemporaryDirectory(prefix="medloop-") as folder:
+            local = Path(folder) / MANIFEST
+            local.write_text(noted.model_dump_json(indent=2), encoding="utf-8")
+            context.store.exchange(local, path)
 
 
-def listed_images(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:
-    """The split's images, each with the ``pack`` that holds its bytes."""
-    index = revisions.files(context, snapshot, ["sha256", "source_path", "pack"]).to_pandas()
-    rows = _read(context, f"{split.path}/split.parquet", DIVIDED.names)
-    columns = ["sha256", "source_path", "label", "group", "split", "source"]
-    rows = rows.reindex(columns=columns).fillna({"source": 0}).astype({"source": "int32"})
-    images = rows[rows["split"].notna()].merge(index, on=["sha256", "source_path"], how="left")
-    if images["pack"].isna().any():
-        lost = images.loc[images["pack"].isna(), "source_path"]
-        raise NotFound(
-            f"{len(lost)} images of {split.path} are not in {snapshot.path}, such as "
-            f"{lost.iloc[0]}. Split this snapshot anew."
-        )
-    return images
+def _missing(context: Context, rows: pd.DataFrame, kept: PreparedImages) -> pd.DataFrame:
+    """The images that are not prepared yet, each once, ordered by their identity."""
+    known = listed(context.store, kept.path)[IDENTITY]
+    found = rows.drop_duplicates(IDENTITY).merge(known, on=IDENTITY, how="left", indicator=True)
+    missing = found[found["_merge"] == "left_only"].drop(columns="_merge")
+    logger.info("%s of %s images are prepared", f"{len(found) - len(missing):,}", f"{len(found):,}")
+    return missing.sort_values(IDENTITY, ignore_index=True)
 
 
-def _masks(context: Context, snapshot: Snapshot) -> pd.DataFrame:
-    """Image (``sha256``), its mask (``mask_sha256``) and the packed ``mask_file`` that holds it."""
-    listed = revisions.masks(context, snapshot).select(["image", "sha256", "pack"])
-    masks: pd.DataFrame = listed.to_pandas()
-    return masks.set_axis(["sha256", *MASK], axis="columns").astype("object")
-
-
-def _read(context: Context, path: str, columns: list[str]) -> pd.DataFrame:
-    """Those of the columns that the table has: an older Medloop's may lack some."""
-    table = pq.ParquetFile(io.BytesIO(context.store.read(path)))
-    known = [name for name in columns if name in table.schema_arrow.names]
-    frame: pd.DataFrame = table.read(known).to_pandas()
-    return frame
-
-
-def _write(
+def _prepare(
     spec: DatasetSpec,
     context: Context,
-    plan: pd.DataFrame,
-    job: ShardJob,
+    missing: pd.DataFrame,
+    kept: PreparedImages,
     *,
     segmenters: Segmenters | None,
-) -> list[ShardReport]:
-    shards = int(plan["shard"].nunique())
-    logger.info("Preparing %d images of %s in %d shards", len(plan), spec.name, shards)
+) -> None:
     with (
         spark_session(context.settings, name=f"prepare {spec.name}") as spark,
-        _sent(spark, context, segmenters) as archives,
+        _sent(spark, context, segmenters) as networks,
     ):
-        job = replace(job, segmenters=archives)
-        originals = _originals(spark, context, plan)
-        written = originals.mapInArrow(partial(shard_writer.write_shards, job=job), "report string")
-        with told(spark, what=f"Preparing {spec.name}", tasks=shards):
-            reports = [_accept(row["report"]) for row in written.collect()]
-    _require_all(plan, reports)
-    return sorted(reports, key=lambda report: report.name)
+        job = PrepareJob(context.settings, kept.path, spec.image, networks)
+        parts = part_count(
+            len(missing), spec.image.size, cores=spark.sparkContext.defaultParallelism
+        )
+        logger.info("Preparing %d images of %s in %d parts", len(missing), spec.name, parts)
+        numbers = [place * parts // len(missing) for place in range(len(missing))]
+        originals = _originals(spark, context, missing.assign(number=numbers), parts=parts)
+        written = originals.mapInArrow(partial(executor.write_parts, job=job), "report string")
+        with told(spark, what=f"Preparing {spec.name}", tasks=parts):
+            for row in written.collect():
+                _require_written(row["report"])
+
+
+def part_count(images: int, size: int, *, cores: int) -> int:
+    """How many parts images go to: none larger than `PART_BYTES`, and one for each core where that
+    leaves at least `LEAST_ROWS` images in each."""
+    by_size = -(-images * size**2 * 3 // PART_BYTES)
+    return max(by_size, min(cores, -(-images // LEAST_ROWS)))
 
 
 @contextmanager
 def _sent(
     spark: "SparkSession", context: Context, segmenters: Segmenters | None
-) -> Iterator[tuple[str, ...]]:
-    """The names of the networks at the executors, in the order of `Segmenters.every`."""
+) -> Iterator[tuple[tuple[str, str], ...]]:
+    """For each of `Segmenters.every`, its name at the executors and its sha256."""
     with ExitStack() as sending:
         yield tuple(
-            sending.enter_context(sent(spark, fetch_segmenter(context, one.path)))
+            (sending.enter_context(sent(spark, fetch_segmenter(context, one.path))), one.sha256)
             for one in (segmenters.every if segmenters else ())
         )
 
 
-def _finders(plan: pd.DataFrame, segmenters: Segmenters | None) -> "pd.Series[int]":
-    """Which network crops each image: its place among those that are sent."""
-    places = zip(plan["split"], plan["group"], strict=True)
-    chosen = [segmenters.place_of(*place) if segmenters else 0 for place in places]
-    return pd.Series(chosen, index=plan.index, dtype="int32")
+def _originals(
+    spark: "SparkSession", context: Context, missing: pd.DataFrame, *, parts: int
+) -> "DataFrame":
+    """The originals of images, as `executor.ORIGINAL`: one partition a part, its rows in order.
 
-
-def _originals(spark: "SparkSession", context: Context, plan: pd.DataFrame) -> "DataFrame":
-    """The originals of a plan: one partition a shard, its rows in order."""
+    They travel while they are still compressed, so that little travels.
+    """
     from pyspark.sql import functions as F
 
-    files = [context.store.uri(file) for file in sorted(plan["pack"].unique())]
+    files = [context.store.uri(pack) for pack in sorted(missing["pack"].unique())]
     packed = parquet.read(spark, context, "sha256 string, content binary", files)
-    places = spark.createDataFrame(plan.drop(columns=["pack", "split", *MASK]))
+    columns = ["number", "sha256", "source_path", "mask"]
+    places = spark.createDataFrame(missing[columns].assign(finder=missing["network"]))
     return (
         packed.join(F.broadcast(places), "sha256")
-        .join(_packed_masks(spark, context, plan), "sha256", "left")
-        .repartitionById(int(plan["shard"].nunique()), F.col("shard").cast("int"))
-        .sortWithinPartitions("shard", "position")
-        .select(*shard_writer.ORIGINAL)
+        .join(_masks(spark, context, missing), "mask", "left")
+        .repartitionById(parts, F.col("number").cast("int"))
+        .sortWithinPartitions("number", "sha256", "finder", "mask")
+        .select(*executor.ORIGINAL)
     )
 
 
-def _packed_masks(spark: "SparkSession", context: Context, plan: pd.DataFrame) -> "DataFrame":
-    """``sha256`` of the images of a plan that have one, and their ``mask``."""
+def _masks(spark: "SparkSession", context: Context, missing: pd.DataFrame) -> "DataFrame":
+    """``mask`` (sha256) and ``mask_content`` of the masks of images."""
     from pyspark.sql import functions as F
 
-    masks = plan[["sha256", *MASK]].dropna().drop_duplicates("sha256")
+    masks = missing.loc[missing["mask"] != "", ["mask", "mask_pack"]].drop_duplicates("mask")
     if masks.empty:
-        return spark.createDataFrame([], "sha256 string, mask binary")
-    files = [context.store.uri(file) for file in sorted(masks["mask_file"].unique())]
+        return spark.createDataFrame([], "mask string, mask_content binary")
+    files = [context.store.uri(file) for file in sorted(masks["mask_pack"].unique())]
     packed = parquet.read(spark, context, "sha256 string, content binary", files)
-    whose = spark.createDataFrame(masks.drop(columns="mask_file"))
-    return packed.toDF("mask_sha256", "mask").join(F.broadcast(whose), "mask_sha256")
+    wanted = spark.createDataFrame(masks[["mask"]])
+    return packed.toDF("mask", "mask_content").join(F.broadcast(wanted), "mask")
 
 
-def _accept(report: str) -> ShardReport:
-    """A shard's report.
-
-    Raises:
-        MedloopError: the executor reported that it failed.
-    """
-    found = TypeAdapter(ShardReport | ShardFailure).validate_json(report)
-    if isinstance(found, ShardReport):
-        return found
+def _require_written(report: str) -> None:
+    """Raises MedloopError: the executor reported that it failed."""
+    found = TypeAdapter(PartReport | PartFailure).validate_json(report)
+    if isinstance(found, PartReport):
+        return
     if found.error == BadImage.__name__:
         raise BadImage(str(found.reason), found.message)
     kind: type[MedloopError] = getattr(errors, found.error)
     raise kind(found.message)
 
 
-def _require_all(plan: pd.DataFrame, reports: list[ShardReport]) -> None:
-    written = {report.name: report.rows for report in reports}
-    for name, rows in plan.groupby("name").size().items():
-        if written.get(str(name), 0) != rows:
-            raise NotFound(
-                f"{name} got {written.get(str(name), 0)} of its {rows} images: the packed files of "
-                "the snapshot hold others than its index says. Ingest the images again."
-            )
-
-
-def _split_of(report: ShardReport) -> str:
-    return report.name.rpartition("-")[0]
-
-
-def _stats(spec: DatasetSpec, shards: list[ShardReport]) -> dict[str, Any]:
+def _stats(spec: DatasetSpec, rows: pd.DataFrame) -> dict[str, Any]:
     """Split → ``all`` (every image together) and ``classes`` (each class), described; where images
-    are cropped to lesions, ``uncropped`` too: class → images used whole, as none
-    was found or it fills them."""
-    found: Counts = {split: {} for split in SPLITS}
-    for shard in shards:
-        of_split = found[_split_of(shard)]
-        for label, counts in shard.pixel_counts().items():
-            of_split[label] = of_split.get(label, PixelCounts()) + counts
-    stats: dict[str, Any] = {
-        split: {
-            "all": reduce(add, of_split.values(), PixelCounts()).describe(),
-            "classes": {
-                name: of_split.get(label, PixelCounts()).describe()
-                for label, name in enumerate(spec.class_names)
-            },
+    are cropped to lesions, ``uncropped`` too: class → images used whole, as none was found or it
+    fills them."""
+    describe = partial(levels.describe, size=spec.image.size)
+    stats: dict[str, Any] = {}
+    for split in SPLITS:
+        of_split = rows[rows["split"] == split]
+        classes = [of_split[of_split["label"] == label] for label in range(len(spec.class_names))]
+        by_name = dict(zip(spec.class_names, classes, strict=True))
+        stats[split] = {
+            "all": describe(of_split),
+            "classes": {name: describe(members) for name, members in by_name.items()},
         }
-        for split, of_split in found.items()
-    }
-    if spec.image.crop == "lesion":
-        for split, described in stats.items():
-            described["uncropped"] = _uncropped(spec, split, shards)
+        if spec.image.crop == "lesion":
+            whole = {name: int(members["is_whole"].sum()) for name, members in by_name.items()}
+            stats[split]["uncropped"] = whole
+            said = sum(whole.values())
+            logger.info("%s %s: no lesion found in %d images; whole", spec.name, split, said)
     return stats
-
-
-def _uncropped(spec: DatasetSpec, split: str, shards: list[ShardReport]) -> dict[str, int]:
-    found = sum((Counter(s.uncropped) for s in shards if _split_of(s) == split), Counter())
-    logger.info("%s %s: no lesion found in %d images; whole", spec.name, split, found.total())
-    return {name: found[label] for label, name in enumerate(spec.class_names)}
-
-
-def _manifest(spec: DatasetSpec, prepared: Prepared, shards: list[ShardReport]) -> dict[str, Any]:
-    return {
-        "output": prepared.model_dump(mode="json"),
-        "size": spec.image.size,
-        "classes": list(spec.class_names),
-        "splits": {
-            split: {
-                "rows": prepared.rows[split],
-                "files": [
-                    shard.model_dump(mode="json", exclude={"counts", "uncropped"})
-                    for shard in shards
-                    if _split_of(shard) == split
-                ],
-            }
-            for split in SPLITS
-        },
-    }

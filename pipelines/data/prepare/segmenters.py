@@ -70,7 +70,7 @@ def _is_whole(folder: Path, kept: Segmenter) -> bool:
 
 
 def finder_of(context: Context, prepared: Prepared) -> LesionFinder | None:
-    """What found the lesions that shards are cropped to; ``None`` where they are not.
+    """What found the lesions that images are cropped to; ``None`` where they are not.
 
     Raises:
         NotFound: it is gone.

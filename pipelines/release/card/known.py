@@ -49,7 +49,7 @@ def gather(
         spec: of the data set.
         context: settings and store.
         registered: the version.
-        prepared: the shards it was trained on.
+        prepared: the training set it was trained on.
         judgement: what the gate found.
 
     Raises:

@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.data.input.lesions import read_lesions
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
 from pipelines.data.land import ingest, landing
 from pipelines.data.prepare import prepare
 from pipelines.data.prepare.segmenters import Segmenters, fetch_segmenter, finder_of
@@ -81,16 +80,17 @@ def test_spark_and_the_service_make_the_same_pixels_of_the_same_bytes(
     network = Segmenters(kept(context, finder))
     prepared = prepare.run(cropping(), context, snapshot, split, network)
     predictor = served(tmp_path / "bundle", finder, tmp_path / "cache")
-    shards = fetch(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     marked = 0
     for name in SPLITS:
-        part = shards.split(name)
+        part = data.split(name)
         (batch,) = part.batches(100)
         for pixels, path in zip(batch.images, batch.paths, strict=True):
             picture = predictor.see((folder / path).read_bytes())
             np.testing.assert_array_equal(pixels, picture.fitted)
-        for place, lesion in read_lesions(part).items():  # cropped as its image is
-            assert lesion.mean() > 0.25
+        places = part.with_lesion()
+        for place, lesion in zip(places, part.lesions(places), strict=True):
+            assert lesion.mean() > 0.25  # cropped as its image is
             assert (lesion == (batch.images[place].min(axis=2) > 185)).mean() > 0.95
             marked += 1
     assert marked == 4
@@ -122,9 +122,9 @@ def test_each_training_image_is_cropped_by_the_network_of_its_fold(
     )
 
     pixels: dict[str, NDArray[np.uint8]] = {}
-    shards = fetch(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     for name in SPLITS:
-        for batch in shards.split(name).batches(100):
+        for batch in data.split(name).batches(100):
             pixels |= dict(zip(batch.paths, batch.images, strict=True))
     for place, row in enumerate(rows):
         picture = decode((folder / row["source_path"]).read_bytes())
@@ -142,7 +142,7 @@ def test_each_training_image_is_cropped_by_the_network_of_its_fold(
 
 
 @pytest.mark.usefixtures("spark")
-def test_another_network_makes_other_shards(context: Context, folder: Path, tmp_path: Path) -> None:
+def test_another_network_prepares_again(context: Context, folder: Path, tmp_path: Path) -> None:
     snapshot, split = ingested(context, folder)
     networks = tuple(kept(context, tmp_path / str(s), shade=s) for s in (200, 100))
     one, other = (
@@ -153,7 +153,8 @@ def test_another_network_makes_other_shards(context: Context, folder: Path, tmp_
     by_folds = prepare.run(cropping(), context, snapshot, split, folds)
     plain = prepare.run(cropping("none"), context, snapshot, split)
 
-    assert len({one.id, other.id, plain.id, by_folds.id}) == 4
+    assert len({one.id, other.id, plain.id}) == 3
+    assert by_folds.id == one.id, "no image is in a fold"
     assert plain.segmenter is None
     assert "uncropped" not in context.store.read_json(f"{plain.path}/stats.json")["train"]
 

@@ -15,25 +15,23 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image, PngImagePlugin
 
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
 from pipelines.data.land import ingest, landing
-from pipelines.data.prepare.shard_writer import SCHEMA
 from pipelines.data.restore import originals
 from pipelines.data.row_files import read_rows
 from pipelines.data.split import split
-from pipelines.imaging import decode, fit
-from pipelines.outputs import SPLITS, DataProfile, Landing, Prepared, Snapshot, Split
+from pipelines.outputs import DataProfile, Landing, Prepared, Snapshot, Split
 from pipelines.settings import Settings, get_settings
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from pipelines.storage import open_store
 from tests.pipelines.data.landing_folders import class_folders, dicom, drawing, png, spec, write
 from tests.pipelines.data.recorded import index_of
+from tests.pipelines.data.without_spark import prepare_here
 
 PATIENT = "SECRET-4711"
 HERS = ("cat/hers-0.dcm", "cat/hers-1.dcm", "cat/hers-2.dcm")
 """Her files in the landing folder; the second shows nearly the same as the first."""
-PREPARED = "pets/prepared/prepared"
 TAGGED = "dog/tagged.png"
 """A file from which metadata is removed when it lands."""
 
@@ -72,6 +70,12 @@ class Collection:
     def index(self) -> list[dict[str, Any]]:
         """What the newest snapshot says of each file."""
         return index_of(self.context, self.ingest())
+
+    def prepared(self) -> Prepared:
+        """The training set."""
+        (identity,) = self.context.store.names("pets/training_sets")
+        manifest = self.context.store.read_json(f"pets/training_sets/{identity}/manifest.json")
+        return Prepared.model_validate(manifest["output"])
 
     def originals(self) -> dict[str, bytes]:
         """sha256 → original of every image of the newest snapshot."""
@@ -133,53 +137,10 @@ def _draw(folder: Path) -> None:
 
 
 def _prepare(made: Collection, division: Split) -> Prepared:
-    """Prepared images, as Spark writes them."""
-    content = made.originals()
-    divided = made.rows(f"{division.path}/split.parquet")
-    prepared = Prepared(
-        dataset="pets",
-        id="prepared",
-        snapshot=division.snapshot,
-        split=division.path,
-        path="pets/prepared/prepared",
-        rows={name: sum(row["split"] == name for row in divided) for name in SPLITS},
-    )
-    splits = {}
-    for name in SPLITS:
-        rows = [
-            {
-                **{key: row[key] for key in ("sha256", "group", "source_path", "source")},
-                "pixels": fit(decode(content[row["sha256"]]), made.spec.image).tobytes(),
-                "label": made.spec.class_names.index(row["label"]),
-            }
-            for row in divided
-            if row["split"] == name
-        ]
-        table, file = pa.Table.from_pylist(rows, SCHEMA), f"{name}-00000.parquet"
-        place = made.store / prepared.path / file
-        place.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(table, place, compression="lz4", row_group_size=2)
-        listed = {"name": file, "rows": 0, "bytes": 0, "sha256": ""}
-        splits[name] = {"rows": len(rows), "files": [listed]}
-    manifest = {
-        "output": prepared.model_dump(mode="json"),
-        "size": made.spec.image.size,
-        "classes": list(made.spec.class_names),
-        "splits": splits,
-    }
-    made.context.store.write_json(f"{prepared.path}/manifest.json", manifest)
-    _measure(made, prepared)
-    fetch(made.context.store, prepared.path, made.context.settings.cache)
+    """A training set, and the cache of a machine that has read it."""
+    prepared = prepare_here(made.context, made.spec, made.ingest(), division, made.originals())
+    fetch(made.context, prepared)
     return prepared
-
-
-def _measure(made: Collection, prepared: Prepared) -> None:
-    """Let the manifest say what its files are like."""
-    from pipelines.erasure import manifests
-
-    for name in SPLITS:
-        path = f"{prepared.path}/{name}-00000.parquet"
-        manifests.amend(made.context.store, path, manifests.facts_of(made.store / path), erased=0)
 
 
 def _derive(made: Collection, prepared: Prepared) -> None:
@@ -202,7 +163,8 @@ def _derive(made: Collection, prepared: Prepared) -> None:
     )
     store.write_json(f"{profile.path}/manifest.json", {"output": profile.model_dump(mode="json")})
     arrays = io.BytesIO()
-    np.savez_compressed(arrays, montage=np.frombuffer(index[0]["thumbnail"], np.uint8))
+    thumbnails = b"".join(row["thumbnail"] for row in index)
+    np.savez_compressed(arrays, montage=np.frombuffer(thumbnails, np.uint8))
     store.write(f"{profile.path}/images.npz", arrays.getvalue())
 
 

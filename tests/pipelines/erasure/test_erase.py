@@ -11,7 +11,7 @@ from pipelines import erasing, loop
 from pipelines.cli.app import app
 from pipelines.data.checks.check_tables import landing_table
 from pipelines.data.external import spec_named
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
 from pipelines.data.land.pseudonyms import load_pseudonyms
 from pipelines.data.rows import Image
 from pipelines.data.tables import Table
@@ -23,7 +23,7 @@ from pipelines.errors import LandingError, NotFound, Unavailable
 from pipelines.outputs import SPLITS
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import drawing, png, spec, write
-from tests.pipelines.erasure.conftest import HERS, PATIENT, PREPARED, TAGGED, Collection
+from tests.pipelines.erasure.conftest import HERS, PATIENT, TAGGED, Collection
 from tests.pipelines.erasure.searching import places_of
 
 SOURCE = {"origin": "Drawn by a test", "licence": "CC0-1.0", "consent": "Not needed"}
@@ -57,11 +57,11 @@ def hers(collection: Collection) -> dict[str, bytes]:
 
 def prepared_pixels(collection: Collection) -> dict[str, bytes]:
     """sha256 → prepared pixels, read through the cache, which verifies every file."""
-    shards = fetch(collection.context.store, PREPARED, collection.context.settings.cache)
+    data = fetch(collection.context, collection.prepared())
     return {
         sha256: image.tobytes()
         for name in SPLITS
-        for batch in shards.split(name).batches(8)
+        for batch in data.split(name).batches(8)
         for sha256, image in zip(batch.ids, batch.images, strict=True)
     }
 
@@ -100,7 +100,7 @@ def test_a_patient_goes_from_everything_and_nobody_else_does(collection: Collect
     assert set(in_table["sha256"].to_pylist()) == images.keys() - gone
     assert log.stat().st_size == size
     assert log.read_text().count("reading cat/000.png") == 1
-    manifest = collection.context.store.read_json(f"{PREPARED}/manifest.json")
+    manifest = collection.context.store.read_json(f"{collection.prepared().path}/manifest.json")
     was = sum(manifest["output"]["rows"].values()) + manifest["erased_rows"]
     assert (manifest["erased_rows"], was) == (len(pixels.keys() & gone), len(pixels))
 
@@ -175,12 +175,13 @@ def test_an_erasure_that_is_killed_again_and_again_ends_as_one_that_is_not(
 
     assert len(amended) > 5
     assert found(collection, needles) == []
-    manifest = collection.context.store.read_json(f"{PREPARED}/manifest.json")
+    manifest = collection.context.store.read_json(f"{collection.prepared().path}/manifest.json")
     left = prepared_pixels(collection)
     assert manifest["erased_rows"] == len(pixels) - len(left)
     assert certificate.images == len(HERS)
     removed = {one.what for one in certificate.removed}
-    assert {"prepared images", "features", "originals", "tables of images", "cache"} <= removed
+    assert {"prepared images", "training sets", "features", "originals", "cache"} <= removed
+    assert "tables of images" in removed
 
 
 def test_no_step_begins_before_a_killed_erasure_is_finished(
@@ -285,7 +286,9 @@ def test_the_certificate_names_nobody(collection: Collection) -> None:
     assert places_of(needles, folder) == []
     assert REASON in page
     assert "backups" in page
-    audit = (collection.home / "service/audit/erasures.jsonl").read_text()
+    log = collection.home / "service/audit/erasures.jsonl"
+    assert log.stat().st_mode & 0o777 == 0o600
+    audit = log.read_text()
     assert json.loads(audit)["images"] == len(HERS)
     assert PATIENT not in audit
 

@@ -26,7 +26,7 @@ from pipelines.stage import Context
 from pipelines.tracking import versions
 from pipelines.tracking.artifacts import Artifacts
 from pipelines.tracking.client import Tracking, open_tracking
-from tests.pipelines.erasure.conftest import PATIENT, PREPARED, Collection
+from tests.pipelines.erasure.conftest import PATIENT, Collection
 from tests.pipelines.erasure.searching import places_of
 from tests.serving.bundles import CLASSES, make_bundle, png
 
@@ -76,7 +76,7 @@ def released(
     made = replace(collection, context=Context(settings, collection.context.store))
     tracking = open_tracking(settings)
     experiment = tracking.experiment("pets", title="Pets")
-    tags = {"medloop.prepared": PREPARED}
+    tags = {"medloop.prepared": collection.prepared().path}
     run_id = tracking.client.create_run(experiment, tags=tags).info.run_id
     originals = made.originals()
     patient = {r["sha256"] for r in made.index() if r["source_path"].endswith(".dcm")}
@@ -175,6 +175,8 @@ def test_mlflow_and_bundles_forget_the_image_and_the_champion_answers(
 ) -> None:
     before = load_bundle(released.bundle).manifest
     needles = {"bytes": released.gone, "sha256": released.sha256.encode()}
+    card = released.bundle.with_name(f"{released.bundle.name}.card.html")
+    card.write_text(f"<p>{released.sha256}</p>")
     there = released.artifacts
     folders = (released.collection.home, released.collection.store, there, released.models)
     assert all(places_of(needles, folder) for folder in folders)

@@ -23,7 +23,7 @@ MISLABELLED = {"bright/004.png": "dark", "bright/003.png": "dark"}
 def installation_with_runs(
     mlflow_server: Settings, tmp_path_factory: pytest.TempPathFactory
 ) -> tuple[DatasetSpec, Context, Prepared, Trained]:
-    """Spec, context, shards and a trained candidate that is right but where a label is wrong."""
+    """Spec, context, training set and a candidate that is right but where a label is wrong."""
     context = tracked_context(mlflow_server, tmp_path_factory.mktemp("evaluated"))
     spec = spec_of("evaluated")
     rows = [

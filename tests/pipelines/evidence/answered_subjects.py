@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
 from pipelines.evaluation.judging import thresholds_of
 from pipelines.evaluation.predictions import described, with_decisions, with_probabilities
 from pipelines.evidence.subject import Subject
@@ -44,12 +44,16 @@ def answered_subject(context: Context, rows: list[Row], score: Score, **changes:
     """A candidate that gives the class ``bright``, the finding, the logit that ``score`` says."""
     spec = small_spec(**(BINARY | changes))
     prepared = prepare_small(context, spec, rows=rows)
-    data = fetch(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     parts = [described(data, split).assign(split=split) for split in ("validation", "test")]
     asked = pd.concat(parts, ignore_index=True)
     told = pd.DataFrame([json.loads(row.get("metadata") or "{}") for row in rows])
     told["source_path"] = [row["source_path"] for row in rows]
-    logits = score(asked.merge(told, on="source_path", how="left"))
+    rows_asked = asked.merge(told, on="source_path", how="left")
+    # Drawn in an order of the test's own, so the draws do not move with that of the training set
+    order = rows_asked.sort_values(["split", "source_path"], ascending=[False, True]).index
+    logits = np.empty(len(asked))
+    logits[order] = score(rows_asked.loc[order].reset_index(drop=True))
     asked["logit.bright"], asked["logit.dark"] = logits / 2, -logits / 2
     answers = with_probabilities(asked, data.classes, temperature=1)
     thresholds = thresholds_of(spec, answers[answers["split"] == "validation"])

@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
 from pipelines.evaluation.judging import thresholds_of
 from pipelines.evaluation.network import Network
 from pipelines.evaluation.predictions import predict, with_decisions, with_probabilities
@@ -36,7 +36,7 @@ def small_subject(
     """
     chosen = spec or small_spec()
     prepared = prepare_small(context, chosen, rows=rows)
-    data = fetch(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     file = folder / "model.keras"
     (model or brightness_model(size=chosen.image.size)).save(file)
     network = Network.load(file)

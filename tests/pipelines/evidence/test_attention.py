@@ -1,29 +1,26 @@
 """Where a model looks: a network that reads a spot, held against masks that are right and wrong."""
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import Shards, read_shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.evaluation.network import Network
 from pipelines.evaluation.predictions import described, with_probabilities
 from pipelines.evidence import attention
 from pipelines.evidence.finding import Finding
 from pipelines.evidence.sample import draw_sample
 from pipelines.evidence.subject import Subject
-from pipelines.outputs import Prepared
+from pipelines.outputs import SPLITS, Prepared
 from pipelines.stage import Context
 from tests.pipelines.data.small_collection import small_spec
+from tests.pipelines.local_sets import Drawn, write_set
 
 SIZE = 64
 IMAGES = 12
@@ -55,26 +52,14 @@ def sign_in_the_corner(number: int) -> NDArray[np.uint8]:
     return drawn
 
 
-def write_shards(folder: Path, *, masks: Masks, draw: Draw) -> Shards:
-    """One file a split, the same pictures in each."""
-    folder.mkdir()
-    splits: dict[str, Any] = {}
-    for split in ("train", "validation", "test"):
-        table = {
-            "pixels": pa.array([draw(n).tobytes() for n in range(IMAGES)], pa.binary()),
-            "label": pa.array([0 if n % 3 else 1 for n in range(IMAGES)], pa.int32()),
-            "lesion": pa.array(
-                [masks[n].tobytes() if n in masks else None for n in range(IMAGES)], pa.binary()
-            ),
-            **{name: [f"{name}{n}" for n in range(IMAGES)] for name in ("sha256", "source_path")},
-            "group": [f"g{n // 2}" for n in range(IMAGES)],
-        }
-        pq.write_table(pa.table(table), folder / f"{split}-0.parquet")
-        file = {"name": f"{split}-0.parquet", "rows": IMAGES, "sha256": "", "bytes": 0}
-        splits[split] = {"rows": IMAGES, "files": [file]}
-    manifest = {"size": SIZE, "classes": CLASSES, "splits": splits}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return read_shards(folder)
+def write_images(cache: Path, *, masks: Masks, draw: Draw) -> TrainingSet:
+    """The same images in each split."""
+    images = [
+        Drawn(split, draw(n), 0 if n % 3 else 1, f"{split}{n}", f"g{n // 2}", masks.get(n))
+        for split in SPLITS
+        for n in range(IMAGES)
+    ]
+    return write_set(cache, images, CLASSES)
 
 
 def spot_reader() -> keras.Model:
@@ -92,7 +77,7 @@ def spot_reader() -> keras.Model:
 
 
 def subject(context: Context, tmp_path: Path, masks: Masks, draw: Draw = picture) -> Subject:
-    data = write_shards(tmp_path / "shards", masks=masks, draw=draw)
+    data = write_images(tmp_path / "cache", masks=masks, draw=draw)
     model = spot_reader()
     rows = described(data, "test").assign(split="test")
     logits = keras.Model(model.input, model.get_layer("logits").output)
@@ -105,6 +90,7 @@ def subject(context: Context, tmp_path: Path, masks: Masks, draw: Draw = picture
         snapshot="s",
         split="d",
         path="p",
+        images="i",
         rows=dict.fromkeys(("test",), 12),
     )
     return Subject(

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
 from pipelines.evidence import test_uses as uses
 from pipelines.evidence.subject import Subject
 from pipelines.settings import Settings
@@ -72,7 +72,7 @@ def test_other_test_images_are_counted_apart(
 ) -> None:
     uses.note_look(tracking, new_run(tracking, subject), subject.data, evaluation="a")
     larger = prepare_small(here, subject.spec, rows=images(per_class=25), identity="larger")
-    data = fetch(here.store, larger.path, here.settings.cache)
+    data = fetch(here, larger)
     for _ in range(3):
         uses.note_look(tracking, new_run(tracking, subject), data, evaluation="a")
 
@@ -85,7 +85,7 @@ def test_what_was_trained_on_does_not_make_it_another_test_set(
     rows = images(per_class=20)
     fewer = [row for row in rows if row["split"] != "train" or row["label"] == "dark"]
     other = prepare_small(here, subject.spec, rows=fewer, identity="fewer")
-    data = fetch(here.store, other.path, here.settings.cache)
+    data = fetch(here, other)
 
     assert uses.test_set(data) == uses.test_set(subject.data)
 

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
 from pipelines.errors import NotFound, SpecError
 from pipelines.features import extract, small, texture
 from pipelines.features.code import Kind
@@ -34,11 +34,11 @@ def prepared(context: Context, spec: DatasetSpec) -> Prepared:
 
 def pictures(context: Context, prepared: Prepared) -> dict[str, tuple[str, int, NDArray[np.uint8]]]:
     """source_path → split, label, pixels."""
-    shards = fetch(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     return {
         path: (split, int(label), image)
         for split in SPLITS
-        for batch in shards.split(split).batches(8)
+        for batch in data.split(split).batches(8)
         for image, label, path in zip(batch.images, batch.labels, batch.paths, strict=True)
     }
 
@@ -91,9 +91,9 @@ def test_a_model_that_is_not_in_the_zoo_leaves_nothing_behind(
     assert context.store.names(f"{spec.name}/features") == []
 
 
-def test_shards_that_are_gone_are_missed_before_spark_starts(
+def test_a_training_set_that_is_gone_is_missed_before_spark_starts(
     context: Context, spec: DatasetSpec, prepared: Prepared
 ) -> None:
-    gone = prepared.model_copy(update={"path": "small/prepared/gone"})
+    gone = prepared.model_copy(update={"path": "small/training_sets/gone"})
     with pytest.raises(NotFound, match="gone"):
         extract.run(spec, context, gone, kind="texture")

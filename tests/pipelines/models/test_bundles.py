@@ -20,7 +20,7 @@ from pipelines.training.objective import compile_for
 from tests.pipelines.models.zoo import NAMES, model_of
 from tests.pipelines.models.zoo import pictures as noise
 from tests.pipelines.release.models import CLASSES, SIZE, picture, pictures, tiny_bundle
-from tests.pipelines.training.small_shards import candidate
+from tests.pipelines.training.small_sets import candidate
 
 F32 = {"INFERENCE_PRECISION_HINT": "f32"}
 """As the service asks; left to itself, OpenVINO takes bf16 where the processor has it."""

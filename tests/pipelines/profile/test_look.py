@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
 from pipelines.errors import NotFound
 from pipelines.features import texture
 from pipelines.outputs import DataProfile, Prepared
@@ -35,7 +35,7 @@ def prepared(there: Context) -> Prepared:
     rows = images(per_class=20)
     copied = next(r for r in rows if r["split"] == "test")
     original = next(r for r in rows if r["split"] == "train" and r["label"] == copied["label"])
-    copied |= {"content": original["content"]}
+    copied |= {name: original[name] for name in ("content", "sha256")}
     return prepare_small(there, SPEC, rows=rows)
 
 
@@ -59,11 +59,11 @@ def test_the_page_explains_every_picture_and_warns_of_look_alikes(
     assert re.search(r"At least [1-9]\d* held-out images have a training image", page)
 
 
-def test_statistics_and_mean_images_are_those_of_the_shards(
+def test_statistics_and_mean_images_are_those_of_the_images(
     there: Context, prepared: Prepared, profile: DataProfile
 ) -> None:
-    shards = fetch(there.store, prepared.path, there.settings.cache)
-    batches = list(shards.split("train").batches(64))
+    data = fetch(there, prepared)
+    batches = list(data.split("train").batches(64))
     labels = np.concatenate([b.labels for b in batches])
     pictures = np.concatenate([b.images for b in batches])[labels == 0]
     greys = np.stack([np.asarray(Image.fromarray(p).convert("L")) for p in pictures])
@@ -86,7 +86,7 @@ def test_a_profile_that_stands_is_not_made_again(
     assert look.run(SPEC, there, prepared) == profile
 
 
-def test_shards_that_are_gone_are_named(there: Context, prepared: Prepared) -> None:
-    gone = prepared.model_copy(update={"id": "gone", "path": "profiled/prepared/gone"})
+def test_a_training_set_that_is_gone_is_named(there: Context, prepared: Prepared) -> None:
+    gone = prepared.model_copy(update={"id": "gone", "path": "profiled/training_sets/gone"})
     with pytest.raises(NotFound, match="gone"):
         look.run(SPEC, there, gone)

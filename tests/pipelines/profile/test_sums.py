@@ -3,8 +3,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pipelines.data.input import shard_frame
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
+from pipelines.data.prepare.frame import frame
+from pipelines.data.prepare.keys import placed
 from pipelines.features.worker import grey
 from pipelines.outputs import SPLITS
 from pipelines.profile.sums import ShadeSums, sum_up
@@ -48,13 +49,13 @@ def test_no_images_have_a_mean_of_zero() -> None:
 
 def test_spark_sums_each_class_of_each_split_once(context: Context, spark: "SparkSession") -> None:
     prepared = prepare_small(context, small_spec())
-    manifest = shard_frame.manifest_of(context, prepared)
-    images = shard_frame.frame(spark, context, prepared, manifest).repartition(3)
+    rows = placed(context.store, prepared)
+    images = frame(spark, context, prepared, rows).repartition(3)
     found = sum_up(images, size=SIZE)
-    shards = fetch(context.store, prepared.path, context.settings.cache)
+    data = fetch(context, prepared)
     assert set(found) == {(split, label) for split in SPLITS for label in range(len(CLASSES))}
     for split in SPLITS:
-        batches = list(shards.split(split).batches(64))
+        batches = list(data.split(split).batches(64))
         pictures = np.concatenate([batch.images for batch in batches])
         labels = np.concatenate([batch.labels for batch in batches])
         for label in range(len(CLASSES)):

@@ -48,7 +48,7 @@ class Installation:
         return select.run(self.spec, self.context, self.prepared, list(evaluated))
 
     def named(self, name: str) -> Self:
-        """A data set of another name on the same shards: its registered model is its own, and
+        """A data set of another name on the same training set: its registered model is its own, and
         what was evaluated here can be its candidates."""
         return replace(self, spec=self.spec.model_copy(update={"name": name}))
 
@@ -75,8 +75,8 @@ def install(
     spec: DatasetSpec | None = None,
     **fields: Any,
 ) -> Installation:
-    """An installation with shards, and no candidate yet; of the small collection's spec, unless
-    another is given."""
+    """An installation with a training set, and no candidate yet; of the small collection's spec,
+    unless another is given."""
     context = tracked_context(server, folder, **fields)
     spec = spec or spec_of(name)
     return Installation(spec, context, prepare_small(context, spec, rows=rows))

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 from PIL import Image
 
-from pipelines.data.input.shards import Batch
+from pipelines.data.input.training_set import Batch
 from pipelines.imaging import decode, fit
 from pipelines.outputs import Prepared
 from pipelines.release.build import Origin, Original, build_bundle
@@ -20,7 +20,8 @@ PREPARED = Prepared(
     id="cc",
     snapshot="tiny/snapshots/0001-aa",
     split="tiny/splits/bb",
-    path="tiny/prepared/cc",
+    path="tiny/training_sets/cc",
+    images="tiny/prepared/dd",
     rows={"train": 0, "validation": 0, "test": 0},
 )
 ORIGIN = Origin("one", run_id="run", prepared=PREPARED, metrics={"accuracy": 0.5}, temperature=1.7)

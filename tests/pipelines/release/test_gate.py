@@ -199,7 +199,7 @@ def test_a_challenger_is_also_compared_with_the_best_champion_so_far(
     second = here.version("worse", half)
     assert here.judge(second, **LENIENT).passed
     registry.promote(here.context, here.name)
-    # The shards are those of another data set, which has no version that would pin them.
+    # The training set is that of another data set, which has no version that would pin them.
     settings = here.context.settings.model_copy(update={"keep_prepared_days": 0})
     _, fates = prune.run(replace(here.context, settings=settings), now=time.time() + YEARS)
     pins = {fate.item.path: fate.item.pin for fate in fates if "bundles/chained" in fate.item.path}

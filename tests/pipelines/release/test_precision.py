@@ -7,7 +7,7 @@ import numpy as np
 import openvino
 import pytest
 
-from pipelines.data.input.shards import Batch
+from pipelines.data.input.training_set import Batch
 from pipelines.errors import BundleError
 from pipelines.outputs import SplitName
 from pipelines.release.build import build_bundle

@@ -55,7 +55,7 @@ def evidence(
     loss: float = 0,
     subgroups: tuple[Subgroup, ...] = (),
     found: dict[str, Finding] | None = None,
-    same_shards: bool = True,
+    same_images: bool = True,
     width: float = 0.05,
     **figures: float,
 ) -> Evidence:
@@ -72,7 +72,7 @@ def evidence(
         bundle_loss=loss,
         references=() if champion is None else (four,),
         found=found or {},
-        same_shards=same_shards,
+        same_images=same_images,
     )
 
 
@@ -136,9 +136,9 @@ CASES: dict[str, tuple[Evidence, list[str]]] = {
         evidence(found={"leaks": finding("share", 0.01)}),
         ["share of test images that training shows too is at most 0"],
     ),
-    "trained on other shards": (
-        evidence(same_shards=False),
-        ["it was trained on the shards that it is judged on"],
+    "trained on another training set": (
+        evidence(same_images=False),
+        ["it was trained on the training set that it is judged on"],
     ),
     "the heat lies beside the body": (
         evidence(found={"attention": finding("inside_body", 0.3, Interval(0.2, 0.49))}),

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from pipelines.data.input.shards import Batch
+from pipelines.data.input.training_set import Batch
 from pipelines.evaluation.calibration import softmax
 from pipelines.release.bundle import BundleManifest, load_bundle
 from pipelines.release.runtime import Runtime, Tuning, open_runtime

@@ -9,7 +9,16 @@ from typing import Any
 
 import pytest
 
-from pipelines.outputs import CheckReport, Features, Landing, Prepared, Profile, Scores, Snapshot
+from pipelines.outputs import (
+    CheckReport,
+    Features,
+    Landing,
+    Prepared,
+    PreparedImages,
+    Profile,
+    Scores,
+    Snapshot,
+)
 from pipelines.retention.item import DAY
 from pipelines.stage import Context, Output, fingerprint
 from pipelines.storage.local import LocalStore
@@ -86,13 +95,15 @@ def prepared(context: Context, number: int, *, days: float) -> Prepared:
         id=fingerprint("prepared", number),
         snapshot=f"{NAME}/snapshots/{snapshot}",
         split=f"{NAME}/splits/{split}",
-        path=f"{NAME}/prepared/{fingerprint('prepared', number)}",
+        path=f"{NAME}/training_sets/{fingerprint('prepared', number)}",
+        images=f"{NAME}/prepared/{fingerprint('images', number)}",
         rows={"train": 1, "validation": 1, "test": 1},
     )
     counts: dict[str, Any] = {"images": 3, "added": 1, "parent": None, "quarantine": None}
     whole = Snapshot(dataset=NAME, id=snapshot, path=one.snapshot, **counts)
     put(context, whole, one.snapshot, days=days)
-    put(context, one, one.path, days=days)
+    put(context, one, one.path, days=days, made_from=[[one.snapshot, one.split]])
+    images(context, number, days=days)
     path = f"{NAME}/features/{fingerprint('features', number)}"
     drawn = Features(
         dataset=NAME,
@@ -110,6 +121,17 @@ def prepared(context: Context, number: int, *, days: float) -> Prepared:
     inputs = [one.model_dump()]
     put(context, report, f"{NAME}/checks/prepared/{run}", days=days, inputs=inputs)
     return one
+
+
+def images(context: Context, number: int, *, days: float) -> str:
+    """A folder of prepared images, with one part."""
+    identity = fingerprint("images", number)
+    path = f"{NAME}/prepared/{identity}"
+    one = PreparedImages(dataset=NAME, id=identity, path=path, size=8, versions={})
+    put(context, one, path, days=days)
+    for name in ("parts", "listings"):
+        context.store.write(f"{path}/{name}/aa.parquet", b"x" * 1000)
+    return path
 
 
 def landing(context: Context, *, days: float) -> str:

@@ -66,6 +66,7 @@ def test_prepared_images_and_all_made_of_them_stay_for_versions_in_use_only(
 
     assert gone == {
         f"store:{paths[0]}",
+        f"store:{NAME}/prepared/{fingerprint('images', 1)}",
         f"store:{NAME}/features/{fingerprint('features', 1)}",
         f"store:{NAME}/checks/prepared/{fingerprint('check', 1)}",
         f"store:{NAME}/checks/prepared/{fingerprint('check', 4)}",
@@ -82,6 +83,8 @@ def test_a_reason_is_given_for_what_stays(context: Context) -> None:
 
     found = pins(context)
 
+    images = f"store:{NAME}/prepared/{fingerprint('images', 3)}"
+    assert found[images] == "version 3: champion"
     assert f"store:{paths[0]}" not in found
     assert found[f"store:{paths[1]}"] == "version 2: previous champion"
     assert found[f"store:{paths[2]}"] == "version 3: champion"
@@ -107,7 +110,9 @@ BY_AGE: dict[str, tuple[float, Callable[[Context, float], str]]] = {
     "window": (365, stored_as(kinds.window, 7)),
     "profile": (365, stored_as(kinds.profile, 1)),
     "bundle": (7, bundle),
-    "shards": (14, partial(home_file, "cache/tiny/prepared/ab/train-0.parquet")),
+    "arrays": (14, partial(home_file, "cache/tiny/prepared/ab/0c.npy")),
+    "features": (14, partial(home_file, "cache/tiny/prepared/ab/features/net-01/0c.npy")),
+    "training set": (14, partial(home_file, "cache/tiny/training_sets/ab/places.parquet")),
     "model": (14, partial(home_file, f"cache/models/{'ab' * 16}/model.keras")),
     "task log": (30, partial(home_file, "logs/airflow/dag_id=x/run_id=y/task_id=z/attempt=1.log")),
     "part log": (30, partial(home_file, "logs/service.log.1")),
@@ -164,6 +169,47 @@ def test_what_a_run_uses_again_counts_as_new(context: Context) -> None:
     used(context, one.path)
 
     assert removed(context) == {f"store:{NAME}/checks/prepared/{fingerprint('check', 1)}"}
+    assert context.store.exists(one.images), "its images are used with it"
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_training_set_stays_for_each_snapshot_that_gave_it(context: Context) -> None:
+    """Version 3 was made from a later snapshot that gave the same images."""
+    one = kinds.prepared(context, 1, days=OLD)
+    other = kinds.prepared(context, 3, days=OLD)
+    origins = [[made.snapshot, made.split] for made in (one, other)]
+    said = {"output": one.model_dump(), "made_from": origins}
+    context.store.write_json(f"{one.path}/manifest.json", said)
+    aged(context, f"{one.path}/manifest.json", OLD)
+
+    assert pins(context)[f"store:{one.path}"] == "version 3: champion"
+    assert not {f"store:{one.path}", f"store:{one.images}"} & removed(context)
+
+
+@pytest.mark.usefixtures("registry")
+def test_images_prepared_by_an_older_release_go(context: Context) -> None:
+    """Nothing reads their layout any more, not even for the champion."""
+    old: dict[str, object] = {"dataset": NAME, "id": "0a", "snapshot": "s", "split": "s"}
+    old |= {"path": f"{NAME}/prepared/0a", "segmenter": None, "rows": {}}
+    context.store.write(f"{NAME}/prepared/0a/train-00000.parquet", b"x")
+    context.store.write_json(f"{NAME}/prepared/0a/manifest.json", {"output": old, "splits": {}})
+    context.store.write_json(f"{NAME}/prepared/other/manifest.json", {"output": {}})
+    for name in ("0a", "other"):
+        aged(context, f"{NAME}/prepared/{name}/manifest.json", OLD)
+
+    assert removed(context) == {f"store:{NAME}/prepared/0a"}
+    assert pins(context)[f"store:{NAME}/prepared/other"].startswith("nothing proves")
+
+
+@pytest.mark.usefixtures("registry")
+def test_parts_that_a_killed_preparation_left_go(context: Context) -> None:
+    path = kinds.images(context, 1, days=0)
+    for name, days in (("bb", OLD), ("cc", 0)):
+        context.store.write(f"{path}/parts/{name}.parquet", b"x")
+        aged(context, f"{path}/parts/{name}.parquet", days)
+
+    assert removed(context) == {f"store:{path}/parts/bb.parquet"}
+    assert context.store.names(f"{path}/parts") == ["aa.parquet", "cc.parquet"]
 
 
 @pytest.mark.usefixtures("registry")

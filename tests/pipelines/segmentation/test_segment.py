@@ -1,25 +1,23 @@
 """A U-Net learns bright squares, resumes where it was killed, and is measured on masks."""
 
-import json
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
-import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.data.input.shards import Shards, read_shards
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import TrainingError
+from pipelines.outputs import SplitName
 from pipelines.segmentation import examples, segment, unet
 from pipelines.segmentation.train import train
 from pipelines.spec import SegmenterSpec
 from tests.pipelines.data.small_collection import small_spec
+from tests.pipelines.local_sets import Drawn, write_set
 
 SIZE = 32
-COUNTS = {"train": 24, "validation": 8, "test": 12}
+COUNTS: dict[SplitName, int] = {"train": 24, "validation": 8, "test": 12}
 SAID = SegmenterSpec(epochs=3, batch_size=8, learning_rate=1e-2)
 
 
@@ -34,40 +32,22 @@ def example(number: int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
     return picture, mask
 
 
-def write_shards(folder: Path, *, masked: int) -> Shards:
-    """Images in two files a split; the first ``masked`` of each split have a mask."""
-    folder.mkdir(parents=True)
-    splits: dict[str, Any] = {}
+def write_examples(cache: Path, *, masked: int) -> TrainingSet:
+    """Images of which the first ``masked`` of each split have a mask."""
+    images = []
     for seed, (split, count) in enumerate(COUNTS.items()):
-        files = []
-        for part in range(2):
-            numbers = range(part, count, 2)
-            drawn = [example(1000 * seed + n) for n in numbers]
-            masks = [
-                m.tobytes() if n < masked else None
-                for n, (_, m) in zip(numbers, drawn, strict=True)
-            ]
-            table = {
-                "pixels": pa.array([p.tobytes() for p, _ in drawn], pa.binary()),
-                "label": pa.array([n % 2 for n in numbers], pa.int32()),
-                "lesion": pa.array(masks, pa.binary()),
-                **{
-                    name: [f"{split}-{name}-{n}" for n in numbers]
-                    for name in ("sha256", "source_path", "group")
-                },
-            }
-            name = f"{split}-{part}.parquet"
-            pq.write_table(pa.table(table), folder / name)
-            files.append({"name": name, "rows": len(drawn), "sha256": "", "bytes": 0})
-        splits[split] = {"rows": count, "files": files}
-    manifest = {"size": SIZE, "classes": ["bright", "dark"], "splits": splits}
-    (folder / "manifest.json").write_text(json.dumps(manifest))
-    return read_shards(folder)
+        for number in range(count):
+            picture, mask = example(1000 * seed + number)
+            lesion = mask if number < masked else None
+            images.append(
+                Drawn(split, picture, number % 2, f"{split}-{number}", f"{split}-{number}", lesion)
+            )
+    return write_set(cache, images, ("bright", "dark"))
 
 
 @pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Shards:
-    return write_shards(tmp_path_factory.mktemp("shards") / "all", masked=100)
+def data(tmp_path_factory: pytest.TempPathFactory) -> TrainingSet:
+    return write_examples(tmp_path_factory.mktemp("segment") / "all", masked=100)
 
 
 class Killed(Exception):
@@ -75,7 +55,7 @@ class Killed(Exception):
 
 
 def test_a_killed_training_goes_on_and_learns(
-    data: Shards, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    data: TrainingSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unet, "WIDTHS", (12, 24))
 
@@ -103,7 +83,7 @@ def finder(threshold: float) -> keras.Model:
     return model
 
 
-def test_a_network_is_measured_on_the_test_masks(data: Shards, tmp_path: Path) -> None:
+def test_a_network_is_measured_on_the_test_masks(data: TrainingSet, tmp_path: Path) -> None:
     found = segment.measure(small_spec(), finder(120), data, drawn=tmp_path)
 
     assert found["images"] == COUNTS["test"]
@@ -114,7 +94,9 @@ def test_a_network_is_measured_on_the_test_masks(data: Shards, tmp_path: Path) -
     assert (tmp_path / "lesions.png").stat().st_size > 5_000
 
 
-def test_a_network_that_finds_nothing_keeps_the_whole_picture(data: Shards, tmp_path: Path) -> None:
+def test_a_network_that_finds_nothing_keeps_the_whole_picture(
+    data: TrainingSet, tmp_path: Path
+) -> None:
     found = segment.measure(small_spec(), finder(300), data, drawn=tmp_path)
 
     assert found["figures"]["dice"] == found["figures"]["iou"] == 0
@@ -122,22 +104,22 @@ def test_a_network_that_finds_nothing_keeps_the_whole_picture(data: Shards, tmp_
 
 
 def test_images_without_a_mask_are_not_learned_from(tmp_path: Path) -> None:
-    few = write_shards(tmp_path / "few", masked=10)
+    few = write_examples(tmp_path / "few", masked=10)
 
-    assert examples.masked(few.split("train")) == 10
+    assert len(examples.masked(few.split("train"))) == 10
     (batch,) = examples.in_order(few.split("test"), 64)
     pictures, masks = (part.numpy() for part in batch)
     assert pictures.shape == (10, SIZE, SIZE, 3)
     assert ((pictures.min(axis=-1, keepdims=True) > 140) == (masks > 0)).all()
 
 
-def test_groups_that_are_held_out_are_not_learned_from(data: Shards) -> None:
-    train, held_out = data.split("train"), frozenset({"train-group-0", "train-group-3"})
+def test_groups_that_are_held_out_are_not_learned_from(data: TrainingSet) -> None:
+    train, held_out = data.split("train"), frozenset({"train-0", "train-3"})
     whole, rest = (
         np.concatenate([x.numpy() for x, _ in examples.shuffled(train, 8, seed=1, epoch=0, **out)])
         for out in ({"without": examples.NO_GROUPS}, {"without": held_out})
     )
-    assert examples.masked(train, without=held_out) == len(rest) == len(whole) - 2
+    assert len(examples.masked(train, without=held_out)) == len(rest) == len(whole) - 2
     ways = [
         {np.rot90(turned, k).tobytes() for k in range(4)}
         for number in (0, 3)
@@ -149,7 +131,9 @@ def test_groups_that_are_held_out_are_not_learned_from(data: Shards) -> None:
     assert not any(picture.tobytes() in held for picture in rest)
 
 
-def test_pictures_are_turned_with_their_masks_and_the_same_in_the_same_epoch(data: Shards) -> None:
+def test_pictures_are_turned_with_their_masks_and_the_same_in_the_same_epoch(
+    data: TrainingSet,
+) -> None:
     train = data.split("train")
     first, again, other = (
         np.concatenate([x.numpy() for x, _ in examples.shuffled(train, 8, seed=1, epoch=epoch)])
@@ -165,7 +149,7 @@ def test_pictures_are_turned_with_their_masks_and_the_same_in_the_same_epoch(dat
 
 
 def test_too_few_masks_are_told_before_anything_is_trained(tmp_path: Path) -> None:
-    few = write_shards(tmp_path / "few", masked=3)
+    few = write_examples(tmp_path / "few", masked=3)
 
     with pytest.raises(TrainingError, match=r"Only 3 images of the train split .*landing\.masks"):
         train(SAID, few, seed=3, folder=tmp_path / "none", on_epoch=lambda *_: None)

@@ -20,7 +20,7 @@ from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from tests.pipelines.data.small_collection import Row, divided, images, small_spec, snapshotted
 from tests.pipelines.imaging.finders import with_lesion
-from tests.pipelines.segmentation.test_segment import write_shards
+from tests.pipelines.segmentation.test_segment import write_examples
 
 SIZE = 32
 MASKS = [("train", "image", "mask")]
@@ -102,7 +102,7 @@ def test_a_training_image_is_cropped_by_a_network_that_has_not_learned_from_its_
     context: Context, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(unet, "WIDTHS", (4, 8))
-    data = write_shards(tmp_path / "shards", masked=100)
+    data = write_examples(tmp_path / "cache", masked=100)
     trained: list[frozenset[str]] = []
     real = training.train
 
@@ -112,7 +112,9 @@ def test_a_training_image_is_cropped_by_a_network_that_has_not_learned_from_its_
 
     monkeypatch.setattr(training, "train", train)
     monkeypatch.setattr(segmenter, "fetch", lambda *_: data)
-    plain = Prepared(dataset="small", id="a", snapshot="s", split="s", path="p", rows={})
+    plain = Prepared(
+        dataset="small", id="a", snapshot="s", split="s", path="p", images="i", rows={}
+    )
     spec = cropping(segmenter={"epochs": 1, "folds": 2})
     group_of = {f"image-{n}": f"train-group-{n // 2}" for n in range(8)}
     masks = [("train", image, f"mask-{image}") for image in group_of]
@@ -176,9 +178,11 @@ def test_a_network_that_is_gone_is_told(context: Context) -> None:
         fetch_segmenter(context, "small/segmenters/none")
 
 
-def test_shards_that_are_not_cropped_have_no_finder(context: Context) -> None:
+def test_images_that_are_not_cropped_have_no_finder(context: Context) -> None:
     rows = {"train": 0, "validation": 0, "test": 0}
-    plain = Prepared(dataset="small", id="a", snapshot="s", split="s", path="p", rows=rows)
+    plain = Prepared(
+        dataset="small", id="a", snapshot="s", split="s", path="p", images="i", rows=rows
+    )
 
     assert finder_of(context, plain) is None
 

@@ -101,7 +101,7 @@ def test_our_code_is_sent_to_a_cluster_only() -> None:
         archive, _, name = sent["spark.archives"].partition("#")
         assert sent["spark.executorEnv.PYTHONPATH"] == name
         names = zipfile.ZipFile(archive).namelist()
-    assert "pipelines/data/prepare/shard_writer.py" in names
+    assert "pipelines/data/prepare/executor.py" in names
     assert {Path(name).parts[0] for name in names} == {"pipelines"}
     assert not Path(archive).exists()
 

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from pipelines.spec import CandidateSpec
 from pipelines.studies.space import space_of, suggest
-from tests.pipelines.training.small_shards import candidate
+from tests.pipelines.training.small_sets import candidate
 
 
 def tuned(**space: Any) -> CandidateSpec:

@@ -112,10 +112,10 @@ def test_each_fold_is_judged_on_images_it_was_not_trained_on(
 def test_the_test_set_is_not_asked(
     here: Context, prepared: Prepared, curve: LearningCurve, found: CrossValidation
 ) -> None:
-    from pipelines.data.input.shards import fetch
+    from pipelines.data.input.cache import fetch
     from pipelines.evaluation.record import read_predictions
 
-    data = fetch(here.store, prepared.path, here.settings.cache)
+    data = fetch(here, prepared)
     kept = {image for batch in data.split("test").batches(99) for image in batch.ids}
     tracking = open_tracking(here.settings)
     judged = [(one, "validation") for size in curve.sizes for one in size.trained]

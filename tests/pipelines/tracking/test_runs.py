@@ -110,14 +110,17 @@ def test_nested_params_are_named_with_dots() -> None:
     }
 
 
-def test_inputs_name_snapshot_split_and_shards_once(tracking: Tracking, experiment: str) -> None:
+def test_inputs_name_snapshot_split_and_training_set_once(
+    tracking: Tracking, experiment: str
+) -> None:
     run = tracking.client.create_run(experiment).info.run_id
     prepared = Prepared(
         dataset="brain",
         id="0123456789abcdef",
         snapshot="brain/snapshots/0001-aa",
         split="brain/splits/bb",
-        path="brain/prepared/cc",
+        path="brain/training_sets/cc",
+        images="brain/prepared/dd",
         rows={"train": 30, "validation": 5, "test": 6},
     )
 
@@ -132,7 +135,7 @@ def test_inputs_name_snapshot_split_and_shards_once(tracking: Tracking, experime
     ]
     train = next(entry for entry in inputs if entry.dataset.name == "brain train")
     assert train.dataset.digest == prepared.id
-    assert "hdfs://name:8020/medloop/brain/prepared/cc/train-*.parquet" in train.dataset.source
+    assert "hdfs://name:8020/medloop/brain/training_sets/cc/keys.parquet" in train.dataset.source
     assert {tag.key: tag.value for tag in train.tags} == {
         "mlflow.data.context": "training",
         "snapshot": "0001-aa",

@@ -8,23 +8,25 @@ import numpy as np
 import pytest
 from keras import layers
 
-from pipelines.data.input.shards import Shards
+from pipelines.alone import alone
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.models.head import feature_extractor, head_on_features
 from pipelines.models.registry import build
 from pipelines.training import features
 from pipelines.training.features import feature_stream
-from tests.pipelines.training.small_shards import SIZE, small_shards
+from tests.pipelines.local_sets import Drawn, write_set
+from tests.pipelines.training.small_sets import SIZE, small_set
 
 
 @pytest.fixture
-def shards(tmp_path: Path) -> Shards:
-    return small_shards(tmp_path / "shards")
+def data(tmp_path: Path) -> TrainingSet:
+    return small_set(tmp_path / "cache")
 
 
-def test_features_and_head_predict_as_the_whole_model(shards: Shards) -> None:
+def test_features_and_head_predict_as_the_whole_model(data: TrainingSet) -> None:
     model = build("efficientnet_lite0", size=SIZE, classes=2, weights="imagenet")
-    rows = list(feature_stream(shards, "validation", model).in_order(64))
-    pictures = [b.images for b in shards.split("validation").batches(64)]
+    rows = list(feature_stream(data, "validation", model).in_order(64))
+    pictures = [b.images for b in data.split("validation").batches(64)]
     images = np.concatenate(pictures).astype(np.float32)
     pooled = np.concatenate([x.numpy() for x, _ in rows])
     assert pooled.std() > 0.01
@@ -33,16 +35,16 @@ def test_features_and_head_predict_as_the_whole_model(shards: Shards) -> None:
     odds = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     assert np.allclose(odds, model.predict(images, verbose=0), atol=1e-5)
     labels = np.concatenate([y.numpy() for _, y in rows])
-    assert np.array_equal(labels, shards.split("validation").labels())
+    assert np.array_equal(labels, data.split("validation").labels())
 
 
-def test_features_are_made_once_for_the_same_weights(shards: Shards) -> None:
+def test_features_are_made_once_for_the_same_weights(data: TrainingSet) -> None:
     one, other = (build("strided_cnn", size=SIZE, classes=2, weights=None) for _ in range(2))
-    first = feature_stream(shards, "train", one)
-    before = [file.stat().st_mtime_ns for file in first.files]
-    assert feature_stream(shards, "train", one) == first
-    assert [file.stat().st_mtime_ns for file in first.files] == before
-    assert set(feature_stream(shards, "train", other).files).isdisjoint(first.files)
+    first = feature_stream(data, "train", one)
+    before = [file.stat().st_mtime_ns for file in first.arrays.files]
+    feature_stream(data, "train", one)
+    assert [file.stat().st_mtime_ns for file in first.arrays.files] == before
+    assert set(feature_stream(data, "train", other).arrays.files).isdisjoint(first.arrays.files)
 
 
 def network(*, stride: int = 2, resized: bool = False) -> keras.Model:
@@ -56,48 +58,62 @@ def network(*, stride: int = 2, resized: bool = False) -> keras.Model:
     return keras.Model(image, layers.Dense(2, name="logits")(x), name="small")
 
 
-def test_the_same_network_built_anew_shares_its_features(shards: Shards) -> None:
+def test_the_same_network_built_anew_shares_its_features(data: TrainingSet) -> None:
     one, other = network(), network()
 
     assert one.layers[1].name != other.layers[1].name
-    assert feature_stream(shards, "test", one) == feature_stream(shards, "test", other)
+    one_s, other_s = (feature_stream(data, "test", model) for model in (one, other))
+    assert one_s.arrays.files == other_s.arrays.files
 
 
-def test_the_same_weights_in_another_graph_make_features_of_their_own(shards: Shards) -> None:
+def test_the_same_weights_in_another_graph_make_features_of_their_own(data: TrainingSet) -> None:
     as_it_is, resized, unstrided = (
-        feature_stream(shards, "test", model)
+        feature_stream(data, "test", model)
         for model in (network(), network(resized=True), network(stride=1))
     )
 
-    assert as_it_is.shape == resized.shape == unstrided.shape
-    assert len({as_it_is.files, resized.files, unstrided.files}) == 3
+    assert as_it_is.arrays.shape == resized.arrays.shape == unstrided.arrays.shape
+    assert len({stream.arrays.folder for stream in (as_it_is, resized, unstrided)}) == 3
 
 
-def test_a_killed_extraction_goes_on_with_the_next_shard(
-    shards: Shards, monkeypatch: pytest.MonkeyPatch
+def test_a_killed_extraction_goes_on_with_the_next_part(
+    data: TrainingSet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     model = build("strided_cnn", size=SIZE, classes=2, weights=None)
     monkeypatch.setattr(features, "BATCH", 4)
-    whole = feature_stream(shards, "train", model)
-    kept, cut = whole.files
+    whole = feature_stream(data, "train", model)
+    kept, cut = whole.arrays.files
     content, before = cut.read_bytes(), kept.stat().st_mtime_ns
     cut.with_name(f".{cut.name}").write_bytes(content[:50])
     cut.unlink()
-    feature_stream(shards, "train", model)
+    feature_stream(data, "train", model)
     assert cut.read_bytes() == content
     assert kept.stat().st_mtime_ns == before
 
 
-def test_candidates_side_by_side_make_features_one_after_the_other(shards: Shards) -> None:
+def test_candidates_side_by_side_make_features_one_after_the_other(data: TrainingSet) -> None:
     model = build("strided_cnn", size=SIZE, classes=2, weights=None)
     made: list[object] = []
-    folder = feature_stream(shards, "validation", model).files[0].parent
+    folder = data.folder / "features" / f"{model.name}-{features._identity(model)}"
     waiting = threading.Thread(
-        target=lambda: made.append(feature_stream(shards, "train", model)), daemon=True
+        target=lambda: made.append(feature_stream(data, "train", model)), daemon=True
     )
-    with features._only_one(folder):
+    with alone(folder):
         waiting.start()
         waiting.join(0.5)
-        assert not list(folder.glob("train-*"))
+        assert not list(folder.iterdir())
     waiting.join(60)
     assert len(made) == 1
+
+
+def test_features_do_not_depend_on_how_images_arrived(tmp_path: Path) -> None:
+    """To the last bit: the same images in other parts, in another order."""
+    model = build("strided_cnn", size=SIZE, classes=2, weights=None)
+    drawn = np.random.default_rng(3).integers(0, 256, (40, SIZE, SIZE, 3)).astype(np.uint8)
+    found = []
+    for name, order in (("one", np.arange(40)), ("other", np.arange(40)[::-1])):
+        images = [Drawn("train", drawn[n], 0, str(n)) for n in order]
+        images = images if name == "one" else images[:35]
+        stream = feature_stream(write_set(tmp_path / name, images, ("a",)), "train", model)
+        found.append(stream.arrays.take(range(len(images)))[:: 1 if name == "one" else -1])
+    assert np.array_equal(found[0][5:], found[1])

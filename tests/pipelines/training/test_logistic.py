@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
 from pipelines.errors import TrainingError
 from pipelines.evaluation import evaluate
 from pipelines.evaluation.answers import has_answers, read_answers
@@ -86,7 +86,7 @@ def test_a_regression_on_deep_features_is_a_network_that_answers_the_same(
 ) -> None:
     done = logistic.train(SPEC, there, prepared, SPEC.candidate("deep"))
     said = logistic.answers(done, SPEC.class_names)
-    data = fetch(there.store, prepared.path, there.settings.cache)
+    data = fetch(there, prepared)
     file = fetch_model(tracking, deep.run_id, cache=there.settings.cache)
     asked = predict(Network.load(file), data, ("validation", "test"))
     both = asked.merge(said, on=["split", "sha256", "source_path"], suffixes=("", ".said"))
@@ -141,7 +141,7 @@ def test_a_regression_on_pixels_answers_for_every_held_out_image(
     there: Context, prepared: Prepared, tracking: Tracking
 ) -> None:
     trained = candidate.run(SPEC, there, prepared, "pixels")
-    data = fetch(there.store, prepared.path, there.settings.cache)
+    data = fetch(there, prepared)
     rows = read_answers(tracking, trained.run_id, data, ("validation", "test"))
     assert len(rows) == prepared.rows["validation"] + prepared.rows["test"]
     likeliest = logits_of(rows, data.classes).argmax(axis=1)

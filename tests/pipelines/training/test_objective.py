@@ -8,7 +8,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipelines.training.objective import loss_of, optimizer_of
-from tests.pipelines.training.small_shards import candidate
+from tests.pipelines.training.small_sets import candidate
 
 LOGITS = np.array([[2.0, 0.0, -1.0], [0.5, 0.4, 0.3]], np.float32)
 SHARES = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)

@@ -4,7 +4,7 @@ import pytest
 
 from pipelines.training.checkpoint import Progress
 from pipelines.training.schedule import LEAST_RATE, SLOWER, Schedule, advance, schedule_of
-from tests.pipelines.training.small_shards import candidate
+from tests.pipelines.training.small_sets import candidate
 
 SCHEDULE = Schedule(epochs=6, learning_rate=0.01, patience=4, plateau_patience=2)
 

@@ -8,15 +8,17 @@ import keras
 import numpy as np
 import pytest
 
-from pipelines.data.input.shards import read_shards
+from pipelines.data.input.cache import read_set
 from pipelines.errors import TrainingError
 from pipelines.models.head import backbone
 from pipelines.models.registry import build
+from pipelines.outputs import SplitName
 from pipelines.spec import CandidateSpec
 from pipelines.training.objective import loss_of
 from pipelines.training.train import TrainedModel, train
 from tests.pipelines.forks import Forks
-from tests.pipelines.training.small_shards import CLASSES, SIZE, candidate, small_shards
+from tests.pipelines.local_sets import PATH
+from tests.pipelines.training.small_sets import CLASSES, SIZE, candidate, small_set
 
 CHILD = Path(__file__).with_name("run_until_killed.py")
 RECIPES = {
@@ -48,10 +50,11 @@ class Training:
 def finish(chosen: CandidateSpec, folder: Path) -> Training:
     """Train in ``folder`` to the end."""
     told: list[int] = []
-    shards = folder / "shards"
     done = train(
         chosen,
-        read_shards(shards) if shards.exists() else small_shards(shards),
+        read_set(folder / "cache" / PATH)
+        if (folder / "cache").exists()
+        else small_set(folder / "cache"),
         seed=3,
         workdir=folder / "work",
         on_epoch=lambda epoch, _: told.append(epoch),
@@ -106,7 +109,7 @@ def moved_layers(trained: keras.Model, pretrained: Path) -> set[str]:
 def test_a_killed_training_ends_as_an_unbroken_one(
     recipe: str, unbroken: Unbroken, tmp_path: Path, forks: Forks
 ) -> None:
-    small_shards(tmp_path / "shards")
+    small_set(tmp_path / "cache")
     train_until_killed(unbroken.chosen(recipe), tmp_path, forks)
     resumed, whole = finish(unbroken.chosen(recipe), tmp_path), unbroken.of(recipe)
 
@@ -132,7 +135,7 @@ def test_a_finished_training_is_not_repeated(unbroken: Unbroken) -> None:
 @pytest.mark.parametrize("recipe", RECIPES)
 def test_the_saved_model_predicts_as_its_best_epoch_did(recipe: str, unbroken: Unbroken) -> None:
     training = unbroken.of(recipe)
-    validation = read_shards(training.folder / "shards").split("validation")
+    validation = read_set(training.folder / "cache" / PATH).split("validation")
     images = np.concatenate([b.images for b in validation.batches(16)]).astype(np.float32)
     chosen = training.model().predict(images, verbose=0).argmax(axis=1)
     best = training.done.history[training.done.best_epoch - 1]
@@ -170,7 +173,7 @@ def test_an_ensemble_is_the_mean_of_its_members_and_trains_nothing(
     told: list[int] = []
     done = train(
         chosen,
-        small_shards(tmp_path / "shards"),
+        small_set(tmp_path / "cache"),
         seed=3,
         workdir=tmp_path / "work",
         on_epoch=lambda epoch, _: told.append(epoch),
@@ -194,7 +197,7 @@ def test_a_pupil_learns_what_its_teacher_says(unbroken: Unbroken, tmp_path: Path
     chosen = candidate(epochs=1, teachers=("frozen",), augment="light")
     done = train(
         chosen,
-        small_shards(tmp_path / "shards"),
+        small_set(tmp_path / "cache"),
         seed=3,
         workdir=tmp_path / "work",
         on_epoch=lambda *_: None,
@@ -205,10 +208,14 @@ def test_a_pupil_learns_what_its_teacher_says(unbroken: Unbroken, tmp_path: Path
 
 
 def test_a_class_without_images_is_named(tmp_path: Path) -> None:
-    counts = {"train": (8, 0), "validation": (4, 4), "test": (2, 2)}
-    shards = small_shards(tmp_path / "shards", counts)
+    counts: dict[SplitName, tuple[int, ...]] = {
+        "train": (8, 0),
+        "validation": (4, 4),
+        "test": (2, 2),
+    }
+    data = small_set(tmp_path / "cache", counts)
     with pytest.raises(TrainingError, match="'bright'"):
-        train(candidate(), shards, seed=1, workdir=tmp_path / "work", on_epoch=lambda *_: None)
+        train(candidate(), data, seed=1, workdir=tmp_path / "work", on_epoch=lambda *_: None)
 
 
 # Fine-tuning keeps the best model of both phases
@@ -224,7 +231,7 @@ def test_finetuning_that_makes_things_worse_returns_the_head_however_often_it_is
     build("strided_cnn", size=SIZE, classes=2, weights=None).save(pretrained)
     judge = {"label_smoothing": 0.1, "loss": "focal", "augment": "light"}
     chosen = candidate(recipe="finetune", weights=str(pretrained), **WORSE, **judge)
-    small_shards(tmp_path / "shards")
+    small_set(tmp_path / "cache")
     cut_off(chosen, tmp_path, after=2)
     cut_off(chosen, tmp_path, after=3)
     training = finish(chosen, tmp_path)
@@ -249,7 +256,7 @@ def cut_off(chosen: CandidateSpec, folder: Path, *, after: int) -> None:
     with pytest.raises(CutOff):
         train(
             chosen,
-            read_shards(folder / "shards"),
+            read_set(folder / "cache" / PATH),
             seed=3,
             workdir=folder / "work",
             on_epoch=stop,
@@ -258,7 +265,7 @@ def cut_off(chosen: CandidateSpec, folder: Path, *, after: int) -> None:
 
 def validation_loss(training: Training, chosen: CandidateSpec) -> float:
     """The finished model's own loss on the validation images."""
-    split = read_shards(training.folder / "shards").split("validation")
+    split = read_set(training.folder / "cache" / PATH).split("validation")
     images = np.concatenate([b.images for b in split.batches(16)]).astype(np.float32)
     model = training.model()
     logits = keras.Model(model.input, model.get_layer("logits").output)(images)

@@ -8,7 +8,7 @@ import pytest
 from pipelines.errors import CandidateSkipped, WeightsUnavailable
 from pipelines.models import imagenet
 from pipelines.training.without_weights import trainable_here
-from tests.pipelines.training.small_shards import candidate
+from tests.pipelines.training.small_sets import candidate
 
 RESNET = {"model": "resnet50", "recipe": "frozen", "weights": "imagenet"}
 

@@ -301,7 +301,7 @@ def test_checks_are_kept_in_hdfs(hdfs: Settings, tmp_path: Path) -> None:
 
 @pytest.fixture(scope="module")
 def sound(tmp_path_factory: pytest.TempPathFactory, spark: "SparkSession") -> tuple[Path, Prepared]:
-    """A store with shards of the small collection, for the tests to copy."""
+    """A store with a training set of the small collection, for the tests to copy."""
     assert spark.getActiveSession() is not None
     home = tmp_path_factory.mktemp("sound")
     settings = Settings(home=home / "home", store=(home / "store").as_uri())
@@ -313,35 +313,44 @@ def sound(tmp_path_factory: pytest.TempPathFactory, spark: "SparkSession") -> tu
 
 @pytest.fixture
 def prepared(context: Context, sound: tuple[Path, Prepared]) -> Prepared:
-    """Shards of the small collection, in the test's own store."""
+    """A training set of the small collection, in the test's own store."""
     folder, output = sound
     own = Path(context.store.uri("").removeprefix("file://"))
     shutil.copytree(folder, own, dirs_exist_ok=True)
     return output
 
 
-class Shards:
-    """A prepared folder that a test damages.
+class Stored:
+    """A training set, with its images, that a test damages.
 
     Args:
         context: its local store.
-        output: the folder.
+        output: the training set.
     """
 
     def __init__(self, context: Context, output: Prepared) -> None:
-        self.folder = Path(context.store.uri(output.path).removeprefix("file://"))
+        store = Path(context.store.uri("").removeprefix("file://"))
+        self.folder = store / output.path
+        (self.part,) = (store / output.images / "parts").iterdir()
+        self.listing = store / output.images / "listings" / self.part.name
 
-    def rewrite(self, name: str, change: Change) -> None:
-        """Change a shard's rows, and the manifest with them."""
-        path = self.folder / f"{name}-00000.parquet"
-        table = pq.read_table(path)
+    def rewrite(self, change: Change) -> None:
+        """Change the rows."""
+        table = pq.read_table(self.folder / "keys.parquet")
         rows = table.to_pylist()
         change(rows)
-        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), path)
-        manifest = json.loads((self.folder / "manifest.json").read_text())
-        [file] = manifest["splits"][name]["files"]
-        file["rows"], file["sha256"] = len(rows), hashlib.sha256(path.read_bytes()).hexdigest()
-        (self.folder / "manifest.json").write_text(json.dumps(manifest))
+        changed = pa.Table.from_pylist(rows, schema=table.schema)
+        pq.write_table(changed, self.folder / "keys.parquet")
+
+    def repack(self, pixels: bytes) -> None:
+        """Give the first image of the part other pixels; the part is called by its new hash."""
+        table = pq.read_table(self.part)
+        rows = table.to_pylist()
+        rows[0] |= {"pixels": pixels}
+        pq.write_table(pa.Table.from_pylist(rows, schema=table.schema), self.part)
+        name = f"{hashlib.sha256(self.part.read_bytes()).hexdigest()}.parquet"
+        self.part.rename(self.part.with_name(name))
+        self.listing.rename(self.listing.with_name(name))
 
     def darken(self, split: str) -> None:
         """Say in the statistics that a split is much darker than it is."""
@@ -350,80 +359,76 @@ class Shards:
         (self.folder / "stats.json").write_text(json.dumps(stats))
 
     def flip(self) -> None:
-        """Change one byte of a shard."""
-        path = self.folder / "test-00000.parquet"
-        content = bytearray(path.read_bytes())
+        """Change one byte of the part."""
+        content = bytearray(self.part.read_bytes())
         content[100] ^= 1
-        path.write_bytes(content)
+        self.part.write_bytes(content)
 
 
-def move_to_test(shards: Shards) -> None:
-    moved: list[Row] = []
-    shards.rewrite("train", lambda rows: moved.append(rows.pop()))
-    shards.rewrite("test", lambda rows: rows.extend(moved))
+def of(rows: list[Row], split: str) -> Row:
+    """The first row of a split."""
+    return next(row for row in rows if row["split"] == split)
 
 
-def copy_to_test(shards: Shards) -> None:
-    copied: list[Row] = []
-    shards.rewrite("train", lambda rows: copied.append(rows[0]))
-    shards.rewrite("test", lambda rows: rows.extend(copied))
+def copy_to_test(rows: list[Row]) -> None:
+    rows.append(of(rows, "train") | {"split": "test"})
 
 
-PREPARED_CORRUPTIONS: list[tuple[str, Callable[[Shards], object], list[str]]] = [
+PREPARED_CORRUPTIONS: list[tuple[str, Callable[[Stored], object], list[str]]] = [
     (
         "one byte differs",
-        Shards.flip,
-        ["Every shard is there", "1 x its sha256 is not the manifest's", "test-00000.parquet"],
+        Stored.flip,
+        ["Every part is there", "1 x its sha256 is", "not its name"],
     ),
     (
-        "shard missing",
-        lambda shards: (shards.folder / "test-00000.parquet").unlink(),
-        ["Every shard is there", "1 x missing", "test-00000.parquet"],
+        "part missing",
+        lambda stored: stored.part.unlink(),
+        ["Every part is there", "1 x it is missing"],
     ),
     (
         "image missing",
-        lambda shards: shards.rewrite("train", lambda rows: rows.pop()),
-        ["Every image of the split stands in a shard of its split", "found 1 of 20", ".png"],
+        lambda stored: stored.rewrite(lambda rows: rows.pop()),
+        ["Every image of the split is in the training set", "found 1 of 20", ".png"],
     ),
     (
         "image in the wrong split",
-        move_to_test,
-        ["Every image of the split stands in a shard of its split", "1 x train / test"],
+        lambda stored: stored.rewrite(lambda rows: of(rows, "train").update(split="test")),
+        ["Every image of the split is in the training set", "1 x train / test"],
     ),
     (
         "image twice",
-        lambda shards: shards.rewrite("train", lambda rows: rows.append(rows[0])),
-        ["Every image stands in the shards once", ".png"],
+        lambda stored: stored.rewrite(lambda rows: rows.append(rows[0])),
+        ["Every image is in the training set once", ".png"],
     ),
     (
         "bytes in two splits",
-        copy_to_test,
+        lambda stored: stored.rewrite(copy_to_test),
         ["No image's bytes stand in two splits; found 2 of", ".png"],
     ),
     (
         "group in two splits",
-        copy_to_test,
+        lambda stored: stored.rewrite(copy_to_test),
         ["No group stands in two splits; found 2 of", ".png"],
     ),
     (
         "wrong label",
-        lambda shards: shards.rewrite("test", lambda r: r[0].update(label=1 - r[0]["label"])),
+        lambda stored: stored.rewrite(lambda r: r[0].update(label=1 - r[0]["label"])),
         ["Every image has the label that the split gives it; found 1 of 20", ".png"],
     ),
     (
         "label out of range",
-        lambda shards: shards.rewrite("test", lambda rows: rows[0].update(label=2)),
+        lambda stored: stored.rewrite(lambda rows: rows[0].update(label=2)),
         ["Every label is one of 0 to 1; found 1 of 20", "1 x 2", ".png"],
     ),
     (
         "pixels of another size",
-        lambda shards: shards.rewrite("test", lambda rows: rows[0].update(pixels=b"\0" * 30)),
-        ["Every image has 32 x 32 x 3 = 3072 bytes of pixels; found 1 of 20", "1 x 30", ".png"],
+        lambda stored: stored.repack(bytes(30)),
+        ["Every part is there", "1 x its images do not have 32 x 32 pixels"],
     ),
 ]
 
 
-def test_sound_shards_pass(context: Context, prepared: Prepared) -> None:
+def test_a_sound_training_set_passes(context: Context, prepared: Prepared) -> None:
     report = checks.check_prepared(small_spec(), context, prepared)
     assert report.passed
     assert report.failed == []
@@ -434,29 +439,29 @@ def test_sound_shards_pass(context: Context, prepared: Prepared) -> None:
     [x[1:] for x in PREPARED_CORRUPTIONS],
     ids=[x[0] for x in PREPARED_CORRUPTIONS],
 )
-def test_a_fault_in_shards_is_named(
-    context: Context, prepared: Prepared, damage: Callable[[Shards], object], expected: list[str]
+def test_a_fault_in_a_training_set_is_named(
+    context: Context, prepared: Prepared, damage: Callable[[Stored], object], expected: list[str]
 ) -> None:
-    damage(Shards(context, prepared))
+    damage(Stored(context, prepared))
     with pytest.raises(CheckFailed, match="the prepared suite is not met") as error:
         checks.check_prepared(small_spec(), context, prepared)
     assert_names(error, expected)
 
 
-def test_shards_made_anew_pass_after_damaged_ones_failed(
+def test_images_prepared_again_pass_after_damaged_ones_failed(
     context: Context, prepared: Prepared
 ) -> None:
-    shards = Shards(context, prepared)
-    sound = (shards.folder / "test-00000.parquet").read_bytes()
-    shards.flip()
+    stored = Stored(context, prepared)
+    sound = stored.part.read_bytes()
+    stored.flip()
     with pytest.raises(CheckFailed):
         checks.check_prepared(small_spec(), context, prepared)
-    (shards.folder / "test-00000.parquet").write_bytes(sound)
+    stored.part.write_bytes(sound)
     assert checks.check_prepared(small_spec(), context, prepared).passed
 
 
 def test_a_split_unlike_training_is_warned_of(context: Context, prepared: Prepared) -> None:
-    Shards(context, prepared).darken("test")
+    Stored(context, prepared).darken("test")
     report = checks.check_prepared(small_spec(), context, prepared)
     assert report.passed
     [warning] = report.warnings

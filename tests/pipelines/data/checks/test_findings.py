@@ -36,8 +36,8 @@ def broken_by(*places: dict[str, Any]) -> dict[str, Any]:
             "found 1 of 10 against it (10.0%): a.png.",
         ),
         (
-            broken_by({"damage": "gone", "source_path": None, "shard": "test-00000.parquet"}),
-            "found 1 of 10 against it (10.0%, 1 x gone): test-00000.parquet.",
+            broken_by({"damage": "gone", "source_path": None, "part": "3f1c"}),
+            "found 1 of 10 against it (10.0%, 1 x gone): 3f1c.",
         ),
         (
             broken_by({"planned": "train", "split": None, "source_path": "a.png"}),

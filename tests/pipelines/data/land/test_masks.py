@@ -1,4 +1,4 @@
-"""Masks of lesions: beside the images from landing folder to shards, and never in their way."""
+"""Masks of lesions: beside the images from landing folder to training set, never in their way."""
 
 from pathlib import Path
 from typing import Any
@@ -8,8 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from pipelines.data.input.lesions import read_lesions
-from pipelines.data.input.shards import fetch
+from pipelines.data.input.cache import fetch
 from pipelines.data.land import ingest, landing
 from pipelines.data.land.masks import landed
 from pipelines.data.prepare import prepare
@@ -140,7 +139,7 @@ def test_a_collection_without_masks_is_what_it_was(context: Context, tmp_path: P
 
 
 @pytest.mark.usefixtures("spark")
-def test_shards_hold_masks_fitted_as_their_images_are(context: Context, folder: Path) -> None:
+def test_masks_are_fitted_as_their_images_are(context: Context, folder: Path) -> None:
     for name, marked in (("cat/000", mask(0)), ("dog/002", mask(16))):
         seen = np.maximum(drawing(5) // 2, marked)
         write(folder / f"{name}.png", png(seen))
@@ -152,18 +151,17 @@ def test_shards_hold_masks_fitted_as_their_images_are(context: Context, folder: 
     output = prepare.run(with_masks(), context, snapshot, divided(context, snapshot, rows))
 
     found: dict[str, tuple[NDArray[np.uint8], NDArray[np.bool_]]] = {}
-    shards = fetch(context.store, output.path, context.settings.cache)
+    data = fetch(context, output)
     for split in SPLITS:
-        lesions = read_lesions(shards.split(split))
-        batches = list(shards.split(split).batches(100))
-        paths = [path for batch in batches for path in batch.paths]
-        pixels = np.concatenate([batch.images for batch in batches])
-        assert len(paths) == output.rows[split]
-        found |= {paths[place]: (pixels[place], lesion) for place, lesion in lesions.items()}
+        part = data.split(split)
+        assert part.rows == output.rows[split]
+        places = part.with_lesion()
+        images = zip(part.pixels(places), part.lesions(places), strict=True)
+        found |= dict(zip(part.column("source_path")[places], images, strict=True))
     assert set(found) == {"cat/000.png", "cat/001.png", "dog/002.png"}
     for path in ("cat/000.png", "dog/002.png"):
-        pixels, lesion = found[path]
-        assert (lesion == (pixels[..., 0] == 255)).all()
+        image, lesion = found[path]
+        assert (lesion == (image[..., 0] == 255)).all()
 
 
 @pytest.mark.parametrize(

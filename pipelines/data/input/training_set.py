@@ -1,0 +1,154 @@
+"""A training set on this machine: a table of images, and arrays with their pixels.
+
+Pixels are read from memory-mapped arrays (`pipelines.data.input.cache` makes them), so a dozen
+images cost a dozen reads. Files of a training set that is open stay readable when they are removed.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from pipelines.data.input.arrays import Arrays
+from pipelines.outputs import SplitName
+from pipelines.stage import fingerprint
+
+LESIONS = "lesions"
+"""Folder, beside the pixels, of arrays with masks."""
+
+
+class Batch(NamedTuple):
+    """Consecutive images of a split."""
+
+    images: NDArray[np.uint8]
+    """(n, size, size, 3) RGB."""
+    labels: NDArray[np.int32]
+    """(n,) index into the classes."""
+    ids: list[str]
+    """sha256 of each original."""
+    paths: list[str]
+    """Each original's path in its landing folder."""
+
+
+@dataclass(frozen=True, eq=False)
+class Images:
+    """The images of one split, in the order of the training set."""
+
+    size: int
+    """Side of the square images in pixels."""
+    folder: Path
+    """Of the arrays."""
+    table: pa.Table
+    """`pipelines.data.prepare.keys.PLACED`."""
+
+    @property
+    def rows(self) -> int:
+        """Number of images."""
+        return int(self.table.num_rows)
+
+    def labels(self) -> NDArray[np.int32]:
+        """(rows,) index into the classes."""
+        return self.column("label").astype(np.int32)
+
+    def column(self, name: str) -> NDArray[Any]:
+        """(rows,) a column of numbers or texts."""
+        found: NDArray[Any] = self.table[name].to_numpy()
+        return found
+
+    @cached_property
+    def arrays(self) -> Arrays:
+        """Their pixels, uint8 (size, size, 3)."""
+        return self._arrays(self.folder, "row")
+
+    @cached_property
+    def _lesions(self) -> Arrays:
+        return self._arrays(self.folder / LESIONS, "lesion")
+
+    def pixels(self, positions: Sequence[int] | NDArray[Any]) -> NDArray[np.uint8]:
+        """(positions, size, size, 3) the images at some positions, in the order given."""
+        if not len(positions):
+            return np.empty((0, self.size, self.size, 3), np.uint8)
+        return self.arrays.take(positions)
+
+    def batches(self, batch_size: int) -> Iterator[Batch]:
+        """Every image once, in order; the last batch may be smaller."""
+        arrays = self.arrays
+        labels, ids, paths = self.labels(), self.column("sha256"), self.column("source_path")
+        for start in range(0, self.rows, batch_size):
+            part = slice(start, min(start + batch_size, self.rows))
+            images = arrays.take(np.arange(part.start, part.stop))
+            yield Batch(images, labels[part], ids[part].tolist(), paths[part].tolist())
+
+    def with_lesion(self) -> NDArray[np.int64]:
+        """Positions of the images that came with a mask of their lesion."""
+        return np.flatnonzero(self.column("lesion") >= 0)
+
+    def lesions(self, positions: Sequence[int] | NDArray[Any]) -> NDArray[np.bool_]:
+        """(positions, size, size) true on the lesion, of images that have a mask."""
+        if not len(positions):
+            return np.empty((0, self.size, self.size), np.bool_)
+        return self._lesions.take(positions) > 0
+
+    def _arrays(self, folder: Path, row: str) -> Arrays:
+        parts = self.table["part"].combine_chunks().dictionary_encode()
+        return Arrays(
+            folder,
+            tuple(parts.dictionary.to_pylist()),
+            parts.indices.to_numpy(),
+            self.column(row),
+        )
+
+
+@dataclass(frozen=True)
+class Part:
+    """Rows of a split, and the split they go to."""
+
+    source: SplitName
+    chosen: NDArray[np.bool_]
+    """(rows of the source,) in order."""
+    target: SplitName
+
+
+@dataclass(frozen=True)
+class TrainingSet:
+    """A list of prepared images, each with its label, its split and its place."""
+
+    id: str
+    """Fingerprint of the list."""
+    classes: tuple[str, ...]
+    """In the order of the labels."""
+    size: int
+    """Side of the square images in pixels."""
+    folder: Path
+    """Of the arrays, one for each part, and of what is computed for each part."""
+    table: pa.Table = field(compare=False, repr=False)
+
+    def split(self, name: SplitName) -> Images:
+        """One of ``train``, ``validation``, ``test``."""
+        return Images(self.size, self.folder, self.table.filter(pc.field("split") == name))
+
+    def described(self, split: SplitName) -> pd.DataFrame:
+        """``sha256``, ``source_path``, ``group`` and ``label`` (index) of a split, in order."""
+        columns = ["sha256", "source_path", "group", "label"]
+        found: pd.DataFrame = self.split(split).table.select(columns).to_pandas()
+        return found
+
+    def subset(self, parts: Sequence[Part]) -> "TrainingSet":
+        """The chosen rows, in new splits; a split that no row goes to is empty. Copies nothing."""
+        tables = []
+        for part in parts:
+            rows = self.split(part.source).table.filter(pa.array(part.chosen))
+            target = pa.array([part.target] * rows.num_rows, pa.string())
+            tables.append(rows.set_column(rows.schema.get_field_index("split"), "split", target))
+        table = pa.concat_tables(tables).combine_chunks()
+        chosen = [table["split"].to_pylist(), table["sha256"].to_pylist()]
+        return TrainingSet(
+            fingerprint(self.id, chosen), self.classes, self.size, self.folder, table
+        )

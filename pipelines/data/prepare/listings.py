@@ -1,0 +1,83 @@
+"""The folder of prepared images: parts that are written once, and a listing beside each.
+
+    <dataset>/prepared/<key>/parts/<sha256>.parquet      pixels, masks
+    <dataset>/prepared/<key>/listings/<sha256>.parquet   which images that part holds
+    <dataset>/prepared/<key>/manifest.json               `pipelines.outputs.PreparedImages`
+
+A part is named by the sha256 of its bytes, so readers verify it by its name, and a second attempt
+of a Spark task writes the same file. Its listing is created after it and makes it visible: a part
+without a listing holds nothing that anybody reads. Two writers that prepare the same image at once
+may leave it in two parts; its pixels are the same in both, and readers take the first.
+"""
+
+import io
+from collections.abc import Collection, Iterable
+
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from pipelines.data.prepare.levels import SUMS
+from pipelines.storage import Store
+
+IDENTITY = ["sha256", "finder", "mask"]
+"""What tells prepared images of one folder apart: the sha256 of the original, of the network whose
+lesion it is cropped to and of the mask that came with it; the last two are empty without one."""
+PLACE = ["part", "row", "lesion"]
+"""Where an image is: the sha256 of its part, its row there, and its number among the part's masks
+(-1 without one)."""
+LISTED = pa.schema(
+    [
+        *((name, pa.string()) for name in IDENTITY),
+        ("row", pa.int32()),
+        ("lesion", pa.int32()),
+        ("is_whole", pa.bool_()),
+        *((name, pa.int64()) for name in SUMS),
+    ]
+)
+"""``is_whole``: the image is not cropped although the others are cropped to lesions."""
+SUFFIX = ".parquet"
+
+
+def part_path(folder: str, part: str) -> str:
+    """Store path of a part."""
+    return f"{folder}/parts/{part}{SUFFIX}"
+
+
+def listing_path(folder: str, part: str) -> str:
+    """Store path of a part's listing."""
+    return f"{folder}/listings/{part}{SUFFIX}"
+
+
+def listing(rows: pa.Table) -> bytes:
+    """The content of a listing, from rows of `LISTED`."""
+    content = io.BytesIO()
+    pq.write_table(rows, content, compression="zstd")
+    return content.getvalue()
+
+
+def listed(store: Store, folder: str) -> pd.DataFrame:
+    """The images that a folder holds: the columns of `LISTED` and ``part``; each image once.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    names = store.names(f"{folder}/listings")
+    return _rows(store, folder, names).drop_duplicates(IDENTITY, ignore_index=True)
+
+
+def has_copies(store: Store, folder: str, parts: Collection[str]) -> bool:
+    """Whether an image is in several of some parts."""
+    rows = _rows(store, folder, [f"{part}{SUFFIX}" for part in parts])
+    return bool(rows.duplicated(IDENTITY).any())
+
+
+def _rows(store: Store, folder: str, names: Iterable[str]) -> pd.DataFrame:
+    tables = []
+    for name in names:
+        rows = pq.read_table(io.BytesIO(store.read(f"{folder}/listings/{name}")))
+        part = pa.array([name.removesuffix(SUFFIX)] * rows.num_rows, pa.string())
+        tables.append(rows.append_column("part", part))
+    empty = LISTED.append(pa.field("part", pa.string())).empty_table()
+    found: pd.DataFrame = pa.concat_tables([empty, *tables]).to_pandas()
+    return found

@@ -1,0 +1,76 @@
+"""The same images give the same model to the last bit, however many deliveries brought them."""
+
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from pipelines.data.input.cache import fetch
+from pipelines.data.land import ingest, landing
+from pipelines.data.prepare import prepare
+from pipelines.data.split import split
+from pipelines.outputs import Prepared
+from pipelines.phantom.landing import generate
+from pipelines.settings import Settings
+from pipelines.spec import DatasetSpec, load_spec
+from pipelines.stage import Context
+from pipelines.storage import open_store
+from pipelines.training.train import train
+from tests.pipelines.training.small_sets import candidate
+
+SIZE = 64
+DELIVERIES = 3
+
+
+def spec() -> DatasetSpec:
+    shipped = load_spec("phantom")
+    return shipped.model_copy(update={"image": shipped.image.model_copy(update={"size": SIZE})})
+
+
+def delivered(context: Context, folder: Path) -> Prepared:
+    """What a retraining prepares from the landing folder as it is now."""
+    snapshot = ingest.run(spec(), context, landing.run(spec(), context, str(folder)))
+    return prepare.run(spec(), context, snapshot, split.run(spec(), context, snapshot))
+
+
+def weights(context: Context, prepared: Prepared, folder: Path) -> list[np.ndarray]:
+    done = train(
+        candidate(epochs=2, augment="strong", mixup=0.2, balance="class_sampling"),
+        fetch(context, prepared),
+        seed=3,
+        workdir=folder,
+        on_epoch=lambda *_: None,
+    )
+    found: list[np.ndarray] = keras.saving.load_model(done.path, compile=False).get_weights()
+    return found
+
+
+@pytest.mark.usefixtures("spark")
+def test_one_delivery_and_several_give_the_same_model(tmp_path: Path) -> None:
+    drawn, growing = tmp_path / "drawn", tmp_path / "landing"
+    generate(drawn, seed=5, images=90, size=SIZE)
+    files = sorted(file.relative_to(drawn) for file in drawn.rglob("*.*"))
+    at_once, in_turn = (
+        Context(settings=settings, store=open_store(settings))
+        for settings in (
+            Settings(home=tmp_path / "home", store=(tmp_path / name).as_uri())
+            for name in ("at-once", "in-turn")
+        )
+    )
+    for delivery in range(DELIVERIES):
+        for file in files[delivery::DELIVERIES]:
+            (growing / file).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(drawn / file, growing / file)
+        last = delivered(in_turn, growing)
+    whole = delivered(at_once, growing)
+
+    assert last.id == whole.id
+    assert len(in_turn.store.names(f"{last.images}/parts")) == DELIVERIES
+    assert len(at_once.store.names(f"{whole.images}/parts")) < DELIVERIES
+    shutil.rmtree(in_turn.settings.cache)
+    one = weights(at_once, whole, tmp_path / "one")
+    shutil.rmtree(at_once.settings.cache)
+    other = weights(in_turn, last, tmp_path / "other")
+    assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
