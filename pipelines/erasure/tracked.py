@@ -14,7 +14,7 @@ import hashlib
 import re
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path, PurePosixPath
 
@@ -117,9 +117,13 @@ class Tracked:
             if count := bundle.held():
                 seal = bundle.seal_again
                 yield self._piece(place, folder.rstrip("/"), "canary images replaced", count, seal)
-        for path in paths:
-            if not path.startswith(tuple(sealed) or "\0"):
-                yield from self._file(place, path, charts=paths)
+        others = [path for path in paths if not path.startswith(tuple(sealed) or "\0")]
+        tables = [piece for path in others for piece in self._table(place, path)]
+        # A run without tags shows what it has answers of: so these go last.
+        place = replace(place, shows=place.shows or bool(tables))
+        for path in others:
+            yield from self._file(place, path, charts=paths)
+        yield from tables
 
     def _file(self, place: Place, path: str, *, charts: list[str]) -> Iterator[Piece]:
         pure = PurePosixPath(path)
@@ -127,8 +131,6 @@ class Tracked:
         if place.shows and (may_show or EXAMPLE.fullmatch(path)):
             delete = partial(place.artifacts.delete, path)
             yield self._piece(place, path, "files removed", 1, delete)
-        elif pure.suffix == ".parquet":
-            yield from self._table(place, path)
         elif pure.suffix in (".json", ".csv"):
             without = texts.json_without if pure.suffix == ".json" else texts.csv_without
             content = _read(place, path)
@@ -141,6 +143,8 @@ class Tracked:
             yield from self._page(place, path, charts)
 
     def _table(self, place: Place, path: str) -> Iterator[Piece]:
+        if not path.endswith(".parquet"):
+            return
         with (
             tempfile.TemporaryDirectory(prefix="medloop-") as folder,
             pq.ParquetFile(place.artifacts.download(path, Path(folder))) as file,

@@ -56,9 +56,9 @@ class Released:
         return Erasure(made.spec, made.context, asked).run(leave_landed=True)
 
     @property
-    def models(self) -> Path:
-        """Of the models that runs of the experiment have logged."""
-        return self.artifacts.parent.parent / "models"
+    def experiment(self) -> Path:
+        """Where the server keeps the artifacts of all runs, and of models that they logged."""
+        return self.artifacts.parent.parent
 
     @property
     def artifacts(self) -> Path:
@@ -166,6 +166,9 @@ def _log(
     named = {"evidence": {"labels": [{"sha256": sha256} for sha256 in rows["sha256"]]}}
     (run / "evaluation/evaluation.json").write_text(json.dumps(named))
     tracking.upload(run_id, run)
+    untagged = tracking.client.create_run(experiment).info.run_id
+    for name in ("evaluation/predictions.parquet", "figures"):
+        tracking.upload(untagged, run / name, folder=name.partition("/")[0])
     model = tracking.client.create_logged_model(experiment, source_run_id=run_id)
     tracking.client.log_model_artifacts(model.model_id, str(run / "model"))
 
@@ -178,8 +181,9 @@ def test_mlflow_and_bundles_forget_the_image_and_the_champion_answers(
     card = released.bundle.with_name(f"{released.bundle.name}.card.html")
     card.write_text(f"<p>{released.sha256}</p>")
     there = released.artifacts
-    folders = (released.collection.home, released.collection.store, there, released.models)
+    folders = (released.collection.home, released.collection.store, released.experiment)
     assert all(places_of(needles, folder) for folder in folders)
+    assert len(places_of(needles, released.experiment)) > 5
 
     certificate = erased_however_often_killed(released, monkeypatch)
 
