@@ -122,8 +122,8 @@ def state(context: Context, snapshot: Snapshot, columns: Sequence[str]) -> pa.Ta
     found = [name for name in columns if name not in OF_IMAGE]
     said = ["sha256", "revision", "copies", *columns, *(["facts"] if found else [])]
     said = [name for name in dict.fromkeys(said) if name in OF_IMAGE]
-    until = pc.field("revision") <= number_of(snapshot.id)
-    images = newest(Table.open(context, snapshot.dataset, Image).arrow(said, where=until))
+    table = Table.open(context, snapshot.dataset, Image)
+    images = newest(table.arrow(said, until=number_of(snapshot.id)))
     if found:
         originals = Table.open(context, snapshot.dataset, Original).arrow(["facts", *found])
         places = pc.index_in(images["facts"], originals["facts"])

@@ -17,8 +17,10 @@ import logging
 import os
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -31,6 +33,7 @@ from pipelines.spark import parquet
 from pipelines.stage import Context
 from pipelines.storage import Store
 from pipelines.storage.hdfs import HdfsStore
+from pipelines.storage.local import LocalStore
 from pipelines.storage.object_store import ObjectStore
 
 if TYPE_CHECKING:
@@ -41,6 +44,8 @@ logger = logging.getLogger(__name__)
 
 PART_BYTES = 256 * 1000**2
 """Most bytes of Arrow data that `Table.append` writes into one file."""
+AT_ONCE = 8
+"""Files that are read at the same time."""
 ATTEMPTS = 5
 """How often a commit is tried that another writer has overtaken."""
 REVISION = "revision"
@@ -116,31 +121,72 @@ class Table:
 
     def parts(self) -> list[str]:
         """Names of the files, sorted."""
-        delta = self._opened()
-        return sorted(pa.table(delta.get_add_actions())["path"].to_pylist()) if delta else []
+        return self._parts(None)
 
     def files(self) -> list[str]:
         """URIs of the files, for Spark, DuckDB and executors, sorted."""
         return [f"{self.uri}/{name}" for name in self.parts()]
 
-    def arrow(self, columns: Sequence[str], *, where: pc.Expression | None = None) -> pa.Table:
+    def arrow(
+        self,
+        columns: Sequence[str],
+        *,
+        where: pc.Expression | None = None,
+        until: int | None = None,
+    ) -> pa.Table:
         """Columns of all rows, in no order.
 
         Args:
             columns: names.
-            where: rows to read; files are left out by their ``revision``.
+            where: about these columns; rows to keep.
+            until: the last revision to read; files of later ones are not opened.
 
         Raises:
             NotFound: a file was removed meanwhile; open the table again.
             StoreUnavailable: the store does not answer.
         """
-        schema = schema_of(self.row).remove_metadata()
+        names = dict.fromkeys([*columns, *([] if until is None else [REVISION])])
+        schema = pa.schema([schema_of(self.row).field(name) for name in names]).remove_metadata()
+        read = partial(self._read, schema=schema)
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            parts = list(pool.map(read, self._parts(until)))
+        table = pa.concat_tables([schema.empty_table(), *parts])
+        if until is not None:
+            table = table.filter(pc.field(REVISION) <= until)
+        return (table if where is None else table.filter(where)).select(list(columns))
+
+    def _parts(self, until: int | None) -> list[str]:
+        """Names of the files that may have rows up to a revision."""
         delta = self._opened()
         if delta is None:
-            return schema.empty_table().select(list(columns))
+            return []
+        added = pa.table(delta.get_add_actions(flatten=True))
+        least = f"min.{REVISION}"
+        if until is not None and least in added.column_names:
+            later = pc.fill_null(pc.greater(added[least], until), False)
+            added = added.filter(pc.invert(later))
+        return sorted(added["path"].to_pylist())
+
+    def _read(self, part: str, *, schema: pa.Schema) -> pa.Table:
+        """Columns of a file; null where it was written without them.
+
+        The library's own reader is not used: its threads call Python, and end the process with an
+        error if it exits at that moment.
+        """
+        path = f"{self.path}/{part}"
         with _reaching(self.uri):
-            dataset = delta.to_pyarrow_dataset(schema=schema)
-            return dataset.to_table(columns=list(columns), filter=where)
+            if isinstance(self.store, LocalStore):
+                source = str(self.store.folder / path)
+            else:
+                source = pa.BufferReader(self.store.read(path))
+            with pq.ParquetFile(source) as file:
+                known = [name for name in schema.names if name in file.schema_arrow.names]
+                table = file.read(known)
+        for field in schema:
+            if field.name not in known:
+                nulls = pa.nulls(table.num_rows, field.type)
+                table = table.append_column(field, nulls)
+        return table.select(schema.names).cast(schema)
 
     def frame(self, spark: "SparkSession", context: Context, columns: Sequence[str]) -> "DataFrame":
         """Columns of all rows as a Spark frame; nothing is read yet."""
