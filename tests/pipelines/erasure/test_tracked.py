@@ -79,8 +79,8 @@ def released(
     tags = {"medloop.prepared": collection.prepared().path}
     run_id = tracking.client.create_run(experiment, tags=tags).info.run_id
     originals = made.originals()
-    patient = {r["sha256"] for r in made.index() if r["source_path"].endswith(".dcm")}
-    gone = min(patient)
+    paths = {r["source_path"]: r["sha256"] for r in made.index()}
+    gone = min(paths[path] for path in paths if path.startswith("cat/") and path.endswith(".dcm"))
     folder = _bundle(tmp_path / "bundle", run_id, originals[gone])
     predictor = open_predictor(folder, "openvino", cache=cache, threads=1)
     rows = [_row(predictor, sha256, content) for sha256, content in originals.items()]
