@@ -2,10 +2,10 @@
 
     python -m benchmarks.poses MODEL FOLDER
 
-MODEL is a trained ``model.keras`` that answers for one pose; FOLDER is the prepared folder on this
-machine that it was trained on (``$MEDLOOP_HOME/cache/<dataset>/prepared/<id>``). Its validation
-images are asked through OpenVINO, as the service asks. Costs are processor time of one image on
-one thread, which says the same on a machine that is busy with other things.
+MODEL is a trained ``model.keras`` that answers for one pose; FOLDER is the training set, on this
+machine, that it was trained on (``$MEDLOOP_HOME/cache/<dataset>/training_sets/<id>``). Its
+validation images are asked through OpenVINO, as the service asks. Costs are processor time of one
+image on one thread, which says the same on a machine that is busy with other things.
 """
 
 import argparse

@@ -86,7 +86,7 @@ def _bare(
 ) -> float:
     """Seconds for as many processes that each write whole parts."""
     images = listed_images(context, snapshot, division).drop_duplicates("sha256")
-    images = images.sort_values("sha256", ignore_index=True)
+    images = images.fillna({"mask": "", "mask_pack": ""}).sort_values("sha256", ignore_index=True)
     parts = prepare.part_count(len(images), spec.image.size, cores=cores)
     images["number"] = images.index * parts // len(images)
     job = PrepareJob(context.settings, f"{spec.name}/bare", spec.image)
@@ -102,13 +102,17 @@ def _bare(
 def _write(rows: list[dict[str, object]], job: PrepareJob) -> None:
     store = open_store(job.settings)
     contents: dict[str, bytes] = {}
-    for file in sorted({str(row["pack"]) for row in rows}):
-        wanted = {row["sha256"] for row in rows}
+    wanted = {str(row[name]) for row in rows for name in ("sha256", "mask")}
+    for file in sorted({str(row[name]) for row in rows for name in ("pack", "mask_pack")} - {""}):
         for batch in pq.ParquetFile(io.BytesIO(store.read(file))).iter_batches(BATCH_ROWS):
             columns = batch.column("sha256").to_pylist(), batch.column("content").to_pylist()
             contents |= {k: v for k, v in zip(*columns, strict=True) if k in wanted}
-    plain = {"mask": "", "mask_content": None, "finder": 0}
-    full = [{**row, **plain, "content": contents[str(row["sha256"])]} for row in rows]
+    full = [
+        row
+        | {"content": contents[str(row["sha256"])], "mask_content": contents.get(str(row["mask"]))}
+        | {"finder": 0}
+        for row in rows
+    ]
     for _ in write_parts(_batches(full), job=job):
         pass
 

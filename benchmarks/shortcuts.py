@@ -2,7 +2,7 @@
 
     python -m benchmarks.shortcuts FOLDER PREPARED [--images 1000]
 
-FOLDER is the landing folder, PREPARED a prepared folder on this machine, which says who trains and
+FOLDER is the landing folder, PREPARED a training set on this machine, which says who trains and
 what belongs together. Prints macro AUROC with its 95 % interval, as the evidence ``shortcuts`` has
 it.
 """

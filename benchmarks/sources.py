@@ -2,8 +2,8 @@
 
     python -m benchmarks.sources FOLDER PREPARED [--seeds 5] [--sheet sources.png]
 
-FOLDER is the landing folder, PREPARED a prepared folder on this machine (such as
-``.medloop/cache/brain_mri/prepared/<id>``). Training and validation images are thrown together
+FOLDER is the landing folder, PREPARED a training set on this machine (such as
+``.medloop/cache/brain_mri/training_sets/<id>``). Training and validation images are thrown together
 and divided anew in each way; a logistic regression on frozen EfficientNet-Lite0 features learns
 from one part, and is asked about the validation part and about the test set. Prints the table,
 and draws pictures of each source.

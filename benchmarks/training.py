@@ -206,7 +206,9 @@ def _epoch(data: TrainingSet, answer: Any) -> None:
     )
     model.compile("sgd", keras.losses.CategoricalCrossentropy(from_logits=True))
     held = [0.0]
-    look = keras.callbacks.LambdaCallback(on_train_batch_end=lambda *_: held.append(_own_memory()))
+    look = keras.callbacks.LambdaCallback(
+        on_train_batch_end=lambda *_, **__: held.append(_own_memory())
+    )
     epoch = _epochs(data, candidate({"augment": "light"}))(0)
     model.fit(epoch, shuffle=False, verbose=0, callbacks=[look])
     answer.put(max(held))

@@ -98,7 +98,7 @@ def augment(
         levels = tf.numpy_function(draw, (number, tf.cast(images, tf.uint8)), tf.uint8)
         return tf.cast(tf.ensure_shape(levels, images.shape), tf.float32), labels
 
-    return batches.enumerate().map(change, num_parallel_calls=2).prefetch(2)
+    return batches.enumerate().map(change, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
 def _changed(

@@ -29,7 +29,7 @@ def mixup(batches: "tf.data.Dataset", alpha: float, *, seed: tuple[int, int]) ->
         share = _beta(count, alpha, tf.stack([start, tf.cast(number, tf.int32)]))
         return tuple(_blend(part, share) for part in batch)
 
-    return batches.enumerate().map(mix, num_parallel_calls=2).prefetch(2)
+    return batches.enumerate().map(mix, num_parallel_calls=tf.data.AUTOTUNE).prefetch(2)
 
 
 def _beta(shape: Any, alpha: float, seed: Any) -> Any:

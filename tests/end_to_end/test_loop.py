@@ -144,7 +144,7 @@ def test_a_fresh_run_makes_the_same_again_and_what_is_approved_is_promoted_and_s
     loop: Loop,
 ) -> None:
     loop.write_spec(gate=PASSES_ALL, approval={"hours": 1})
-    before = len(_all(open_store(loop.settings), "prepared"))
+    before = len(_all(open_store(loop.settings), "training_sets"))
 
     with ThreadPoolExecutor(1) as threads:
         retrained = threads.submit(
@@ -161,10 +161,12 @@ def test_a_fresh_run_makes_the_same_again_and_what_is_approved_is_promoted_and_s
     assert "is the champion" in printed
     store = open_store(loop.settings)
     assert len(store.names("tiny/snapshots")) == 1
-    manifests = [store.read_json(f"{path}/manifest.json") for path in _all(store, "prepared")]
-    assert len(manifests) == before + 1
-    assert len({manifest["output"]["id"] for manifest in manifests}) == len(manifests)
-    assert all(manifest["splits"] == manifests[0]["splits"] for manifest in manifests)
+    paths = _all(store, "training_sets")
+    outputs = [store.read_json(f"{path}/manifest.json")["output"] for path in paths]
+    assert len(outputs) == before + 1
+    assert len({output["images"] for output in outputs}) == len(outputs)
+    assert len({store.read(f"{path}/keys.parquet") for path in paths}) == 1
+    assert len({tuple(store.names(f"{output['images']}/parts")) for output in outputs}) == 1
     scored = wait_until(lambda: _ended(loop, "score_tiny", 2), seconds=WAIT, what="the scores")
     assert scored.state == "success"
     assert len(store.names("tiny/scores")) == 2

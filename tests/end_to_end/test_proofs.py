@@ -109,7 +109,7 @@ def paths(loop: Loop, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str
         "OUT": str(tmp_path_factory.mktemp("drawn")),
         "BUNDLE": bundles["tiny"],
         "PHANTOMS": bundles["phantom"],
-        "PREPARED": str(next(p for p in (cache / "prepared").iterdir() if p.is_dir())),
+        "PREPARED": str(next((cache / "training_sets").iterdir())),
         "PREDICTIONS": str(next(home.rglob("predictions.parquet"))),
         "MODEL": str(next(home.rglob("model.keras"))),
         "RUN": loop.runs("retrain_tiny")[0]["dag_run_id"],

@@ -158,7 +158,7 @@ def test_whatever_is_killed_the_run_ends_well_and_the_service_answers(
     assert output["parent"] in before
     assert 0 < output["added"] < output["images"]
     assert not context.store.hidden("tiny/snapshots")
-    assert not context.store.hidden("tiny/prepared")
+    assert not context.store.hidden("tiny/training_sets")
 
 
 def test_stopping_leaves_no_process_and_no_port_open(loop: Loop) -> None:

@@ -109,11 +109,11 @@ def test_candidates_side_by_side_make_features_one_after_the_other(data: Trainin
 def test_features_do_not_depend_on_how_images_arrived(tmp_path: Path) -> None:
     """To the last bit: the same images in other parts, in another order."""
     model = build("strided_cnn", size=SIZE, classes=2, weights=None)
-    drawn = np.random.default_rng(3).integers(0, 256, (40, SIZE, SIZE, 3)).astype(np.uint8)
+    drawn = np.random.default_rng(3).integers(0, 256, (80, SIZE, SIZE, 3)).astype(np.uint8)
     found = []
-    for name, order in (("one", np.arange(40)), ("other", np.arange(40)[::-1])):
+    for name, order in (("one", np.arange(80)), ("other", np.arange(80)[::-1])):
         images = [Drawn("train", drawn[n], 0, str(n)) for n in order]
-        images = images if name == "one" else images[:35]
+        images = images if name == "one" else images[:75]
         stream = feature_stream(write_set(tmp_path / name, images, ("a",)), "train", model)
         found.append(stream.arrays.take(range(len(images)))[:: 1 if name == "one" else -1])
     assert np.array_equal(found[0][5:], found[1])

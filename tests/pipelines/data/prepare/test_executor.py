@@ -48,10 +48,11 @@ def test_an_error_that_nobody_foresaw_names_the_image_and_is_logged(
 
 def test_masks_are_numbered_through_a_part() -> None:
     mask, listed = png(drawing(2)), list[Row]()
-    for number, marked in enumerate([mask, None, mask]):
-        _row_group([row(png(drawing(number)), mask=marked)], listed, job=JOB)
-    assert [one["lesion"] for one in listed] == [0, -1, 1]
-    assert [one["row"] for one in listed] == [0, 1, 2]
+    rows = [row(png(drawing(n)), mask=marked) for n, marked in enumerate([mask, None, mask, mask])]
+    _row_group(rows[:3], listed, job=JOB)
+    _row_group(rows[3:], listed, job=JOB)
+    assert [one["lesion"] for one in listed] == [0, -1, 1, 2]
+    assert [one["row"] for one in listed] == [0, 1, 2, 3]
 
 
 @pytest.mark.parametrize("size", [32, 160, 224, 1024])
