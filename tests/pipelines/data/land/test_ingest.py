@@ -22,6 +22,7 @@ from pipelines.data import packing
 from pipelines.data.land import ingest, landing, packs
 from pipelines.data.restore import originals
 from pipelines.data.revisions import state
+from pipelines.data.tables import Table
 from pipelines.errors import LandingError, StoreUnavailable
 from pipelines.outputs import Snapshot
 from pipelines.settings import PROJECT, Settings
@@ -292,6 +293,19 @@ def test_a_store_that_alters_bytes_is_noticed_before_anything_is_seen(
     with pytest.raises(StoreUnavailable, match="read back with other bytes"):
         ingested(broken, folder)
     assert ingest.latest(context, "pets") is None
+
+
+def test_what_a_killed_landing_has_packed_is_not_packed_again(
+    context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as killed:
+        killed.delattr(Table, "append")
+        with pytest.raises(AttributeError):
+            ingested(context, folder)
+    packed = context.store.names("pets/packs")
+    monkeypatch.delattr(packs, "deliver")
+    assert held(context, ingested(context, folder)) == on_disk(folder)
+    assert context.store.names("pets/packs") == packed
 
 
 KILLED = """
