@@ -134,7 +134,9 @@ def test_a_delivery_prepares_only_its_own_images_and_gives_the_same_training_set
     assert len(prepared_once(other, both)) == len(rows)
     assert (both.id, both.images) == (at_once.id, at_once.images)
     assert first.id != both.id
-    assert files(other, both.path) == files(context, at_once.path)
+    for name in ("keys.parquet", "stats.json"):
+        path = f"{both.path}/{name}"
+        assert other.store.read(path) == context.store.read(path)
 
 
 def test_a_second_run_prepares_nothing(context: Context, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -270,14 +272,14 @@ def test_two_preparations_at_once_give_one_training_set(
 
 def test_an_image_that_two_writers_left_in_two_parts_is_read_once(context: Context) -> None:
     rows = images()
-    first = prepared(context, rows[:12], identity="first")
+    first = prepared(context, rows[:12], identity="0002-first")
     kept = files(context, first.images)
     context.store.delete(first.images)
-    prepared(context, rows[8:], identity="second")
+    prepared(context, rows[8:], identity="0003-second")
     for path, content in kept.items():
         context.store.write(path, content)
 
-    output = prepared(context, rows, identity="both")
+    output = prepared(context, rows, identity="0004-both")
 
     data = fetch(context, output)
     assert sum(data.split(name).rows for name in SPLITS) == len(rows)
