@@ -105,7 +105,6 @@ def collection(
         manifest.write_text(manifest.read_text().replace(str(filled), str(tmp_path)))
     monkeypatch.setenv("MEDLOOP_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("MEDLOOP_STORE", (tmp_path / "store").as_uri())
-    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     get_settings.cache_clear()
     yield _collection(tmp_path)
     get_settings.cache_clear()
