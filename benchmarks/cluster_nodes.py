@@ -221,6 +221,7 @@ class Nodes:
         for command in ("podman", "runc", "nsenter", "iptables"):
             if shutil.which(command) is None:
                 raise StackError(f"There is no {command}; apt-get install podman runc iptables.")
+        self.down()  # of an earlier proof that was killed
         (self._folder / "logs").mkdir()
         for name in WORKERS:
             self._disk(name).mkdir(parents=True)
