@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipelines.errors import StackError
@@ -262,8 +262,7 @@ class Nodes:
         fillings = [self._disk(name) / "filling" for name in WORKERS]
         try:
             for filling in fillings:
-                free = shutil.disk_usage(filling.parent).free
-                subprocess.run(["fallocate", "-l", str(free), str(filling)], check=True)
+                _fill(filling)
             yield
         finally:
             for filling in fillings:
@@ -314,6 +313,15 @@ class Nodes:
                 return
             time.sleep(1)
         raise StackError(f"There is no sign of {what} after two minutes.")
+
+
+def _fill(file: Path) -> None:
+    """Write zeros until the disk is full."""
+    with file.open("wb", buffering=0) as filling:
+        for size in (2**20, 2**12):  # other writers take and give back space meanwhile
+            with suppress(OSError):
+                while True:
+                    filling.write(bytes(size))
 
 
 def _mount(*words: str) -> None:
