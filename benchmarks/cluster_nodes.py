@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from pipelines.errors import StackError
-from pipelines.settings import PROJECT
+from pipelines.settings import PROJECT, get_settings
 from stack import hdfs, jars, yarn
 from stack.environment import java_server
 
@@ -86,7 +86,7 @@ class Nodes:
             *("--network", f"{NETWORK}:alias={name}"),
             *hidden,
             *("-v", f"{environment}:{ENVIRONMENT}:ro"),
-            *("-v", f"{PROJECT / '.medloop/cache/jars'}:{JARS}:ro"),
+            *("-v", f"{get_settings().jars}:{JARS}:ro"),
             *("-v", f"{self._folder}:{self._folder}"),
             *(() if name == COORDINATOR else ("-v", f"{self._disk(name)}:/var/medloop-hdfs")),
             *("--rootfs", "/:O", "sleep", "infinity"),
@@ -221,6 +221,7 @@ class Nodes:
         for command in ("podman", "runc", "nsenter", "iptables"):
             if shutil.which(command) is None:
                 raise StackError(f"There is no {command}; apt-get install podman runc iptables.")
+        jars.fetch(get_settings(), jars.YARN, print)
         self.down()  # of an earlier proof that was killed
         (self._folder / "logs").mkdir()
         for name in WORKERS:
