@@ -21,7 +21,7 @@ from pipelines.data import revisions
 from pipelines.loop.opening import opened
 from pipelines.outputs import CheckReport, Prepared, Snapshot, Split
 from pipelines.settings import get_settings
-from pipelines.stage import MANIFEST, Context
+from pipelines.stage import Context
 from pipelines.tracking.client import open_tracking
 from pipelines.tracking.keras_models import FILE, fetch_model
 
@@ -79,13 +79,9 @@ def _stored(context: Context, snapshot: Snapshot, prepared: Prepared) -> dict[st
         "images": (len(images), hashlib.sha256("".join(images).encode()).hexdigest()),
         "packed": (len(packed), hashlib.sha256("".join(sorted(packed)).encode()).hexdigest()),
         "pixels": (len(pixels), hashlib.sha256("".join(pixels).encode()).hexdigest()),
-        "prepared": {
-            name: hashlib.sha256(store.read(f"{prepared.path}/{name}")).hexdigest()
-            for name in store.names(prepared.path)
-            if name != MANIFEST
-        },
+        "training_set": prepared.id,
         "snapshots": store.names(f"{DATASET}/snapshots"),
-        "prepared_versions": store.names(f"{DATASET}/prepared"),
+        "training_sets": store.names(f"{DATASET}/training_sets"),
     }
 
 

@@ -82,6 +82,8 @@ class Run:
         if retrains:
             nodes.mlflow(case)
         self.tries = 0
+        self.killed: str | None = None
+        """A node that a case has killed."""
 
     def start(self) -> None:
         """Start the driver."""
@@ -97,9 +99,14 @@ class Run:
         """Wait until a step begins."""
         self._await(f"the step {step}", lambda: f"STEP {step}" in self._said())
 
-    def await_tasks(self, node: str) -> None:
-        """Wait until a node works on a task."""
-        self._await(f"a task on {node}", lambda: self._nodes.runs_python_worker(node))
+    def await_tasks(self, *nodes: str) -> str:
+        """Wait until one of several nodes works on a task; which one."""
+
+        def working() -> list[str]:
+            return [*filter(self._nodes.runs_python_worker, nodes)]
+
+        self._await(f"a task on {' or '.join(nodes)}", lambda: bool(working()))
+        return working()[0]
 
     def result(self) -> dict[str, Any]:
         """What the driver found in the store at its end."""
@@ -132,9 +139,11 @@ class Run:
 
 def _worker_killed(nodes: Nodes, run: Run) -> str:
     run.await_step("prepare")
-    run.await_tasks(W1)
-    nodes.kill_node(W1)
-    return "w1 killed (SIGKILL to the whole node) while its executor had a task"
+    # YARN may have placed both executors on one node.
+    node = run.await_tasks(W1, W2)
+    nodes.kill_node(node)
+    run.killed = node
+    return f"{node} killed (SIGKILL to the whole node) while its executor had a task"
 
 
 def _datanode_killed(nodes: Nodes, run: Run) -> str:
@@ -192,14 +201,14 @@ def _nothing(_: Nodes, run: Run) -> str:
     return "nothing fails"
 
 
-def _repair(nodes: Nodes, case: str) -> None:
+def _repair(nodes: Nodes, run: Run, case: str) -> None:
     """Bring back what a case has ended."""
-    if case == "worker-killed":
-        nodes.revive(W1)
-        nodes.spark_worker(W1)
-    if case == "yarn-worker-killed":
-        nodes.revive(W1)
-        nodes.node_manager(W1)
+    if run.killed:
+        nodes.revive(run.killed)
+        if "yarn" in case:
+            nodes.node_manager(run.killed)
+        else:
+            nodes.spark_worker(run.killed)
     if case == "datanode-killed":
         nodes.datanode(W2)
 
@@ -264,10 +273,10 @@ def _prove(nodes: Nodes, folder: Path, cases: list[str]) -> list[Claim]:
     for case in cases:
         if "yarn" in case and spark is STANDALONE:
             spark = _yarn(nodes, folder)
+        run = Run(nodes, folder, case, spark, retrains=case in RETRAININGS)
         try:
             nodes.await_datanodes(len(WORKERS))
             began = time.monotonic()
-            run = Run(nodes, folder, case, spark, retrains=case in RETRAININGS)
             run.start()
             happened = CASES[case](nodes, run)
             found = _difference(expected, run.result())
@@ -277,7 +286,7 @@ def _prove(nodes: Nodes, folder: Path, cases: list[str]) -> list[Claim]:
             happened, found = "see right", str(error)
         claims.append(Claim(f"{case}: {happened}", "as on one machine", found, found == "the same"))
         print(claims[-1], flush=True)
-        _repair(nodes, case)
+        _repair(nodes, run, case)
     return claims
 
 
