@@ -92,6 +92,9 @@ GUARDS = {
     "pipelines/release/registry.py::_download": (
         "home/bundles/<dataset>/<version>-<run> that is not whole, under the lock of the folder"
     ),
+    "pipelines/retention/stored.py::_remove_unlisted": (
+        "a file of a table's folder, a day old, that the table does not list"
+    ),
     "pipelines/retention/bundles.py::_remove": (
         "a bundle that names its data set and version, and that MLflow has; its card"
     ),

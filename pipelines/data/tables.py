@@ -119,9 +119,9 @@ class Table:
                     return str(note)
         return ""
 
-    def parts(self) -> list[str]:
-        """Names of the files, sorted."""
-        return self._parts(None)
+    def parts(self, *, below: int | None = None) -> list[str]:
+        """Names of the files, sorted; only those smaller than ``below`` bytes, if given."""
+        return self._parts(below=below)
 
     def files(self) -> list[str]:
         """URIs of the files, for Spark, DuckDB and executors, sorted."""
@@ -146,17 +146,22 @@ class Table:
             StoreUnavailable: the store does not answer.
         """
         names = dict.fromkeys([*columns, *([] if until is None else [REVISION])])
-        schema = pa.schema([schema_of(self.row).field(name) for name in names]).remove_metadata()
-        read = partial(self._read, schema=schema)
-        with ThreadPoolExecutor(AT_ONCE) as pool:
-            parts = list(pool.map(read, self._parts(until)))
-        table = pa.concat_tables([schema.empty_table(), *parts])
+        table = self.read(self._parts(until=until), list(names))
         if until is not None:
             table = table.filter(pc.field(REVISION) <= until)
         return (table if where is None else table.filter(where)).select(list(columns))
 
-    def _parts(self, until: int | None) -> list[str]:
-        """Names of the files that may have rows up to a revision."""
+    def read(self, parts: Sequence[str], columns: Sequence[str] | None = None) -> pa.Table:
+        """Columns (all, if none are named) of the rows of some files, in the order of the files;
+        errors as of `arrow`."""
+        whole = schema_of(self.row).remove_metadata()
+        schema = whole if columns is None else pa.schema([whole.field(name) for name in columns])
+        with ThreadPoolExecutor(AT_ONCE) as pool:
+            tables = list(pool.map(partial(self._read, schema=schema), parts))
+        return pa.concat_tables([schema.empty_table(), *tables])
+
+    def _parts(self, *, until: int | None = None, below: int | None = None) -> list[str]:
+        """Names of the files that may have rows up to a revision, and are smaller than a size."""
         delta = self._opened()
         if delta is None:
             return []
@@ -165,6 +170,8 @@ class Table:
         if until is not None and least in added.column_names:
             later = pc.fill_null(pc.greater(added[least], until), False)
             added = added.filter(pc.invert(later))
+        if below is not None:
+            added = added.filter(pc.less(added["size_bytes"], below))
         return sorted(added["path"].to_pylist())
 
     def _read(self, part: str, *, schema: pa.Schema) -> pa.Table:
@@ -205,10 +212,14 @@ class Table:
             RevisionTaken: another writer was first. The files remain, and belong to nothing.
             StoreUnavailable: the store does not answer.
         """
+        self.register(self.write_all(rows), revision=revision, note=note)
+
+    def write_all(self, rows: pa.Table) -> list[Part]:
+        """Write rows into as many files as they fill; see `write`."""
         rows = rows.cast(schema_of(self.row).remove_metadata())
         step = max(1, PART_BYTES * rows.num_rows // max(1, rows.nbytes))
         slices = [rows.slice(start, step) for start in range(0, rows.num_rows, step)]
-        self.register([self.write(part) for part in slices], revision=revision, note=note)
+        return [self.write(part) for part in slices]
 
     def write(self, rows: pa.Table) -> Part:
         """Write rows into a file that is not yet part of the table; the same rows give the same."""
@@ -216,7 +227,9 @@ class Table:
         pq.write_table(rows, buffer, compression="zstd")
         content = buffer.getvalue()
         name = f"{hashlib.sha256(content).hexdigest()}.parquet"
-        self.store.create(f"{self.path}/{name}", content)  # others may read it already
+        path = f"{self.path}/{name}"
+        if not self.store.create(path, content):  # others may read it already
+            self.store.set_modified(path, time.time())  # and prune must take it for new
         return Part(name, len(content), rows.num_rows)
 
     def register(
@@ -232,19 +245,25 @@ class Table:
         """
         self._commit([], parts, revision=revision, note=note)
 
-    def replace(self, removed: Sequence[str], added: Sequence[Part]) -> None:
+    def replace(
+        self, removed: Sequence[str], added: Sequence[Part], *, only_all: bool = False
+    ) -> bool:
         """Put files in the place of others, in one commit.
 
-        The files that are removed stay in the folder until it is vacuumed.
+        The files that are removed stay in the folder until ``medloop prune`` deletes them.
 
         Args:
             removed: names, as of `parts`; those that are not part of the table are left out.
             added: files in the folder.
+            only_all: commit nothing if one of ``removed`` is not part of the table any more.
+
+        Returns:
+            Whether the table is as asked for.
 
         Raises:
             StoreUnavailable: the store does not answer, or others write all the time.
         """
-        self._commit(removed, added, revision=None, note="")
+        return self._commit(removed, added, revision=None, note="", only_all=only_all)
 
     def _commit(
         self,
@@ -253,7 +272,8 @@ class Table:
         *,
         revision: int | None,
         note: str,
-    ) -> None:
+        only_all: bool = False,
+    ) -> bool:
         from deltalake.exceptions import CommitFailedError
         from deltalake.transaction import AddAction, RemoveAction
 
@@ -263,6 +283,8 @@ class Table:
             if revision is not None and _revision_of(delta) >= revision:
                 raise RevisionTaken(f"{self.uri} has revision {_revision_of(delta)}.")
             known = set(pa.table(delta.get_add_actions())["path"].to_pylist())
+            if only_all and not known.issuperset(removed):
+                return False
             now = int(time.time() * 1000)
             actions: list[AddAction | RemoveAction] = [
                 AddAction(part.name, part.bytes, {}, now, True, _stats(part, revision))
@@ -271,13 +293,13 @@ class Table:
             ]
             actions += [RemoveAction(name, True, now) for name in removed if name in known]
             if not actions and revision is None:
-                return
+                return True
             try:
                 with _reaching(self.uri):
                     delta.create_write_transaction(
                         actions, "append", delta.schema(), commit_properties=_said(revision, note)
                     )
-                return
+                return True
             except CommitFailedError as error:
                 logger.info("%s: another writer was first (%s)", self.uri, error)
         raise StoreUnavailable(f"Others write {self.uri} all the time; run the step again.")

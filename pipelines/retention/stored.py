@@ -12,6 +12,8 @@ from typing import Generic, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.data import revisions
+from pipelines.data.rows import Row
+from pipelines.data.tables import Table
 from pipelines.errors import NotFound
 from pipelines.monitoring.served import DAY as DAY_NAME
 from pipelines.monitoring.state import state_of
@@ -60,6 +62,7 @@ def items(context: Context, dataset: str, pins: Pins) -> Iterator[Item]:
     profiles = _outputs(store, dataset, "profiles", Profile)
     yield from prepared.items("prepared", lambda one: of_images(one.output.path))
     yield from _images(store, dataset, pins, prepared.proven, pinned)
+    yield from _unlisted(store, dataset)
     times = {one.path: one.used for one in prepared.proven}
     derived: list[Stored[Features] | Stored[DataProfile]] = [*features.proven, *drawn.proven]
     for found in derived:
@@ -207,6 +210,33 @@ def _images(
             if old
             else _folder(store, "prepared", path, pin=UNPROVEN)
         )
+
+
+def _unlisted(store: Store, dataset: str) -> Iterator[Item]:
+    """Files in the folders of tables that are no part of them any more, or never were."""
+    for name in store.names(f"{dataset}/tables"):
+        folder = f"{dataset}/tables/{name}"
+        there = [file for file in store.names(folder) if file.endswith(".parquet")]
+        table = Table(store, folder, Row)
+        parts = set(table.parts()) if there else set()
+        for file in there:
+            path = f"{folder}/{file}"
+            pin, used = "the table lists it" if file in parts else None, store.modified(path)
+            remove = partial(_remove_unlisted, table, file, used)
+            yield Item("work", f"store:{path}", used, pin, partial(store.size, path), remove)
+
+
+def _remove_unlisted(table: Table, file: str, written: float) -> bool:
+    """Delete a file of a table's folder, unless it was written again or listed meanwhile."""
+    path = f"{table.path}/{file}"
+    try:
+        if table.store.modified(path) != written or file in table.parts():
+            return False
+    except NotFound:
+        return False
+    logger.info("Removing %s", table.store.uri(path))
+    table.store.delete(path)
+    return True
 
 
 def _served(store: Store, dataset: str) -> Iterator[Item]:

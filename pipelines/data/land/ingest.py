@@ -26,6 +26,7 @@ import pyarrow.compute as pc
 
 from pipelines.alone import alone
 from pipelines.data import packing, revisions
+from pipelines.data.compaction import compact
 from pipelines.data.folders import open_source
 from pipelines.data.land import masks, quarantine
 from pipelines.data.land.changes import Change, Delivery, changes, delivery_of
@@ -64,6 +65,8 @@ def run(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
         StoreUnavailable: the store does not answer, or gave back other bytes than it was given.
     """
     snapshot = _add(spec, context, landing)
+    for row in (Image, Original):
+        compact(Table.open(context, spec.name, row))
     open_ledger(context.settings, spec.name).ingested(landing.id)
     return snapshot
 

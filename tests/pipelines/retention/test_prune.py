@@ -16,6 +16,8 @@ from pipelines.alone import alone
 from pipelines.audit.entries import ANSWERS, AnsweredEntry, audit_folder
 from pipelines.audit.trace import trace
 from pipelines.cli.app import app
+from pipelines.data.rows import table_of
+from pipelines.data.tables import Table
 from pipelines.errors import TrackingUnavailable
 from pipelines.retention import prune, scheduler, stored
 from pipelines.retention.pins import read_pins
@@ -23,6 +25,7 @@ from pipelines.retention.turn import turn
 from pipelines.stage import Context, fingerprint, used
 from pipelines.storage.local import LocalStore
 from pipelines.tracking import versions
+from tests.pipelines.data.test_tables import Thing
 from tests.pipelines.retention import registry as kinds
 from tests.pipelines.retention.registry import NAME, NOW, Registry, aged, all_files
 
@@ -199,6 +202,24 @@ def test_images_prepared_by_an_older_release_go(context: Context) -> None:
 
     assert removed(context) == {f"store:{NAME}/prepared/0a"}
     assert pins(context)[f"store:{NAME}/prepared/other"].startswith("nothing proves")
+
+
+@pytest.mark.usefixtures("registry")
+def test_files_that_a_table_no_longer_lists_go_after_a_day(context: Context) -> None:
+    table = Table.open(context, NAME, Thing)
+    for number in (1, 2):
+        table.append(table_of([Thing("one", number, (), None)], Thing), revision=number)
+    first, second = table.parts()
+    third = table.write(table_of([Thing("one", 3, (), None)], Thing)).name  # not committed yet
+    table.replace([first], [])
+    for name in (first, second):
+        aged(context, f"{table.path}/{name}", OLD)
+
+    assert removed(context) == {f"store:{table.path}/{first}"}
+    assert {second, third} < set(context.store.names(table.path))
+    aged(context, f"{table.path}/{third}", OLD)
+    table.write(table_of([Thing("one", 3, (), None)], Thing))  # by another attempt
+    assert removed(context) == set()
 
 
 @pytest.mark.usefixtures("registry")
