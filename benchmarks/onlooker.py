@@ -66,14 +66,15 @@ class Onlooker:
         self.tell(f"{run.dag} ended ({woken}): {run.state}{f', {decided}' if decided else ''}")
         return run
 
-    def await_version(self) -> int:
-        """Wait until the service answers for the data set; the version that does."""
+    def await_version(self, *, other_than: int | None = None) -> int:
+        """Wait until a version (another than one) answers for the data set; which one."""
 
         def served() -> int | None:
             try:
-                return self.service.versions().get(self.dataset)
+                version = self.service.versions().get(self.dataset)
             except MedloopError:
                 return None
+            return None if version == other_than else version
 
         return _waited_for(served, f"a champion of {self.dataset} in service")
 

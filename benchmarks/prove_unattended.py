@@ -114,8 +114,14 @@ def _too_few(onlooker: Onlooker, drawn: Path, before: RunState) -> RunState:
 def _second_version(onlooker: Onlooker, drawn: Path, before: RunState) -> RunState:
     rest = _files(drawn)[FEW:]
     onlooker.tell(f"copying {len(rest)} more")
+    served = onlooker.await_version()
     _deliver(onlooker, drawn, rest)
-    return onlooker.await_run("retrain", after=before)
+    run = onlooker.await_run("retrain", after=before)
+    if run.state_of("promote") == "success":
+        # The service follows within seconds; until then it answers with the version before, and
+        # those answers are none of the new one's windows.
+        onlooker.tell(f"version {onlooker.await_version(other_than=served)} is in service")
+    return run
 
 
 def _clean_traffic(onlooker: Onlooker, drawn: Path, before: RunState) -> str:
