@@ -6,9 +6,10 @@ where a file of ours is read again. Numbers stay numbers.
 """
 
 import csv
+import io
 import math
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, TextIO
 
 _LIKE_A_FORMULA = re.compile(r"'*[\s\ufeff\u200b]*[=+\-@|\uff1d\uff0b\uff0d\uff20]|'*[\t\r\n]")
@@ -40,3 +41,17 @@ def write_csv(file: TextIO, columns: Sequence[str], rows: Iterable[Mapping[Any, 
     writer = csv.writer(file)  # RFC 4180: lines end with CR LF
     writer.writerow([safe(column) for column in columns])
     writer.writerows([safe(row.get(column)) for column in columns] for row in rows)
+
+
+def without_rows(text: str, unwanted: Callable[[list[str]], bool]) -> tuple[str, int]:
+    """A CSV file of ours without some rows, and how many went; cells stay as they are.
+
+    Args:
+        text: of the file.
+        unwanted: told the cells of a row.
+    """
+    rows = list(csv.reader(io.StringIO(text, newline="")))
+    kept = [row for row in rows if not unwanted(row)]
+    file = io.StringIO(newline="")
+    csv.writer(file).writerows(kept)
+    return file.getvalue(), len(rows) - len(kept)

@@ -3,8 +3,6 @@
 A log is changed in place and keeps its length, since a process may be writing to it.
 """
 
-import csv
-import io
 import json
 import logging
 import mmap
@@ -15,6 +13,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from pipelines.erasure.traces import Traces
+from pipelines.spreadsheet import without_rows
 
 logger = logging.getLogger(__name__)
 
@@ -62,11 +61,8 @@ def _element(value: Any, traces: Traces, gone: list[int]) -> Any:
 
 def csv_without(content: bytes, traces: Traces) -> tuple[bytes, int]:
     """A CSV file without the lines that name an image, and how many went."""
-    rows = list(csv.reader(io.StringIO(content.decode(), newline="")))
-    kept = [row for row in rows if not any(traces.is_in(cell) for cell in row)]
-    text = io.StringIO(newline="")
-    csv.writer(text).writerows(kept)
-    return text.getvalue().encode(), len(rows) - len(kept)
+    text, gone = without_rows(content.decode(), lambda row: any(map(traces.is_in, row)))
+    return text.encode(), gone
 
 
 def found_in(path: Path, traces: Traces) -> int:

@@ -86,7 +86,7 @@ def training_rows(
 
 def identity_of(rows: pd.DataFrame, *parts: object) -> str:
     """Fingerprint of a training set: its rows in their order, and what else decides it."""
-    text = rows[KEYS.names].to_csv(index=False)
+    text = rows[KEYS.names].to_json(orient="values")
     return fingerprint(hashlib.sha256(text.encode()).hexdigest(), *parts)
 
 
