@@ -313,7 +313,7 @@ class Nodes:
             if condition():
                 return
             time.sleep(1)
-        raise StackError(f"There is no sign of {what} after two minutes.")
+        raise StackError(f"{what} did not come up within two minutes.")
 
 
 def _fill(file: Path) -> None:

@@ -20,7 +20,8 @@ from packaging.requirements import Requirement
 from pydantic import BaseModel, Field
 
 from pipelines.errors import NotFound as NoChampion
-from pipelines.release.bundle import MANIFEST, file_digest, load_bundle, read_manifest
+from pipelines.hashing import file_digest
+from pipelines.release.bundle import MANIFEST, load_bundle, read_manifest
 from pipelines.release.card.beside import beside
 from pipelines.release.runtime import RuntimeName
 from pipelines.release.same_pixels import require_same_pixels

@@ -4,7 +4,6 @@ PySpark brings Hadoop's client classes; what HDFS and YARN run as servers is one
 same release, from Maven Central.
 """
 
-import hashlib
 import logging
 import subprocess
 import tempfile
@@ -15,6 +14,7 @@ from functools import cache
 from pathlib import Path
 
 from pipelines.errors import StackError
+from pipelines.hashing import file_digest
 from pipelines.settings import Settings
 from stack.environment import inherited_environment, java
 from stack.part import Say
@@ -99,7 +99,7 @@ def fetch(settings: Settings, jars: Iterable[Jar], say: Say) -> None:
     """
     for jar in jars:
         target = settings.jars / jar.file
-        if not target.is_file() or _sha256(target) != jar.sha256:
+        if not target.is_file() or file_digest(target) != jar.sha256:
             _fetch(settings, jar, say)
 
 
@@ -154,13 +154,8 @@ def _complaints(log: Path) -> list[str]:
     return [line.strip() for line in lines if "ERROR" in line or "WARN" in line][:8] or lines[-8:]
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _require_hash(path: Path, jar: Jar) -> None:
-    found = _sha256(path)
+    found = file_digest(path)
     if found != jar.sha256:
         raise StackError(
             f"{jar.file} from Maven Central has sha256 {found}, not the pinned {jar.sha256}. "

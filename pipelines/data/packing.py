@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.errors import StoreUnavailable
+from pipelines.hashing import file_digest
 from pipelines.storage import Store
 
 PACK_BYTES = 128 * 1000**2
@@ -66,7 +67,7 @@ def pack(
     while first is not None:
         path = folder / f"{name}-{number:05d}.parquet"
         sha256s, first = _fill(path, first, remaining, pack_bytes)
-        yield Pack(path, sha256s, path.stat().st_size, _file_sha256(path))
+        yield Pack(path, sha256s, path.stat().st_size, file_digest(path))
         number += 1
 
 
@@ -101,11 +102,6 @@ def _table(group: list[Original]) -> pa.Table:
     return pa.Table.from_pylist([vars(original) for original in group], schema=PACKED)
 
 
-def _file_sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def contents(path: Path, rows: Iterable[int]) -> Iterator[tuple[int, bytes]]:
     """Row number and content of the wanted rows of a pack; reads only their row groups."""
     wanted = sorted(set(rows))
@@ -126,7 +122,7 @@ def verify(path: Path, pack: Pack) -> None:
     Raises:
         StoreUnavailable: what came back is not what went in.
     """
-    if _file_sha256(path) != pack.sha256:
+    if file_digest(path) != pack.sha256:
         raise StoreUnavailable(
             f"{pack.local.name} was read back with other bytes than were written "
             f"({path.stat().st_size:,} of {pack.bytes:,}). Nothing was committed; run again."

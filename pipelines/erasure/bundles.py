@@ -25,6 +25,7 @@ from pipelines.erasure.texts import found_in
 from pipelines.erasure.traces import Traces
 from pipelines.errors import NotFound
 from pipelines.evaluation.record import PREDICTIONS
+from pipelines.hashing import file_digest
 from pipelines.release import registry, same_pixels
 from pipelines.release.bundle import (
     EXPECTED,
@@ -33,7 +34,6 @@ from pipelines.release.bundle import (
     BundleManifest,
     CanaryImage,
     Decoding,
-    file_digest,
     file_digests,
     load_bundle,
     read_manifest,

@@ -4,7 +4,6 @@ The file that is replaced is deleted at once: versions of the table before the e
 it, cannot be read any more. Snapshots can: they are revisions in the rows, not versions.
 """
 
-import hashlib
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 
 from pipelines.data.rows import Row
 from pipelines.data.tables import Part, Table
+from pipelines.hashing import file_digest
 from pipelines.storage import Store
 
 PART = re.compile(r"([^/]+/tables/.+)/([^/]+\.parquet)")
@@ -46,8 +46,7 @@ class Parts:
         Raises:
             StoreUnavailable: the store does not answer, or others write all the time.
         """
-        with local.open("rb") as file:
-            name = f"{hashlib.file_digest(file, 'sha256').hexdigest()}.parquet"
+        name = f"{file_digest(local)}.parquet"
         rows = pq.read_metadata(local).num_rows
         added = [Part(name, local.stat().st_size, rows)] if rows else []
         if added:

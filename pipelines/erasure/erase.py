@@ -14,7 +14,7 @@ from pipelines.data.land.erased import keyed
 from pipelines.data.land.originals import LandedFiles
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
 from pipelines.erasing import erasing, journal_file
-from pipelines.erasure import certificate, lineage, stored, traces
+from pipelines.erasure import certificate, lineage, manifests, stored, traces
 from pipelines.erasure.bundles import local_pieces
 from pipelines.erasure.certificate import Certificate
 from pipelines.erasure.home import Home
@@ -121,7 +121,7 @@ class Erasure:
             if (still := self._landed(found)) and not leave_landed:
                 raise LandingError(self._is_still_there(still))
             journal = self._begun(found)
-            stored.mend(store, self._spec.name, found, journal)
+            stored.mend(store, found, journal)
             pieces = self._pieces(found, journal)  # asks store and MLflow: before it is begun
             journal.write()
             for piece in sorted(pieces, key=lambda one: one.order):
@@ -131,6 +131,7 @@ class Erasure:
                     Removed(**{name: getattr(piece, name) for name in Removed.model_fields})
                 )
                 piece.remove()
+            manifests.count_again(store, self._spec.name)
             done = self._certified(journal.entry)
             certificate.keep(store, done)
             note_erasure(settings, _audited(done))

@@ -4,7 +4,6 @@ A manifest lists its files with bytes, sha256 and rows; readers verify them. The
 name, which stands for the data before the erasure, and ``erased_rows`` counts what went.
 """
 
-import hashlib
 import json
 import tempfile
 from collections import Counter
@@ -20,6 +19,7 @@ from pipelines.data.prepare.keys import KEYS_FILE
 from pipelines.data.rows import Image
 from pipelines.data.tables import Table
 from pipelines.erasure.parquet import CONTENT
+from pipelines.hashing import file_digest
 from pipelines.outputs import SPLITS
 from pipelines.stage import MANIFEST
 from pipelines.storage import Store
@@ -50,9 +50,7 @@ def facts_of(local: Path) -> Facts:
         images = pc.count(parquet.read(["sha256"])["sha256"]).as_py() if has_empty else rows
         named = "split" in parquet.schema_arrow.names
         splits = Counter(parquet.read(["split"])["split"].to_pylist() if named else ())
-    with local.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return Facts(rows, images, local.stat().st_size, digest, dict(splits))
+    return Facts(rows, images, local.stat().st_size, file_digest(local), dict(splits))
 
 
 def folder_of(path: str) -> str:
@@ -97,21 +95,9 @@ def count_again(store: Store, dataset: str) -> None:
             _write(store, place, manifest)
 
 
-def overwrite(store: Store, path: str, content: bytes) -> None:
-    """Write a file in the place of one, also in a committed folder.
-
-    Raises:
-        NotFound: there is no such file.
-    """
-    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
-        local = Path(folder) / "file"
-        local.write_bytes(content)
-        store.exchange(local, path)
-
-
 def _write(store: Store, path: str, manifest: dict[str, Any]) -> None:
     text = json.dumps(manifest, indent=2, sort_keys=True, ensure_ascii=False)
-    overwrite(store, path, text.encode() + b"\n")
+    store.overwrite(path, text.encode() + b"\n")
 
 
 def renew(store: Store, path: str, *, erased: int) -> None:

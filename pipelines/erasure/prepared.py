@@ -5,7 +5,6 @@ of its own. Both are written before the old ones are deleted: readers find each 
 moment, and an erasure that was cut short is done again.
 """
 
-import hashlib
 import io
 import re
 from pathlib import Path
@@ -15,6 +14,7 @@ import pyarrow.parquet as pq
 
 from pipelines.data.prepare.listings import IDENTITY, LISTED, listing, listing_path, part_path
 from pipelines.erasure.traces import Traces
+from pipelines.hashing import file_digest
 from pipelines.storage import Store
 
 PART = re.compile(r"([^/]+/prepared/[^/]+)/parts/([0-9a-f]{64})\.parquet")
@@ -49,8 +49,7 @@ def exchange(store: Store, path: str, local: Path, traces: Traces) -> None:
     folder, part = match[1], match[2]
     old = listing_path(folder, part)
     if store.exists(old) and pq.read_metadata(local).num_rows:
-        with local.open("rb") as file:
-            name = hashlib.file_digest(file, "sha256").hexdigest()
+        name = file_digest(local)
         store.replace_file(local, part_path(folder, name))
         store.create(listing_path(folder, name), _without(store.read(old), traces))
     store.delete(old)

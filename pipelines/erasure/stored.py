@@ -21,7 +21,7 @@ from pipelines.documents import html
 from pipelines.documents.document import Document, Text
 from pipelines.erasure import delta, manifests, parquet, prepared, texts
 from pipelines.erasure.journal import Journal
-from pipelines.erasure.manifests import folder_of, overwrite
+from pipelines.erasure.manifests import folder_of
 from pipelines.erasure.piece import COPIES, DERIVED, LISTS, ORIGINALS, RECORDS, Order, Piece
 from pipelines.erasure.traces import MASKS, RECORD, Traces
 from pipelines.errors import NotFound
@@ -127,7 +127,6 @@ class Stored:
                 parquet.rewrite(file, local, self.traces, rename=self._rename)
             if table:
                 table.exchange(path, local)
-                manifests.count_again(self.store, self.dataset)
                 return
             if prepared.is_part(path):
                 prepared.exchange(self.store, path, local, self.traces)
@@ -159,13 +158,13 @@ class Stored:
             return
         left, count = without(content, self.traces)
         order = LISTS if path.endswith(".csv") else COPIES
-        yield self._piece(order, path, how, count, partial(overwrite, self.store, path, left))
+        yield self._piece(order, path, how, count, partial(self.store.overwrite, path, left))
 
     def _page(self, path: str) -> Iterator[Piece]:
         content, note = self.store.read(path), gone_page().encode()
         is_drawn = folder_of(path) in self.held and f"/{PROFILES}/" not in path
         if content != note and (is_drawn or self.traces.pattern.search(content)):
-            replace = partial(overwrite, self.store, path, note)
+            replace = partial(self.store.overwrite, path, note)
             yield self._piece(COPIES, path, "pages replaced by a note", 1, replace)
 
 
@@ -188,13 +187,12 @@ def gone_page() -> str:
     return html.page(Document("Removed by an erasure", lead=(Text(text),), sections=()))
 
 
-def mend(store: Store, dataset: str, traces: Traces, journal: Journal) -> None:
+def mend(store: Store, traces: Traces, journal: Journal) -> None:
     """Make manifests right that an erasure which was cut short has left behind.
 
     Raises:
         StoreUnavailable: the store does not answer.
     """
-    manifests.count_again(store, dataset)
     for path, rows in list(journal.entry.changing.items()):
         if not store.exists(path):
             journal.settled(path)

@@ -1,6 +1,5 @@
 """A trained network that is asked about many images: loaded once, each answer traced once."""
 
-import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 
 from pipelines.evaluation.cells import Cells
 from pipelines.evaluation.geometry import cells_of
+from pipelines.hashing import file_digest
 
 if TYPE_CHECKING:
     import keras
@@ -36,8 +36,7 @@ class Network:
         """The network of a ``.keras`` file."""
         import keras
 
-        digest = hashlib.sha256(file.read_bytes()).hexdigest()
-        return cls(keras.saving.load_model(file, compile=False), digest)
+        return cls(keras.saving.load_model(file, compile=False), file_digest(file))
 
     @property
     def size(self) -> int:

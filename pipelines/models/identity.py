@@ -1,7 +1,8 @@
 """What tells one set of pretrained weights from another."""
 
-import hashlib
 from pathlib import Path
+
+from pipelines.hashing import file_digest
 
 
 def weights_identity(weights: str | None) -> str | None:
@@ -9,5 +10,4 @@ def weights_identity(weights: str | None) -> str | None:
     path = Path(weights).expanduser() if weights else None
     if path is None or not path.is_file():
         return weights
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return file_digest(path)

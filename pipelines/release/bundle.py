@@ -30,6 +30,7 @@ from pipelines.atomic import written_whole
 from pipelines.errors import BundleError
 from pipelines.evaluation.cells import Cells
 from pipelines.evaluation.novelty import Novelty
+from pipelines.hashing import file_digest
 from pipelines.imaging.lesion import FILES, LesionFinder
 from pipelines.outputs import SplitName
 from pipelines.spec import (
@@ -348,12 +349,6 @@ def file_digests(folder: Path) -> dict[str, str]:
 def finder_digests(folder: Path) -> tuple[str, ...]:
     """sha256 of each file of a network that finds lesions, to hold against a bundle's."""
     return tuple(file_digest(folder / name) for name in FILES)
-
-
-def file_digest(path: Path) -> str:
-    """sha256 of a file in hexadecimal."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _seal(manifest: dict[str, Any]) -> str:

@@ -11,6 +11,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, BinaryIO
 
 from pipelines import layout
@@ -182,6 +183,13 @@ class Store(ABC):
         Raises:
             NotFound: there is no such file.
         """
+
+    def overwrite(self, path: str, data: bytes) -> None:
+        """Put bytes in the place of a file's; see `exchange`."""
+        with TemporaryDirectory(prefix="medloop-") as folder:
+            local = Path(folder) / "file"
+            local.write_bytes(data)
+            self.exchange(local, path)
 
     @abstractmethod
     def sweep(self, folder: str) -> None:

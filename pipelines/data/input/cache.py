@@ -6,7 +6,6 @@
 Training sets share the parts. Whatever is missing is fetched again, so anything may be removed.
 """
 
-import hashlib
 import json
 import logging
 from pathlib import Path
@@ -23,6 +22,7 @@ from pipelines.data.input.training_set import LESIONS, TrainingSet
 from pipelines.data.prepare.keys import SetManifest, placed
 from pipelines.data.prepare.listings import listing_path, part_path
 from pipelines.errors import NotFound, StoreUnavailable
+from pipelines.hashing import file_digest
 from pipelines.outputs import Prepared
 from pipelines.progress import track
 from pipelines.stage import MANIFEST, Context
@@ -125,8 +125,7 @@ def _fetch_part(
     packed, shape = data.folder / f".{part}", (data.size, data.size, 3)
     try:
         store.download(part_path(prepared.images, part), packed)
-        with packed.open("rb") as content:
-            found = hashlib.file_digest(content, "sha256").hexdigest()
+        found = file_digest(packed)
         if found != part:
             return f"its sha256 is {found[:12]}…, not its name"
         with pq.ParquetFile(packed, memory_map=True) as file:

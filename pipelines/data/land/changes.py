@@ -1,4 +1,4 @@
-"""What a landing adds to a data set's images, and what it says anew about them.
+"""What a landing adds to a data set's images, and what it changes about them.
 
 Images are only ever added. What a landing says about bytes is newer than what was said about the
 same bytes before: their label and the rest follow it. The known images are Arrow columns; a few

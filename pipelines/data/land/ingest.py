@@ -65,8 +65,6 @@ def run(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
         StoreUnavailable: the store does not answer, or gave back other bytes than it was given.
     """
     snapshot = _add(spec, context, landing)
-    for row in (Image, Original):
-        compact(Table.open(context, spec.name, row))
     open_ledger(context.settings, spec.name).ingested(landing.id)
     return snapshot
 
@@ -130,6 +128,8 @@ class Ingestion:
         rows = table_of([self._row(change, number) for change in changed], Image)
         Table.open(context, name, Image).append(rows, revision=number, note=json.dumps(manifest))
         revisions.confirmed(context, name)
+        for row in (Image, Original):
+            compact(Table.open(context, name, row))
         return snapshot
 
     def _store_originals(self, changed: Sequence[Change]) -> set[str]:

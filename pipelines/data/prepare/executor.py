@@ -27,6 +27,7 @@ from pipelines.data.prepare.levels import SUMS, level_sums
 from pipelines.data.prepare.listings import IDENTITY, LISTED, listing, listing_path, part_path
 from pipelines.errors import BadImage, MedloopError
 from pipelines.failures import only_this_image
+from pipelines.hashing import file_digest
 from pipelines.imaging import Box, Finder, Limits, crop_box, decode, fit, fit_mask
 from pipelines.imaging.box import whole
 from pipelines.imaging.lesion import LesionFinder
@@ -139,8 +140,7 @@ def _write_part(store: Store, rows: Iterator[Row], *, job: PrepareJob) -> PartRe
         ) as writer:
             while members := list(islice(rows, job.group_rows)):
                 writer.write_table(_row_group(members, listed, job=job))
-        with file.open("rb") as written:
-            part = hashlib.file_digest(written, "sha256").hexdigest()
+        part = file_digest(file)
         store.replace_file(file, part_path(job.folder, part))
     content = listing(pa.Table.from_pylist(listed, schema=LISTED))
     store.create(listing_path(job.folder, part), content)

@@ -12,8 +12,6 @@ import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
@@ -176,10 +174,7 @@ def _note_origin(context: Context, prepared: Prepared) -> None:
     if origin not in manifest.made_from:
         made_from = (*manifest.made_from, origin)
         noted = manifest.model_copy(update={"output": prepared, "made_from": made_from})
-        with TemporaryDirectory(prefix="medloop-") as folder:
-            local = Path(folder) / MANIFEST
-            local.write_text(noted.model_dump_json(indent=2), encoding="utf-8")
-            context.store.exchange(local, path)
+        context.store.overwrite(path, noted.model_dump_json(indent=2).encode())
 
 
 def _missing(context: Context, rows: pd.DataFrame, kept: PreparedImages) -> pd.DataFrame:
