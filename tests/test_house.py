@@ -62,4 +62,4 @@ def test_the_mlflow_folder_does_not_shadow_the_package() -> None:
 def test_one_module_uses_delta_tables_for_all() -> None:
     """`deltalake` starts threads and takes a second to load; executors do without it."""
     users = [path for path in MODULES if "deltalake" in imported(path)]
-    assert users == [Path("pipelines/data/tables.py")]
+    assert users == [Path("pipelines/data/delta_log.py")]

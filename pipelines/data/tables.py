@@ -1,24 +1,16 @@
-"""Delta tables in the store: each commit is whole or absent, whoever else writes.
+"""Delta tables in the store: typed rows, read as Arrow and Spark, appended in commits.
 
 ``<dataset>/tables/<name>/`` holds Parquet files, named by their sha256, and a log that lists
-them. A list of files is the table: there are no partitions, deletion vectors or mapped columns, so
-Spark, DuckDB and PyArrow need no Delta reader. Data files are written by the store's own client;
-the `deltalake` library writes the log, and only this module imports it.
-
-A commit may carry a revision. Of several writers of one revision, on any machines, one succeeds.
-Statistics in the log are of ``revision`` alone: the log outlives rows, and must not repeat what
-they say about patients.
+them (`pipelines.data.delta_log`). A list of files is the table: there are no partitions, deletion
+vectors or mapped columns, so Spark, DuckDB and PyArrow need no Delta reader. Data files are written
+by the store's own client.
 """
 
 import hashlib
 import io
-import json
-import logging
-import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
@@ -27,46 +19,22 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.data.delta_log import REVISION, Log, Part, RevisionTaken, reaching
 from pipelines.data.rows import Row, ddl_of, schema_of
-from pipelines.errors import LayoutError, NotFound, StoreUnavailable
 from pipelines.spark import parquet
 from pipelines.stage import Context
 from pipelines.storage import Store
-from pipelines.storage.hdfs import HdfsStore
 from pipelines.storage.local import LocalStore
-from pipelines.storage.object_store import ObjectStore
 
 if TYPE_CHECKING:
-    from deltalake import CommitProperties, DeltaTable
     from pyspark.sql import DataFrame, SparkSession
 
-logger = logging.getLogger(__name__)
+__all__ = ["PART_BYTES", "Part", "RevisionTaken", "Table"]
 
 PART_BYTES = 256 * 1000**2
 """Most bytes of Arrow data that `Table.append` writes into one file."""
 AT_ONCE = 8
 """Files that are read at the same time."""
-ATTEMPTS = 5
-"""How often a commit is tried that another writer has overtaken."""
-REVISION = "revision"
-NOTE = "medloop"
-"""Field of a commit that holds what its writer says about it."""
-
-_process: int | None = None
-"""The process that has loaded `deltalake`."""
-
-
-class RevisionTaken(Exception):
-    """Another writer has committed this revision, or a later one."""
-
-
-@dataclass(frozen=True)
-class Part:
-    """A Parquet file of a table's folder, as its writer reports it; not yet part of the table."""
-
-    name: str
-    bytes: int
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -96,6 +64,10 @@ class Table:
         """The folder, as Spark and DuckDB name it."""
         return self.store.uri(self.path)
 
+    @property
+    def _log(self) -> Log:
+        return Log(self.store, self.path, schema_of(self.row))
+
     def revision(self) -> int:
         """The newest revision; 0 where none was committed.
 
@@ -103,21 +75,12 @@ class Table:
             LayoutError: another program has changed the table's protocol.
             StoreUnavailable: the store does not answer.
         """
-        return _revision_of(self._opened())
+        return self._log.revision()
 
     def note(self) -> str:
         """What the last writer that left a note said with `append` or `register`; empty if it is no
         longer in the log."""
-        delta = self._opened()
-        for version in range(delta.version() if delta else -1, -1, -1):
-            try:
-                commit = self.store.read(f"{self.path}/_delta_log/{version:020}.json")
-            except NotFound:
-                break
-            for line in map(json.loads, commit.splitlines()):
-                if note := line.get("commitInfo", {}).get(NOTE):
-                    return str(note)
-        return ""
+        return self._log.note()
 
     def parts(self, *, below: int | None = None) -> list[str]:
         """Names of the files, sorted; only those smaller than ``below`` bytes, if given."""
@@ -162,10 +125,7 @@ class Table:
 
     def _parts(self, *, until: int | None = None, below: int | None = None) -> list[str]:
         """Names of the files that may have rows up to a revision, and are smaller than a size."""
-        delta = self._opened()
-        if delta is None:
-            return []
-        added = pa.table(delta.get_add_actions(flatten=True))
+        added = self._log.listed()
         least = f"min.{REVISION}"
         if until is not None and least in added.column_names:
             later = pc.fill_null(pc.greater(added[least], until), False)
@@ -181,7 +141,7 @@ class Table:
         error if it exits at that moment.
         """
         path = f"{self.path}/{part}"
-        with _reaching(self.uri):
+        with reaching(self.uri):
             if isinstance(self.store, LocalStore):
                 source = str(self.store.folder / path)
             else:
@@ -243,7 +203,7 @@ class Table:
 
         A file that is part of the table already is left out, so a commit may be repeated.
         """
-        self._commit([], parts, revision=revision, note=note)
+        self._log.commit([], parts, revision=revision, note=note)
 
     def replace(
         self, removed: Sequence[str], added: Sequence[Part], *, only_all: bool = False
@@ -263,155 +223,4 @@ class Table:
         Raises:
             StoreUnavailable: the store does not answer, or others write all the time.
         """
-        return self._commit(removed, added, revision=None, note="", only_all=only_all)
-
-    def _commit(
-        self,
-        removed: Sequence[str],
-        added: Sequence[Part],
-        *,
-        revision: int | None,
-        note: str,
-        only_all: bool = False,
-    ) -> bool:
-        from deltalake.exceptions import CommitFailedError
-        from deltalake.transaction import AddAction, RemoveAction
-
-        self.store.require_layout()
-        for _ in range(ATTEMPTS):
-            delta = self._opened() or self._created()
-            if revision is not None and _revision_of(delta) >= revision:
-                raise RevisionTaken(f"{self.uri} has revision {_revision_of(delta)}.")
-            known = set(pa.table(delta.get_add_actions())["path"].to_pylist())
-            if only_all and not known.issuperset(removed):
-                return False
-            now = int(time.time() * 1000)
-            actions: list[AddAction | RemoveAction] = [
-                AddAction(part.name, part.bytes, {}, now, True, _stats(part, revision))
-                for part in added
-                if part.name not in known
-            ]
-            actions += [RemoveAction(name, True, now) for name in removed if name in known]
-            if not actions and revision is None:
-                return True
-            try:
-                with _reaching(self.uri):
-                    delta.create_write_transaction(
-                        actions, "append", delta.schema(), commit_properties=_said(revision, note)
-                    )
-                return True
-            except CommitFailedError as error:
-                logger.info("%s: another writer was first (%s)", self.uri, error)
-        raise StoreUnavailable(f"Others write {self.uri} all the time; run the step again.")
-
-    def _opened(self) -> "DeltaTable | None":
-        _require_one_process()
-        from deltalake import DeltaTable
-        from deltalake.exceptions import TableNotFoundError
-
-        try:
-            with _reaching(self.uri):
-                delta = DeltaTable(self.uri, storage_options=storage_options(self.store))
-        except TableNotFoundError:
-            return None
-        reader = delta.protocol().min_reader_version
-        if reader != 1:
-            raise LayoutError(
-                f"{self.uri} needs reader version {reader} of Delta Lake; Medloop's tables need 1. "
-                "Another program has changed it (deletion vectors, mapped columns). Only Medloop "
-                "may write its tables: restore a backup that was taken before."
-            )
-        return delta
-
-    def _created(self) -> "DeltaTable":
-        from deltalake import DeltaTable
-        from deltalake.exceptions import DeltaError
-
-        schema = schema_of(self.row)
-        statistics = REVISION if REVISION in schema.names else ""
-        try:
-            with _reaching(self.uri):
-                return DeltaTable.create(
-                    self.uri,
-                    schema,
-                    mode="error",
-                    configuration={"delta.dataSkippingStatsColumns": statistics},
-                    storage_options=storage_options(self.store),
-                )
-        except DeltaError:
-            delta = self._opened()
-            if delta is None:
-                raise
-            return delta  # another writer has just created it
-
-
-def storage_options(store: Store) -> dict[str, str]:
-    """What `deltalake` must know to reach a store.
-
-    For S3 that includes credentials: the library does not look into ``~/.aws``, as our client does.
-    """
-    if isinstance(store, HdfsStore):
-        os.environ.setdefault("HADOOP_USER_NAME", store.user)
-    if not (isinstance(store, ObjectStore) and store.root.startswith("s3://")):
-        return {}
-    from botocore.session import get_session
-
-    access = store.access
-    options = {"aws_conditional_put": "etag", "aws_s3_allow_unsafe_rename": "false"}
-    if (found := get_session().get_credentials()) is not None:
-        key = found.get_frozen_credentials()
-        options |= {"aws_access_key_id": key.access_key, "aws_secret_access_key": key.secret_key}
-        options |= {"aws_session_token": key.token} if key.token else {}
-    if access.endpoint:
-        http = str(access.endpoint.startswith("http://")).lower()
-        options |= {"aws_endpoint": access.endpoint, "aws_allow_http": http}
-    if access.region or access.endpoint:
-        options["aws_region"] = access.region or "us-east-1"
-    return options
-
-
-def _revision_of(delta: "DeltaTable | None") -> int:
-    return (delta.transaction_version(REVISION) or 0) if delta else 0
-
-
-def _stats(part: Part, revision: int | None) -> str:
-    stats: dict[str, object] = {"numRecords": part.rows}
-    if revision is not None:
-        bounds = {REVISION: revision}
-        stats |= {"minValues": bounds, "maxValues": bounds, "nullCount": {REVISION: 0}}
-    return json.dumps(stats)
-
-
-def _said(revision: int | None, note: str) -> "CommitProperties":
-    from deltalake import CommitProperties, Transaction
-
-    return CommitProperties(
-        app_transactions=[Transaction(REVISION, revision)] if revision is not None else None,
-        custom_metadata={NOTE: note} if note else None,
-    )
-
-
-def _require_one_process() -> None:
-    """Refuse a fork of a process that has used `deltalake`: its threads are not there.
-
-    Raises:
-        RuntimeError: this process is one.
-    """
-    global _process
-    _process = _process or os.getpid()
-    if _process != os.getpid():
-        raise RuntimeError(
-            f"Process {_process} has used Delta tables, and process {os.getpid()} was forked from "
-            "it, without the library's threads. Start processes with `spawn`."
-        )
-
-
-@contextmanager
-def _reaching(uri: str) -> Iterator[None]:
-    """Turn the library's errors about the store into ours."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise NotFound(f"A file of {uri} is gone ({error}). Run the step again.") from error
-    except OSError as error:
-        raise StoreUnavailable(f"{uri} cannot be reached: {error}") from error
+        return self._log.commit(removed, added, only_all=only_all)

@@ -13,9 +13,16 @@ from serving.access.exposure import Certificate
 
 
 def make_certificate(
-    folder: Path, *, password: bytes | None = None, until: datetime | None = None
+    folder: Path,
+    *,
+    password: bytes | None = None,
+    until: datetime | None = None,
+    is_authority: bool = True,
 ) -> Certificate:
-    """A certificate for ``localhost`` and 127.0.0.1 that vouches for itself, and its key."""
+    """A certificate for ``localhost`` and 127.0.0.1 that vouches for itself, and its key.
+
+    Some clients (rustls) refuse a server whose certificate is an authority's.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     key = ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
@@ -30,7 +37,7 @@ def make_certificate(
         .not_valid_before(until - timedelta(days=10))
         .not_valid_after(until)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .add_extension(x509.BasicConstraints(ca=is_authority, path_length=None), critical=True)
         .sign(key, hashes.SHA256())
     )
     encryption: serialization.KeySerializationEncryption = serialization.NoEncryption()

@@ -5,6 +5,7 @@ import os
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import pyarrow as pa
@@ -28,9 +29,11 @@ from pipelines.data.tables import RevisionTaken, Table
 from pipelines.errors import LayoutError, NotFound, StoreUnavailable
 from pipelines.settings import PROJECT
 from pipelines.stage import Context
-from pipelines.storage import Store
+from pipelines.storage import Store, open_store
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.storage.local import LocalStore
+from tests.pipelines.storage.s3_server import credentials, s3_server
+from tests.serving.certificates import make_certificate
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -188,6 +191,20 @@ def test_a_store_that_does_not_answer_is_unavailable() -> None:
     gone = HdfsStore("hdfs://127.0.0.1:9/x", webhdfs="http://127.0.0.1:9", user="nobody")
     with pytest.raises(StoreUnavailable, match="cannot be reached"):
         Table(gone, "d/tables/things", Thing).revision()
+
+
+def test_a_server_with_a_certificate_of_the_sites_own_authority_is_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("SSL_CERT_FILE", "SSL_CERT_DIR"):  # set first, so that they are unset afterwards
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    made = make_certificate(tmp_path, is_authority=False)
+    with s3_server((str(made.cert), str(made.key))) as server, credentials():
+        settings = server.settings("tls", home=tmp_path, store_ca_bundle=made.cert)
+        table = Table(open_store(settings), "d/tables/things", Thing)
+        table.append(things("a"))
+        assert names(table) == ["a"]
 
 
 def test_a_fork_of_a_process_that_used_tables_is_refused(local: Table) -> None:

@@ -22,15 +22,22 @@ aws_secret_access_key = {SECRET}
 
 
 class S3Server:
-    """Answers one request at a time, so that what it checks and what it stores are one step."""
+    """Answers one request at a time, so that what it checks and what it stores are one step.
 
-    def __init__(self) -> None:
+    Args:
+        certificate: files of its certificate and key, for TLS.
+    """
+
+    def __init__(self, certificate: tuple[str, str] | None = None) -> None:
         from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
         from werkzeug.serving import make_server
 
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         self._app = DomainDispatcherApplication(create_backend_app)
-        self._server = make_server("127.0.0.1", 0, self._answer, threaded=True)
+        self._server = make_server(
+            "127.0.0.1", 0, self._answer, threaded=True, ssl_context=certificate
+        )
+        self._scheme = "https" if certificate else "http"
         self._lock = threading.Lock()
         self.answers_instead: Callable[[dict[str, Any]], str | None] = lambda _: None
         """Given a request (WSGI), the status of a failure that is answered instead, or ``None``."""
@@ -42,7 +49,7 @@ class S3Server:
     @property
     def url(self) -> str:
         """Where it answers."""
-        return f"http://127.0.0.1:{self._server.server_port}"
+        return f"{self._scheme}://127.0.0.1:{self._server.server_port}"
 
     def settings(self, path: str, **fields: Any) -> Settings:
         """Those of an installation with its store in this server's bucket."""
@@ -72,13 +79,16 @@ class S3Server:
 
 
 @contextmanager
-def s3_server() -> Iterator[S3Server]:
+def s3_server(certificate: tuple[str, str] | None = None) -> Iterator[S3Server]:
     """One with an empty bucket, for as long as the context lasts."""
     import s3fs
 
-    server = S3Server()
+    server = S3Server(certificate)
+    client = {"verify": certificate[0]} if certificate else {}
     with credentials():
-        s3fs.S3FileSystem(endpoint_url=server.url, skip_instance_cache=True).mkdir(BUCKET)
+        s3fs.S3FileSystem(
+            endpoint_url=server.url, client_kwargs=client, skip_instance_cache=True
+        ).mkdir(BUCKET)
     try:
         yield server
     finally:
