@@ -80,7 +80,7 @@ class S3Server:
 
 @contextmanager
 def s3_server(certificate: tuple[str, str] | None = None) -> Iterator[S3Server]:
-    """One with an empty bucket, for as long as the context lasts."""
+    """One with a bucket, for as long as the context lasts."""
     import s3fs
 
     server = S3Server(certificate)
@@ -88,7 +88,7 @@ def s3_server(certificate: tuple[str, str] | None = None) -> Iterator[S3Server]:
     with credentials():
         s3fs.S3FileSystem(
             endpoint_url=server.url, client_kwargs=client, skip_instance_cache=True
-        ).mkdir(BUCKET)
+        ).makedirs(BUCKET, exist_ok=True)  # moto keeps it for the whole process
     try:
         yield server
     finally:
