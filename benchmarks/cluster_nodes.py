@@ -51,6 +51,9 @@ PROPERTIES = {
     "yarn.scheduler.capacity.root.default.capacity": "100",
     "yarn.scheduler.capacity.maximum-am-resource-percent": "1",
     "yarn.scheduler.minimum-allocation-mb": "256",
+    # Ten minutes by default: a job whose application master was on a lost node waits as long.
+    "yarn.nm.liveness-monitor.expiry-interval-ms": "10000",
+    "yarn.am.liveness-monitor.expiry-interval-ms": "10000",
 }
 """Of HDFS and YARN: a small cluster that notices lost nodes within seconds."""
 

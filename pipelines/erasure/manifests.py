@@ -82,16 +82,23 @@ def amend(store: Store, path: str, facts: Facts, *, erased: int) -> None:
 
 
 def count_again(store: Store, dataset: str) -> None:
-    """Let the manifests of snapshots say how many images the table ``images`` has by now."""
+    """Let the manifests of snapshots say how many images the table ``images`` has by now, and how
+    many of them each has added."""
     table = Table(store, f"{dataset}/tables/{Image.table}", Image)
     rows = table.arrow(["sha256", "revision", "copies"])
+    by_image = rows.sort_by([("sha256", "ascending"), ("revision", "ascending")]).to_pandas()
+    more = by_image["copies"] - by_image.groupby("sha256")["copies"].shift(fill_value=0)
+    added = more.clip(lower=0).groupby(by_image["revision"]).sum()
     for name in revisions.in_order(store.names(f"{dataset}/snapshots")):
         place = f"{dataset}/snapshots/{name}/{MANIFEST}"
-        until = rows.filter(pc.less_equal(rows["revision"], revisions.number_of(name)))
+        number = revisions.number_of(name)
+        until = rows.filter(pc.less_equal(rows["revision"], number))
         images = pc.sum(revisions.newest(until)["copies"]).as_py() or 0
         manifest = store.read_json(place)
-        if manifest["output"]["images"] != images:
-            manifest["output"]["images"] = images
+        output = manifest["output"]
+        left = {"images": images, "added": min(output["added"], int(added.get(number, 0)))}
+        if left != {field: output[field] for field in left}:
+            output |= left
             _write(store, place, manifest)
 
 
