@@ -1,31 +1,33 @@
-"""The routes of the service as one ASGI application, which BentoML mounts.
+"""The service as one FastAPI application: routes, each with a permission, behind one middleware."""
 
-Plain routes rather than BentoML APIs: half the overhead, and full say over what a bad body is
-answered with.
-"""
-
-from dataclasses import dataclass
+import re
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import bentoml
-from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
-from starlette.exceptions import HTTPException
+from fastapi import APIRouter, FastAPI
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
-from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from pipelines.errors import BadImage
-from serving.counting import count_once
-from serving.endpoints import Backend
-from serving.exposition import metrics
-from serving.marks import mark
-from serving.openapi import ENDPOINTS, document
-from serving.problems import Problem
-from serving.refusals import reply_crash, reply_http, reply_problem
+from serving import classic, information, landing, predictions
+from serving.access.permissions import (
+    ANYBODY,
+    ONLY_ADMINISTRATORS,
+    PREDICT,
+    Guard,
+    GuardedRoute,
+)
+from serving.asked import Backend
+from serving.context import Problem
+from serving.describe import document
+from serving.middleware import RequestMiddleware
+from serving.refusals import HANDLERS
 
+API_VERSION = "1"
 WEB = Path(__file__).parent / "web"
 SWAGGER = Path(bentoml.__file__).parent / "_internal/server/static_content"
 POLICY = (
@@ -34,71 +36,143 @@ POLICY = (
 )
 SWAGGER_POLICY = f"{POLICY}; style-src 'self' 'unsafe-inline'"
 """Swagger writes a style into the page; it gets no more than that."""
+CORS_HEADERS = ("X-Request-ID", "Retry-After", "WWW-Authenticate")
+
+pages = APIRouter(route_class=GuardedRoute, include_in_schema=False)
+health = APIRouter(route_class=GuardedRoute, default_response_class=Response)
+ROUTERS = (
+    predictions.router,
+    information.router,
+    landing.router,
+    classic.router,
+    health,
+    pages,
+)
 
 
-def build_app(backend: Backend | None = None) -> "App":
-    """The service's routes; without a backend until `App.attach` gives it one."""
-    routes: list[BaseRoute] = [
-        Route(endpoint.path, endpoint.handler, methods=[endpoint.method]) for endpoint in ENDPOINTS
-    ]
-    routes += [
-        Route("/", _page("index.html", POLICY)),
-        Route("/metrics", metrics),
-        Route("/docs", _page("docs.html", SWAGGER_POLICY)),
-        Route("/docs.json", lambda _: JSONResponse(document())),
-        Mount("/web", StaticFiles(directory=WEB)),
-        Mount("/static_content", StaticFiles(directory=SWAGGER)),
-    ]
-    handlers = {
-        Problem: reply_problem,
-        BadImage: reply_problem,
-        HTTPException: reply_http,
-        Exception: reply_crash,
-    }
-    app = App(Starlette(routes=routes, exception_handlers=handlers))
+def build_app(
+    guard: Guard, backend: Backend | None = None, *, routers: Sequence[APIRouter] = ROUTERS
+) -> FastAPI:
+    """The application.
+
+    Args:
+        guard: what permissions are judged by.
+        backend: what the routes work with; may be given later (`attach`).
+        routers: its routes.
+
+    Raises:
+        TypeError: a route has no permission.
+    """
+    app = FastAPI(
+        title="Medloop",
+        version=API_VERSION,
+        description="Medical-image classification with Grad-CAM explanations. "
+        "For research and education; not a medical device.",
+        openapi_url=None,  # its route would have no permission; /docs.json has one
+        redirect_slashes=False,
+        exception_handlers=HANDLERS,  # type: ignore[arg-type]
+        generate_unique_id_function=lambda route: re.sub(r"\W+", "_", route.path).strip("_"),
+    )
+    for router in routers:
+        app.include_router(router)
+    require_permissions(app)
+    app.router.default = _no_route
+    if guard.origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=guard.origins,
+            allow_methods=("GET", "POST"),
+            allow_headers=("Authorization", "Content-Type"),
+            expose_headers=CORS_HEADERS,
+        )
+    app.add_middleware(RequestMiddleware, audit=guard.audit, answer_seconds=guard.answer_seconds)
+    app.state.guard = guard
     if backend:
-        app.attach(backend)
+        attach(app, backend)
     return app
 
 
-@dataclass(frozen=True)
-class App:
-    """The application; counts each request by route and outcome."""
+def attach(app: FastAPI, backend: Backend) -> None:
+    """Give the routes what they work with."""
+    app.state.backend = backend
 
-    inner: Starlette
 
-    def attach(self, backend: Backend) -> None:
-        """Give the routes what they work with."""
-        self.inner.state.backend = backend
+def require_permissions(app: FastAPI) -> None:
+    """Raises TypeError: a route is not a `GuardedRoute`."""
+    for route in app.routes:
+        if not isinstance(route, GuardedRoute):
+            raise TypeError(f"{route} has no permission; use GuardedRoute.")
+
+
+async def _no_route(scope: Scope, receive: Receive, send: Send) -> None:
+    """Tell nobody but administrators which paths there are."""
+    request = Request(scope, receive, send)
+    await ONLY_ADMINISTRATORS(request)
+    raise Problem(
+        404, "not_found", f"There is no {request.url.path} here; /docs lists what there is."
+    )
+
+
+class FromBentoML(Response):
+    """The answer of BentoML's own application."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        super().__init__()
+        self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            await self.inner(scope, receive, send)
-            return
-        request_id = mark(scope)
-
-        async def send_marked(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                headers["X-Request-ID"] = request_id
-                count_once(scope, message["status"])
-            await send(message)
-
-        try:
-            await self.inner(scope, receive, send_marked)
-        finally:
-            if held := scope["state"].get("held"):
-                held.release()
+        """Let it answer."""
+        await self._app(scope, receive, send)
 
 
-def _page(name: str, policy: str) -> ASGIApp:
+async def _from_bentoml(request: Request) -> Response:
+    return FromBentoML(request.app.state.bentoml)
+
+
+for path, text in {
+    "/livez": "Whether the process lives.",
+    "/readyz": "Whether it takes requests (with or without a champion).",
+}.items():
+    health.add_api_route(path, _from_bentoml, summary=text, dependencies=[ANYBODY])
+pages.add_api_route("/healthz", _from_bentoml, dependencies=[ANYBODY])
+pages.add_api_route("/schema.json", _from_bentoml, dependencies=[PREDICT])
+
+
+@pages.get("/", dependencies=[ANYBODY])
+async def page() -> Response:
+    """The page."""
+    return _html("index.html", POLICY)
+
+
+@pages.get("/docs", dependencies=[PREDICT])
+async def docs() -> Response:
+    """Swagger."""
+    return _html("docs.html", SWAGGER_POLICY)
+
+
+@pages.get("/docs.json", dependencies=[PREDICT])
+async def openapi(request: Request) -> Response:
+    """The OpenAPI document."""
+    return JSONResponse(document(request.app))
+
+
+def _html(name: str, policy: str) -> Response:
     headers = {
         "Content-Security-Policy": policy,
         "Referrer-Policy": "no-referrer",
         "Cache-Control": "no-cache",
     }
+    return FileResponse(WEB / name, headers=headers)
 
-    async def page(_: Request) -> Response:
-        return FileResponse(WEB / name, headers=headers)
 
-    return page  # type: ignore[return-value]
+def _files(path: str, folder: Path, permission: Any) -> None:
+    files = StaticFiles(directory=folder)
+
+    async def file(request: Request, name: str) -> Response:
+        return await files.get_response(name, request.scope)
+
+    pages.add_api_route(f"{path}/{{name:path}}", file, dependencies=[permission])
+
+
+_files("/web", WEB, ANYBODY)
+_files("/static_content", SWAGGER, PREDICT)

@@ -36,6 +36,7 @@ PACKAGES = (
     "bentoml",
     "croniter",
     "cryptography",
+    "fastapi",
     "httptools",
     "httpx",
     "numpy",

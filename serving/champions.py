@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Literal
 
 from pipelines.release.predictor import Predictor
-from serving.counters import count_swap, show_champion
-from serving.problems import Problem
+from serving.context import Problem
+from serving.metrics import count_swap, show_champion
 from serving.replies import model_info
 from serving.schemas import ModelReply, Refusal, WorkerInfo, WorkerModel
 from serving.standing import Standing

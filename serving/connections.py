@@ -2,7 +2,7 @@
 
 uvicorn waits for ever for a request that does not come, for the end of its headers, for the rest
 of a body that was answered early, and for a client that does not read its answer. (A body that is
-wanted has its own clock: `limits.read_body`; an answer has one in `access.envelope`.) BentoML
+wanted has its own clock: `uploads.read_body`; an answer has one in `middleware`.) BentoML
 names no protocol when it starts uvicorn, so `install` gives uvicorn our configuration.
 """
 
@@ -15,9 +15,12 @@ import uvicorn
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
-from serving.counters import count_refusal, count_request
-from serving.early import EarlyRefusal, Note, unnoted
+from serving.context import KEY, RequestContext
+from serving.metrics import count_refusal, count_request
+from serving.refusals import EarlyRefusal
 
+Note = Callable[[EarlyRefusal], None]
+"""Takes note of a refusal, on the event loop: returns at once and never raises."""
 CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
@@ -47,7 +50,7 @@ class Config(uvicorn.Config):
         self.ws_protocol_class = None
 
 
-def install(patience: Patience, *, note: Note = unnoted) -> None:
+def install(patience: Patience, *, note: Note = lambda _: None) -> None:
     """Let uvicorn use our protocol and server; to be called before its server is configured.
 
     Args:
@@ -103,7 +106,7 @@ class PatientProtocol(HttpToolsProtocol):
 
     patience = Patience()
     _is_given_up = False
-    note: Note = staticmethod(unnoted)
+    note: Note = staticmethod(lambda _: None)
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request, if there is room."""
@@ -238,8 +241,9 @@ class PatientProtocol(HttpToolsProtocol):
         refusal = EarlyRefusal(status, code, message, address, self.scheme or "http")
         if is_open:
             # The application sees the client go and notes that itself, under its own ID.
-            known = cycle.scope.get("state", {}).get("request_id", refusal.request_id)
-            refusal = replace(refusal, request_id=known)
+            context: RequestContext | None = cycle.scope.get(KEY)  # type: ignore[assignment]
+            if context:
+                refusal = replace(refusal, request_id=context.request_id)
             cycle.disconnected = True
             cycle.message_event.set()
         else:

@@ -7,8 +7,9 @@ are opened where predictions are made, and wait their turn there.
 import asyncio
 import errno
 import logging
-from dataclasses import dataclass
+from typing import Annotated
 
+from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -18,9 +19,12 @@ from pipelines.errors import BadImage, LabelError, LandingError, SpecError, Stor
 from pipelines.failures import only_this_image
 from pipelines.settings import get_settings
 from pipelines.spec import DatasetSpec, load_spec, spec_names
-from serving.counters import count_refusal, count_upload
-from serving.endpoints import as_json, ask, backend_of, work_for
-from serving.problems import Problem
+from serving.access.permissions import UPLOAD, GuardedRoute
+from serving.asked import Asked, as_json, received
+from serving.context import Problem
+from serving.describe import LANDING_REFUSALS, form, refusals
+from serving.metrics import count_refusal, count_upload
+from serving.observed import Uploaded
 from serving.schemas import (
     LandingDataset,
     LandingFields,
@@ -35,36 +39,46 @@ logger = logging.getLogger(__name__)
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT)
 
 
-@dataclass(frozen=True)
-class Uploaded:
-    """One file and what became of it, for the audit log."""
-
-    dataset: str
-    label: str | None
-    folder: str
-    sha256: str | None
-    """``None`` if the file was not opened."""
-    bytes: int
-    outcome: Outcome
+router = APIRouter(route_class=GuardedRoute, dependencies=[UPLOAD])
 
 
-async def landing_folders(_: Request) -> Response:
+@router.get("/landing", response_model=LandingReply, responses=refusals())
+async def landing_folders() -> Response:
     """The data sets whose landing folders take images, and the labels they may have."""
     return as_json(LandingReply(datasets=await asyncio.to_thread(_datasets)))
 
 
-async def land(request: Request) -> Response:
+@router.post(
+    "/landing/{dataset}",
+    response_model=UploadReply,
+    responses=refusals(LANDING_REFUSALS),
+    openapi_extra=form(LandingFields, several=True),
+)
+async def land(
+    request: Request, dataset: str, fields: Annotated[LandingFields, Query()]
+) -> Response:
     """Bring images into a data set's landing folder; one that is refused does not spoil the
     others."""
-    spec = await asyncio.to_thread(_spec, request.path_params["dataset"])
-    upload, fields = await ask(request, LandingFields)
-    delivery = await asyncio.to_thread(_delivery, spec, fields.label)
+    spec = await asyncio.to_thread(_spec, dataset)
+    asked = await received(request, fields)
+    label, upload = asked.fields.label, asked.upload
+    delivery = await asyncio.to_thread(_delivery, spec, label)
     items = []
     for name, data in zip(upload.names, upload.images, strict=True):
-        outcome, sha256 = await _land_one(request, spec, delivery, name, data)
+        outcome, sha256 = await _land_one(asked, spec, delivery, name, data)
         count_upload(spec.name, outcome.status)
-        uploaded = Uploaded(spec.name, fields.label, delivery.folder, sha256, len(data), outcome)
-        backend_of(request).note_upload(request, uploaded)
+        asked.backend.note_upload(
+            Uploaded(
+                asked.context,
+                asked.route,
+                dataset=spec.name,
+                label=label,
+                folder=delivery.folder,
+                sha256=sha256,
+                bytes=len(data),
+                outcome=outcome,
+            )
+        )
         items.append(
             LandingItem(
                 file=name or None,
@@ -80,23 +94,23 @@ async def land(request: Request) -> Response:
             folder=delivery.folder,
             results=items,
             accepted=sum(item.status == "accepted" for item in items),
-            then=_then(spec, fields.label),
-            request_id=request.state.request_id,
+            then=_then(spec, label),
+            request_id=asked.context.request_id,
         )
     )
 
 
 async def _land_one(
-    request: Request, spec: DatasetSpec, delivery: Delivery, name: str, data: bytes
+    asked: Asked[LandingFields], spec: DatasetSpec, delivery: Delivery, name: str, data: bytes
 ) -> tuple[Outcome, str | None]:
     def opened() -> Checked | BadImage:
         try:
-            with only_this_image(logger, f"request {request.state.request_id}, one image"):
+            with only_this_image(logger, f"request {asked.context.request_id}, one image"):
                 return check(spec, data)
         except BadImage as error:
             return error
 
-    image = await work_for(request, opened)
+    image = await asked.work(opened)
     if isinstance(image, BadImage):
         count_refusal(image.reason)
         return Outcome("refused", image.reason, str(image)), None

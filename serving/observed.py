@@ -1,9 +1,11 @@
-"""What is known of an image once it is answered, for those who keep count of it."""
+"""What is known of an image once it is answered or landed, for those who keep count of it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pipelines.data.land.uploads import Outcome
 from pipelines.release.predictor import Predictor, Reading
+from serving.context import RequestContext
 from serving.schemas import Prediction
 
 
@@ -11,18 +13,31 @@ from serving.schemas import Prediction
 class Answered:
     """One image and its answer."""
 
-    request_id: str
-    client: str | None
-    """Name of the token it was asked with; ``None`` where none is needed."""
-    address: str | None
-    """The client's, as far as a proxy tells."""
-    path: str
+    context: RequestContext
+    route: str
     predictor: Predictor
     reading: Reading
     prediction: Prediction
     seconds: float
-    """Since the request began."""
+    """From the request's begin to its answer."""
+
+
+@dataclass(frozen=True)
+class Uploaded:
+    """One file for a landing folder and what became of it."""
+
+    context: RequestContext
+    route: str
+    dataset: str
+    label: str | None
+    folder: str
+    sha256: str | None
+    """``None`` if the file was not opened."""
+    bytes: int
+    outcome: Outcome
 
 
 Observer = Callable[[Answered], None]
 """Takes note of an answer, on the event loop: returns at once and never raises."""
+UploadObserver = Callable[[Uploaded], None]
+"""The same of a file for a landing folder."""

@@ -1,22 +1,26 @@
 """What the service says when it cannot answer: an HTTP status, a stable code, a sentence.
 
 Every refusal has one shape, ``{"error": {"code", "message"}, "request_id"}``, and on ``/api/…``
-the one that classic clients read. What a client sends
-is never answered with a 5xx; only a missing champion is (503), because it is not the client's
-fault.
+the one that classic clients read. What a client sends is never answered with a 5xx; only a missing
+champion is (503), because it is not the client's fault.
 """
 
 import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from http import HTTPStatus
 
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pipelines.errors import BadImage
-from serving.classic.schemas import ClassicError
-from serving.counters import count_refusal
-from serving.problems import Problem
-from serving.schemas import ErrorDetail, ErrorReply, Wire
+from serving.access.headers import security_headers
+from serving.context import Problem, context_of, new_request_id
+from serving.metrics import count_refusal
+from serving.schemas import ClassicError, ErrorDetail, ErrorReply, Wire
 
 logger = logging.getLogger(__name__)
 
@@ -39,12 +43,36 @@ HEADERS_OF_STATUS = {
 def reply_problem(request: Request, error: Exception) -> Response:
     """The answer to a request that a `Problem` or a `BadImage` ended."""
     if isinstance(error, BadImage):
-        status = STATUS_OF_IMAGE_REASON.get(error.reason, 422)
-        return refusal(request, status, code=error.reason, message=str(error))
+        return refusal(request, status_of(error), code=error.reason, message=str(error))
     assert isinstance(error, Problem)
     reply = refusal(request, error.status, code=error.code, message=str(error))
     reply.headers.update(error.headers)
     return reply
+
+
+def status_of(error: Problem | BadImage) -> int:
+    """The HTTP status of a refusal."""
+    if isinstance(error, Problem):
+        return error.status
+    return STATUS_OF_IMAGE_REASON.get(error.reason, 422)
+
+
+def reply_bad_field(request: Request, error: Exception) -> Response:
+    """The answer to a request whose fields do not fit its route's model."""
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    name = str(first["loc"][-1])
+    if first["type"] == "extra_forbidden":
+        known = ", ".join(_fields_of(request.scope["route"]))
+        message = f"There is no field {name!r}; there are {known}."
+        return refusal(request, 400, code="unknown_field", message=message)
+    message = f"{name}={first['input']!r}: {first['msg']}."
+    return refusal(request, 422, code="bad_field", message=message)
+
+
+def _fields_of(route: APIRoute) -> list[str]:
+    models = [field.field_info.annotation for field in route.dependant.query_params]
+    return ["image", *(name for model in models if model for name in model.model_fields)]
 
 
 def reply_http(request: Request, error: Exception) -> Response:
@@ -60,9 +88,18 @@ def reply_http(request: Request, error: Exception) -> Response:
     return refusal(request, error.status_code, code="not_found", message=message)
 
 
+HANDLERS: dict[type[Exception], Callable[[Request, Exception], Response]] = {
+    Problem: reply_problem,
+    BadImage: reply_problem,
+    RequestValidationError: reply_bad_field,
+    HTTPException: reply_http,
+}
+"""What ends a request → how it is answered. Everything else is a mistake of ours."""
+
+
 def reply_crash(request: Request, error: Exception) -> Response:
     """The answer to a mistake of ours: logged in full, told in one sentence."""
-    logger.error("request %s failed", request.state.request_id, exc_info=error)
+    logger.error("request %s failed", context_of(request).request_id, exc_info=error)
     message = "The service made a mistake; its log has the details under this request id."
     return refusal(request, 500, code="internal", message=message)
 
@@ -70,11 +107,49 @@ def reply_crash(request: Request, error: Exception) -> Response:
 def refusal(request: Request, status: int, *, code: str, message: str) -> Response:
     """An answer in the shape all refusals have, counted by its code."""
     count_refusal(code)
-    request.state.refused = code
-    body: Wire = ErrorReply(
-        error=ErrorDetail(code=code, message=message), request_id=request.state.request_id
-    )
+    context = context_of(request)
+    context.refused = code
+    body: Wire = _error(code, message, context.request_id)
     if request.url.path.startswith(CLASSIC):
         body = ClassicError(message=message)
     headers = HEADERS_OF_STATUS.get(status)
     return Response(body.model_dump_json(), status, headers=headers, media_type="application/json")
+
+
+@dataclass(frozen=True)
+class EarlyRefusal:
+    """A refusal by the server itself, before the application sees a request.
+
+    It has the shape, the request ID, the security headers and the line in the audit log of every
+    other refusal.
+    """
+
+    status: int
+    code: str
+    message: str
+    address: str | None
+    """The client's."""
+    scheme: str = "http"
+    """``https`` over TLS."""
+    request_id: str = field(default_factory=new_request_id)
+
+    def __bytes__(self) -> bytes:
+        """The whole HTTP/1.1 response; the connection ends after it."""
+        body = _error(self.code, self.message, self.request_id).model_dump_json().encode()
+        headers = [
+            (b"content-type", b"application/json"),
+            (b"content-length", b"%d" % len(body)),
+            (b"connection", b"close"),
+            (b"x-request-id", self.request_id.encode()),
+            *security_headers(self.scheme),
+        ]
+        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            headers.append((b"retry-after", b"1"))
+        phrase = HTTPStatus(self.status).phrase.encode()
+        lines = [b"HTTP/1.1 %d %s" % (self.status, phrase)]
+        lines += [name + b": " + value for name, value in headers]
+        return b"\r\n".join(lines) + b"\r\n\r\n" + body
+
+
+def _error(code: str, message: str, request_id: str) -> ErrorReply:
+    return ErrorReply(error=ErrorDetail(code=code, message=message), request_id=request_id)

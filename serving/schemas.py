@@ -366,3 +366,10 @@ class ErrorReply(Wire):
 
     error: ErrorDetail
     request_id: str
+
+
+class ClassicError(Wire):
+    """Every refusal on ``/api/…``."""
+
+    status: Literal["error"] = "error"
+    message: str

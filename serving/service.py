@@ -2,44 +2,59 @@
 
 python -m serving            (or: bentoml serve serving.service:MedloopService)
 
-BentoML's clients learn the three API methods from ``/schema.json``. What they send is answered by
-the routes of `serving.app`, as every other request is (`ApiRoutes`).
+BentoML runs it and knows its API methods from ``/schema.json``. What its clients send is answered
+by the application of `serving.app`, as every other request is (`Front`): BentoML's own routes would
+write uploads to disk, know no limits and refuse in another shape.
 """
 
 import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from pathlib import Path
 from typing import Annotated, Any
 
 import bentoml
 from bentoml.validators import ContentType
+from fastapi import FastAPI
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from pipelines.errors import BadImage
 from pipelines.evaluation.overlay import OPACITY
 from pipelines.release.predictor import open_predictor
 from pipelines.settings import Settings, get_settings
 from pipelines.stage import default_context
-from serving import connections
+from serving import classic, connections
 from serving.access.exposure import certificate_of
-from serving.access.gate import gated, guard_of
-from serving.api_routes import ApiRoutes, ask
-from serving.app import build_app
+from serving.access.permissions import guard_of
+from serving.app import attach, build_app
+from serving.asked import Asked, Backend, FieldsT
 from serving.bento import NAME, Arguments, InstalledImage, PinnedChampions, pinned_bundles
 from serving.champions import Champions
-from serving.classic.listener import ClassicListener, only_classic
-from serving.counters import count_answer
-from serving.desk import Desk
-from serving.endpoints import Backend
+from serving.classic_listener import ClassicListener
+from serving.context import Problem, RequestContext
+from serving.executor import InferenceExecutor
 from serving.follower import Follower
-from serving.limits import Limits
+from serving.metrics import count_answer
 from serving.observed import Observer
+from serving.predictions import classify, draw, reason
 from serving.records.sampler import Sampler
-from serving.schemas import Explanation, Prediction
+from serving.refusals import status_of
+from serving.schemas import ExplainFields, Explanation, OverlayFields, PredictFields, Prediction
 from serving.standing import Standing
-from serving.supervised import end_with_parent
+from serving.uploads import Limits, Upload
+
+logger = logging.getLogger(__name__)
 
 arguments = bentoml.use_arguments(Arguments)
-routes = build_app()
 guard = guard_of(get_settings(), tokens=arguments.auth == "tokens")
+app = build_app(guard)
 connections.install(
     connections.Patience(
         header_seconds=get_settings().service_header_seconds,
@@ -62,8 +77,9 @@ service counts and keeps its audit log itself."""
 
 
 BEHIND = 60
-"""Seconds by which BentoML's own limit lies behind ours (`serving.access.envelope`), so that it
-never strikes: it answers around the gate, and lets go of work that goes on."""
+"""Seconds by which BentoML's own limit lies behind ours (`serving.middleware`), so that it never
+strikes: it answers around our application, and lets go of work that goes on."""
+CHECK_SECONDS = 1.0
 
 
 @bentoml.service(
@@ -73,7 +89,6 @@ never strikes: it answers around the gate, and lets go of work that goes on."""
     traffic={"timeout": get_settings().service_answer_seconds + BEHIND},
     **LEAN,
 )
-@bentoml.asgi_app(routes, path="/")
 class MedloopService:
     """Loads what served last, then follows the champion in the background.
 
@@ -95,7 +110,9 @@ class MedloopService:
             threads=arguments.threads,
             goal=get_settings().service_tuning,
         )
-        self._desk = Desk(arguments.threads, wait_seconds=get_settings().service_wait_seconds)
+        self._executor = InferenceExecutor(
+            arguments.threads, wait_seconds=get_settings().service_wait_seconds
+        )
         self._follower: Follower | None = None
         standing = Standing(get_settings().home / "service" / "workers")
         if bundles := _bundles():
@@ -108,29 +125,28 @@ class MedloopService:
             self._follower.restore()
             self._follower.start()
         observers: list[Observer] = [count_answer, guard.audit.note_answer]
-        self._classic = _classic_listener(arguments.host, get_settings())
         self._sampler: Sampler | None = None
         # a pinned bundle is a trial: what it is asked is no sample of what is seen in practice
         if self._follower and get_settings().service_sample_share:
             self._sampler = Sampler.of(get_settings(), default_context().store)
             self._sampler.start()
             observers.append(self._sampler.note)
-        routes.attach(
-            Backend(
-                champions,
-                self._desk,
-                Limits(read_seconds=get_settings().service_read_seconds),
-                observers=tuple(observers),
-                classic_dataset=get_settings().classic_dataset,
-                note_upload=guard.audit.note_upload,
-            )
+        self._backend = Backend(
+            champions,
+            self._executor,
+            Limits(read_seconds=get_settings().service_read_seconds),
+            observers=tuple(observers),
+            classic_dataset=get_settings().classic_dataset,
+            note_upload=guard.audit.note_upload,
         )
+        attach(app, self._backend)
+        self._classic = _classic_listener(self._backend, arguments.host, get_settings())
 
     @bentoml.api  # type: ignore[untyped-decorator]
     async def predict(self, image: Path, dataset: str | None = None) -> Prediction:
         """Classify one image."""
-        reply = await ask(routes, "/predict", image, dataset=dataset)
-        return Prediction.model_validate_json(reply.content)
+        with refusing():
+            return await classify(self._asked("/predict", image, PredictFields(dataset=dataset)))
 
     @bentoml.api  # type: ignore[untyped-decorator]
     async def gradcam(
@@ -141,8 +157,9 @@ class MedloopService:
         opacity: float = OPACITY,
     ) -> Annotated[bytes, ContentType("image/png")]:
         """Draw where the model looked, over the image in its own proportions."""
-        fields = {"dataset": dataset, "target": target, "opacity": opacity}
-        return (await ask(routes, "/gradcam", image, **fields)).content
+        fields = OverlayFields(dataset=dataset, target=target, opacity=opacity)
+        with refusing():
+            return (await draw(self._asked("/gradcam", image, fields)))[-1]
 
     @bentoml.api  # type: ignore[untyped-decorator]
     async def explain(
@@ -154,9 +171,13 @@ class MedloopService:
         original: bool = False,
     ) -> Explanation:
         """Classify one image and say why: overlay and educational text in one answer."""
-        fields = {"dataset": dataset, "target": target, "opacity": opacity, "original": original}
-        reply = await ask(routes, "/explain", image, **fields)
-        return Explanation.model_validate_json(reply.content)
+        fields = ExplainFields(dataset=dataset, target=target, opacity=opacity, original=original)
+        with refusing():
+            return await reason(self._asked("/explain", image, fields))
+
+    def _asked(self, route: str, image: Path, fields: FieldsT) -> Asked[FieldsT]:
+        upload = Upload((image.read_bytes(),), {}, (image.name,))
+        return Asked(self._backend, RequestContext(), upload, fields, route)
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def listen(self) -> None:
@@ -171,7 +192,7 @@ class MedloopService:
             await self._classic.stop()
         if self._follower:
             self._follower.stop()
-        self._desk.close()
+        self._executor.close()
         if self._sampler:
             self._sampler.stop()
         guard.audit.stop()
@@ -185,18 +206,62 @@ def _bundles() -> list[Path]:
     return [arguments.bundle] if arguments.bundle else []
 
 
-def _classic_listener(host: str, settings: Settings) -> ClassicListener | None:
+def _classic_listener(backend: Backend, host: str, settings: Settings) -> ClassicListener | None:
     if settings.classic_port is None:
         return None
     return ClassicListener(
-        gated(only_classic(routes), guard),
+        build_app(guard, backend, routers=[classic.router]),
         host=host,
         port=settings.classic_port,
         certificate=certificate_of(settings),
     )
 
 
-MedloopService.add_asgi_middleware(gated, guard=guard)  # type: ignore[attr-defined]
-MedloopService.add_asgi_middleware(  # type: ignore[attr-defined]
-    ApiRoutes, routes=routes, paths=frozenset({"/predict", "/gradcam", "/explain"})
-)
+@contextmanager
+def refusing() -> Iterator[None]:
+    """Tell BentoML why an API method that is called in this process gives no answer.
+
+    Raises:
+        BentoMLException: carries the HTTP status and the message.
+    """
+    try:
+        yield
+    except (Problem, BadImage) as error:
+        status = HTTPStatus(status_of(error))
+        raise bentoml.exceptions.BentoMLException(str(error), error_code=status) from error
+
+
+def end_with_parent() -> None:
+    """End with the process that started this one, so that a killed service frees its port.
+
+    Watches it from a thread, if this process is a worker of BentoML's supervisor.
+    """
+    if bentoml.server_context.worker_index is not None:
+        threading.Thread(target=_watch, args=(os.getppid(),), name="parent", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(CHECK_SECONDS)
+    logger.warning("The supervising process is gone; this worker ends too")
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+@dataclass(frozen=True)
+class Front:
+    """ASGI middleware that lets our application answer every request, and BentoML's only what
+    `serving.app` hands on to it."""
+
+    bentoml: ASGIApp
+    app: FastAPI
+
+    def __post_init__(self) -> None:
+        self.app.state.bentoml = self.bentoml
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer a request; BentoML starts and stops."""
+        is_lifespan = scope["type"] == "lifespan"
+        await (self.bentoml if is_lifespan else self.app)(scope, receive, send)
+
+
+MedloopService.add_asgi_middleware(Front, app=app)  # type: ignore[attr-defined]

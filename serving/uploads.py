@@ -1,20 +1,23 @@
-"""Requests → image bytes and fields, from a raw body or a multipart form.
+"""Requests → image bytes and fields, from a raw body or a multipart form, within limits.
 
 A form is taken apart in memory with python-multipart's parser: no temporary files, and a text
-value is never anything but text (in particular no address to fetch an image from).
+value is never anything but text (in particular no address to fetch an image from). FastAPI's own
+forms are written to disk when they are large, and know no limits.
 """
 
+import asyncio
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 
-from serving.limits import Limits, read_body
-from serving.problems import Problem
+from serving.context import MEGABYTE, Held, Problem, UploadBudget, context_of
 
+DRAINED = 2
+"""A body is read up to this many times the limit before its connection is closed."""
 RAW_TYPES = ("image/", "application/dicom", "application/octet-stream")
 IMAGE_FIELDS = ("image", "file")
 """Parts of a form that hold an image; ``file`` is what classic web clients call it."""
@@ -27,11 +30,26 @@ HOW_TO_SEND = (
 
 
 @dataclass(frozen=True)
+class Limits:
+    """The bounds of one request; pixels are bounded by each data set's spec, before decoding."""
+
+    body_bytes: int = 64 * MEGABYTE
+    """Largest body, however it is sent."""
+    images: int = 32
+    """Most images in one batch."""
+    read_seconds: float = 30.0
+    """Longest time a body may take to arrive."""
+    budget: UploadBudget = field(default_factory=UploadBudget)
+    """All requests together."""
+
+
+@dataclass(frozen=True)
 class Upload:
     """What a client sent."""
 
     images: tuple[bytes, ...]
     fields: dict[str, str]
+    """Text fields of a form."""
     names: tuple[str, ...]
     """What the client calls each image; empty where it does not say."""
 
@@ -64,7 +82,7 @@ class _Part:
 
 
 async def read_upload(request: Request, limits: Limits) -> Upload:
-    """The images and text fields of a request; fields may also stand in the query.
+    """The images of a request, and the text fields of its form.
 
     Raises:
         Problem: the body is too large, too slow, no form and no image, or has no image in it.
@@ -72,18 +90,53 @@ async def read_upload(request: Request, limits: Limits) -> Upload:
     content_type = request.headers.get("content-type", "")
     kind, options = parse_options_header(content_type)
     body = await read_body(request, limits)
-    fields = dict(request.query_params)
     if kind == b"multipart/form-data":
         boundary = options.get(b"boundary")
         if not boundary:
             message = "The multipart Content-Type has no boundary; let the HTTP library set it."
             raise Problem(400, "bad_multipart", message)
-        upload = _from_form(_parts(body, boundary, limits))
-        return _checked(replace(upload, fields={**fields, **upload.fields}), limits)
+        return _checked(_from_form(_parts(body, boundary, limits)), limits)
     if content_type.lower().startswith(RAW_TYPES):
-        return _checked(Upload((body,), fields, ("",)) if body else Upload((), fields, ()), limits)
+        return _checked(Upload((body,), {}, ("",)) if body else Upload((), {}, ()), limits)
     sent = f"a body of type {content_type!r}" if content_type else "a body without a type"
     raise Problem(415, "unsupported_type", f"Got {sent}. {HOW_TO_SEND}.")
+
+
+async def read_body(request: Request, limits: Limits) -> bytes:
+    """The request's body, read no further than the limit.
+
+    A body in chunks announces no length, so it is counted as it comes. What is too much is not
+    kept, but read on for a while: a client that is cut off in mid-sentence never hears why.
+
+    Raises:
+        Problem: too large (413), too slow (408), too much with all other bodies (503), or the
+            client went away (400).
+    """
+    parts: list[bytes] = []
+    size = 0
+    context_of(request).upload = held = Held(limits.budget)
+    try:
+        async with asyncio.timeout(limits.read_seconds):
+            async for part in request.stream():
+                size += len(part)
+                if size > limits.body_bytes:
+                    parts.clear()
+                    held.release()
+                    if size > DRAINED * limits.body_bytes:
+                        break
+                else:
+                    held.more(len(part))
+                    parts.append(part)
+    except TimeoutError as error:
+        message = f"The body did not arrive within {limits.read_seconds:g} s; send it again."
+        raise Problem(408, "too_slow", message) from error
+    except ClientDisconnect as error:
+        raise Problem(400, "disconnected", "The client went away before its body ended.") from error
+    if size > limits.body_bytes:
+        most = limits.body_bytes / MEGABYTE
+        message = f"The body is larger than {most:g} MB, the most that is taken."
+        raise Problem(413, "body_too_large", message)
+    return b"".join(parts)
 
 
 def _checked(upload: Upload, limits: Limits) -> Upload:

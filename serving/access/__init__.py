@@ -1,1 +1,1 @@
-"""Who may ask, how often, and what a browser is told: the gate around all the service answers."""
+"""Who may ask, how often, and what a browser is told."""

@@ -22,7 +22,7 @@ def secure(start: Message, scope: Scope, *, request_id: str) -> None:
     Args:
         start: its ``http.response.start``.
         scope: of the request.
-        request_id: see `serving.marks`.
+        request_id: see `serving.context`.
     """
     headers = [pair for pair in start["headers"] if pair[0] != b"x-request-id"]
     given = {name for name, _ in headers}

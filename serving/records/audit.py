@@ -4,10 +4,6 @@ No request waits for the disk, and none is refused because it is full: see `serv
 What strangers can make it grow by is bounded: see `serving.records.budget`.
 """
 
-import time
-
-from starlette.requests import Request
-
 from pipelines.audit.entries import (
     ANSWERS,
     REFUSALS,
@@ -19,13 +15,12 @@ from pipelines.audit.entries import (
     audit_folder,
 )
 from pipelines.settings import Settings
-from serving.access.doors import known
-from serving.early import EarlyRefusal
-from serving.landing import Uploaded
-from serving.observed import Answered
+from serving.context import OTHER, RequestContext
+from serving.observed import Answered, Uploaded
 from serving.records.append import Appended
 from serving.records.budget import Budget
 from serving.records.spool import Spool
+from serving.refusals import EarlyRefusal
 
 STRANGERS_LINES = 60
 """Refusals of unauthenticated clients that have a line of their own, in each minute and worker."""
@@ -87,10 +82,10 @@ class Audit:
         manifest = answered.predictor.bundle.manifest
         answer = answered.prediction
         entry = AnsweredEntry(
-            request_id=answered.request_id,
-            token=answered.client,
-            address=answered.address,
-            path=known(answered.path),
+            request_id=answered.context.request_id,
+            token=answered.context.token,
+            address=answered.context.address,
+            path=answered.route,
             milliseconds=round(answered.seconds * 1e3, 2),
             dataset=answer.dataset,
             model_version=answer.model_version,
@@ -103,15 +98,15 @@ class Audit:
         )
         self._answers.put(_line(entry))
 
-    def note_upload(self, request: Request, uploaded: Uploaded) -> None:
-        """Note a file that was sent for a landing folder, and what became of it."""
-        state = request.state
+    def note_upload(self, uploaded: Uploaded) -> None:
+        """Note a file that was sent for a landing folder; an `UploadObserver`."""
+        context = uploaded.context
         entry = UploadedEntry(
-            request_id=state.request_id,
-            token=getattr(state, "client", None),
-            address=request.client.host if request.client else None,
-            path=known(request.scope["path"]),
-            milliseconds=round((time.perf_counter() - state.began) * 1e3, 2),
+            request_id=context.request_id,
+            token=context.token,
+            address=context.address,
+            path=uploaded.route,
+            milliseconds=round(context.seconds * 1e3, 2),
             dataset=uploaded.dataset,
             label=uploaded.label,
             folder=uploaded.folder,
@@ -122,27 +117,23 @@ class Audit:
         )
         self._uploads.put(_line(entry))
 
-    def note_refusals(self, request: Request, status: int) -> None:
+    def note_refusals(self, context: RequestContext, status: int, *, route: str) -> None:
         """Note why a request, or images of a batch, are refused, as its answer begins."""
         self._write_due()
-        state = request.state
-        if status < 400 and not hasattr(state, "refused_images"):
-            return
-        codes = list(getattr(state, "refused_images", ()))
+        codes = list(context.refused_images)
         if status >= 400:
-            codes.append(getattr(state, "refused", str(status)))
-        is_known = getattr(state, "is_known", False)
+            codes.append(context.refused or str(status))
         for code in codes:
             entry = RefusedEntry(
-                request_id=state.request_id,
-                token=getattr(state, "client", None),
-                address=request.client.host if request.client else None,
-                path=known(request.scope["path"]),
-                milliseconds=round((time.perf_counter() - state.began) * 1e3, 2),
+                request_id=context.request_id,
+                token=context.token,
+                address=context.address,
+                path=route,
+                milliseconds=round(context.seconds * 1e3, 2),
                 status=status,
                 code=code,
             )
-            if not is_known:
+            if context.principal is None:
                 self._put(self._unauthenticated, self._budget.add(entry))
             elif status == 429:
                 self._put(self._refusals, self._too_many.add(entry))
@@ -156,7 +147,7 @@ class Audit:
             request_id=refusal.request_id,
             token=None,
             address=refusal.address,
-            path=known(""),
+            path=OTHER,
             milliseconds=0,
             status=refusal.status,
             code=refusal.code,

@@ -12,7 +12,7 @@ from collections import deque
 
 from pipelines.monitoring.served import Sample, divided, write_file
 from pipelines.storage import Store
-from serving.counters import count_samples
+from serving.metrics import count_samples
 
 logger = logging.getLogger(__name__)
 

@@ -17,7 +17,7 @@ from pipelines.imaging.shades import grey_level
 from pipelines.monitoring.served import Model, Sample
 from pipelines.settings import Settings
 from pipelines.storage import Store
-from serving.counters import count_samples
+from serving.metrics import count_samples
 from serving.observed import Answered
 from serving.records.batches import Batches
 
@@ -68,7 +68,7 @@ class Sampler:
         self._batches.stop()
 
     def note(self, answered: Answered) -> None:
-        """Keep an answer, by chance; an observer of `serving.endpoints.Backend`."""
+        """Keep an answer, by chance; an `Observer`."""
         if self._chance.random() >= self._share:
             return
         try:
@@ -81,7 +81,7 @@ class Sampler:
             try:
                 self._batches.put(sample_of(taken.answered, taken.time))
             except Exception:  # one answer that cannot be reduced must not end the rest
-                logger.exception("request %s: no sample", taken.answered.request_id)
+                logger.exception("request %s: no sample", taken.answered.context.request_id)
                 count_samples("lost", 1)
             del taken  # and with it the picture, until the next one comes
 
@@ -92,7 +92,7 @@ def sample_of(answered: Answered, time: datetime) -> Sample:
     mean, std = grey_level(reading.picture)
     height, width = reading.picture.shape[:2]
     return Sample(
-        request_id=answered.request_id,
+        request_id=answered.context.request_id,
         time=time,
         model=Model(
             manifest.dataset, manifest.model_version, manifest.run_id, manifest.class_names

@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from itertools import islice
 
-from serving.counters import count_audit_lost
+from serving.metrics import count_audit_lost
 from serving.records.append import Appended
 
 logger = logging.getLogger(__name__)

@@ -8,14 +8,18 @@ import pytest
 from starlette.testclient import TestClient
 
 from pipelines.release.predictor import Predictor
+from pipelines.settings import Settings
+from serving.access.permissions import guard_of
 from serving.app import build_app
+from serving.asked import Backend
 from serving.champions import Champions
-from serving.counters import count_answer
-from serving.desk import Desk
-from serving.endpoints import Backend
-from serving.limits import Limits
+from serving.executor import InferenceExecutor
+from serving.metrics import count_answer
+from serving.uploads import Limits
 from tests.serving.bundles import make_bundle
 from tests.serving.running import running_service
+
+HERE = "http://127.0.0.1"
 
 
 @pytest.fixture
@@ -25,18 +29,20 @@ def champions() -> Champions:
 
 
 @pytest.fixture
-def client(champions: Champions) -> Iterator[TestClient]:
-    """The service's routes over ``champions``, with small limits."""
-    desk = Desk(2)
-    backend = Backend(
-        champions,
-        desk,
-        Limits(body_bytes=200_000, images=3, read_seconds=0.5),
-        observers=(count_answer,),
-    )
-    with TestClient(build_app(backend), raise_server_exceptions=False) as client:
+def backend(champions: Champions) -> Iterator[Backend]:
+    """What the routes work with: ``champions``, and small limits."""
+    executor = InferenceExecutor(2)
+    limits = Limits(body_bytes=200_000, images=3, read_seconds=0.5)
+    yield Backend(champions, executor, limits, observers=(count_answer,))
+    executor.close()
+
+
+@pytest.fixture
+def client(backend: Backend, tmp_path: Path) -> Iterator[TestClient]:
+    """The application as it is on loopback, where no tokens are asked for."""
+    app = build_app(guard_of(Settings(home=tmp_path), tokens=False), backend)
+    with TestClient(app, base_url=HERE, raise_server_exceptions=False) as client:
         yield client
-    desk.close()
 
 
 @pytest.fixture

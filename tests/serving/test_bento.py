@@ -23,7 +23,7 @@ from pipelines.release.bundle import Decoding, load_bundle, read_manifest, write
 from pipelines.release.card.beside import beside
 from pipelines.settings import PROJECT, Settings
 from serving import bento
-from serving.api_routes import ask
+from serving.asked import Backend
 from tests.serving.bundles import make_bundle, png
 from tests.serving.running import BENTOML, of_bentoml, served_by_bentoml
 
@@ -88,12 +88,26 @@ def test_what_it_sends_is_read_by_our_routes_alone(http: httpx.Client) -> None:
         assert reply.json()["error"]["code"] == "not_a_file"
 
 
-def test_an_api_method_asks_the_same_route(serving_client: TestClient, image: Path) -> None:
-    reply = asyncio.run(ask(serving_client.app, "/predict", image, dataset=None))
-    assert reply.json()["dataset"] == "phantom"
+def test_an_api_method_that_is_called_in_this_process_gives_the_same_answer(
+    serving_client: TestClient, backend: Backend, image: Path, tmp_path: Path
+) -> None:
+    from serving.service import MedloopService
+
+    service = object.__new__(MedloopService.inner)  # type: ignore[attr-defined]
+    service._backend = backend
+    plain = serving_client.post("/predict", files={"image": image.read_bytes()}).json()
+    reply = asyncio.run(service.predict(image))
+    assert _without_id(reply.model_dump(by_alias=True, mode="json")) == _without_id(plain)
+    assert asyncio.run(service.gradcam(image)).startswith(b"\x89PNG")
+    assert asyncio.run(service.explain(image, target="spot")).target == "spot"
     with pytest.raises(bentoml.exceptions.BentoMLException, match="'other' has no") as refused:
-        asyncio.run(ask(serving_client.app, "/predict", image, dataset="other"))
+        asyncio.run(service.predict(image, dataset="other"))
     assert refused.value.error_code == 404
+    text = tmp_path / "text.png"
+    text.write_bytes(b"no image")
+    with pytest.raises(bentoml.exceptions.BentoMLException) as refused:
+        asyncio.run(service.predict(text))
+    assert refused.value.error_code == 415
 
 
 def test_a_bento_answers_elsewhere_those_who_have_a_token(

@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.release.predictor import Predictor, open_predictor
 from serving.champions import Champions
-from serving.problems import Problem
+from serving.context import Problem
 from tests.serving.bundles import make_bundle, png
 
 

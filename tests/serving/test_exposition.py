@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from serving.exposition import _written
+from serving.metrics import exposed
 
 WORKER = """
 from prometheus_client import Counter, Gauge
@@ -48,5 +48,5 @@ def test_a_killed_worker_s_counts_stay_and_its_state_goes(
 
 
 def figures() -> dict[str, float]:
-    lines = [line for line in _written().decode().splitlines() if not line.startswith("#")]
+    lines = [line for line in exposed().decode().splitlines() if not line.startswith("#")]
     return {name: float(value) for name, value in (line.split() for line in lines)}

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import httpx
 import pytest
-from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 
 from pipelines.access.own import own_token
@@ -24,17 +23,13 @@ from pipelines.service_client import ServiceClient
 from pipelines.settings import Settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
-from serving.access.gate import gated
-from serving.openapi import ENDPOINTS
 from tests.serving.bundles import png
 from tests.serving.certificates import make_certificate
+from tests.serving.permitted import ROLES
 from tests.serving.running import free_port, running_service, start, stop, wait_until_ready
 
 OPEN = {"/", "/livez", "/readyz", "/healthz", "/api/health"}
-ANSWERS = {
-    *("/docs", "/docs.json", "/schema.json"),
-    *(endpoint.path for endpoint in ENDPOINTS if endpoint.role is Role.PREDICT),
-}
+ANSWERS = {path for path, role in ROLES.items() if role is Role.PREDICT}
 """What a token for predictions is for."""
 SEEN_SECONDS = 5.0
 """Within this time a change of the tokens is seen."""
@@ -79,25 +74,14 @@ def until(ask: object, status: int) -> None:
         time.sleep(0.05)
 
 
-def paths_of(routes: list[BaseRoute]) -> Iterator[str]:
-    """Every path of an application, those of mounted ones too."""
-    for route in routes:
-        path = getattr(route, "path", "")
-        inner = getattr(route, "app", None)
-        inner = getattr(inner, "inner", inner)
-        below = getattr(inner, "routes", None)
-        if below:
-            yield from (path.rstrip("/") + sub for sub in paths_of(below))
-        elif type(route).__name__ == "Route":
-            yield path
-        else:
-            yield path.rstrip("/") + "/x"
-
-
 def every_path() -> set[str]:
-    from serving.service import MedloopService
+    """Every path of our application and of BentoML's, which is behind it."""
+    from serving.service import MedloopService, app
 
-    return set(paths_of(MedloopService.to_asgi(is_main=True).routes))  # type: ignore[attr-defined]
+    behind = MedloopService.to_asgi(is_main=True)  # type: ignore[attr-defined]
+    paths = {getattr(route, "path", "") or "/" for route in behind.routes}
+    ours = {route.path.replace("{name:path}", "x") for route in app.routes}  # type: ignore[attr-defined]
+    return paths | ours
 
 
 def test_the_routes_are_found() -> None:
@@ -115,15 +99,15 @@ def test_started_by_bentoml_alone_it_is_shut() -> None:
 
 def test_nothing_of_bentoml_answers_around_the_gate() -> None:
     """Its routes refuse in our shape, and nothing outside the gate answers anything."""
-    from serving.service import MedloopService, guard
+    from serving.service import Front, MedloopService, guard
 
     app = MedloopService.to_asgi(is_main=True)  # type: ignore[attr-defined]
     client = TestClient(app)
     reply = client.post("/livez")
-    assert reply.status_code == 404
+    assert (reply.status_code, reply.headers["Allow"]) == (405, "GET")
     assert reply.json()["request_id"] == reply.headers["X-Request-ID"]
     assert reply.headers["X-Content-Type-Options"] == "nosniff"
-    around = list(takewhile(lambda m: m.cls is not gated, app.user_middleware))
+    around = list(takewhile(lambda m: m.cls is not Front, app.user_middleware))
     assert {m.cls.__name__ for m in around} == {"OpenTelemetryMiddleware", "TimeoutMiddleware"}
     (limit,) = (m.kwargs["timeout"] for m in around if m.cls.__name__ == "TimeoutMiddleware")
     assert limit > guard.answer_seconds, "its 504 is not ours, so ours comes first"

@@ -36,5 +36,7 @@ INSTALLED_BY_CHANCE = {
     # of setuptools' start file, pydicom's and Rich's optional plug-ins, BentoML's progress bars
     *("setuptools", "python-gdcm", "linkify-it-py", "tqdm"),
     *("requests", "urllib3", "charset-normalizer", "sniffio"),
+    # of FastAPI's types for addresses and colours
+    *("email-validator", "pydantic-extra-types"),
 }
 """Imported where it is installed; the service answers without it."""

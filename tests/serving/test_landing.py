@@ -12,8 +12,9 @@ from pipelines.access.store import add_token
 from pipelines.access.tokens import Role, mint
 from pipelines.audit.entries import audit_folder, find_uploads
 from pipelines.settings import Settings
-from serving.access.gate import gated, guard_of
-from serving.endpoints import Backend
+from serving.access.permissions import guard_of
+from serving.app import build_app
+from serving.asked import Backend
 from tests.serving.bundles import png
 
 
@@ -114,7 +115,7 @@ def test_a_folder_that_cannot_be_written_is_a_503_that_shows_no_path(
 
 
 def test_a_file_leaves_a_line_without_its_name_and_only_uploaders_may_bring_one(
-    client: TestClient, installation: Settings, landing: Path
+    backend: Backend, installation: Settings, landing: Path
 ) -> None:
     texts = {}
     for role in Role:
@@ -123,10 +124,8 @@ def test_a_file_leaves_a_line_without_its_name_and_only_uploaders_may_bring_one(
         texts[role] = {"Authorization": f"Bearer {text}"}
     guard = guard_of(installation, tokens=True)
     guard.audit.start()
-    app: Any = client.app
-    backend: Backend = app.inner.state.backend
-    app.attach(replace(backend, note_upload=guard.audit.note_upload))
-    guarded = TestClient(gated(app, guard), raise_server_exceptions=False)
+    app = build_app(guard, replace(backend, note_upload=guard.audit.note_upload))
+    guarded = TestClient(app, raise_server_exceptions=False)
     files = [("image", ("DOE^JOHN.png", png(1))), ("image", ("DOE^JANE.png", b"no image"))]
     said = {}
     for role in (Role.PREDICT, Role.METRICS, Role.UPLOAD, Role.ADMIN):

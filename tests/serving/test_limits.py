@@ -8,9 +8,9 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from serving.endpoints import Backend
-from serving.limits import DRAINED, Bodies, Limits, read_body
-from serving.problems import Problem
+from serving.asked import Backend
+from serving.context import Held, Problem, UploadBudget, context_of, open_context
+from serving.uploads import DRAINED, Limits, read_body
 from tests.serving.bundles import png
 
 LIMITS = Limits(body_bytes=100, read_seconds=0.05)
@@ -36,7 +36,14 @@ class Client:
 
 def _request(client: Client) -> Request:
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
+    open_context(scope)
     return Request(scope, client.receive)
+
+
+def _held(request: Request) -> Held:
+    held = context_of(request).upload
+    assert held
+    return held
 
 
 def _read(client: Client) -> bytes:
@@ -68,33 +75,32 @@ def test_a_slow_body_is_given_up() -> None:
 
 
 def test_all_bodies_together_are_bounded_and_room_comes_back() -> None:
-    bodies = Bodies(most=150)
-    limits = Limits(body_bytes=100, bodies=bodies)
+    budget = UploadBudget(most=150)
+    limits = Limits(body_bytes=100, budget=budget)
     first, second = (_request(Client([b"a" * 50, b"b" * 40])) for _ in range(2))
     assert len(asyncio.run(read_body(first, limits))) == 90
     with pytest.raises(Problem, match="can hold") as caught:
         asyncio.run(read_body(second, limits))
     assert (caught.value.status, caught.value.code) == (503, "overloaded")
     assert caught.value.headers["Retry-After"] == "1"
-    second.state.held.release()
-    first.state.held.release()
+    _held(second).release()
+    _held(first).release()
     third = _request(Client([b"a" * 100]))
     assert len(asyncio.run(read_body(third, limits))) == 100
 
 
 def test_what_is_too_large_is_not_held() -> None:
-    bodies = Bodies(most=150)
+    budget = UploadBudget(most=150)
     request = _request(Client([b"a" * 90, b"b" * 40]))
     with pytest.raises(Problem, match="larger than"):
-        asyncio.run(read_body(request, Limits(body_bytes=100, bodies=bodies)))
-    bodies.take(150)
+        asyncio.run(read_body(request, Limits(body_bytes=100, budget=budget)))
+    budget.take(150)
 
 
-def test_an_answered_request_holds_nothing(serving_client: TestClient) -> None:
-    backend: Backend = serving_client.app.inner.state.backend  # type: ignore[attr-defined]
+def test_an_answered_request_holds_nothing(serving_client: TestClient, backend: Backend) -> None:
     for image in (png(), b"no image", b"x" * 190_000):
         serving_client.post("/predict", content=image, headers={"Content-Type": "image/png"})
-    assert backend.limits.bodies.held == 0
+    assert backend.limits.budget.held == 0
 
 
 def test_a_client_that_leaves_is_no_crash() -> None:
@@ -102,6 +108,7 @@ def test_a_client_that_leaves_is_no_crash() -> None:
         return {"type": "http.disconnect"}
 
     scope = {"type": "http", "method": "POST", "path": "/predict", "headers": []}
+    open_context(scope)
     with pytest.raises(Problem) as caught:
         asyncio.run(read_body(Request(scope, gone), LIMITS))
     assert caught.value.code == "disconnected"

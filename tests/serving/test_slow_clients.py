@@ -19,13 +19,13 @@ from pipelines.access.tokens import Role, mint
 from pipelines.audit.entries import audit_folder
 from pipelines.settings import Settings
 from serving import connections
-from serving.access.gate import Guard, gated, guard_of
+from serving.access.permissions import Guard, guard_of
 from serving.app import build_app
+from serving.asked import Backend
 from serving.champions import Champions
 from serving.connections import Patience, PatientProtocol
-from serving.desk import Desk
-from serving.endpoints import Backend
-from serving.limits import Limits
+from serving.executor import InferenceExecutor
+from serving.uploads import Limits
 from tests.serving.certificates import make_certificate
 from tests.serving.listening import listening
 
@@ -93,16 +93,16 @@ def serve(folder: Path, monkeypatch: pytest.MonkeyPatch, *, tls: bool) -> Iterat
         add_token(settings, token)
     guard = guard_of(settings, tokens=True)
     guard.audit.start()
-    desk = Desk(1)
-    app = build_app(Backend(Champions(), desk, Limits(body_bytes=1000, read_seconds=SHORT)))
+    executor = InferenceExecutor(1)
+    backend = Backend(Champions(), executor, Limits(body_bytes=1000, read_seconds=SHORT))
     for name in ("Config", "Server"):  # put back what `install` changes
         monkeypatch.setattr(uvicorn, name, getattr(uvicorn, name))
     patience = Patience(header_seconds=SHORT, write_seconds=SHORT, connections=MOST)
     connections.install(patience, note=guard.audit.note_early)
     made = make_certificate(folder / "tls") if tls else None
-    with listening(gated(app, guard), certificate=made) as (port, server):
+    with listening(build_app(guard, backend), certificate=made) as (port, server):
         yield Running(port, guard, settings, texts, server, made.cert if made else None)
-    desk.close()
+    executor.close()
 
 
 def client(running: Running) -> socket.socket:

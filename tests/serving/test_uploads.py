@@ -4,14 +4,15 @@ import asyncio
 
 import pytest
 from starlette.requests import Request
+from starlette.testclient import TestClient
 from starlette.types import Message
 
-from serving.limits import Limits
-from serving.problems import Problem
-from serving.uploads import Upload, read_upload
+from serving.context import Problem, open_context
+from serving.uploads import Limits, Upload, read_upload
+from tests.serving.bundles import png
 
 
-def _read(body: bytes, content_type: str, *, query: bytes = b"") -> Upload:
+def _read(body: bytes, content_type: str) -> Upload:
     async def receive() -> Message:
         return {"type": "http.request", "body": body, "more_body": False}
 
@@ -19,9 +20,10 @@ def _read(body: bytes, content_type: str, *, query: bytes = b"") -> Upload:
         "type": "http",
         "method": "POST",
         "path": "/predict",
-        "query_string": query,
+        "query_string": b"",
         "headers": [(b"content-type", content_type.encode("latin-1"))],
     }
+    open_context(scope)
     return asyncio.run(read_upload(Request(scope, receive), Limits()))
 
 
@@ -38,10 +40,13 @@ def test_bytes_of_a_file_arrive_as_they_are() -> None:
     assert _read(_form(FILE + data), FORM).images == (data,)
 
 
-def test_fields_stand_in_the_form_or_in_the_query_and_the_form_wins() -> None:
-    field = b'content-disposition: form-data; name="dataset"\r\n\r\nbrain_mri'
-    upload = _read(_form(field, FILE + b"x"), FORM, query=b"dataset=phantom&opacity=0.2")
-    assert upload.fields == {"dataset": "brain_mri", "opacity": "0.2"}
+def test_fields_are_in_the_form_or_in_the_query_and_the_form_wins(
+    serving_client: TestClient,
+) -> None:
+    url = "/explain?target=spot&original=true"
+    reply = serving_client.post(url, files={"image": png()}, data={"target": "haze"})
+    assert reply.json()["target"] == "haze"
+    assert reply.json()["original"]
 
 
 @pytest.mark.parametrize("kind", ["image/png", "IMAGE/JPEG", "application/dicom"])

@@ -15,12 +15,14 @@ import pyarrow as pa
 import pytest
 from prometheus_client import REGISTRY
 
+from pipelines.access.tokens import Role
 from pipelines.audit.entries import audit_folder, find_answers
 from pipelines.monitoring.served import Sample
 from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.storage.local import LocalStore
+from serving.context import Principal, RequestContext
 from serving.follower import remember
 from serving.observed import Answered
 from serving.records import batches
@@ -35,11 +37,10 @@ from tests.serving.running import free_port, start, stop, wait_until_ready
 def answered(predictor: Predictor, seed: int) -> Answered:
     reading = predictor.read(png(seed))
     request_id = f"{seed:016x}"
+    person = Principal(Role.PREDICT, "a person's name")
     return Answered(
-        request_id=request_id,
-        client="a person's name",
-        address="192.0.2.1",
-        path="/predict",
+        RequestContext("192.0.2.1", request_id, principal=person),
+        "/predict",
         predictor=predictor,
         reading=reading,
         prediction=prediction(predictor, reading, request_id=request_id),
@@ -69,7 +70,7 @@ def until(what: str, is_so: Callable[[], bool]) -> None:
 def test_a_sample_holds_the_model_s_view_and_no_pixels_or_names(predictor: Predictor) -> None:
     seen = answered(predictor, 1)
     kept = sample_of(seen, datetime.now(UTC))
-    assert kept.request_id == seen.request_id
+    assert kept.request_id == seen.context.request_id
     assert kept.features == pytest.approx(seen.reading.features.mean(axis=(0, 1)))
     assert kept.predicted == seen.prediction.class_name
     assert kept.sha256 == seen.reading.sha256

@@ -2,6 +2,7 @@
 
 import base64
 import io
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,8 @@ from starlette.testclient import TestClient
 from pipelines.release.bundle import read_manifest, write_manifest
 from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.spec import AbstentionSpec
-from serving.app import build_app
+from serving.asked import Backend
 from serving.champions import Champions
-from serving.desk import Desk
-from serving.endpoints import Backend
-from serving.limits import Limits
 from tests.serving.bundles import CLASSES, make_bundle, png
 
 
@@ -175,21 +173,18 @@ def test_health_tells_whether_a_model_is_loaded(
 
 
 def test_where_several_data_sets_are_served_one_is_the_classic_clients(
-    champions: Champions, predictor: Predictor, tmp_path: Path, cache: Path
+    serving_client: TestClient, backend: Backend, tmp_path: Path, cache: Path
 ) -> None:
+    client = serving_client
     other = make_bundle(tmp_path / "other", dataset="brain_mri", seed=3)
-    champions.take(predictor)
-    champions.take(open_predictor(other, "openvino", cache=cache, threads=1))
-    desk = Desk(1)
-    backend = Backend(champions, desk, Limits(), classic_dataset="brain_mri")
-    client = TestClient(build_app(backend))
+    backend.champions.take(open_predictor(other, "openvino", cache=cache, threads=1))
+    client.app.state.backend = replace(backend, classic_dataset="brain_mri")  # type: ignore[attr-defined]
     classic = classify(client, png(1))
     named = client.post("/predict", files={"image": png(1)}, data={"dataset": "brain_mri"}).json()
     assert classic["prediction"]["confidence"] == round(100 * named["confidence"], 1)
     chosen = client.post("/api/classify?dataset=phantom", files={"file": png(1)}).json()
     assert chosen["probabilities"] != classic["probabilities"]
     assert client.get("/api/classes").json()["classes"] == list(CLASSES)
-    desk.close()
 
 
 def test_classes_are_named_in_the_order_of_the_model(serving_client: TestClient) -> None:

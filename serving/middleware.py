@@ -1,8 +1,8 @@
-"""What surrounds every request, whoever answers it: a request ID, security headers, one shape of
-refusals, a line in the audit log, and a limit in time.
+"""What surrounds every request, whoever answers it: its context, security headers, one shape of
+refusals, a line in the audit log, a count, and a limit in time.
 
 BentoML's own routes and errors pass through it too. What the server refuses by itself does not:
-see `serving.early`.
+see `serving.refusals.EarlyRefusal`.
 """
 
 import asyncio
@@ -14,8 +14,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from serving.access.headers import secure
-from serving.counting import count_once
-from serving.marks import mark
+from serving.context import RequestContext, open_context, route_of
+from serving.metrics import count_request
 from serving.records.audit import Audit
 from serving.refusals import refusal, reply_crash
 
@@ -28,33 +28,35 @@ KEPT = (b"allow", b"retry-after", b"vary")
 
 
 @dataclass(frozen=True)
-class Envelope:
+class RequestMiddleware:
     """The outermost layer of the application."""
 
-    inner: ASGIApp
+    app: ASGIApp
     audit: Audit
     answer_seconds: float
     """Longest time until an answer begins, its body's arrival included; then 504."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
-            await self.inner(scope, receive, send)
+            await self.app(scope, receive, send)
         elif scope["type"] == "http":
             await self._answer(scope, receive, send)
         else:
             await send({"type": "websocket.close", "code": 1008})
 
     async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
-        mark(scope)
-        reply = _Reply(self.audit, scope, receive, send)
+        context = open_context(scope)
+        reply = _Reply(self.audit, context, scope, receive, send)
         loop = asyncio.get_running_loop()
         clock = loop.call_later(self.answer_seconds, reply.expire, self.answer_seconds)
         try:
-            await self.inner(scope, receive, reply.send)
+            await self.app(scope, receive, reply.send)
         except Exception as error:
             await reply.crash(error)
         finally:
             clock.cancel()
+            if context.upload:
+                context.upload.release()
             if reply.late:
                 await reply.late
 
@@ -62,13 +64,15 @@ class Envelope:
 class _Reply:
     """One request's answer on its way out."""
 
-    def __init__(self, audit: Audit, scope: Scope, receive: Receive, send: Send) -> None:
+    def __init__(
+        self, audit: Audit, context: RequestContext, scope: Scope, receive: Receive, send: Send
+    ) -> None:
         self._audit = audit
+        self._context = context
         self._scope = scope
         self._receive = receive
         self._send = send
         self._has_begun = False
-        self._is_complete = False
         self._is_ours = False
         """Whether we answer in the application's place; what it still sends is dropped."""
         self.late: asyncio.Task[None] | None = None
@@ -80,7 +84,7 @@ class _Reply:
         if message["type"] == "http.response.start":
             self._has_begun = True
             status = message["status"]
-            if status >= 400 and "refused" not in self._scope["state"]:
+            if status >= 400 and self._context.refused is None:
                 await self._replace(status, message["headers"])
                 return
         await self._pass(message)
@@ -92,8 +96,7 @@ class _Reply:
         queue, the bytes of the body) is free when it ends, no sooner.
         """
         if not self._has_begun:
-            self._is_ours = self._has_begun = True
-            self._scope["state"]["is_expired"] = True
+            self._is_ours = self._has_begun = self._context.is_expired = True
             message = f"There was no answer within {seconds:g} s. Try again later."
             self.late = asyncio.create_task(self._refuse(504, "timed_out", message))
 
@@ -103,11 +106,8 @@ class _Reply:
         Raises:
             Exception: the error, if half an answer is out: the client must not take it for whole.
         """
-        if self._is_complete:
-            return  # the routes have logged and answered it
         if self._has_begun:
-            request_id = self._scope["state"]["request_id"]
-            logger.error("request %s failed", request_id, exc_info=error)
+            logger.error("request %s failed", self._context.request_id, exc_info=error)
             if not self._is_ours:
                 raise error
             return
@@ -135,10 +135,9 @@ class _Reply:
 
     async def _pass(self, message: Message) -> None:
         if message["type"] == "http.response.start":
-            scope, status = self._scope, message["status"]
-            secure(message, scope, request_id=scope["state"]["request_id"])
-            count_once(scope, status)
-            self._audit.note_refusals(Request(scope), status)
-        elif not message.get("more_body", False):
-            self._is_complete = True
+            scope, context, status = self._scope, self._context, message["status"]
+            secure(message, scope, request_id=context.request_id)
+            route = route_of(scope)
+            count_request(route, status=status, seconds=context.seconds)
+            self._audit.note_refusals(context, status, route=route)
         await self._send(message)

@@ -8,8 +8,8 @@ from functools import partial
 
 import pytest
 
-from serving.desk import FIRST_GUESS, Desk
-from serving.problems import Problem
+from serving.context import Problem
+from serving.executor import FIRST_GUESS, InferenceExecutor
 
 
 def test_no_more_is_done_at_once_than_there_are_threads() -> None:
@@ -25,8 +25,8 @@ def test_no_more_is_done_at_once_than_there_are_threads() -> None:
         with lock:
             at_work -= 1
 
-    async def scene(desk: Desk) -> None:
-        await asyncio.gather(*(desk.run(work) for _ in range(12)))
+    async def scene(executor: InferenceExecutor) -> None:
+        await asyncio.gather(*(executor.run(work) for _ in range(12)))
 
     _play(scene, threads=3)
     assert most == 3
@@ -39,8 +39,8 @@ def test_work_is_done_in_the_order_it_came_and_gives_what_it_returns() -> None:
         done.append(number)
         return number * 2
 
-    async def scene(desk: Desk) -> None:
-        doubled = await asyncio.gather(*(desk.run(partial(work, n)) for n in range(20)))
+    async def scene(executor: InferenceExecutor) -> None:
+        doubled = await asyncio.gather(*(executor.run(partial(work, n)) for n in range(20)))
         assert doubled == [n * 2 for n in range(20)]
 
     _play(scene)
@@ -48,52 +48,52 @@ def test_work_is_done_in_the_order_it_came_and_gives_what_it_returns() -> None:
 
 
 def test_what_would_wait_too_long_is_refused_and_room_comes_back() -> None:
-    async def scene(desk: Desk) -> None:
+    async def scene(executor: InferenceExecutor) -> None:
         go = threading.Event()
-        waiting = [asyncio.create_task(desk.run(go.wait)) for _ in range(12)]
+        waiting = [asyncio.create_task(executor.run(go.wait)) for _ in range(12)]
         await asyncio.sleep(0)
         with pytest.raises(Problem, match="11 images wait") as refused:
-            desk.require_room()
+            executor.require_room()
         assert (refused.value.status, refused.value.code) == (503, "overloaded")
         assert int(refused.value.headers["Retry-After"]) >= 1
         go.set()
         await asyncio.gather(*waiting)
-        desk.require_room()
+        executor.require_room()
 
     _play(scene, wait_seconds=10.5 * FIRST_GUESS)
 
 
 def test_as_much_may_wait_as_is_soon_done() -> None:
-    async def room(desk: Desk, *, seconds: float) -> int:
+    async def room(executor: InferenceExecutor, *, seconds: float) -> int:
         """How many pieces of work of a length are let in."""
         for _ in range(100):
-            await desk.run(lambda: time.sleep(seconds))
+            await executor.run(lambda: time.sleep(seconds))
         go = threading.Event()
         waiting = []
         for _ in range(500):
             try:
-                desk.require_room()
+                executor.require_room()
             except Problem:
                 break
-            waiting.append(asyncio.create_task(desk.run(go.wait)))
+            waiting.append(asyncio.create_task(executor.run(go.wait)))
             await asyncio.sleep(0)
         go.set()
         await asyncio.gather(*waiting)
         return len(waiting)
 
-    async def scene(desk: Desk) -> None:
-        quick = await room(desk, seconds=0.001)
-        slow = await room(desk, seconds=0.02)
+    async def scene(executor: InferenceExecutor) -> None:
+        quick = await room(executor, seconds=0.001)
+        slow = await room(executor, seconds=0.02)
         assert slow < 10 < 25 < quick
 
     _play(scene, wait_seconds=0.1)
 
 
 def test_slow_work_is_still_let_in_where_none_waits() -> None:
-    async def scene(desk: Desk) -> None:
+    async def scene(executor: InferenceExecutor) -> None:
         for _ in range(30):
-            await desk.run(lambda: time.sleep(0.01))
-        desk.require_room()
+            await executor.run(lambda: time.sleep(0.01))
+        executor.require_room()
 
     _play(scene, wait_seconds=0.001)
 
@@ -101,12 +101,12 @@ def test_slow_work_is_still_let_in_where_none_waits() -> None:
 def test_work_of_a_client_that_left_while_it_waited_is_not_done() -> None:
     done: list[str] = []
 
-    async def scene(desk: Desk) -> None:
+    async def scene(executor: InferenceExecutor) -> None:
         go = threading.Event()
-        first = asyncio.create_task(desk.run(go.wait))
+        first = asyncio.create_task(executor.run(go.wait))
         note_left, note_stays = partial(done.append, "left"), partial(done.append, "stays")
-        left = asyncio.create_task(desk.run(note_left, is_abandoned=_say(True)))
-        stays = asyncio.create_task(desk.run(note_stays, is_abandoned=_say(False)))
+        left = asyncio.create_task(executor.run(note_left, is_abandoned=_say(True)))
+        stays = asyncio.create_task(executor.run(note_stays, is_abandoned=_say(False)))
         await asyncio.sleep(0)
         go.set()
         with pytest.raises(Problem, match="went away"):
@@ -118,15 +118,15 @@ def test_work_of_a_client_that_left_while_it_waited_is_not_done() -> None:
 
 
 def test_a_cancelled_wait_takes_no_thread_with_it() -> None:
-    async def scene(desk: Desk) -> None:
+    async def scene(executor: InferenceExecutor) -> None:
         go = threading.Event()
-        first = asyncio.create_task(desk.run(go.wait))
-        second = asyncio.create_task(desk.run(lambda: 2))
+        first = asyncio.create_task(executor.run(go.wait))
+        second = asyncio.create_task(executor.run(lambda: 2))
         await asyncio.sleep(0)
         second.cancel()
         go.set()
         await first
-        assert await asyncio.wait_for(desk.run(lambda: 3), 2) == 3
+        assert await asyncio.wait_for(executor.run(lambda: 3), 2) == 3
         with pytest.raises(asyncio.CancelledError):
             await second
 
@@ -134,10 +134,10 @@ def test_a_cancelled_wait_takes_no_thread_with_it() -> None:
 
 
 def test_a_thread_s_place_is_free_when_its_work_has_ended_however_often_it_is_cancelled() -> None:
-    async def scene(desk: Desk) -> None:
+    async def scene(executor: InferenceExecutor) -> None:
         go = threading.Event()
-        cancelled = asyncio.create_task(desk.run(go.wait))
-        waiting = asyncio.create_task(desk.run(lambda: 2))
+        cancelled = asyncio.create_task(executor.run(go.wait))
+        waiting = asyncio.create_task(executor.run(lambda: 2))
         for _ in range(3):
             await asyncio.sleep(0.02)
             cancelled.cancel()
@@ -152,10 +152,10 @@ def test_a_thread_s_place_is_free_when_its_work_has_ended_however_often_it_is_ca
 
 
 def test_an_error_of_the_work_is_its_callers() -> None:
-    async def scene(desk: Desk) -> None:
+    async def scene(executor: InferenceExecutor) -> None:
         with pytest.raises(ZeroDivisionError):
-            await desk.run(lambda: 1 // 0)
-        assert await desk.run(lambda: 1) == 1
+            await executor.run(lambda: 1 // 0)
+        assert await executor.run(lambda: 1) == 1
 
     _play(scene)
 
@@ -168,14 +168,17 @@ def _say(so: bool) -> Callable[[], Awaitable[bool]]:
 
 
 def _play(
-    scene: Callable[[Desk], Awaitable[None]], *, threads: int = 1, wait_seconds: float = 1
+    scene: Callable[[InferenceExecutor], Awaitable[None]],
+    *,
+    threads: int = 1,
+    wait_seconds: float = 1,
 ) -> None:
-    desk = Desk(threads, wait_seconds=wait_seconds)
+    executor = InferenceExecutor(threads, wait_seconds=wait_seconds)
 
     async def play() -> None:
-        await scene(desk)
+        await scene(executor)
 
     try:
         asyncio.run(play())
     finally:
-        desk.close()
+        executor.close()

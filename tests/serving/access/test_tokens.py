@@ -9,9 +9,9 @@ import pytest
 from pipelines.access.store import add_token, revoke_token, token_file
 from pipelines.access.tokens import Role, mint
 from pipelines.settings import Settings
-from serving.access import keys
-from serving.access.keys import Keyring
-from serving.problems import Problem
+from serving.access import tokens
+from serving.access.tokens import TokenVerifier
+from serving.context import Problem
 
 
 @pytest.fixture
@@ -20,10 +20,10 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture
-def keyring(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Keyring:
+def verifier(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TokenVerifier:
     """Looks at the file each time it is asked."""
-    monkeypatch.setattr(keys, "LOOK_SECONDS", 0)
-    return Keyring(token_file(settings))
+    monkeypatch.setattr(tokens, "LOOK_SECONDS", 0)
+    return TokenVerifier(token_file(settings))
 
 
 @pytest.fixture
@@ -33,26 +33,26 @@ def header(settings: Settings) -> str:
     return f"Bearer {text}"
 
 
-def refusal(keyring: Keyring, authorization: str | None) -> Problem:
+def refusal(verifier: TokenVerifier, authorization: str | None) -> Problem:
     with pytest.raises(Problem) as told:
-        keyring.holder(authorization)
+        verifier.holder(authorization)
     return told.value
 
 
-def test_a_good_token_is_known(keyring: Keyring, header: str) -> None:
-    assert keyring.holder(header).name == "viewer"
-    assert keyring.holder(header.replace("Bearer", "bearer")).name == "viewer"
+def test_a_good_token_is_known(verifier: TokenVerifier, header: str) -> None:
+    assert verifier.holder(header).name == "viewer"
+    assert verifier.holder(header.replace("Bearer", "bearer")).name == "viewer"
 
 
-def test_what_is_no_good_token_is_not(keyring: Keyring, header: str) -> None:
+def test_what_is_no_good_token_is_not(verifier: TokenVerifier, header: str) -> None:
     scheme, token = header.split()
     wrong = token[:-1] + ("A" if token[-1] != "A" else "B")
     told = {
-        "nothing": refusal(keyring, None),
-        "another scheme": refusal(keyring, f"Basic {token}"),
-        "no scheme": refusal(keyring, token),
-        "a wrong secret": refusal(keyring, f"{scheme} {wrong}"),
-        "a stranger's": refusal(keyring, f"{scheme} {mint('viewer', Role.ADMIN)[1]}"),
+        "nothing": refusal(verifier, None),
+        "another scheme": refusal(verifier, f"Basic {token}"),
+        "no scheme": refusal(verifier, token),
+        "a wrong secret": refusal(verifier, f"{scheme} {wrong}"),
+        "a stranger's": refusal(verifier, f"{scheme} {mint('viewer', Role.ADMIN)[1]}"),
     }
     assert {name: problem.code for name, problem in told.items()} == {
         "nothing": "token_needed",
@@ -67,19 +67,21 @@ def test_what_is_no_good_token_is_not(keyring: Keyring, header: str) -> None:
         assert token not in str(problem)
 
 
-def test_an_expired_token_opens_nothing(keyring: Keyring, settings: Settings) -> None:
+def test_an_expired_token_opens_nothing(verifier: TokenVerifier, settings: Settings) -> None:
     token, text = mint("viewer", Role.PREDICT, lifetime=timedelta(seconds=-1))
     add_token(settings, token)
-    assert refusal(keyring, f"Bearer {text}").code == "token_expired"
+    assert refusal(verifier, f"Bearer {text}").code == "token_expired"
 
 
-def test_changes_of_the_file_are_seen(keyring: Keyring, header: str, settings: Settings) -> None:
-    keyring.holder(header)
+def test_changes_of_the_file_are_seen(
+    verifier: TokenVerifier, header: str, settings: Settings
+) -> None:
+    verifier.holder(header)
     late, text = mint("late", Role.ADMIN)
     add_token(settings, late)
-    assert keyring.holder(f"Bearer {text}").name == "late"
+    assert verifier.holder(f"Bearer {text}").name == "late"
     revoke_token(settings, "viewer")
-    assert refusal(keyring, header).code == "token_revoked"
+    assert refusal(verifier, header).code == "token_revoked"
 
 
 def vanish(path: Path) -> None:
@@ -102,24 +104,26 @@ def become_a_folder(path: Path) -> None:
 @pytest.mark.parametrize("fault", [vanish, break_off, open_to_all, become_a_folder])
 def test_a_file_that_is_off_closes_and_is_told_once(
     fault: Callable[[Path], None],
-    keyring: Keyring,
+    verifier: TokenVerifier,
     header: str,
     settings: Settings,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    keyring.holder(header)
+    verifier.holder(header)
     fault(token_file(settings))
     for _ in range(3):
-        problem = refusal(keyring, header)
+        problem = refusal(verifier, header)
         assert (problem.status, problem.code) == (503, "tokens_unreadable")
     assert caplog.text.count("Nobody is let in") == 1
     assert str(token_file(settings)) not in str(problem), "paths are the log's business"
 
 
-def test_a_mended_file_opens_again(keyring: Keyring, header: str, settings: Settings) -> None:
+def test_a_mended_file_opens_again(
+    verifier: TokenVerifier, header: str, settings: Settings
+) -> None:
     path = token_file(settings)
     content = path.read_bytes()
     path.write_bytes(b"{")
-    refusal(keyring, header)
+    refusal(verifier, header)
     path.write_bytes(content)
-    assert keyring.holder(header).name == "viewer"
+    assert verifier.holder(header).name == "viewer"

@@ -18,12 +18,12 @@ from pipelines.audit.entries import UNAUTHENTICATED, audit_folder
 from pipelines.release.predictor import Predictor
 from pipelines.release.runtime import Outputs
 from pipelines.settings import Settings
-from serving.access.gate import Guard, gated, guard_of
+from serving.access.permissions import Guard, guard_of
 from serving.app import build_app
+from serving.asked import Backend
 from serving.champions import Champions
-from serving.desk import Desk
-from serving.endpoints import Backend
-from serving.limits import Limits
+from serving.executor import InferenceExecutor
+from serving.uploads import Limits
 from tests.serving.bundles import png
 
 ORIGIN = "https://viewer.example"
@@ -50,6 +50,13 @@ def lines(guard: Guard, settings: Settings, name: str) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
+def around(app: ASGIApp, guard: Guard) -> ASGIApp:
+    """Our application, with another in BentoML's place."""
+    ours = build_app(guard)
+    ours.state.bentoml = app
+    return ours
+
+
 def is_ours(reply: Any) -> None:
     """Whether a refusal is like every other."""
     body = reply.json()
@@ -66,7 +73,7 @@ def test_a_refusal_by_somebody_else_is_said_in_our_words(
     guard: Guard, settings: Settings, status: int, code: str
 ) -> None:
     foreign = PlainTextResponse("Nope", status, headers={"Allow": "GET", "X-Theirs": "1"})
-    reply = TestClient(gated(foreign, guard), base_url="http://127.0.0.1").post("/livez")
+    reply = TestClient(around(foreign, guard), base_url="http://127.0.0.1").get("/livez")
     is_ours(reply)
     assert (reply.status_code, reply.json()["error"]["code"]) == (status, code)
     assert reply.headers["Allow"] == "GET"
@@ -81,7 +88,7 @@ def test_a_crash_outside_the_routes_is_answered_and_logged(
     async def broken(*_: Any) -> None:
         raise RuntimeError("a secret of the machine")
 
-    reply = TestClient(gated(broken, guard)).get("/livez")
+    reply = TestClient(around(broken, guard)).get("/livez")
     is_ours(reply)
     assert reply.status_code == 500
     assert "secret" not in reply.text
@@ -94,13 +101,13 @@ def test_half_an_answer_is_not_passed_off_as_whole(guard: Guard) -> None:
         raise RuntimeError
 
     with pytest.raises(RuntimeError):
-        TestClient(gated(broken, guard)).get("/livez")
+        TestClient(around(broken, guard)).get("/livez")
 
 
 def test_a_preflight_from_elsewhere_is_refused_in_the_same_shape(
     guard: Guard, settings: Settings
 ) -> None:
-    client = TestClient(gated(PlainTextResponse("ok"), guard), base_url="http://127.0.0.1")
+    client = TestClient(build_app(guard), base_url="http://127.0.0.1")
     asked = {"Origin": "https://evil.example", "Access-Control-Request-Method": "POST"}
     reply = client.options("/predict", headers=asked)
     assert reply.status_code == 400
@@ -125,9 +132,9 @@ def test_an_answer_that_takes_too_long_is_504_and_frees_nothing_before_the_work_
     champions = Champions()
     champions.take(replace(predictor, runtime=Slow()))
     answered: list[object] = []
-    desk, limits = Desk(1), Limits()
-    backend = Backend(champions, desk, limits, observers=(answered.append,))
-    app = gated(build_app(backend), replace(guard, answer_seconds=0.3))
+    executor, limits = InferenceExecutor(1), Limits()
+    backend = Backend(champions, executor, limits, observers=(answered.append,))
+    app = build_app(replace(guard, answer_seconds=0.3), backend)
 
     async def scene() -> None:
         body = png()
@@ -136,19 +143,19 @@ def test_an_answer_that_takes_too_long_is_504_and_frees_nothing_before_the_work_
         assert slow.status == 504
         assert at_work.is_set()
         assert not slow.task.done()
-        assert limits.bodies.held == len(body), "the thread still holds the image"
-        queued = asyncio.create_task(desk.run(lambda: "next"))
+        assert limits.budget.held == len(body), "the thread still holds the image"
+        queued = asyncio.create_task(executor.run(lambda: "next"))
         done, _ = await asyncio.wait([queued], timeout=0.2)
         assert not done, "the thread's place was given away"
         go.set()
         await asyncio.gather(slow.task, queued)
-        assert limits.bodies.held == 0
+        assert limits.budget.held == 0
         assert slow.reply["error"]["code"] == "timed_out"
         assert slow.reply["request_id"] == slow.headers["x-request-id"]
         assert slow.headers["x-content-type-options"] == "nosniff"
 
     asyncio.run(scene())
-    desk.close()
+    executor.close()
     assert answered == [], "an answer that nobody got is none"
     noted = [(line["status"], line["code"]) for line in lines(guard, settings, "refusals.jsonl")]
     assert noted == [(504, "timed_out")]

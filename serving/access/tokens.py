@@ -1,4 +1,4 @@
-"""Whose token came with a request, by the installation's file of tokens as it stands now."""
+"""Verifies the token of a request against the installation's file of tokens."""
 
 import logging
 import os
@@ -10,7 +10,7 @@ from pathlib import Path
 from pipelines.access.store import read_tokens
 from pipelines.access.tokens import Token, parse
 from pipelines.errors import TokenFileError
-from serving.problems import Problem
+from serving.context import Problem
 
 logger = logging.getLogger(__name__)
 
@@ -20,8 +20,8 @@ REALM = 'Bearer realm="medloop"'
 HOW = "Send the header 'Authorization: Bearer TOKEN'"
 
 
-class Keyring:
-    """Knows tokens again; follows the file within a second, in every worker by itself.
+class TokenVerifier:
+    """Verifies tokens; follows the file within a second, in every worker by itself.
 
     A file that is gone or broken lets nobody in until it is mended: what was read before no
     longer counts, since the change may have been a revocation.
@@ -52,7 +52,7 @@ class Keyring:
         scheme, _, text = authorization.partition(" ")
         presented = parse(text.strip()) if scheme.lower() == "bearer" else None
         if presented is None:
-            raise _closed("token_malformed", f"That is no API token of this service. {HOW}.")
+            raise _closed("token_malformed", f"Unknown API token. {HOW}.")
         self._look()
         if self._trouble:
             message = "Tokens cannot be checked now; the service's log says why. Nobody is let in."
@@ -67,7 +67,7 @@ class Keyring:
         return token
 
     def _look(self) -> None:
-        """Read the file anew if it has changed."""
+        """Read the file again if it has changed."""
         with self._looking:
             if time.monotonic() < self._next_look:
                 return

@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import TypeVar
 
-from serving.counters import WAITING
-from serving.problems import Problem
+from serving.context import Problem
+from serving.metrics import WAITING
 
 ResultT = TypeVar("ResultT")
 
@@ -19,7 +19,7 @@ FIRST_GUESS = 0.02
 """Seconds a piece of work takes, before any was done."""
 
 
-class Desk:
+class InferenceExecutor:
     """Hands work to threads (both decoding and inference let go of the interpreter lock).
 
     What finds no free thread waits in the order it came. How much may wait is told in time: each

@@ -3,10 +3,10 @@
 import pytest
 from starlette.requests import Request
 
-from serving.access.neighbours import Neighbours
-from serving.problems import Problem
+from serving.access.loopback import Loopback
+from serving.context import Problem
 
-NEIGHBOURS = Neighbours(("scanner.local",), ("https://viewer.example",))
+LOOPBACK = Loopback(("scanner.local",), ("https://viewer.example",))
 
 
 def request(server: str = "127.0.0.1", **headers: str) -> Request:
@@ -20,7 +20,7 @@ def request(server: str = "127.0.0.1", **headers: str) -> Request:
     ["localhost", "LOCALHOST:3000", "127.0.0.1:3000", "[::1]:3000", "scanner.local:80"],
 )
 def test_names_of_this_machine_are_let_in(host: str) -> None:
-    NEIGHBOURS.admit(request(host=host))
+    LOOPBACK.admit(request(host=host))
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,13 @@ def test_names_of_this_machine_are_let_in(host: str) -> None:
 )
 def test_any_other_name_is_refused(host: str) -> None:
     with pytest.raises(Problem) as told:
-        NEIGHBOURS.admit(request(host=host))
+        LOOPBACK.admit(request(host=host))
     assert (told.value.status, told.value.code) == (403, "foreign_host")
 
 
 def test_pages_of_ours_and_of_allowed_origins_may_ask() -> None:
-    NEIGHBOURS.admit(request(origin="http://localhost:3000"))
-    NEIGHBOURS.admit(request(origin="https://viewer.example"))
+    LOOPBACK.admit(request(origin="http://localhost:3000"))
+    LOOPBACK.admit(request(origin="https://viewer.example"))
 
 
 @pytest.mark.parametrize(
@@ -53,11 +53,11 @@ def test_pages_of_ours_and_of_allowed_origins_may_ask() -> None:
 )
 def test_pages_from_elsewhere_may_not(origin: str) -> None:
     with pytest.raises(Problem) as told:
-        NEIGHBOURS.admit(request(origin=origin))
+        LOOPBACK.admit(request(origin=origin))
     assert (told.value.status, told.value.code) == (403, "foreign_origin")
 
 
 def test_what_comes_from_beyond_loopback_needs_a_token() -> None:
     with pytest.raises(Problem) as told:
-        NEIGHBOURS.admit(request(server="192.168.1.7"))
+        LOOPBACK.admit(request(server="192.168.1.7"))
     assert told.value.status == 401

@@ -7,14 +7,16 @@ from pathlib import Path
 
 import pytest
 from starlette.testclient import TestClient
-from starlette.types import ASGIApp
 
 from pipelines.access.store import add_token
 from pipelines.access.tokens import Role, mint
 from pipelines.audit.entries import audit_folder
+from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
-from serving.access.gate import Guard, gated, guard_of
+from serving.access.permissions import Guard, guard_of
 from serving.access.rates import Rates
+from serving.app import build_app
+from serving.asked import Backend
 from tests.serving.bundles import png
 
 ORIGIN = "https://viewer.example"
@@ -43,20 +45,21 @@ def guard(settings: Settings, tokens: dict[str, dict[str, str]]) -> Guard:
 
 
 @pytest.fixture
-def app(serving_client: TestClient) -> ASGIApp:
-    return serving_client.app
+def backend(backend: Backend, predictor: Predictor) -> Backend:
+    """With a champion."""
+    backend.champions.take(predictor)
+    return backend
 
 
 @pytest.fixture
-def guarded(app: ASGIApp, guard: Guard) -> TestClient:
-    return TestClient(gated(app, guard), raise_server_exceptions=False)
+def guarded(backend: Backend, guard: Guard) -> TestClient:
+    return TestClient(build_app(guard, backend), raise_server_exceptions=False)
 
 
 @pytest.fixture
-def unguarded(app: ASGIApp, tmp_path: Path) -> TestClient:
+def unguarded(client: TestClient) -> TestClient:
     """As it is on loopback, where no tokens are asked for."""
-    open_to_us = gated(app, guard_of(Settings(home=tmp_path), tokens=False))
-    return TestClient(open_to_us, base_url="http://127.0.0.1", raise_server_exceptions=False)
+    return client
 
 
 def test_a_refusal_has_the_shape_of_all_and_says_what_to_do(guarded: TestClient) -> None:
@@ -121,11 +124,11 @@ def test_the_page_is_there_to_ask_for_the_token(guarded: TestClient) -> None:
 
 
 def test_a_token_that_asks_too_often_waits_and_then_goes_on(
-    app: ASGIApp, guard: Guard, tokens: dict[str, dict[str, str]]
+    backend: Backend, guard: Guard, tokens: dict[str, dict[str, str]]
 ) -> None:
     now = [0.0]
     limited = replace(guard, rates=Rates(2, 3, clock=lambda: now[0]))
-    client = TestClient(gated(app, limited))
+    client = TestClient(build_app(limited, backend))
     asked = [client.get("/classes", headers=tokens["predict"]) for _ in range(4)]
     assert [reply.status_code for reply in asked] == [200, 200, 200, 429]
     assert asked[-1].json()["error"]["code"] == "too_many_requests"
@@ -143,12 +146,12 @@ def test_guessing_tokens_is_cut_off_and_good_ones_still_pass(
 
 
 def test_strangers_fill_no_log_and_displace_no_line_of_those_with_a_token(
-    app: ASGIApp, settings: Settings, tokens: dict[str, dict[str, str]]
+    backend: Backend, settings: Settings, tokens: dict[str, dict[str, str]]
 ) -> None:
     """Whatever they ask for, paths that need no token included, from however many addresses."""
     guard = guard_of(settings.model_copy(update={"service_rate": 1e6}), tokens=True)
     guard.audit.start()
-    client = TestClient(gated(app, guard), raise_server_exceptions=False)
+    client = TestClient(build_app(guard, backend), raise_server_exceptions=False)
     client.get("/no/such", headers=tokens["admin"])
     for n in range(300):
         stranger = TestClient(client.app, client=(f"2001:db8:{n:x}::1", 1))

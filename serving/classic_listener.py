@@ -10,38 +10,22 @@ import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from starlette.requests import Request
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp
 
 from serving.access.exposure import Certificate
 from serving.connections import Config
 from serving.handshakes import Server
-from serving.problems import Problem
-from serving.refusals import CLASSIC, reply_problem
 
 logger = logging.getLogger(__name__)
 
 STARTED_CHECK_SECONDS = 0.01
 
 
-def only_classic(app: ASGIApp) -> ASGIApp:
-    """An application of which ``/api/…`` is all that can be reached."""
-
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "http" and not scope["path"].startswith(CLASSIC):
-            problem = Problem(404, "not_found", f"Only {CLASSIC}… is answered at this address.")
-            await reply_problem(Request(scope), problem)(scope, receive, send)
-        else:
-            await app(scope, receive, send)
-
-    return answer
-
-
 class ClassicListener:
     """A server beside the service's own, in the same event loop.
 
     Args:
-        app: what answers; behind the gate.
+        app: what answers.
         host: address to listen on.
         port: port to listen on.
         certificate: what it shows; plain HTTP if ``None``.

@@ -1,12 +1,25 @@
-"""What the service counts for Prometheus; told at ``/metrics``."""
+"""What the service counts for Prometheus; shown at ``/metrics``."""
 
+import os
+from pathlib import Path
 from typing import Literal
 
-from prometheus_client import Counter, Gauge, Histogram
+import psutil
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    REGISTRY,
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
 from pipelines.release.predictor import Predictor
 from serving.observed import Answered
 
+MEDIA_TYPE = CONTENT_TYPE_LATEST
 OUTCOMES = {500: "failed", 503: "unavailable", 504: "failed"}
 
 REQUESTS = Counter(
@@ -124,3 +137,23 @@ def count_audit_lost(lines: int) -> None:
 def count_swap(dataset: str, version: int | None, *, outcome: str) -> None:
     """Count a new champion that was taken over (``taken``) or ``refused``."""
     SWAPS.labels(dataset, version, outcome).inc()
+
+
+def exposed() -> bytes:
+    """The figures of all workers together, in Prometheus's text format."""
+    registry = CollectorRegistry()
+    _forget_dead_workers()
+    try:
+        MultiProcessCollector(registry)  # type: ignore[no-untyped-call]
+    except ValueError:  # no folder is set for what processes share, so there is one only
+        registry = REGISTRY
+    return generate_latest(registry)
+
+
+def _forget_dead_workers() -> None:
+    """Take away what ended workers said of themselves now; what they counted stays counted."""
+    folder = os.environ.get("PROMETHEUS_MULTIPROC_DIR")
+    for file in Path(folder).glob("gauge_live*_*.db") if folder else ():
+        pid = int(file.stem.rpartition("_")[2])
+        if not psutil.pid_exists(pid):
+            mark_process_dead(pid, folder)  # type: ignore[no-untyped-call]

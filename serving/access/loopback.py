@@ -6,13 +6,13 @@ import re
 from starlette.requests import Request
 
 from pipelines.reach import is_loopback
-from serving.problems import Problem
+from serving.context import Problem
 
 HOST = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([A-Za-z0-9._-]+))(?::[0-9]+)?")
 LOOPBACK_NAMES = ("localhost", "127.0.0.1", "::1")
 
 
-class Neighbours:
+class Loopback:
     """Lets in requests that come over loopback, to a name of this machine, from no foreign page.
 
     A page from elsewhere can have its own name lead to 127.0.0.1 (DNS rebinding) and then read
@@ -42,14 +42,14 @@ class Neighbours:
         host = request.headers.get("host", "")
         if _name(host) not in self._names:
             message = (
-                f"Host {host[:100]!r} is no name of this machine. Ask for localhost, or name it in "
-                "MEDLOOP_SERVICE_HOSTS."
+                f"Host {host[:100]!r} is not a name of this machine. Ask for localhost, or name it "
+                "in MEDLOOP_SERVICE_HOSTS."
             )
             raise Problem(403, "foreign_host", message)
         origin = request.headers.get("origin")
         if origin and origin not in self._origins and origin.partition("//")[2] != host:
             message = (
-                f"A page of {origin[:100]!r} may not ask this service; those that may stand in "
+                f"A page of {origin[:100]!r} may not ask this service; those that may are named in "
                 "MEDLOOP_SERVICE_CORS_ORIGINS."
             )
             raise Problem(403, "foreign_origin", message)

@@ -14,10 +14,10 @@ from pipelines.errors import BundleError
 from pipelines.evaluation.abstention import Code
 from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.settings import PROJECT
-from serving import counters
-from serving.access.doors import role_for
+from serving import metrics as counters
 from serving.champions import Champions
 from tests.serving.bundles import make_bundle, png
+from tests.serving.permitted import ROLES
 
 GRAFANA = PROJECT / "docs" / "grafana"
 DASHBOARD = json.loads((GRAFANA / "medloop-service.json").read_text("utf-8"))
@@ -89,7 +89,7 @@ def test_the_scrape_example_asks_where_the_service_answers() -> None:
     assert "credentials_file" in job["authorization"]
     text = (GRAFANA / "prometheus.yml").read_text("utf-8")
     (role,) = re.findall(r"medloop token new \S+ --role (\w+)", text)
-    assert role == role_for(job["metrics_path"]), "the least role that may ask is enough"
+    assert role == ROLES[job["metrics_path"]], "the least role that may ask is enough"
     for file in config["rule_files"]:
         assert (GRAFANA / file).is_file()
 

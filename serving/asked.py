@@ -1,0 +1,123 @@
+"""What a route works with: the request's images and checked fields, and what answers them."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from pipelines.release.predictor import Predictor, Reading
+from serving import replies
+from serving.champions import Champions
+from serving.context import Problem, RequestContext, context_of, route_of
+from serving.executor import InferenceExecutor
+from serving.observed import Answered, Observer, UploadObserver
+from serving.schemas import Prediction, Wire
+from serving.uploads import Limits, Upload, read_upload
+
+FieldsT = TypeVar("FieldsT", bound=Wire)
+ResultT = TypeVar("ResultT")
+
+
+@dataclass(frozen=True)
+class Backend:
+    """What the routes work with."""
+
+    champions: Champions
+    executor: InferenceExecutor
+    limits: Limits
+    observers: tuple[Observer, ...] = ()
+    """Told of every image that is answered."""
+    classic_dataset: str | None = None
+    """Whose model answers on ``/api/…`` where no data set is named."""
+    note_upload: UploadObserver = lambda _: None
+    """Told of every file for a landing folder, whatever became of it."""
+
+
+async def _never() -> bool:
+    return False
+
+
+@dataclass(frozen=True)
+class Asked(Generic[FieldsT]):
+    """Images and checked fields, and what is needed to answer them."""
+
+    backend: Backend
+    context: RequestContext
+    upload: Upload
+    fields: FieldsT
+    route: str
+    is_abandoned: Callable[[], Awaitable[bool]] = _never
+    """Whether nobody waits for the answer any more."""
+
+    @property
+    def image(self) -> bytes:
+        """The image, of a request that may have one only; raises Problem (400)."""
+        images = self.upload.images
+        if len(images) > 1:
+            message = f"{len(images)} images came; send one, or all to /predict/batch."
+            raise Problem(400, "one_image_only", message)
+        return images[0]
+
+    async def work(self, work: Callable[[], ResultT]) -> ResultT:
+        """Do work in a thread, unless the client goes away while it waits for one.
+
+        Raises:
+            Problem: nobody waits for the result any more (499).
+        """
+        result = await self.backend.executor.run(work, is_abandoned=self.is_abandoned)
+        if self.context.is_expired:
+            raise Problem(499, "disconnected", "The client was answered before the work was done.")
+        return result
+
+    def answered(self, predictor: Predictor, reading: Reading) -> Prediction:
+        """The answer in words; those who keep count are told."""
+        context = self.context
+        answer = replies.prediction(predictor, reading, request_id=context.request_id)
+        answered = Answered(context, self.route, predictor, reading, answer, context.seconds)
+        for observe in self.backend.observers:
+            observe(answered)
+        return answer
+
+
+def as_json(answer: Wire) -> Response:
+    """A message as JSON, written by pydantic in one go."""
+    return Response(answer.model_dump_json(by_alias=True), media_type="application/json")
+
+
+def backend_of(request: Request) -> Backend:
+    """What the routes of an application work with."""
+    backend: Backend = request.app.state.backend
+    return backend
+
+
+async def received(request: Request, query: FieldsT) -> Asked[FieldsT]:
+    """Read a request's images; the fields of its form override those of its query.
+
+    Raises:
+        Problem: the images cannot be read or would wait too long; see `read_upload`.
+        RequestValidationError: a field of the form is unknown, or its value cannot be used.
+    """
+    backend = backend_of(request)
+    backend.executor.require_room()  # at once, whatever is still to come
+    upload = await read_upload(request, backend.limits)
+    backend.executor.require_room()
+    fields = query
+    if upload.fields:
+        try:
+            fields = type(query).model_validate(
+                query.model_dump(exclude_unset=True) | upload.fields
+            )
+        except ValidationError as error:
+            raise RequestValidationError(error.errors()) from error
+    return Asked(
+        backend,
+        context_of(request),
+        upload,
+        fields,
+        route_of(request.scope),
+        request.is_disconnected,
+    )

@@ -1,1 +1,0 @@
-"""What classic web clients ask, answered by the same code."""

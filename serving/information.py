@@ -1,0 +1,77 @@
+"""What serves: classes, models, model cards; and figures for Prometheus."""
+
+import asyncio
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, Response
+
+from pipelines.access.tokens import Role
+from pipelines.release.card.beside import beside
+from pipelines.release.predictor import Predictor
+from serving import metrics, replies
+from serving.access.permissions import METRICS, PREDICT, GuardedRoute
+from serving.asked import as_json, backend_of
+from serving.context import Problem, context_of
+from serving.describe import CARD_REFUSALS, answers, refusals
+from serving.schemas import CardFields, ClassesReply, ModelReply
+
+CARD_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
+    "frame-ancestors 'none'; form-action 'none'; base-uri 'none'",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-cache",
+}
+"""The page brings its style and pictures along and asks for nothing else."""
+HTML = answers("text/html; charset=utf-8", {"type": "string"})
+
+router = APIRouter(route_class=GuardedRoute)
+
+
+@router.get("/classes", response_model=ClassesReply, dependencies=[PREDICT], responses=refusals())
+async def classes(request: Request) -> Response:
+    """Every served data set and the classes its model tells apart."""
+    predictors = backend_of(request).champions.serving()
+    return as_json(ClassesReply(datasets=[replies.classes_of(p) for p in predictors]))
+
+
+@router.get("/model", response_model=ModelReply, dependencies=[PREDICT], responses=refusals())
+async def model(request: Request) -> Response:
+    """Which model answers for each data set, where it came from, and what was refused."""
+    principal = context_of(request).principal
+    may_upload = principal is not None and principal.role.includes(Role.UPLOAD)
+    report = backend_of(request).champions.report()
+    return as_json(report.model_copy(update={"may_upload": may_upload}))
+
+
+@router.get(
+    "/card",
+    dependencies=[PREDICT],
+    response_class=Response,
+    responses=refusals(CARD_REFUSALS) | HTML,
+)
+async def card(request: Request, fields: Annotated[CardFields, Query()]) -> Response:
+    """The model card of the version that answers: for whom, how good, and what is not known."""
+    predictor = backend_of(request).champions.choose(fields.dataset)
+    return HTMLResponse(await asyncio.to_thread(_read, predictor), headers=CARD_HEADERS)
+
+
+@router.get("/metrics", dependencies=[METRICS], response_class=Response)
+async def figures() -> Response:
+    """Figures for Prometheus, of all workers together."""
+    return Response(await asyncio.to_thread(metrics.exposed), media_type=metrics.MEDIA_TYPE)
+
+
+def _read(predictor: Predictor) -> bytes:
+    try:
+        return beside(predictor.bundle.folder).read_bytes()
+    except FileNotFoundError as error:
+        dataset, version = predictor.dataset, predictor.version
+        raise Problem(
+            404,
+            "no_card",
+            f"There is no model card of {dataset}, version {version}, here: no gate has judged it, "
+            f"or it was fetched before cards were kept. Run `medloop select {dataset}`, then "
+            f"`medloop promote {dataset}`.",
+        ) from error
