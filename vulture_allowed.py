@@ -78,6 +78,7 @@ _.dataset_title
 _.image_size
 _.registry_detail
 _.labels_from
+_.credit
 
 # Rules of the gate, which reads them by name (`pipelines.release.trust_rules`).
 _.max_leaked

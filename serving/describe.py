@@ -31,6 +31,11 @@ CARD_REFUSALS = {
     404: "No such data set, or its version has no card here",
     422: "A field's value cannot be used",
 }
+SAMPLE_REFUSALS = {
+    **NO_CHAMPION,
+    404: "No such data set or sample",
+    422: "The number of the sample is not a number",
+}
 LANDING_REFUSALS = {
     **REFUSALS,
     422: "The data set has no such label, or takes its labels from a table",

@@ -246,6 +246,30 @@ class Explanation(Wire):
     """Where the educational text comes from."""
 
 
+class Sample(Wire):
+    """An image to try a model with."""
+
+    dataset: str
+    label: str
+    """The class it is known to show."""
+    title: str
+    """The class's name as a person reads it."""
+    file: str
+    """A name for it."""
+    url: str
+    """Where it is, on this service."""
+    synthetic: bool
+    """Whether a program has drawn it."""
+    credit: str
+    """Where it comes from, and its licence."""
+
+
+class SamplesReply(Wire):
+    """Images to try the models with; one for each class."""
+
+    samples: list[Sample]
+
+
 class ClassInfo(Wire):
     """A class a model tells apart."""
 

@@ -44,6 +44,16 @@ export async function askClasses() {
   return (await (await send("/classes")).json()).datasets;
 }
 
+/** Sample images to try the models with. */
+export async function askSamples() {
+  return (await (await send("/samples")).json()).samples;
+}
+
+/** A sample image as a file. */
+export async function askSample({ url, file }) {
+  return new File([await (await send(url)).blob()], file);
+}
+
 /** The model card at an address that `/model` gave, as a file. */
 export async function askCard(address) {
   return (await send(address)).blob();

@@ -11,6 +11,7 @@ ROLES: dict[str, Role | None] = {
     **dict.fromkeys(("/explain", "/classes", "/model", "/card"), Role.PREDICT),
     **dict.fromkeys(("/api/classes", "/api/classify"), Role.PREDICT),
     **dict.fromkeys(("/docs", "/docs.json", "/static_content/{name:path}"), Role.PREDICT),
+    **dict.fromkeys(("/samples", "/samples/{dataset}/{number}"), Role.PREDICT),
     # what BentoML's clients read before they ask
     "/schema.json": Role.PREDICT,
     **dict.fromkeys(("/landing", "/landing/{dataset}"), Role.UPLOAD),

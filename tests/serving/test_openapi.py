@@ -23,7 +23,7 @@ def test_every_described_route_answers_as_described(serving_client: TestClient) 
     for path in described - HEALTH:
         ((method, operation),) = document["paths"][path].items()
         files = {"image": png()} if method == "post" else None
-        asked = path.replace("{dataset}", "phantom")
+        asked = path.replace("{dataset}", "phantom").replace("{number}", "0")
         reply = serving_client.request(method, asked, files=files)
         (media_type,) = operation["responses"]["200"]["content"]
         assert reply.status_code == 200, path
@@ -35,7 +35,7 @@ def test_every_described_route_answers_as_described(serving_client: TestClient) 
     "path",
     [
         *("/predict", "/predict/batch", "/gradcam/batch", "/explain", "/classes", "/model"),
-        *("/landing", "/landing/{dataset}"),
+        *("/landing", "/landing/{dataset}", "/samples"),
     ],
 )
 def test_a_reply_has_the_described_fields(path: str, serving_client: TestClient) -> None:

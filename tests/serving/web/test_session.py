@@ -81,3 +81,11 @@ def test_the_list_can_be_cleared(tab: Tab) -> None:
     tab.add(b_png=png(2))
     expect(tab.page.locator("#history tr")).to_have_count(1)
     assert [row["file"] for row in downloaded(tab)] == ["b.png"]
+
+
+def test_a_sample_image_is_answered_by_one_click(tab: Tab) -> None:
+    offered = tab.page.locator("#samples")
+    expect(offered).to_contain_text("Drawn here (CC0-1.0)")
+    expect(offered.get_by_role("button")).to_have_count(len(CLASSES))
+    offered.get_by_role("button").first.click()
+    expect(tab.card(f"{CLASSES[0]}-0.png").locator(".answer")).to_be_visible()
