@@ -150,12 +150,6 @@ class Year:
         self.context.store.write(f"{prepared.split}/split.parquet", bytes(1_000))
         made_from = [(prepared.snapshot, prepared.split)]
         self._put(prepared, 4_000, made_from=made_from)
-        features = fingerprint("features", day)
-        drawn: dict[str, Any] = {"kind": "texture", "model": None, "images": 10}
-        where = f"{NAME}/features/{features}"
-        self._put(
-            Features(dataset=NAME, id=features, prepared=prepared.path, path=where, **drawn), 8_000
-        )
         self._checked(day, prepared)
         home = self.context.settings.home
         _write(home / "cache" / prepared.path / "places.parquet", 4_000)
@@ -173,9 +167,12 @@ class Year:
         if not store.exists(path):
             known = PreparedImages(dataset=NAME, id=identity, path=path, size=8, versions={})
             self._put(known, 40_000)
+            where = f"{NAME}/features/{identity}"
+            drawn: dict[str, Any] = {"kind": "texture", "model": None}
+            self._put(Features(dataset=NAME, id=identity, images=path, path=where, **drawn), 8_000)
         used(self.context, path)
-        for name in ("parts", "listings"):
-            store.write(f"{path}/{name}/{fingerprint('part', day)}.parquet", bytes(1_000))
+        for folder in (f"{path}/parts", f"{path}/listings", f"{NAME}/features/{identity}"):
+            store.write(f"{folder}/{fingerprint('part', day)}.parquet", bytes(1_000))
         return path
 
     def _checked(self, day: int, prepared: Prepared) -> None:

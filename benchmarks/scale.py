@@ -106,6 +106,7 @@ def _measure(
     with _installation(folder, hdfs=hdfs):
         from pipelines import loop
         from pipelines.loop.opening import opened
+        from pipelines.profile import look
 
         costs: list[Cost] = []
 
@@ -117,17 +118,17 @@ def _measure(
             costs.append(Cost(name, images, time.perf_counter() - began, spent, peak))
             return result
 
-        def deliver(first: int, number: int, title: str) -> Any:
+        def deliver(first: int, number: int, title: str) -> None:
             _draw_all(folder / "landing", first, number)
             landed = step(f"{title}land", lambda: loop.land(NAME, str(folder / "landing")))
             snapshot = step(f"{title}ingest", lambda: loop.ingest(NAME, landed))
             split = step(f"{title}split", lambda: loop.split(NAME, snapshot))
             step(f"{title}check", lambda: loop.check_snapshot(NAME, snapshot, split))
-            return step(f"{title}prepare", lambda: loop.prepare(NAME, snapshot, split))
+            prepared = step(f"{title}prepare", lambda: loop.prepare(NAME, snapshot, split))
+            if profile:
+                step(f"{title}profile", lambda: look.run(*opened(NAME), prepared))
 
-        prepared = deliver(0, images, "")
-        if profile:
-            step("profile", lambda: loop.profile_data(NAME, prepared))
+        deliver(0, images, "")
         if more:
             deliver(images, more, f"+{more:,}: ")
         store = opened(NAME)[1].store

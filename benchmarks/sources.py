@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from pipelines.data.input.arrays import Arrays
 from pipelines.data.input.cache import read_set
 from pipelines.data.input.training_set import TrainingSet
 from pipelines.data.split.division import divide
@@ -27,6 +28,7 @@ from pipelines.data.split.division_by_source import source_of_cluster, validatio
 from pipelines.data.split.source_clusters import source_clusters
 from pipelines.evaluation.predictions import described
 from pipelines.evidence.source_pictures import draw_sources
+from pipelines.features.network import Backbone, describe_here
 from pipelines.imaging import decode
 from pipelines.imaging.traces import traces
 from pipelines.outputs import SPLITS, SplitName
@@ -90,14 +92,9 @@ def _traces(folder: Path, paths: "pd.Series[str]") -> list[list[float]]:
 
 def _features(data: TrainingSet, split: SplitName) -> Features:
     """(n, k) pooled features, in file order."""
-    from pipelines.models.registry import build
-    from pipelines.training.features import feature_stream
-
-    model = build(
-        "efficientnet_lite0", size=data.size, classes=len(data.classes), weights="imagenet"
-    )
-    stream = feature_stream(data, split, model)
-    return np.concatenate([values for values, _ in stream.in_order(256).as_numpy_iterator()])
+    images = data.split(split)
+    arrays = Arrays.of(describe_here(data, Backbone()), images.table)
+    return arrays.take(np.arange(images.rows))
 
 
 def _reduced(features: Features, known: "pd.Series[bool]") -> Features:

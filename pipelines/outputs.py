@@ -147,19 +147,17 @@ class Prepared(Output):
 
 
 class Features(Output):
-    """Every prepared image as a row of numbers: see `pipelines.features`.
+    """Prepared images as rows of numbers: see `pipelines.features.extract`.
 
-    ``path`` holds ``<kind>.parquet`` (``split``, ``label``, ``sha256``, ``source_path``,
-    ``group``, ``values``) and ``manifest.json``.
+    ``path`` holds a file for each part of prepared images, and ``manifest.json``.
     """
 
-    prepared: str
-    """Store path of the training set."""
+    images: str
+    """Store path of `PreparedImages`."""
     path: str
     kind: Literal["deep", "texture", "pixels"]
     model: str | None
     """The backbone that describes them, for ``deep``."""
-    images: int
 
 
 class DataProfile(Output):

@@ -5,10 +5,10 @@ from collections.abc import Mapping
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
-from pipelines.erasure.parquet import opened
 from pipelines.erasure.traces import Traces
 from pipelines.outputs import SPLITS
 from pipelines.settings import Settings
+from pipelines.spark.parquet import opened
 from pipelines.storage import Store
 from pipelines.tracking import versions
 from pipelines.tracking.client import Tracking

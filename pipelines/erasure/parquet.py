@@ -6,9 +6,7 @@ where it is and holds nothing. Everything else about a file (row groups, compres
 stays as it was.
 """
 
-import tempfile
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,8 +14,6 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
-
-from pipelines.storage import Store
 
 if TYPE_CHECKING:
     from pipelines.erasure.traces import Traces
@@ -40,21 +36,6 @@ class Held:
 
     def __bool__(self) -> bool:
         return bool(self.rows or self.names)
-
-
-@contextmanager
-def opened(store: Store, path: str) -> Iterator[pq.ParquetFile]:
-    """A Parquet file of a store; only what is needed is read where the store can seek."""
-    with store.open(path) as file:
-        if getattr(file, "seekable", bool)():  # HDFS's stream is read from its beginning
-            with pq.ParquetFile(file) as parquet:
-                yield parquet
-            return
-    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
-        local = Path(folder) / "table.parquet"
-        store.download(path, local)
-        with pq.ParquetFile(local) as parquet:
-            yield parquet
 
 
 def held(parquet: pq.ParquetFile, traces: "Traces") -> Held:

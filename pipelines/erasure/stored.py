@@ -2,6 +2,7 @@
 
 Parquet                                       rows go; the manifest beside it follows
 part of prepared images                       another part takes its place, with its listing
+features of a part                            the file goes; it is made again of the other part
 Parquet with a column ``content`` (a pack)    rows are emptied: they are addressed by number
 JSON, CSV                                     elements and lines that name an image go
 HTML drawn from a table that held an image    a note takes its place
@@ -25,6 +26,7 @@ from pipelines.erasure.manifests import folder_of
 from pipelines.erasure.piece import COPIES, DERIVED, LISTS, ORIGINALS, RECORDS, Order, Piece
 from pipelines.erasure.traces import MASKS, RECORD, Traces
 from pipelines.errors import NotFound
+from pipelines.spark.parquet import opened
 from pipelines.stage import MANIFEST
 from pipelines.storage import Store
 
@@ -47,6 +49,7 @@ TITLES = {
     "monitoring": "monitoring",
 }
 PROFILES = "data_profiles"
+FEATURES = "features"
 
 
 @dataclass
@@ -100,11 +103,14 @@ class Stored:
     def _table(self, path: str) -> Iterator[Piece]:
         if prepared.goes_with_its_part(self.store, path):
             return
-        with parquet.opened(self.store, path) as file:
+        with opened(self.store, path) as file:
             held = parquet.held(file, self.traces)
         if not held:
             return
         self.held.add(folder_of(path))
+        if path.split("/")[1] == FEATURES:
+            yield self._piece(DERIVED, path, "files removed", 1, partial(self._delete, path))
+            return
         how = "images emptied" if held.is_pack else "rows removed"
         count = held.rows
         if not held.rows:
@@ -123,7 +129,7 @@ class Stored:
             return
         with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
             local = Path(folder) / "table.parquet"
-            with parquet.opened(self.store, path) as file:
+            with opened(self.store, path) as file:
                 parquet.rewrite(file, local, self.traces, rename=self._rename)
             if table:
                 table.exchange(path, local)
@@ -197,7 +203,7 @@ def mend(store: Store, traces: Traces, journal: Journal) -> None:
         if not store.exists(path):
             journal.settled(path)
             continue
-        with parquet.opened(store, path) as file:
+        with opened(store, path) as file:
             is_as_before = bool(parquet.held(file, traces))
         if not is_as_before:
             manifests.renew(store, path, erased=rows)

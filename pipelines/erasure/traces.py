@@ -18,8 +18,8 @@ from pipelines.data.land.changes import LANDED_SHA256
 from pipelines.data.land.erased import keyed
 from pipelines.data.land.originals import LandedFiles, original_of, printable
 from pipelines.data.land.pseudonyms import Pseudonyms
-from pipelines.erasure.parquet import opened
 from pipelines.errors import BadImage, NotFound
+from pipelines.spark.parquet import opened
 from pipelines.spec import DatasetSpec
 from pipelines.storage import Store
 

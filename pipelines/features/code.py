@@ -29,7 +29,7 @@ def features_code(kind: Kind, model: str | None = None) -> str:
         model: family of the backbone, for ``deep``.
     """
     ours = reached(
-        "pipelines.features.extract",
+        "pipelines.features.worker",
         within=("pipelines.features",),
         without=(__name__, *other_kinds(kind)),
     )

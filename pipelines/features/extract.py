@@ -1,51 +1,57 @@
-"""The stage that describes every prepared image by a row of numbers, with Spark.
+"""The stage that describes prepared images by rows of numbers, with Spark.
 
-    <dataset>/features/<id>/<kind>.parquet   one row an image: split, label, sha256, source_path,
-                                             group, values (float32)
-    <dataset>/features/<id>/manifest.json
+    <dataset>/features/<key>/<part>.parquet   of each part of prepared images: `worker.FEATURES`
+    <dataset>/features/<key>/manifest.json    `pipelines.outputs.Features`
 
-Kept in the store: whoever needs the same numbers of the same images again reads them.
+The key is the fingerprint of the prepared images' folder, the network and the code. A part never
+changes, and neither do its features: a delivery describes its own parts, and whoever needs the same
+numbers again (a head on a frozen backbone, a regression, a profile) reads them. A file appears
+whole, so a killed run goes on with the next part.
 """
 
-import io
+import json
 import logging
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
-from pipelines.data.prepare.frame import frame as frame_of
-from pipelines.data.prepare.keys import placed
+from pipelines.alone import alone
+from pipelines.atomic import written_whole
+from pipelines.data.input import cache
+from pipelines.data.input.arrays import Arrays, array_file
+from pipelines.data.input.training_set import TrainingSet
 from pipelines.features import network, worker
 from pipelines.features.code import Kind, features_code
 from pipelines.features.network import Backbone
-from pipelines.features.worker import DDL, KNOWN, VALUES, DescribeJob
+from pipelines.features.worker import DescribeJob, features_path
 from pipelines.models.identity import weights_identity
-from pipelines.outputs import Features, Prepared, SplitName
+from pipelines.outputs import Features, Prepared, PreparedImages, SplitName
+from pipelines.progress import track
 from pipelines.spark import parquet
 from pipelines.spark.sent import sent
 from pipelines.spark.session import spark_session, told
-from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, fingerprint, standing
+from pipelines.stage import MANIFEST, Context, fingerprint, standing, used
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
 logger = logging.getLogger(__name__)
 
-FILE_BYTES = 128 << 20
-"""Numbers in a file, before compression: an HDFS block."""
-MOST_VALUES = 2048
-"""Of an image, for the number of files."""
+KNOWN = ["split", "label", "sha256", "source_path", "group"]
+"""What is said of an image that is described."""
+ORDER = ["source_path", "sha256", "split"]
+FILE_VALUES = 128 << 18
+"""Numbers in a partition of a frame: 128 MB."""
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Described:
     """Images and their numbers."""
 
     images: pd.DataFrame
-    """`KNOWN`, ordered by ``source_path`` and ``sha256``."""
+    """`KNOWN`, in `ORDER`."""
     values: NDArray[np.float32]
     """(n, k)"""
 
@@ -69,112 +75,168 @@ class Described:
 
 
 def run(
-    spec: DatasetSpec,
     context: Context,
     prepared: Prepared,
+    rows: pa.Table,
     *,
     kind: Kind,
     backbone: Backbone | None = None,
 ) -> Features:
-    """Describe every image of every split; does nothing where the numbers stand already.
+    """Describe the images of every part that is not described yet.
 
     Args:
-        spec: of the data set.
         context: settings and store.
-        prepared: the images.
+        prepared: a training set; whose images.
+        rows: of it, `pipelines.data.prepare.keys.PLACED`: which parts.
         kind: which numbers.
         backbone: for ``deep``, whose; the default one if ``None``.
 
     Raises:
         SpecError: the zoo has no such backbone.
         WeightsError: the backbone's weights cannot be had.
-        NotFound: the training set is gone.
+        NotFound: parts are gone.
         StackError: Java is missing, or Spark does not start.
         StoreUnavailable: the store does not answer.
     """
     whose = (backbone or Backbone()) if kind == "deep" else None
     identity = name_of(prepared, kind, whose)
-    path = f"{spec.name}/features/{identity}"
-    if (done := standing(context, path, Features)) is not None:
-        logger.info("The features %s stand already", context.store.uri(path))
-        return done
     features = Features(
-        dataset=spec.name,
+        dataset=prepared.dataset,
         id=identity,
-        prepared=prepared.path,
-        path=path,
+        images=prepared.images,
+        path=f"{prepared.dataset}/features/{identity}",
         kind=kind,
         model=whose.model if whose else None,
-        images=sum(prepared.rows.values()),
     )
-    size, rows = spec.image.size, placed(context.store, prepared)
-    with context.store.commit(path) as staging:
-        with spark_session(context.settings, name=f"features {spec.name}") as spark:
-            images = frame_of(spark, context, prepared, rows)
-            with _sent(spark, whose, size) as archive:
-                job = DescribeJob(kind=kind, size=size, archive=archive)
-                target = f"{staging}/{kind}.parquet"
-                _write(context, images, features, job, target=target)
-        said = {"output": features.model_dump(mode="json")}
-        context.store.write_json(f"{staging}/{MANIFEST}", said)
+    if standing(context, features.path, Features) is not None:
+        used(context, features.path)
+    if _missing(context, features, rows):
+        with alone(context.settings.work / "features" / identity):  # others wait, and read
+            if missing := _missing(context, features, rows):
+                _describe(context, features, missing, whose)
     return features
 
 
 def name_of(prepared: Prepared, kind: Kind, backbone: Backbone | None) -> str:
-    """The id of the features of prepared images, whether they stand or not."""
+    """The id of the features of prepared images, whether they are there or not."""
     if backbone is None:
-        return fingerprint(prepared.id, kind, features_code(kind))
-    weights = weights_identity(backbone.weights)
-    code = features_code(kind, backbone.model)
-    return fingerprint(prepared.id, kind, backbone.model, weights, code)
+        return fingerprint(prepared.images, kind, features_code(kind))
+    known = backbone._replace(weights=str(weights_identity(backbone.weights)))
+    code = features_code(kind, backbone.model), version("openvino")
+    return fingerprint(prepared.images, kind, known, code)
 
 
-def read(context: Context, features: Features) -> Described:
-    """The numbers that stand in the store.
+def training_set(context: Context, prepared: Prepared) -> TrainingSet:
+    """Open a training set as `cache.fetch` does; its features are computed when they are needed.
 
     Raises:
+        NotFound: the store has no such training set, or images of it are gone.
         StoreUnavailable: the store does not answer.
     """
-    paths = _paths(context, features)
-    parts = [pq.read_table(io.BytesIO(context.store.read(path))) for path in paths]
-    table = pa.concat_tables(parts).sort_by(
-        [("source_path", "ascending"), ("sha256", "ascending"), ("split", "ascending")]
+
+    def describe(rows: pa.Table, backbone: Backbone) -> Path:
+        features = run(context, prepared, rows, kind="deep", backbone=backbone)
+        return fetch(context, features, rows)
+
+    return replace(cache.fetch(context, prepared), describe=describe)
+
+
+def fetch(context: Context, features: Features, rows: pa.Table) -> Path:
+    """The folder, on this machine, of `Arrays` of the features of some rows: (part's rows, k).
+
+    Raises:
+        NotFound: features are gone.
+        StoreUnavailable: the store does not answer.
+    """
+    folder = context.settings.cache / features.path
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [part for part in _parts(rows) if not array_file(folder, part).is_file()]
+    for part in track(missing, total=len(missing), what="Fetching features (parts)"):
+        with parquet.opened(context.store, features_path(features.path, part)) as file:
+            values = file.read(["values"])["values"].combine_chunks()
+        with written_whole(array_file(folder, part)) as array:
+            np.save(array, values.flatten().to_numpy().reshape(len(values), -1))
+    return folder
+
+
+def read(context: Context, features: Features, rows: pa.Table) -> Described:
+    """Some rows and their numbers.
+
+    Raises:
+        NotFound: features are gone.
+        StoreUnavailable: the store does not answer.
+    """
+    rows = rows.sort_by([(name, "ascending") for name in ORDER])
+    arrays = Arrays.of(fetch(context, features, rows), rows)
+    return Described(rows.select(KNOWN).to_pandas(), arrays.take(np.arange(rows.num_rows)))
+
+
+def frame(
+    spark: "SparkSession", context: Context, features: Features, rows: pa.Table
+) -> "DataFrame":
+    """Some rows and their numbers, `KNOWN` and ``values``, as a frame.
+
+    Its partitions and their order do not depend on how the images arrived.
+    """
+    from pyspark.sql import functions as F
+
+    files = [context.store.uri(features_path(features.path, part)) for part in _parts(rows)]
+    values = parquet.read(spark, context, "part string, row int, values array<float>", files)
+    wanted = spark.createDataFrame(rows.select(["part", "row", *KNOWN]).to_pandas())
+    width = 2048 if features.kind == "deep" else 1024
+    return (
+        values.join(F.broadcast(wanted), ["part", "row"])
+        .drop("part", "row")
+        .repartition(-(-rows.num_rows * width // FILE_VALUES), "sha256")
+        .sortWithinPartitions(*ORDER)
     )
-    values = table[VALUES].combine_chunks().flatten().to_numpy()
-    return Described(table.select([*KNOWN]).to_pandas(), values.reshape(table.num_rows, -1))
 
 
-def frame(spark: "SparkSession", context: Context, features: Features) -> "DataFrame":
-    """The numbers that are in the store, as a frame with the columns of `worker.DDL`."""
-    files = [context.store.uri(path) for path in _paths(context, features)]
-    return parquet.read(spark, context, DDL, files)
+def _parts(rows: pa.Table) -> list[str]:
+    return sorted(rows["part"].unique().to_pylist())
 
 
-def _paths(context: Context, features: Features) -> list[str]:
-    folder = f"{features.path}/{features.kind}.parquet"
-    names = context.store.names(folder)
-    return [f"{folder}/{name}" for name in names if name.endswith(".parquet")]
+def _missing(context: Context, features: Features, rows: pa.Table) -> list[str]:
+    there = set(context.store.names(features.path))
+    return [part for part in _parts(rows) if f"{part}.parquet" not in there]
 
 
-def _write(
-    context: Context, images: "DataFrame", features: Features, job: DescribeJob, *, target: str
+def _describe(
+    context: Context, features: Features, missing: list[str], backbone: Backbone | None
 ) -> None:
-    files = -(-features.images * MOST_VALUES * 4 // FILE_BYTES)
-    rows = (
-        images.mapInArrow(partial(worker.describe_batches, job=job), DDL)
-        .repartition(files, "sha256")
-        .sortWithinPartitions("source_path", "sha256", "split")
-    )
+    from pyspark.sql import functions as F
+
+    kept = standing(context, features.images, PreparedImages)
+    assert kept is not None, f"{features.images} has parts"
     what = f"{features.kind} features of {features.dataset}"
-    with told(images.sparkSession, what=what, tasks=images.rdd.getNumPartitions()):
-        parquet.write(rows, context, target)
+    logger.info("%s: %d parts are described", what, len(missing))
+    with _exported(backbone, kept.size) as exported:
+        manifest = json.dumps({"output": features.model_dump(mode="json")}, indent=2)
+        context.store.create(f"{features.path}/{MANIFEST}", manifest.encode())
+        with (
+            spark_session(context.settings, name=f"features {features.dataset}") as spark,
+            sent(spark, exported) if exported else nullcontext() as archive,
+        ):
+            job = DescribeJob(
+                context.settings,
+                images=features.images,
+                folder=features.path,
+                kind=features.kind,
+                size=kept.size,
+                archive=archive,
+            )
+            parts = spark.createDataFrame(list(enumerate(missing)), "number int, part string")
+            described = parts.repartitionById(len(missing), F.col("number")).mapInArrow(
+                partial(worker.describe_parts, job=job), "part string"
+            )
+            with told(spark, what=what, tasks=len(missing)):
+                described.collect()
 
 
 @contextmanager
-def _sent(spark: "SparkSession", backbone: Backbone | None, size: int) -> Iterator[str | None]:
-    """The name of the exported backbone at the executors; ``None`` where there is none."""
+def _exported(backbone: Backbone | None, size: int) -> Iterator[Path | None]:
+    """A folder with the backbone as OpenVINO runs it; ``None`` where there is none."""
     with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
         if backbone is not None:
             network.export(backbone, Path(folder), size=size)
-        with sent(spark, Path(folder)) if backbone else nullcontext() as archive:
-            yield archive
+        yield Path(folder) if backbone else None

@@ -7,6 +7,11 @@ from PIL import Image
 SIDE = 32
 
 
+def grey(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """A colour image's shades (ITU-R 601 luma), uint8 (height, width)."""
+    return np.asarray(Image.fromarray(image).convert("L"))
+
+
 def describe(grey: NDArray[np.uint8]) -> NDArray[np.float32]:
     """The shades of a picture of `SIDE` by `SIDE` pixels, row by row.
 

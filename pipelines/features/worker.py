@@ -1,35 +1,45 @@
-"""What runs in Spark's Python workers: batches of prepared images in, rows of numbers out."""
+"""What runs in Spark's Python workers: parts of prepared images in, their features out."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 from numpy.typing import NDArray
-from PIL import Image
 
 from pipelines.data.input.arrays import decode_column
+from pipelines.data.prepare.listings import part_path
 from pipelines.features import small, texture
-from pipelines.features.network import Network, load
+from pipelines.features.network import Describe, load
+from pipelines.settings import Settings
+from pipelines.spark.parquet import opened
+from pipelines.storage import Store, open_store
 
-KNOWN = ("split", "label", "sha256", "source_path", "group")
-"""Columns that are passed on; ``pixels`` are not."""
-VALUES = "values"
-DDL = (
-    "split string, label int, sha256 string, source_path string, `group` string, "
-    "values array<float>"
+FEATURES = pa.schema(
+    [
+        ("part", pa.string()),
+        ("row", pa.int32()),
+        ("sha256", pa.string()),
+        ("values", pa.list_(pa.float32())),
+    ]
 )
-
-Images = NDArray[np.uint8]
-Describe = Callable[[Images], NDArray[np.float32]]
+"""The features of a part: one row an image, in the part's order. ``part`` is its name, ``row`` its
+place in the part, ``sha256`` that of the original."""
 
 
 @dataclass(frozen=True)
 class DescribeJob:
     """What a worker has to know."""
 
+    settings: Settings
+    """How the store is reached."""
+    images: str
+    """Store path of the prepared images."""
+    folder: str
+    """Store path of the features."""
     kind: str
     """``deep``, ``texture`` or ``pixels``."""
     size: int
@@ -38,47 +48,57 @@ class DescribeJob:
     """Name of the exported backbone among the files that Spark has sent, for ``deep``."""
 
 
-def describe_batches(
+def features_path(folder: str, part: str) -> str:
+    """Store path of the features of a part."""
+    return f"{folder}/{part}.parquet"
+
+
+def describe_parts(
     batches: Iterator[pa.RecordBatch], *, job: DescribeJob
 ) -> Iterator[pa.RecordBatch]:
-    """Describe images; ``mapInArrow`` calls this.
+    """Describe the images of parts; ``mapInArrow`` calls this.
 
     Args:
-        batches: rows with `KNOWN` and ``pixels``.
+        batches: rows with ``part``.
         job: the same for every task.
 
     Yields:
-        The same rows: `KNOWN` and `VALUES`.
+        The same rows.
     """
-    describe = _describe(job)
+    store, describe = open_store(job.settings), _describe(job)
     for batch in batches:
-        images = decode_column(batch.column("pixels"), np.uint8, (job.size, job.size, 3))
-        values = describe(images)
-        rows = {name: batch.column(name) for name in KNOWN}
-        yield pa.RecordBatch.from_pydict(rows | {VALUES: _lists(values)})
+        for part in batch.column("part").to_pylist():
+            _describe_part(store, part, describe, job=job)
+        yield batch.select(["part"])
 
 
-def grey(image: Images) -> Images:
-    """A colour image's shades (ITU-R 601 luma), uint8 (height, width)."""
-    return np.asarray(Image.fromarray(image).convert("L"))
+def _describe_part(store: Store, part: str, describe: Describe, *, job: DescribeJob) -> None:
+    """Write the features of a part, a row group at a time: memory does not grow with the part."""
+    with (
+        TemporaryDirectory(prefix="medloop-") as scratch,
+        opened(store, part_path(job.images, part)) as images,
+    ):
+        local, first = Path(scratch) / "features.parquet", 0
+        with pq.ParquetWriter(local, FEATURES, compression="zstd") as writer:
+            for number in range(images.num_row_groups):
+                group = images.read_row_group(number, ["sha256", "pixels"])
+                shape = (job.size, job.size, 3)
+                values = describe(decode_column(group["pixels"], np.uint8, shape))
+                rows = np.arange(first, first + len(values), dtype=np.int32)
+                columns = [[part] * len(values), rows, group["sha256"], list(values)]
+                writer.write_table(pa.table(columns, schema=FEATURES))
+                first += len(values)
+        store.replace_file(local, features_path(job.folder, part))
 
 
 def _describe(job: DescribeJob) -> Describe:
     if job.kind == "deep":
-        assert job.archive is not None
-        return _network(job.archive)
+        from pyspark import SparkFiles
+
+        return load(Path(SparkFiles.get(str(job.archive))))
     one = {"texture": texture.describe, "pixels": small.describe}[job.kind]
-    return lambda images: np.stack([one(grey(image)) for image in images])
 
+    def describe(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return np.stack([one(small.grey(image)) for image in images])
 
-@lru_cache(maxsize=1)
-def _network(archive: str) -> Network:
-    """The backbone, compiled once in this process."""
-    from pyspark import SparkFiles
-
-    return load(Path(SparkFiles.get(archive)))
-
-
-def _lists(values: NDArray[np.float32]) -> pa.ListArray:
-    ends = np.arange(len(values) + 1, dtype=np.int32) * values.shape[1]
-    return pa.ListArray.from_arrays(ends, values.astype(np.float32).ravel())
+    return describe

@@ -4,10 +4,12 @@
     <dataset>/data_profiles/<id>/pictures/*.png   the same pictures
     <dataset>/data_profiles/<id>/statistics.json  split → class → shades and texture
     <dataset>/data_profiles/<id>/images.npz       <split>.<class>.mean and .std, as numbers
+    <dataset>/data_profiles/<id>/sums.npz         what the next profile adds to
     <dataset>/data_profiles/<id>/manifest.json
 
-Spark reads the pixels once, to sum them up; a few dozen are read to be shown. Texture and deep
-features are those of `pipelines.features`, which stay in the store for whoever needs them next.
+Spark reads each image's pixels once, to sum them up; a few dozen are read to be shown. A profile
+begins with the sums of the newest one of the same prepared images: it adds what came since, and
+takes away what went. Texture and deep features are those of `pipelines.features`.
 """
 
 import io
@@ -17,26 +19,27 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 import pipelines.profile
 from pipelines.data.input.cache import fetch
 from pipelines.data.input.training_set import TrainingSet
-from pipelines.data.prepare.frame import frame
-from pipelines.data.prepare.keys import placed
+from pipelines.data.prepare.keys import PLACED, placed
 from pipelines.documents import html
+from pipelines.errors import NotFound
 from pipelines.evaluation.figures import save
-from pipelines.features import extract
+from pipelines.features import extract, small
 from pipelines.features.code import Kind
 from pipelines.features.extract import Described
 from pipelines.features.network import Backbone
 from pipelines.outputs import SPLITS, DataProfile, Prepared
-from pipelines.profile import charts, pictures
+from pipelines.profile import charts, pictures, sums
 from pipelines.profile.alike import closest
 from pipelines.profile.facts import Facts
 from pipelines.profile.page import document
-from pipelines.profile.sums import sum_up
-from pipelines.spark.session import spark_session, told
+from pipelines.profile.sums import Key, ShadeSums, changes, merged, packed, sum_up, unpacked
+from pipelines.spark.session import spark_session
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, code_version, fingerprint, modules_of, standing
 
@@ -50,6 +53,8 @@ DESCRIBED: dict[Kind, Backbone | None] = {"texture": None, "deep": Backbone()}
 """Features that are drawn, and whose."""
 REPORT = "report.html"
 STATISTICS = "statistics.json"
+FOLDER = "data_profiles"
+SUMS = "sums.npz"
 
 
 def run(spec: DatasetSpec, context: Context, prepared: Prepared) -> DataProfile:
@@ -62,8 +67,8 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared) -> DataProfile:
         StoreUnavailable: the store does not answer.
     """
     described = [extract.name_of(prepared, kind, whose) for kind, whose in DESCRIBED.items()]
-    identity = fingerprint(*described, spec.title, spec.class_names, _code())
-    path = f"{spec.name}/data_profiles/{identity}"
+    identity = fingerprint(prepared.id, *described, spec.title, spec.class_names, _code())
+    path = f"{spec.name}/{FOLDER}/{identity}"
     if (done := standing(context, path, DataProfile)) is not None:
         logger.info("The profile %s stands already", context.store.uri(path))
         return done
@@ -76,7 +81,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared) -> DataProfile:
         path=path,
         images=len(facts.texture.labels),
     )
-    _keep(spec, context, profile, facts)
+    _keep(spec, context, profile, facts, code=_sums_code(prepared))
     return profile
 
 
@@ -87,14 +92,11 @@ def _code() -> str:
 def _gather(
     spark: "SparkSession", spec: DatasetSpec, context: Context, prepared: Prepared
 ) -> Facts:
+    rows = placed(context.store, prepared)
     texture, deep = (
-        extract.read(context, extract.run(spec, context, prepared, kind=kind, backbone=whose))
+        extract.read(context, extract.run(context, prepared, rows, kind=kind, backbone=whose), rows)
         for kind, whose in DESCRIBED.items()
     )
-    size = spec.image.size
-    images = frame(spark, context, prepared, placed(context.store, prepared))
-    with told(spark, what=f"Profiling {spec.name}", tasks=images.rdd.getNumPartitions()):
-        sums = sum_up(images, size=size)
     pairs = closest(deep, pairs=PAIRS, seed=spec.split.seed)
     examples = _examples(deep, classes=len(spec.class_names))
     ids = deep.images["sha256"].tolist()
@@ -103,14 +105,49 @@ def _gather(
     return Facts(
         title=spec.title,
         classes=spec.class_names,
-        size=size,
-        sums=sums,
+        size=spec.image.size,
+        sums=_sums(spark, context, prepared, rows, size=spec.image.size),
         texture=texture,
         deep=deep,
         pairs=tuple(pairs),
         thumbnails=_thumbnails(fetch(context, prepared), wanted),
         examples=examples,
     )
+
+
+def _sums(
+    spark: "SparkSession", context: Context, prepared: Prepared, rows: pa.Table, *, size: int
+) -> dict[Key, ShadeSums]:
+    before, summed = _newest(context, prepared)
+    changed = changes(summed, rows)
+    if changed.num_rows > rows.num_rows:  # most of what was summed is gone
+        before, changed = {}, changes(rows.slice(0, 0), rows)
+    logger.info("Summing up %d of %d images", changed.num_rows, rows.num_rows)
+    if not changed.num_rows:
+        return before
+    return merged(before, sum_up(spark, context, prepared.images, changed, size=size))
+
+
+def _newest(context: Context, prepared: Prepared) -> tuple[dict[Key, ShadeSums], pa.Table]:
+    """The sums of the newest profile of the same prepared images, and the images in them."""
+    store, folder = context.store, f"{prepared.dataset}/{FOLDER}"
+    paths = [f"{folder}/{name}" for name in store.names(folder)]
+    for path in sorted(paths, key=lambda path: store.modified(f"{path}/{MANIFEST}"), reverse=True):
+        manifest = store.read_json(f"{path}/{MANIFEST}")
+        if manifest.get("sums") != _sums_code(prepared):
+            continue
+        try:
+            earlier = standing(context, manifest["output"]["prepared"], Prepared)
+            if earlier is not None:
+                return unpacked(store.read(f"{path}/{SUMS}")), placed(store, earlier)
+        except NotFound:  # images of it were erased or removed
+            continue
+    return {}, PLACED.empty_table()
+
+
+def _sums_code(prepared: Prepared) -> str:
+    """What sums must have in common to be added up."""
+    return fingerprint(prepared.images, code_version(sums, small))
 
 
 def _examples(described: Described, *, classes: int) -> dict[int, list[str]]:
@@ -131,7 +168,9 @@ def _thumbnails(data: TrainingSet, wanted: set[str]) -> dict[str, NDArray[np.uin
     return found
 
 
-def _keep(spec: DatasetSpec, context: Context, profile: DataProfile, facts: Facts) -> None:
+def _keep(
+    spec: DatasetSpec, context: Context, profile: DataProfile, facts: Facts, *, code: str
+) -> None:
     store = context.store
     with tempfile.TemporaryDirectory(prefix="medloop-") as name, store.commit(profile.path) as part:
         folder = Path(name)
@@ -154,4 +193,6 @@ def _keep(spec: DatasetSpec, context: Context, profile: DataProfile, facts: Fact
         arrays = io.BytesIO()
         np.savez_compressed(arrays, allow_pickle=False, **facts.arrays())
         store.write(f"{part}/images.npz", arrays.getvalue())
-        store.write_json(f"{part}/{MANIFEST}", {"output": profile.model_dump(mode="json")})
+        store.write(f"{part}/{SUMS}", packed(facts.sums))
+        about = {"output": profile.model_dump(mode="json"), "sums": code}
+        store.write_json(f"{part}/{MANIFEST}", about)

@@ -1,24 +1,36 @@
 """Shades summed up pixel by pixel: what adds up to means and deviations, however work is divided.
 
-The sums are whole numbers, so the same images give the same means to the last bit.
+The sums are whole numbers, so the same images give the same means to the last bit: also where they
+are those of an earlier profile, plus the images that came and less those that went.
 """
 
-from collections.abc import Iterator
+import io
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from pipelines.data.input.arrays import decode_column
-from pipelines.features.worker import grey
+from pipelines.data.prepare.listings import part_path
+from pipelines.features.small import grey
 from pipelines.outputs import SplitName
+from pipelines.settings import Settings
+from pipelines.spark.parquet import opened
+from pipelines.spark.session import told
+from pipelines.stage import Context
+from pipelines.storage import open_store
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame
+    from pyspark.sql import SparkSession
 
 DDL = "split string, label int, images long, total binary, squares binary, levels binary"
+ASKED = ["part", "row", "split", "label", "times"]
+"""Columns of `changes`: where an image is, what it is added to, and how often."""
+ARRAYS = ("total", "squares", "levels")
 LEVELS = 256
 
 Whole = NDArray[np.int64]
@@ -44,13 +56,13 @@ class ShadeSums:
         self.squares = np.zeros((self.size, self.size), np.int64)
         self.levels = np.zeros(LEVELS, np.int64)
 
-    def add(self, image: NDArray[np.uint8]) -> None:
-        """Add a picture, uint8 (size, size)."""
+    def add(self, image: NDArray[np.uint8], times: int = 1) -> None:
+        """Add a picture, uint8 (size, size); ``times`` -1 takes it away."""
         shades = image.astype(np.int64)
-        self.images += 1
-        self.total += shades
-        self.squares += shades**2
-        self.levels += np.bincount(image.ravel(), minlength=LEVELS)
+        self.images += times
+        self.total += times * shades
+        self.squares += times * shades**2
+        self.levels += times * np.bincount(image.ravel(), minlength=LEVELS)
 
     def merge(self, other: "ShadeSums") -> None:
         """Add what another holds."""
@@ -75,38 +87,119 @@ class ShadeSums:
         return self.levels / max(int(self.levels.sum()), 1)
 
 
-def sum_up(images: "DataFrame", *, size: int) -> dict[Key, ShadeSums]:
-    """The sums of each class in each split.
+def changes(before: pa.Table, now: pa.Table) -> pa.Table:
+    """The images to add (``times`` 1) and to take away (-1) to get from sums to others: `ASKED`.
+
+    Args:
+        before: of `pipelines.data.prepare.keys.placed`: the images in the sums.
+        now: the images that should be.
+    """
+    key = ASKED[:-1]
+    signed = [
+        table.select(key).append_column("times", pa.array([times] * table.num_rows, pa.int64()))
+        for table, times in ((before, -1), (now, 1))
+    ]
+    counted = pa.concat_tables(signed).group_by(key).aggregate([("times", "sum")])
+    return counted.rename_columns(ASKED).filter(pc.field("times") != 0)
+
+
+def sum_up(
+    spark: "SparkSession", context: Context, folder: str, images: pa.Table, *, size: int
+) -> dict[Key, ShadeSums]:
+    """The sums of images, by split and class.
 
     What the tasks have summed is added up by Spark too: the driver gets one row a class and split.
 
     Args:
-        images: as `pipelines.data.prepare.frame.frame` gives them.
+        spark: the session.
+        context: settings and store.
+        folder: store path of the prepared images.
+        images: of `changes`.
         size: side of the square images in pixels.
     """
-    parts = images.select("split", "label", "pixels").mapInArrow(_Adding(size), DDL)
-    merged = parts.repartition("split", "label").mapInArrow(_Merging(size), DDL)
-    return {
-        (row["split"], row["label"]): _read(row.asDict(), size=size) for row in merged.collect()
+    from pyspark.sql import functions as F
+
+    numbers = images["part"].combine_chunks().dictionary_encode()
+    asked = images.append_column("number", numbers.indices).to_pandas()
+    parts = max(1, len(numbers.dictionary))
+    adding = _Adding(context.settings, folder, size)
+    summed = spark.createDataFrame(asked).repartitionById(parts, F.col("number"))
+    merged = (
+        summed.mapInArrow(adding, DDL).repartition("split", "label").mapInArrow(_Merging(size), DDL)
+    )
+    with told(spark, what="Summing up shades", tasks=parts):
+        rows = merged.collect()
+    return {(row["split"], row["label"]): _read(row.asDict(), size=size) for row in rows}
+
+
+def merged(first: Mapping[Key, ShadeSums], second: Mapping[Key, ShadeSums]) -> dict[Key, ShadeSums]:
+    """Both together, without what adds up to no image."""
+    found: dict[Key, ShadeSums] = {}
+    for sums in (first, second):
+        for key, one in sums.items():
+            found.setdefault(key, ShadeSums(one.size)).merge(one)
+    return {key: one for key, one in found.items() if one.images}
+
+
+def packed(sums: Mapping[Key, ShadeSums]) -> bytes:
+    """Sums as the content of a ``.npz`` file."""
+    content = io.BytesIO()
+    arrays = {
+        f"{split}.{label}.{name}": getattr(one, name)
+        for (split, label), one in sums.items()
+        for name in ("images", *ARRAYS)
     }
+    np.savez_compressed(content, allow_pickle=False, **arrays)
+    return content.getvalue()
+
+
+def unpacked(content: bytes) -> dict[Key, ShadeSums]:
+    """What `packed` wrote."""
+    found: dict[Key, ShadeSums] = {}
+    with np.load(io.BytesIO(content), allow_pickle=False) as arrays:
+        for file in arrays.files:
+            split, label, name = file.split(".")
+            size = len(arrays[f"{split}.{label}.total"])
+            one = found.setdefault((split, int(label)), ShadeSums(size))
+            setattr(one, name, int(arrays[file]) if name == "images" else arrays[file])
+    return found
 
 
 @dataclass(frozen=True)
 class _Adding:
-    """Pixels in, sums out; ``mapInArrow`` calls this in the executors."""
+    """Places of images in, sums out; ``mapInArrow`` calls this in the executors."""
 
+    settings: Settings
+    folder: str
     size: int
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         found: dict[Key, ShadeSums] = {}
-        for batch in batches:
-            pixels = decode_column(batch.column("pixels"), np.uint8, (self.size, self.size, 3))
-            keys = zip(
-                batch.column("split").to_pylist(), batch.column("label").to_pylist(), strict=True
-            )
-            for key, image in zip(keys, pixels, strict=True):
-                found.setdefault(key, ShadeSums(self.size)).add(grey(image))
+        rows = [row for batch in batches for row in batch.to_pylist()]
+        for part in sorted({row["part"] for row in rows}):
+            asked: dict[int, list[dict[str, Any]]] = {}
+            for row in rows:
+                if row["part"] == part:
+                    asked.setdefault(row["row"], []).append(row)
+            for place, image in self._images(part, asked.keys()):
+                for row in asked[place]:
+                    key = (row["split"], row["label"])
+                    found.setdefault(key, ShadeSums(self.size)).add(image, row["times"])
         yield from _written(found)
+
+    def _images(
+        self, part: str, places: Collection[int]
+    ) -> Iterator[tuple[int, NDArray[np.uint8]]]:
+        """Some grey images of a part, each with its place; only their row groups are read."""
+        shape, first = (self.size, self.size, 3), 0
+        with opened(open_store(self.settings), part_path(self.folder, part)) as file:
+            for number in range(file.num_row_groups):
+                last = first + file.metadata.row_group(number).num_rows
+                if wanted := sorted(place for place in places if first <= place < last):
+                    pixels = file.read_row_group(number, ["pixels"])["pixels"]
+                    images = decode_column(pixels, np.uint8, shape)
+                    yield from ((place, grey(images[place - first])) for place in wanted)
+                first = last
 
 
 @dataclass(frozen=True)
@@ -126,7 +219,7 @@ class _Merging:
 
 def _written(found: dict[Key, ShadeSums]) -> Iterator[pa.RecordBatch]:
     for (split, label), sums in found.items():
-        arrays = {name: getattr(sums, name).tobytes() for name in ("total", "squares", "levels")}
+        arrays = {name: getattr(sums, name).tobytes() for name in ARRAYS}
         row = {"split": split, "label": label, "images": sums.images} | arrays
         yield pa.RecordBatch.from_pylist([row], schema=_SCHEMA)
 

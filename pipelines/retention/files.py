@@ -17,16 +17,16 @@ from pipelines.settings import Settings
 logger = logging.getLogger(__name__)
 
 CACHED = re.compile(
-    r"[a-z][a-z0-9_]*/(prepared|segmenters|training_sets)/[^/]+/.+"
+    r"[a-z][a-z0-9_]*/(prepared|features|segmenters|training_sets)/[^/]+/.+"
     r"|models/[0-9a-f]{32}/model\.keras|openvino/[^/]+\.blob|examined/[^/]+\.sqlite|examples/.+"
 )
-"""Files of the cache, by who writes them: `data.input.cache` and `training.features`,
+"""Files of the cache, by who writes them: `data.input.cache` and `features`,
 `data.prepare.segmenters`, `tracking.keras_models`, OpenVINO, `data.land.examinations`,
 `loop.data.example`."""
 LOGGED = re.compile(r"airflow/.+|yarn/.+|[a-z0-9-]+\.log\.\d+")
 """Logs; those that the parts are writing to (``service.log``) are put aside by size."""
 IDENTITY = re.compile(r"[0-9a-f]{16}")
-LOCKED = ("training", "segmentation", "studies")
+LOCKED = ("training", "segmentation", "studies", "features")
 """Folders of work with a folder for each fingerprint, each with a lock beside it."""
 SPARK = re.compile(r"(blockmgr|spark|userFiles)-[0-9a-f-]+")
 ASIDE = ".abandoned-"

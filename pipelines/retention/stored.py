@@ -57,19 +57,19 @@ def items(context: Context, dataset: str, pins: Pins) -> Iterator[Item]:
     def of_run(run_id: str) -> str | None:
         return pins.runs.get(run_id, pins.everything)
 
-    features = _outputs(store, dataset, "features", Features)
     drawn = _outputs(store, dataset, "data_profiles", DataProfile)
     profiles = _outputs(store, dataset, "profiles", Profile)
     yield from prepared.items("prepared", lambda one: of_images(one.output.path))
-    yield from _images(store, dataset, pins, prepared.proven, pinned)
+    kept = _kept(store, dataset, pins, prepared.proven, pinned)
+    yield from _of_parts(store, dataset, "prepared", PreparedImages, kept)
+    yield from _of_parts(store, dataset, "features", Features, kept)
     yield from _unlisted(store, dataset)
     times = {one.path: one.used for one in prepared.proven}
-    derived: list[Stored[Features] | Stored[DataProfile]] = [*features.proven, *drawn.proven]
-    for found in derived:
+    for found in drawn.proven:
         images = found.output.prepared  # a run that uses these may use what was made of them
         used = max(found.used, times.get(images, 0.0))
         yield replace(found.item(store, "prepared", of_images(images)), used=used)
-    for path in (*features.unproven, *drawn.unproven):
+    for path in drawn.unproven:
         yield _folder(store, "prepared", path, pin=UNPROVEN)
     yield from _outputs(store, dataset, "landings", Landing).items("prepared", _by_age)
     yield from _outputs(store, dataset, "scores", Scores).items("scores", _by_age)
@@ -129,13 +129,12 @@ class _Manifest(BaseModel):
     made_from: tuple[tuple[str, str], ...] = ()
 
 
-class _Shards(Output):
-    """Prepared images in the layout of releases before 2026.12: nothing reads them any more."""
+class _Old(Output):
+    """Prepared images or features in the layout of releases before 2026.12: nothing reads them."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     path: str
-    rows: dict[str, int]
 
 
 def _outputs(store: Store, dataset: str, name: str, kind: type[OutputT]) -> _Outputs[OutputT]:
@@ -183,28 +182,59 @@ def _pinned_prepared(
     return reasons
 
 
-def _images(
+@dataclass(frozen=True)
+class _Kept:
+    """A folder of prepared images, and all that is made of its parts."""
+
+    pin: str | None
+    used: float
+    """When a run last used it, or a training set of its images."""
+    listings: frozenset[str]
+    """Names of the listings; what is made of any other part goes."""
+
+
+def _kept(
     store: Store,
     dataset: str,
     pins: Pins,
     training_sets: list[Stored[Prepared]],
     pinned: dict[str, str],
-) -> Iterator[Item]:
-    """Folders of prepared images, which stay with their training sets; parts without a listing."""
-    found = _outputs(store, dataset, "prepared", PreparedImages)
-    for one in found.proven:
+) -> dict[str, _Kept]:
+    """Path of each folder of prepared images → whether it stays: it does with its training sets."""
+    kept = {}
+    for one in _outputs(store, dataset, "prepared", PreparedImages).proven:
         listing = [s for s in training_sets if s.output.images == one.path]
         reasons = [pinned[s.path] for s in listing if s.path in pinned]
-        pin = reasons[0] if reasons else pins.everything
-        used = max([one.used, *(s.used for s in listing)])
-        yield replace(one.item(store, "prepared", pin), used=used)
-        listings = set(store.names(f"{one.path}/listings"))
-        for name in store.names(f"{one.path}/parts"):
-            if name not in listings:
-                path = f"{one.path}/parts/{name}"
+        kept[one.path] = _Kept(
+            reasons[0] if reasons else pins.everything,
+            max([one.used, *(s.used for s in listing)]),
+            frozenset(store.names(f"{one.path}/listings")),
+        )
+    return kept
+
+
+def _of_parts(
+    store: Store,
+    dataset: str,
+    name: str,
+    kind: type[PreparedImages] | type[Features],
+    kept: dict[str, _Kept],
+) -> Iterator[Item]:
+    """Folders of prepared images or of features; in those that stay, files of parts that went."""
+    found = _outputs(store, dataset, name, kind)
+    for one in found.proven:
+        images, files = one.path, f"{one.path}/parts"
+        if isinstance(one.output, Features):
+            images, files = one.output.images, one.path
+        folder = kept.get(images, _Kept(None, 0.0, frozenset()))
+        used = max(one.used, folder.used)
+        yield replace(one.item(store, "prepared", folder.pin), used=used)
+        for part in store.names(files):
+            if part not in folder.listings and part != MANIFEST:
+                path = f"{files}/{part}"
                 yield _folder(store, "work", path, pin=None, used=store.modified(path))
     for path in found.unproven:
-        old = _stored(store, path, _Shards)
+        old = _stored(store, path, _Old)
         yield (
             old.item(store, "prepared", None)
             if old

@@ -7,6 +7,7 @@ and settings are the same everywhere.
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -55,6 +56,21 @@ def read(spark: "SparkSession", context: Context, ddl: str, files: Sequence[str]
     )
 
 
+@contextmanager
+def opened(store: Store, path: str) -> Iterator[pq.ParquetFile]:
+    """A Parquet file of a store; only what is needed is read where the store can seek."""
+    with store.open(path) as file:
+        if getattr(file, "seekable", bool)():  # HDFS's stream is read from its beginning
+            with pq.ParquetFile(file) as parquet:
+                yield parquet
+            return
+    with tempfile.TemporaryDirectory(prefix="medloop-") as folder:
+        local = Path(folder) / "table.parquet"
+        store.download(path, local)
+        with pq.ParquetFile(local) as parquet:
+            yield parquet
+
+
 def write(frame: "DataFrame", context: Context, folder: str) -> None:
     """Write a frame into a folder of the store, a file for each of its partitions that has rows.
 
@@ -77,8 +93,8 @@ def write(frame: "DataFrame", context: Context, folder: str) -> None:
 
 def _pieces(store: Store, path: str) -> Iterator[tuple[str, list[int]]]:
     """Row groups of a file, as many as make a task."""
-    with store.open(path) as file:
-        about = pq.ParquetFile(file).metadata
+    with opened(store, path) as file:
+        about = file.metadata
         sizes = [about.row_group(n).total_byte_size for n in range(about.num_row_groups)]
     groups: list[int] = []
     for number, size in enumerate(sizes):
@@ -95,8 +111,7 @@ def _read(
 ) -> Iterator[pa.RecordBatch]:
     store = open_store(settings)
     for piece in (row for batch in batches for row in batch.to_pylist()):
-        with store.open(piece["path"]) as opened:
-            file = pq.ParquetFile(opened)
+        with opened(store, piece["path"]) as file:
             names = [name for name in schema.names if name in file.schema_arrow.names]
             for batch in file.iter_batches(BATCH_ROWS, piece["row_groups"], names):
                 yield pa.RecordBatch.from_arrays(

@@ -49,12 +49,13 @@ def spark_session(settings: Settings, *, name: str) -> Iterator["SparkSession"]:
         Unavailable: the cluster that Spark runs on does not answer.
         MedloopError: a job fails; see `pipelines.spark.failures.translated`.
     """
+    from pyspark import SparkContext
     from pyspark.sql import SparkSession
 
-    running = SparkSession.getActiveSession()
-    if running is not None:
+    # Not `getActiveSession`: there is none any more once Keras has exported a model.
+    if SparkContext._active_spark_context is not None:
         with translated(name):
-            yield running
+            yield SparkSession.builder.getOrCreate()
         return
     archive = archive_for(settings, java_version=require_java())
     is_new = not archive.is_there

@@ -21,12 +21,12 @@ from pydantic import BaseModel
 from scipy import stats
 from sklearn.model_selection import StratifiedGroupKFold
 
-from pipelines.data.input.cache import fetch
 from pipelines.data.input.training_set import Part, TrainingSet
 from pipelines.errors import TrainingError
 from pipelines.evaluation import figures
 from pipelines.evaluation.intervals import Interval
 from pipelines.evaluation.metrics import OVERALL
+from pipelines.features.extract import training_set
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Prepared, SplitName
 from pipelines.progress import track
@@ -82,7 +82,7 @@ def run(
     chosen, tags = settled(spec, context, prepared, spec.candidate(candidate))
     weights, seed = weights_identity(chosen.weights), spec.split.seed
     asked = ("cross-validation", prepared.id, chosen, weights, seed, folds, repeats, SEEDS_APART)
-    data = fetch(context, prepared)
+    data = training_set(context, prepared)
     return study(
         spec,
         context,

@@ -15,13 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pipelines.data.input.cache import fetch
 from pipelines.data.input.training_set import Part, TrainingSet
 from pipelines.evaluation import figures
 from pipelines.evaluation.intervals import Interval, draws
 from pipelines.evaluation.predictions import decisions_of, labels_of
 from pipelines.evaluation.record import read_predictions
 from pipelines.evaluation.weighted import weighted
+from pipelines.features.extract import training_set
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Prepared
 from pipelines.progress import track
@@ -136,7 +136,7 @@ def run(
         *("learning curve", prepared.id, chosen, weights, seed, shares, repeats, metric),
         training_code(chosen),
     )
-    data = fetch(context, prepared)
+    data = training_set(context, prepared)
     return study(
         spec,
         context,

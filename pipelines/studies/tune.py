@@ -19,10 +19,10 @@ from typing import TYPE_CHECKING
 
 from pydantic import BaseModel
 
-from pipelines.data.input.cache import fetch
 from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import SpecError, TrainingError
 from pipelines.evaluation import figures
+from pipelines.features.extract import training_set
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Prepared
 from pipelines.progress import track
@@ -83,7 +83,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, candidate: str)
     # How long the best is trained in the end decides nothing here.
     asked = (prepared.id, chosen.shortened(tune.max_epochs), tune, weights, spec.split.seed)
     identity = fingerprint("tune", *asked, training_code(chosen))
-    data = fetch(context, prepared)
+    data = training_set(context, prepared)
     return study(
         spec,
         context,

@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipelines.alone import alone
-from pipelines.data.input.cache import fetch
 from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import CandidateSkipped
+from pipelines.features.extract import training_set
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Prepared, Trained
 from pipelines.spec import CandidateSpec, DatasetSpec
@@ -125,7 +125,7 @@ def _train(
         runs.log_params(tracking, run_id, _params(spec, prepared, chosen))
         log_inputs(tracking, run_id, prepared, store=context.store.root)
         _log_environment(tracking, run_id)
-        data = fetch(context, prepared)
+        data = training_set(context, prepared)
         if chosen.logistic is not None:
             _fit_regression(spec, context, prepared, chosen, data=data, run_id=run_id)
         else:

@@ -12,14 +12,15 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 from sklearn.metrics import log_loss
 
+from pipelines.data.prepare.keys import placed
 from pipelines.evaluation.calibration import softmax
 from pipelines.features import extract
 from pipelines.features.extract import Described
 from pipelines.features.network import Backbone
-from pipelines.features.worker import VALUES
 from pipelines.outputs import Features, Prepared, SplitName
 from pipelines.progress import track
 from pipelines.spark.session import spark_session
@@ -32,7 +33,7 @@ from pipelines.training.linear import Linear, Penalty
 
 if TYPE_CHECKING:
     import keras
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import DataFrame
 
 logger = logging.getLogger(__name__)
 
@@ -80,12 +81,16 @@ def train(
     assert chosen.logistic is not None
     began = time.monotonic()
     kind = chosen.logistic.features
-    backbone = Backbone(chosen.model, str(chosen.weights)) if kind == "deep" else None
+    backbone = Backbone.of(chosen) if kind == "deep" else None
+    rows = placed(context.store, prepared)
     with spark_session(context.settings, name=f"logistic {spec.name}") as spark:
-        features = extract.run(spec, context, prepared, kind=kind, backbone=backbone)
-        described = extract.read(context, features)
+        features = extract.run(context, prepared, rows, kind=kind, backbone=backbone)
+        described = extract.read(context, features, rows)
         weights = _class_weights(described, spec.class_names, chosen)
-        trials = _fit(spark, context, features, described, chosen.logistic, weights=weights)
+        learning = rows.filter(pc.field("split") == "train")
+        frame = extract.frame(spark, context, features, learning)
+        vectors = linear.vectors(frame, values="values", weights=weights.tolist())
+        trials = _fit(vectors, features, described, chosen.logistic, weights=weights)
     return Regression(described, trials, time.monotonic() - began)
 
 
@@ -113,11 +118,8 @@ def as_network(chosen: CandidateSpec, fitted: Linear, *, size: int, classes: int
     import keras
 
     from pipelines.models.head import LOGITS, feature_extractor
-    from pipelines.models.registry import build
 
-    body = feature_extractor(
-        build(chosen.model, size=size, classes=classes, weights=chosen.weights)
-    )
+    body = feature_extractor(Backbone.of(chosen).build(size=size, classes=classes))
     logits = keras.layers.Dense(classes, name=LOGITS)(body.output)
     probabilities = keras.layers.Activation("softmax", name="probabilities")(logits)
     model = keras.Model(body.input, probabilities, name=f"{chosen.model}_logistic")
@@ -136,19 +138,13 @@ def _class_weights(
 
 
 def _fit(
-    spark: "SparkSession",
-    context: Context,
+    rows: "DataFrame",
     features: Features,
     described: Described,
     settings: LogisticSpec,
     *,
     weights: NDArray[np.float32],
 ) -> tuple[Trial, ...]:
-    from pyspark.sql import functions as F
-
-    table = extract.frame(spark, context, features)
-    train = table.where(F.col("split") == "train")
-    rows = linear.vectors(train, values=VALUES, weights=weights.tolist())
     directions = None
     if settings.features == "pixels":
         shorter, directions = linear.reduced(rows, settings.components)

@@ -74,7 +74,7 @@ CANDIDATES = {
 }
 TRAINS: dict[str, tuple[str, ...]] = {
     "frozen": (
-        *(*FITTED, "training.frozen", "training.features", "training.augment"),
+        *(*FITTED, "training.frozen", "features.network", "training.augment"),
         *("models.efficientnet_lite0", "models.torch_file"),
     ),
     "finetune": (
@@ -86,12 +86,12 @@ TRAINS: dict[str, tuple[str, ...]] = {
     "ensemble": ("training.train", "models.average", "models.head"),
     "regression on deep features": (
         *("training.logistic", "training.linear", "training.regression_run", "models.head"),
-        *("features.extract", "features.network", "features.worker", "evaluation.calibration"),
+        *("features.network", "features.worker", "evaluation.calibration"),
         *("models.efficientnet_lite0", "models.torch_file", "models.registry"),
     ),
     "regression on texture": (
         *("training.logistic", "training.linear", "training.regression_run"),
-        *("features.extract", "features.texture", "features.worker"),
+        *("features.texture", "features.worker"),
     ),
 }
 TRAINING: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
@@ -158,16 +158,16 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     **TRAINING,
     "texture features": (
         partial(features_code, "texture"),
-        tuple(f"features.{name}" for name in ("extract", "texture", "worker")),
+        tuple(f"features.{name}" for name in ("texture", "worker")),
     ),
     "pixel features": (
         partial(features_code, "pixels"),
-        tuple(f"features.{name}" for name in ("extract", "small", "worker")),
+        tuple(f"features.{name}" for name in ("small", "worker")),
     ),
     "deep features": (
         partial(features_code, "deep", "efficientnet_lite0"),
         (
-            *("features.extract", "features.network", "features.worker"),
+            *("features.network", "features.worker"),
             *("models.efficientnet_lite0", "models.head", "models.registry", "models.torch_file"),
         ),
     ),

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 from numpy.typing import NDArray
 
 OPEN_FILES = 256
@@ -28,6 +29,13 @@ class Arrays:
     parts: tuple[str, ...]
     part: NDArray[np.int32]
     row: NDArray[np.int32]
+
+    @classmethod
+    def of(cls, folder: Path, table: pa.Table, row: str = "row") -> "Arrays":
+        """The rows of a table that names ``part`` and, in the column ``row``, the place."""
+        parts = table["part"].combine_chunks().dictionary_encode()
+        names = tuple(parts.dictionary.to_pylist())
+        return cls(folder, names, parts.indices.to_numpy(), table[row].to_numpy())
 
     def __len__(self) -> int:
         return len(self.row)

@@ -4,8 +4,8 @@ Pixels are read from memory-mapped arrays (`pipelines.data.input.cache` makes th
 images cost a dozen reads. Files of a training set that is open stay readable when they are removed.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,6 +22,8 @@ from pipelines.stage import fingerprint
 
 LESIONS = "lesions"
 """Folder, beside the pixels, of arrays with masks."""
+Describe = Callable[[pa.Table, Any], Path]
+"""Rows and a backbone → the folder of arrays with the features of the rows' parts."""
 
 
 class Batch(NamedTuple):
@@ -65,11 +67,11 @@ class Images:
     @cached_property
     def arrays(self) -> Arrays:
         """Their pixels, uint8 (size, size, 3)."""
-        return self._arrays(self.folder, "row")
+        return Arrays.of(self.folder, self.table)
 
     @cached_property
     def _lesions(self) -> Arrays:
-        return self._arrays(self.folder / LESIONS, "lesion")
+        return Arrays.of(self.folder / LESIONS, self.table, "lesion")
 
     def pixels(self, positions: Sequence[int] | NDArray[Any]) -> NDArray[np.uint8]:
         """(positions, size, size, 3) the images at some positions, in the order given."""
@@ -96,15 +98,6 @@ class Images:
             return np.empty((0, self.size, self.size), np.bool_)
         return self._lesions.take(positions) > 0
 
-    def _arrays(self, folder: Path, row: str) -> Arrays:
-        parts = self.table["part"].combine_chunks().dictionary_encode()
-        return Arrays(
-            folder,
-            tuple(parts.dictionary.to_pylist()),
-            parts.indices.to_numpy(),
-            self.column(row),
-        )
-
 
 @dataclass(frozen=True)
 class Part:
@@ -129,6 +122,8 @@ class TrainingSet:
     folder: Path
     """Of the arrays, one for each part, and of what is computed for each part."""
     table: pa.Table = field(compare=False, repr=False)
+    describe: Describe | None = field(default=None, compare=False, repr=False)
+    """Computes features where they are missing; `pipelines.features.extract.training_set`."""
 
     def split(self, name: SplitName) -> Images:
         """One of ``train``, ``validation``, ``test``."""
@@ -149,6 +144,4 @@ class TrainingSet:
             tables.append(rows.set_column(rows.schema.get_field_index("split"), "split", target))
         table = pa.concat_tables(tables).combine_chunks()
         chosen = [table["split"].to_pylist(), table["sha256"].to_pylist()]
-        return TrainingSet(
-            fingerprint(self.id, chosen), self.classes, self.size, self.folder, table
-        )
+        return replace(self, id=fingerprint(self.id, chosen), table=table)

@@ -11,7 +11,7 @@ may leave it in two parts; its pixels are the same in both, and readers take the
 """
 
 import io
-from collections.abc import Collection, Iterable
+from collections.abc import Iterable
 
 import pandas as pd
 import pyarrow as pa
@@ -64,12 +64,6 @@ def listed(store: Store, folder: str) -> pd.DataFrame:
     """
     names = store.names(f"{folder}/listings")
     return _rows(store, folder, names).drop_duplicates(IDENTITY, ignore_index=True)
-
-
-def has_copies(store: Store, folder: str, parts: Collection[str]) -> bool:
-    """Whether an image is in several of some parts."""
-    rows = _rows(store, folder, [f"{part}{SUFFIX}" for part in parts])
-    return bool(rows.duplicated(IDENTITY).any())
 
 
 def _rows(store: Store, folder: str, names: Iterable[str]) -> pd.DataFrame:

@@ -25,7 +25,7 @@ from pipelines.backup.contents import folder_of, holds_state, home_folders, is_p
         ("d/prepared/ab/validation-00000.parquet", True),
         ("d/prepared/ab/test-00000.parquet", True),
         ("d/prepared/ab/stats.json", False),
-        ("d/features/ab/pixels.parquet/part-00000.parquet", True),
+        ("d/features/ab/0c.parquet", True),
         ("d/data_profiles/ab/report.html", True),
         ("d/profiles/ab/answers.parquet", False),
         ("d/splits/ab/split.parquet", False),

@@ -149,7 +149,7 @@ def _derive(made: Collection, prepared: Prepared) -> None:
         {"sha256": row["sha256"], "source_path": row["source_path"], "values": [row["mean"]]}
         for row in index
     ]
-    _table(made, "pets/features/f/deep.parquet/part-0.parquet", described)
+    _table(made, "pets/features/f/0c.parquet", described)
     answered = [
         {"request_id": str(number), "sha256": row["sha256"], "files": [{"label": row["label"]}]}
         for number, row in enumerate(index)

@@ -93,9 +93,9 @@ def test_a_patient_goes_from_everything_and_nobody_else_does(collection: Collect
     assert certificate.images == len(HERS)
     assert collection.originals() == {s: data for s, data in images.items() if s not in gone}
     assert prepared_pixels(collection) == {s: p for s, p in pixels.items() if s not in gone}
-    for table in ("features/f/deep.parquet/part-0", "served/2026-11-01/000000-0123abcd"):
-        rows = collection.rows(f"pets/{table}.parquet")
-        assert {row["sha256"] for row in rows} == images.keys() - gone
+    rows = collection.rows("pets/served/2026-11-01/000000-0123abcd.parquet")
+    assert {row["sha256"] for row in rows} == images.keys() - gone
+    assert collection.context.store.names("pets/features/f") == []
     in_table = Table.open(collection.context, "pets", Image).arrow(["sha256"])
     assert set(in_table["sha256"].to_pylist()) == images.keys() - gone
     assert log.stat().st_size == size

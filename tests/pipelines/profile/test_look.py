@@ -1,5 +1,7 @@
 import io
 import re
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from pipelines.features import texture
 from pipelines.outputs import DataProfile, Prepared
 from pipelines.profile import look
 from pipelines.profile.page import SECTIONS
+from pipelines.profile.sums import Key, ShadeSums, sum_up, unpacked
 from pipelines.settings import Settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
@@ -24,7 +27,10 @@ SPEC = spec_of("profiled", image={"size": 64})  # of smaller ones, deep features
 
 @pytest.fixture(scope="module")
 def there(tmp_path_factory: pytest.TempPathFactory) -> Context:
-    folder = tmp_path_factory.mktemp("profiled")
+    return installation(tmp_path_factory.mktemp("profiled"))
+
+
+def installation(folder: Path) -> Context:
     settings = Settings(home=folder / "home", store=(folder / "store").as_uri())
     return Context(settings=settings, store=open_store(settings))
 
@@ -77,6 +83,40 @@ def test_statistics_and_mean_images_are_those_of_the_images(
     assert told["texture"]["mean"]["mean"] == pytest.approx(expected, rel=1e-4)
     with np.load(io.BytesIO(there.store.read(f"{profile.path}/images.npz"))) as arrays:
         np.testing.assert_allclose(arrays["train.bright.mean"], greys.mean(axis=0), rtol=1e-5)
+
+
+def test_a_delivery_is_added_to_the_sums_and_gives_the_profile_of_all_at_once(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """To the last digit; only images that came, went or moved are read."""
+    rows, asked = images(per_class=20), []
+    moves = {**rows[5], "split": "test" if rows[5]["split"] == "train" else "train"}
+    first, now = rows[:25], [*rows[3:5], moves, *rows[6:30]]
+
+    def counted(*args: Any, **options: Any) -> dict[Key, ShadeSums]:
+        asked.append(args[-1].num_rows)
+        return sum_up(*args, **options)
+
+    monkeypatch.setattr(look, "sum_up", counted)
+    monkeypatch.setattr(look, "DESCRIBED", {"texture": None, "pixels": None})  # without a network
+    in_turn, at_once = installation(tmp_path / "in-turn"), installation(tmp_path / "at-once")
+    look.run(SPEC, in_turn, prepare_small(in_turn, SPEC, rows=first))
+    grown = prepare_small(in_turn, SPEC, rows=now, identity="two", written=rows[25:30])
+    whole = prepare_small(at_once, SPEC, rows=now)
+    one, other = look.run(SPEC, in_turn, grown), look.run(SPEC, at_once, whole)
+
+    assert asked == [25, 3 + 2 + 5, 27]
+    for name in (look.REPORT, look.STATISTICS):
+        assert in_turn.store.read(f"{one.path}/{name}") == at_once.store.read(
+            f"{other.path}/{name}"
+        )
+    sums = [
+        unpacked(place.store.read(f"{done.path}/{look.SUMS}"))
+        for place, done in ((in_turn, one), (at_once, other))
+    ]
+    assert {key: one.total.tolist() for key, one in sums[0].items()} == {
+        key: one.total.tolist() for key, one in sums[1].items()
+    }
 
 
 def test_a_profile_that_stands_is_not_made_again(

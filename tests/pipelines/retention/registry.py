@@ -108,11 +108,10 @@ def prepared(context: Context, number: int, *, days: float) -> Prepared:
     drawn = Features(
         dataset=NAME,
         id=fingerprint("features", number),
-        prepared=one.path,
+        images=one.images,
         path=path,
         kind="texture",
         model=None,
-        images=3,
     )
     put(context, drawn, path, days=days)
     run = fingerprint("check", number)
