@@ -189,19 +189,26 @@ def test_a_training_set_stays_for_each_snapshot_that_gave_it(context: Context) -
     assert not {f"store:{one.path}", f"store:{one.images}"} & removed(context)
 
 
-@pytest.mark.usefixtures("registry")
-def test_images_prepared_by_an_older_release_go(context: Context) -> None:
-    """Nothing reads their layout any more, not even for the champion."""
-    old: dict[str, object] = {"dataset": NAME, "id": "0a", "snapshot": "s", "split": "s"}
-    old |= {"path": f"{NAME}/prepared/0a", "segmenter": None, "rows": {}}
-    context.store.write(f"{NAME}/prepared/0a/train-00000.parquet", b"x")
-    context.store.write_json(f"{NAME}/prepared/0a/manifest.json", {"output": old, "splits": {}})
-    context.store.write_json(f"{NAME}/prepared/other/manifest.json", {"output": {}})
-    for name in ("0a", "other"):
-        aged(context, f"{NAME}/prepared/{name}/manifest.json", OLD)
+OLDER: dict[str, dict[str, object]] = {
+    "prepared": {"snapshot": "s", "split": "s", "segmenter": None, "rows": {}},
+    "features": {"prepared": "p", "kind": "texture", "model": None, "images": 3},
+}
+"""Stage → what the output of an older release said besides dataset, id and path."""
 
-    assert removed(context) == {f"store:{NAME}/prepared/0a"}
-    assert pins(context)[f"store:{NAME}/prepared/other"].startswith("nothing proves")
+
+@pytest.mark.usefixtures("registry")
+@pytest.mark.parametrize("stage", OLDER)
+def test_what_an_older_release_has_prepared_goes(context: Context, stage: str) -> None:
+    """Nothing reads their layout any more, not even for the champion."""
+    old = OLDER[stage] | {"dataset": NAME, "id": "0a", "path": f"{NAME}/{stage}/0a"}
+    context.store.write(f"{NAME}/{stage}/0a/train-00000.parquet", b"x")
+    context.store.write_json(f"{NAME}/{stage}/0a/manifest.json", {"output": old, "splits": {}})
+    context.store.write_json(f"{NAME}/{stage}/other/manifest.json", {"output": {}})
+    for name in ("0a", "other"):
+        aged(context, f"{NAME}/{stage}/{name}/manifest.json", OLD)
+
+    assert removed(context) == {f"store:{NAME}/{stage}/0a"}
+    assert pins(context)[f"store:{NAME}/{stage}/other"].startswith("nothing proves")
 
 
 @pytest.mark.usefixtures("registry")
@@ -231,6 +238,18 @@ def test_parts_that_a_killed_preparation_left_go(context: Context) -> None:
 
     assert removed(context) == {f"store:{path}/parts/bb.parquet"}
     assert context.store.names(f"{path}/parts") == ["aa.parquet", "cc.parquet"]
+
+
+@pytest.mark.usefixtures("registry")
+def test_features_of_parts_that_went_go_after_a_day(context: Context) -> None:
+    kinds.prepared(context, 3, days=OLD)
+    path = f"{NAME}/features/{fingerprint('features', 3)}"
+    context.store.delete(f"{path}/part-0.parquet")
+    for name, days in (("aa", 5.0), ("bb", 1.1), ("cc", 0.9)):
+        context.store.write(f"{path}/{name}.parquet", b"x")
+        aged(context, f"{path}/{name}.parquet", days)
+
+    assert removed(context) == {f"store:{path}/bb.parquet"}
 
 
 @pytest.mark.usefixtures("registry")
