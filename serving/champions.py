@@ -1,18 +1,81 @@
-"""Which predictor answers for which data set, at this moment."""
+"""Which predictor answers for which data set, at this moment, in this worker and in the others."""
 
+import logging
 import os
 import threading
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Literal
 
+import psutil
+from pydantic import BaseModel, ValidationError
+
+from pipelines.atomic import written_whole
 from pipelines.release.predictor import Predictor
 from serving.context import Problem
 from serving.metrics import count_swap, show_champion
 from serving.replies import model_info
 from serving.schemas import ModelReply, Refusal, WorkerInfo, WorkerModel
-from serving.standing import Standing
+
+logger = logging.getLogger(__name__)
 
 Registry = Literal["following", "unreachable", "failing", "not asked yet", "pinned"]
+
+
+class Note(BaseModel):
+    """One worker's file."""
+
+    parent: int
+    """The process that started the worker: the workers of one service share it."""
+    born: float
+    """When the worker's process began, seconds since 1970: a process id is given out again."""
+    worker: WorkerInfo
+
+
+class WorkerNotes:
+    """Notes of the workers of one service; those of dead ones are cleared away.
+
+    Args:
+        folder: where the notes lie; several services may share it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._parent = os.getppid()
+
+    def write(self, worker: WorkerInfo) -> None:
+        """Note what this process serves; a full disk is no reason to stop serving."""
+        born = psutil.Process(worker.pid).create_time()
+        note = Note(parent=self._parent, born=born, worker=worker)
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            with written_whole(self._folder / f"{worker.pid}.json") as part:
+                part.write_text(note.model_dump_json() + "\n", encoding="utf-8")
+        except OSError as error:
+            logger.warning("Cannot note what this worker serves: %s", error)
+
+    def workers(self) -> list[WorkerInfo]:
+        """The living workers of this service, by process id."""
+        notes = [note for file in sorted(self._folder.glob("*.json")) if (note := _living(file))]
+        ours = [note.worker for note in notes if note.parent == self._parent]
+        return sorted(ours, key=lambda worker: worker.pid)
+
+
+def _living(file: Path) -> Note | None:
+    """A worker's note, if its process still runs; the file goes if not."""
+    try:
+        note = Note.model_validate_json(file.read_bytes())
+        process = psutil.Process(note.worker.pid)
+        # a killed worker stays a zombie until its supervisor looks, seconds later
+        if process.create_time() == note.born and process.status() != psutil.STATUS_ZOMBIE:
+            return note
+    except (OSError, ValidationError) as error:
+        logger.debug("%s is passed over: %s", file, error)
+        return None
+    except psutil.NoSuchProcess:
+        pass
+    file.unlink(missing_ok=True)
+    return None
 
 
 class Champions:
@@ -29,7 +92,7 @@ class Champions:
     """
 
     def __init__(
-        self, registry: Registry = "not asked yet", *, standing: Standing | None = None
+        self, registry: Registry = "not asked yet", *, standing: WorkerNotes | None = None
     ) -> None:
         self._predictors: dict[str, Predictor] = {}
         self._refused: dict[str, Refusal] = {}

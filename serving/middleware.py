@@ -13,11 +13,10 @@ from http import HTTPStatus
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from serving.access.headers import secure
 from serving.context import RequestContext, open_context, route_of
 from serving.metrics import count_request
 from serving.records.audit import Audit
-from serving.refusals import refusal, reply_crash
+from serving.refusals import refusal, reply_crash, secure
 
 logger = logging.getLogger(__name__)
 

@@ -36,7 +36,7 @@ from serving.access.permissions import guard_of
 from serving.app import attach, build_app
 from serving.asked import Asked, Backend, FieldsT
 from serving.bento import NAME, Arguments, InstalledImage, PinnedChampions, pinned_bundles
-from serving.champions import Champions
+from serving.champions import Champions, WorkerNotes
 from serving.classic_listener import ClassicListener
 from serving.context import Problem, RequestContext
 from serving.executor import InferenceExecutor
@@ -47,7 +47,6 @@ from serving.predictions import classify, draw, reason
 from serving.records.sampler import Sampler
 from serving.refusals import status_of
 from serving.schemas import ExplainFields, Explanation, OverlayFields, PredictFields, Prediction
-from serving.standing import Standing
 from serving.uploads import Limits, Upload
 
 logger = logging.getLogger(__name__)
@@ -114,7 +113,7 @@ class MedloopService:
             arguments.threads, wait_seconds=get_settings().service_wait_seconds
         )
         self._follower: Follower | None = None
-        standing = Standing(get_settings().home / "service" / "workers")
+        standing = WorkerNotes(get_settings().home / "service" / "workers")
         if bundles := _bundles():
             champions = Champions("pinned", standing=standing)
             for bundle in bundles:

@@ -1,8 +1,13 @@
 """The audit log of the service: a line for each image answered, one for each refusal.
 
-No request waits for the disk, and none is refused because it is full: see `serving.records.spool`.
-What strangers can make it grow by is bounded: see `serving.records.budget`.
+No request waits for the disk, and none is refused because it is full: see `serving.records.log`.
+Anybody who reaches the service can be refused as often as they like, so what unauthenticated
+clients can make it grow by is bounded: each minute the first refusals have a line each, and those
+beyond share one for each status and code (`Budget`).
 """
+
+import time
+from collections.abc import Callable
 
 from pipelines.audit.entries import (
     ANSWERS,
@@ -17,10 +22,57 @@ from pipelines.audit.entries import (
 from pipelines.settings import Settings
 from serving.context import OTHER, RequestContext
 from serving.observed import Answered, Uploaded
-from serving.records.append import Appended
-from serving.records.budget import Budget
-from serving.records.spool import Spool
+from serving.records.log import Appended, Spool
 from serving.refusals import EarlyRefusal
+
+SECONDS = 60.0
+
+
+class Budget:
+    """Lines of one minute after the other.
+
+    Args:
+        lines: how many refusals of a minute have a line of their own.
+        seconds: length of the minute.
+        clock: seconds that never run back.
+    """
+
+    def __init__(
+        self, lines: int, *, seconds: float = SECONDS, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._lines = lines
+        self._seconds = seconds
+        self._clock = clock
+        self._ends = 0.0
+        self._written = 0
+        self._shared: dict[tuple[str | None, int, str], RefusedEntry] = {}
+
+    @property
+    def is_due(self) -> bool:
+        """Whether `flush` has lines of a minute that is over."""
+        return bool(self._shared) and self._clock() >= self._ends
+
+    def add(self, entry: RefusedEntry) -> list[RefusedEntry]:
+        """Take in one refusal; what is to be written now."""
+        due = []
+        if self._clock() >= self._ends:
+            due = self.flush()
+            self._ends = self._clock() + self._seconds
+            self._written = 0
+        if self._written < self._lines:
+            self._written += 1
+            return [*due, entry]
+        kind = (entry.token, entry.status, entry.code)
+        before = self._shared.get(kind)
+        count = 1 + (before.count if before else 0)
+        self._shared[kind] = entry.model_copy(update={"count": count})
+        return due
+
+    def flush(self) -> list[RefusedEntry]:
+        """The shared lines of the minute so far, each with the newest request it counts."""
+        shared, self._shared = list(self._shared.values()), {}
+        return shared
+
 
 STRANGERS_LINES = 60
 """Refusals of unauthenticated clients that have a line of their own, in each minute and worker."""

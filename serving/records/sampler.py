@@ -1,30 +1,128 @@
 """Takes a share of the answers for monitoring, off the request path.
 
 An answer is handed to a thread, which takes the little of it that is kept (no pixels, nothing
-that names a person) and lets the rest go; `serving.records.batches` brings it to the store.
+that names a person) and lets the rest go. Another writes samples to the store in batches: a few
+large files rather than many small ones, as HDFS keeps every file's name in memory. Where the store
+is away, the newest `KEPT` samples wait, about 25 MB for a model of 1,280 features; older ones are
+lost, counted as ``medloop_samples{outcome="lost"}`` and logged. A process that is killed loses
+what it had not written yet.
 """
 
 import logging
 import queue
 import random
 import threading
+from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import numpy as np
 
 from pipelines.imaging.shades import grey_level
-from pipelines.monitoring.served import Model, Sample
+from pipelines.monitoring.served import Model, Sample, divided, write_file
 from pipelines.settings import Settings
 from pipelines.storage import Store
 from serving.metrics import count_samples
 from serving.observed import Answered
-from serving.records.batches import Batches
 
 logger = logging.getLogger(__name__)
 
 IN_HAND = 8
 """Answers, with their pictures, that may wait for the thread."""
+BATCH = 1_000
+"""Samples that are written at once, however recent the last file is."""
+KEPT = 5_000
+"""Samples that wait for a store that is away, at most."""
+RETRY_SECONDS = 30.0
+STOP_SECONDS = 5.0
+"""How long `Batches.stop` waits for the last file."""
+
+
+class Batches:
+    """Where samples wait until they are written.
+
+    Args:
+        store: where they are written.
+        every_seconds: how often, if there are any.
+    """
+
+    def __init__(self, store: Store, *, every_seconds: float) -> None:
+        self._store = store
+        self._every_seconds = every_seconds
+        self._samples: deque[Sample] = deque()
+        self._changing = threading.Lock()
+        self._stopping = threading.Event()
+        self._due = threading.Event()
+        self._is_away = False
+        self._thread = threading.Thread(target=self._write_on, name="samples", daemon=True)
+
+    def start(self) -> None:
+        """Begin to write."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Write what is there, and end."""
+        self._stopping.set()
+        self._due.set()
+        self._thread.join(STOP_SECONDS)
+        with self._changing:
+            if self._samples:
+                logger.warning("%d samples were not written and are lost", len(self._samples))
+            self._lose(len(self._samples))
+
+    def put(self, sample: Sample) -> None:
+        """Add a sample; the oldest is lost if there are too many."""
+        with self._changing:
+            self._samples.append(sample)
+            self._lose(len(self._samples) - KEPT)
+            if len(self._samples) >= BATCH and not self._is_away:
+                self._due.set()
+
+    def _write_on(self) -> None:
+        is_last = False
+        while not is_last:
+            self._due.wait(RETRY_SECONDS if self._is_away else self._every_seconds)
+            self._due.clear()
+            is_last = self._stopping.is_set()
+            self._write()
+
+    def _write(self) -> None:
+        """Write all there is; what the store does not take goes on waiting."""
+        with self._changing:
+            groups = divided(self._samples)
+            self._samples.clear()
+        try:
+            while groups:
+                write_file(self._store, groups[0])
+                count_samples("written", len(groups.pop(0)))
+        except Exception as error:  # whatever ails the store, the next try may succeed
+            self._put_back(groups)
+            self._tell(error)
+        else:
+            self._tell_back()
+
+    def _put_back(self, groups: list[list[Sample]]) -> None:
+        samples = sorted((s for group in groups for s in group), key=lambda s: s.time)
+        with self._changing:
+            self._samples.extendleft(reversed(samples))
+            self._lose(len(self._samples) - KEPT)
+
+    def _lose(self, count: int) -> None:
+        """Let go of the oldest samples, if ``count`` is above 0."""
+        for _ in range(count):
+            self._samples.popleft()
+        if count > 0:
+            count_samples("lost", count)
+
+    def _tell(self, error: Exception) -> None:
+        if not self._is_away:
+            logger.warning("Samples cannot be written; the newest %d wait: %s", KEPT, error)
+        self._is_away = True
+
+    def _tell_back(self) -> None:
+        if self._is_away:
+            logger.info("Samples are written again")
+        self._is_away = False
 
 
 @dataclass(frozen=True)

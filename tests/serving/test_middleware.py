@@ -95,6 +95,14 @@ def test_a_crash_outside_the_routes_is_answered_and_logged(
     assert reply.json()["request_id"] in caplog.text
 
 
+def test_a_mistake_in_a_route_is_readable_for_pages_of_allowed_origins(guard: Guard) -> None:
+    client = TestClient(build_app(guard), base_url="http://127.0.0.1")  # has nothing to work with
+    reply = client.get("/model", headers={"Origin": ORIGIN})
+    is_ours(reply)
+    assert (reply.status_code, reply.json()["error"]["code"]) == (500, "internal")
+    assert reply.headers["Access-Control-Allow-Origin"] == ORIGIN
+
+
 def test_half_an_answer_is_not_passed_off_as_whole(guard: Guard) -> None:
     async def broken(_scope: Scope, _receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": []})

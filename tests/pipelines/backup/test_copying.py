@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.backup.copying import Copies
-from serving.records.append import Appended
+from serving.records.log import Appended
 
 
 def test_what_is_copied_is_private_and_hashed(tmp_path: Path) -> None:

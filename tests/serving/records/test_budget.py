@@ -1,7 +1,7 @@
 """How many lines of refusals are written, and what is known of the rest."""
 
 from pipelines.audit.entries import RefusedEntry
-from serving.records.budget import Budget
+from serving.records.audit import Budget
 
 
 def refused(number: int, *, code: str = "token_needed") -> RefusedEntry:

@@ -25,9 +25,8 @@ from pipelines.storage.local import LocalStore
 from serving.context import Principal, RequestContext
 from serving.follower import remember
 from serving.observed import Answered
-from serving.records import batches
-from serving.records.batches import Batches
-from serving.records.sampler import Sampler, sample_of
+from serving.records import sampler as sampling
+from serving.records.sampler import Batches, Sampler, sample_of
 from serving.replies import prediction
 from tests.pipelines.monitoring.read_back import read_samples
 from tests.serving.bundles import CLASSES, png
@@ -150,7 +149,7 @@ def test_noting_never_waits_for_a_busy_thread(
 def test_a_full_batch_does_not_wait_for_its_time(
     predictor: Predictor, local_store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "BATCH", 3)
+    monkeypatch.setattr(sampling, "BATCH", 3)
     kept = Batches(local_store, every_seconds=600)
     kept.start()
     for seed in range(3):
@@ -185,8 +184,8 @@ def test_what_comes_during_the_last_writes_is_written_too(
 def test_a_store_that_is_away_costs_only_the_oldest(
     predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(batches, "KEPT", 4)
-    monkeypatch.setattr(batches, "RETRY_SECONDS", 0.05)
+    monkeypatch.setattr(sampling, "KEPT", 4)
+    monkeypatch.setattr(sampling, "RETRY_SECONDS", 0.05)
     (tmp_path / "store").write_text("a file where the store's folder should be")
     store, before = LocalStore(tmp_path / "store"), lost()
     kept = Batches(store, every_seconds=0.05)
