@@ -20,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 
 from pipelines.data import revisions
-from pipelines.data.land.changes import Change, changes, delivery_of
+from pipelines.data.land.changes import Change, changes, delivery_of, original_of
 from pipelines.data.row_files import LANDED, MASKED
 from pipelines.data.rows import Image, Original, schema_of, table_of
 from pipelines.data.tables import Table
@@ -64,10 +64,16 @@ def _deliver(context: Context, listed: pa.Table, number: int, what: str) -> None
             known = revisions.state(context, _snapshot(number - 1), columns.names)
         delivery = delivery_of(listed, MASKED.empty_table())
         changed = list(changes(delivery, known, lambda patient: patient))
-        found = [replace(c.found, pack="pack", row=0) for c in changed if c.found]
+        found = [_original(change) for change in changed]
         Table.open(context, DATASET, Original).append(table_of(found, Original))
         rows = table_of([_row(change, number) for change in changed], Image)
         Table.open(context, DATASET, Image).append(rows, revision=number)
+
+
+def _original(change: Change) -> Original:
+    found = {"bytes": 20_000, "format": "PNG", "width": 512, "height": 512, "traces": [0.5] * 14}
+    about = {"sha256": change.sha256, "thumbnail": bytes(1024)}
+    return replace(original_of(found | about, pack="pack", place=0), facts=change.facts)
 
 
 def _row(change: Change, number: int) -> Image:
@@ -99,7 +105,6 @@ def _listed(count: int, *, seed: int) -> pa.Table:
     raw = rng.bytes(32 * count)
     keys = [raw[32 * n : 32 * n + 32].hex() for n in range(count)]
     labels = rng.choice(CLASSES, count)
-    thumbnail = rng.bytes(1024)
     columns = {
         "source_path": [f"train/class/{key[:16]}.png" for key in keys],
         "label": labels,
@@ -111,8 +116,7 @@ def _listed(count: int, *, seed: int) -> pa.Table:
         "format": ["PNG"] * count,
         "width": [512] * count,
         "height": [512] * count,
-        "thumbnail": [thumbnail] * count,
-        "traces": list(rng.normal(size=(count, 14))),
+        "facts": [key[:16] for key in keys],
     }
     made = {
         field.name: pa.array(columns.get(field.name, [None] * count), field.type)

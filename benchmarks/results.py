@@ -20,6 +20,8 @@ import pandas as pd
 from pipelines import loop
 from pipelines.data import revisions
 from pipelines.data.restore import originals
+from pipelines.data.rows import Refused
+from pipelines.data.tables import Table
 from pipelines.evaluation.record import Evaluation, read_evaluation
 from pipelines.outputs import SPLITS, Snapshot, Split
 from pipelines.release import registry
@@ -76,8 +78,7 @@ def _data_table(context: Context, names: list[str]) -> str:
 def _quarantined(context: Context, snapshot: Snapshot) -> int:
     if snapshot.quarantine is None:
         return 0
-    reasons = context.store.read(f"{snapshot.quarantine}/reasons.csv")
-    return len(pd.read_csv(io.BytesIO(reasons)))
+    return len(Table.open(context, snapshot.dataset, Refused).arrow(["reason"]))
 
 
 def _seconds_table(context: Context, names: list[str]) -> str:

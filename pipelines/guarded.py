@@ -13,8 +13,9 @@ import os
 import resource
 import subprocess
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, Pipe
 from pathlib import Path
@@ -27,6 +28,8 @@ START_SECONDS = 180.0
 """Longest time a new process may take to be ready, on a busy machine."""
 PREFERRED_VICTIM = 500
 """Where the system runs out of memory, it ends this process first (proc(5), oom_score_adj)."""
+AHEAD = 8
+"""Calls for each process that are made before their results are asked for."""
 ROOT = Path(__file__).resolve().parent.parent
 
 ItemT = TypeVar("ItemT")
@@ -154,10 +157,11 @@ def call_each(
     seconds: float,
     memory: int,
 ) -> Iterator[tuple[ItemT, ResultT | Lost[ItemT]]]:
-    """Call a function with each item, in several processes; results come in any order.
+    """Call a function with each item, in several processes; results come in order.
 
-    A call whose process died is repeated once with nothing beside it: the system may have ended
-    its process because of another one.
+    A call whose process died is repeated once, at the end, with nothing beside it: the system may
+    have ended its process because of another one. Few calls are made in advance, so that results
+    do not fill the memory.
 
     Args:
         function: as in `Cell.call`, with one argument.
@@ -188,17 +192,34 @@ def call_each(
         died: list[ItemT] = []
         pool = ThreadPoolExecutor(processes)
         try:
-            tasks = {pool.submit(attempt, item): item for item in items}
-            for task in as_completed(tasks):
-                result = task.result()
+            for item, result in _in_order(pool, attempt, items, ahead=processes * AHEAD):
                 if isinstance(result, Lost) and isinstance(result.error, Died):
-                    died.append(result.item)
+                    died.append(item)
                 else:
-                    yield tasks[task], result
+                    yield item, result
         finally:
             pool.shutdown(cancel_futures=True)
         for item in died:
             yield item, attempt(item)
+
+
+def _in_order(
+    pool: ThreadPoolExecutor,
+    function: Callable[[ItemT], ResultT],
+    items: Iterable[ItemT],
+    *,
+    ahead: int,
+) -> Iterator[tuple[ItemT, ResultT]]:
+    """Each item with its result, at most so many of them ahead of whoever asks."""
+    waiting: deque[tuple[ItemT, Future[ResultT]]] = deque()
+    for item in items:
+        waiting.append((item, pool.submit(function, item)))
+        if len(waiting) > ahead:
+            first, future = waiting.popleft()
+            yield first, future.result()
+    while waiting:
+        first, future = waiting.popleft()
+        yield first, future.result()
 
 
 def call_once(

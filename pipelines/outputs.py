@@ -21,16 +21,15 @@ SPLITS: tuple[SplitName, ...] = ("train", "validation", "test")
 
 
 class Landing(Output):
-    """A landing folder, every file in it opened and judged.
+    """A landing folder, every file in it opened and judged; originals that are new are stored.
 
     ``path`` holds ``files.parquet``, one row a file, with columns: ``source_path`` (relative to
     the landing folder), ``label`` (class name), ``landing_label`` (as found), ``declared_split``
     (``train``, ``test`` or null), ``group`` (patient or lesion, or null), ``metadata`` (JSON),
     ``sha256``, ``bytes``, ``format``, ``width``, ``height``, ``mode``, ``bits``, ``notes``,
-    ``thumbnail`` (1,024 bytes, 32 x 32 grey), ``mean``, ``std`` (grey
-    level of the decoded picture, 0 to 255), ``traces`` (of how the picture was made:
-    `pipelines.imaging.traces`; null in older landings), ``reason`` and ``message`` (null where
-    accepted; ``copy`` where a file without a label holds the bytes of an accepted one).
+    ``mean``, ``std`` (grey level of the decoded picture, 0 to 255), ``facts`` (key of the row in
+    the table ``originals``; null where it could not be decoded), ``reason`` and ``message`` (null
+    where accepted; ``copy`` where a file without a label holds the bytes of an accepted one).
     """
 
     source: str

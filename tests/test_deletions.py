@@ -43,8 +43,10 @@ GUARDS = {
     ),
     "pipelines/data/split/division.py::divide": NO_FILE,
     "pipelines/data/split/division_by_source.py::source_of_cluster": NO_FILE,
-    "pipelines/data/land/ingest.py::_emptied": "home/work/ingest/<dataset>, locked by `alone`",
-    "pipelines/data/packing.py::deliver": "a pack that was made in the emptied folder of work",
+    "pipelines/data/packing.py::deliver": "a pack that was made in a temporary folder",
+    "pipelines/retention/packs.py::_remove_unnamed": (
+        "a pack that no table names, read again, and that was not written meanwhile"
+    ),
     "pipelines/phantom/landing.py::generate": "replaces an empty folder only",
     "pipelines/data/land/pseudonyms.py::_make_key": OWN_NAME,
     "pipelines/data/input/cache.py::_fetch_part": "its own download, once it is unpacked",

@@ -15,7 +15,7 @@ STAYS = frozenset({"backups", "cache", "landing"})
 named by its content, and new images, which nobody has taken in yet."""
 
 _PICTURES = re.compile(
-    r"[^/]+/(packs/[^/]+/images-|snapshots/[^/]+/images-|quarantine/[^/]+/refused-"
+    r"[^/]+/(packs/[^/]+/(images-|originals)|snapshots/[^/]+/images-|quarantine/[^/]+/refused-"
     r"|prepared/[^/]+/(parts/|listings/|(train|validation|test)-)|features/|data_profiles/).*"
 )
 

@@ -1,5 +1,6 @@
 """Commands of the data stages: from a landing folder to prepared images, and back."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -53,10 +54,19 @@ def ingest(
 
 
 @app.command()
+def quarantine(dataset: Dataset) -> None:
+    """Print the files that cannot be used, each with its reason, as CSV.
+
+    ``copied`` says whether `medloop restore` gets the file back; all others stay where they landed.
+    """
+    loop.quarantine(dataset, sys.stdout)
+
+
+@app.command()
 def locate(
     dataset: Dataset,
     source_path: Annotated[
-        str, typer.Argument(help="A path as reasons.csv, a log or a report shows it.")
+        str, typer.Argument(help="A path as `medloop quarantine`, a log or a report shows it.")
     ],
     landing: Annotated[
         str | None, typer.Argument(help="The landing folder; the data set's own if left out.")

@@ -1,13 +1,17 @@
-"""Originals in Parquet: thousands in a file of about 128 MB, each one to be had back.
+"""Originals in Parquet: thousands in a file of about 256 MB, each one to be had back.
 
 HDFS keeps every file's place in the NameNode's memory and answers a small file as slowly as a
 large one, so images go in together. A pack's row groups are small, so that one image is read
 without the others; image formats are compressed already, so the pack is not.
+
+A pack is ``<dataset>/packs/<sha256 of the file>/originals.parquet``: whoever writes the same
+originals writes the same pack.
 """
 
 import hashlib
+import time
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,26 +21,19 @@ from pipelines.errors import StoreUnavailable
 from pipelines.hashing import file_digest
 from pipelines.storage import Store
 
-PACK_BYTES = 128 * 1000**2
+PACK_BYTES = 256 * 1000**2
 ROW_GROUP_BYTES = 12 * 1000**2
+FILE = "originals.parquet"
 PACKED = pa.schema(
-    [
-        ("sha256", pa.string()),
-        ("source_path", pa.string()),
-        ("label", pa.string()),
-        ("format", pa.string()),
-        ("content", pa.binary()),
-    ]
+    [("sha256", pa.string()), ("format", pa.string()), ("content", pa.binary())],
 )
 
 
 @dataclass(frozen=True)
-class Original:
-    """An image on its way into a pack."""
+class Packed:
+    """An image in a pack."""
 
     sha256: str
-    source_path: str
-    label: str | None
     format: str | None
     content: bytes
 
@@ -53,53 +50,54 @@ class Pack:
     """Of the pack itself."""
 
 
-def pack(
-    originals: Iterable[Original], folder: Path, *, name: str, pack_bytes: int = PACK_BYTES
-) -> Iterator[Pack]:
-    """Write originals into ``folder/<name>-00000.parquet`` and so on, in the order they come.
+class Packer:
+    """Writes originals into a file, a row group at a time; the same originals give the same bytes.
 
-    A pack is handed over as soon as it is full, so that the disk need hold only one. The same
-    originals give the same bytes.
+    Args:
+        path: the file.
     """
-    remaining = iter(originals)
-    first = next(remaining, None)
-    number = 0
-    while first is not None:
-        path = folder / f"{name}-{number:05d}.parquet"
-        sha256s, first = _fill(path, first, remaining, pack_bytes)
-        yield Pack(path, sha256s, path.stat().st_size, file_digest(path))
-        number += 1
 
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
+        self._group: list[Packed] = []
+        self._group_bytes = 0
+        self._sha256s: list[str] = []
+        self.bytes = 0
+        """Of the originals so far."""
 
-def _fill(
-    path: Path, first: Original, remaining: Iterator[Original], pack_bytes: int
-) -> tuple[list[str], Original | None]:
-    """Write one pack; what came first after it was full is handed back."""
-    sha256s: list[str] = []
-    following: Original | None = first
-    written = 0
-    with pq.ParquetWriter(
-        path,
-        PACKED,
-        compression={"content": "none", **{c: "zstd" for c in PACKED.names if c != "content"}},
-        use_dictionary=["label", "format"],
-        write_statistics=["sha256", "source_path"],
-    ) as writer:
-        while following is not None and written < pack_bytes:
-            group: list[Original] = []
-            size = 0
-            while following is not None and size < min(ROW_GROUP_BYTES, pack_bytes):
-                group.append(following)
-                size += len(following.content)
-                following = next(remaining, None)
-            writer.write_table(_table(group), row_group_size=len(group))
-            sha256s += [original.sha256 for original in group]
-            written += size
-    return sha256s, following
+    def add(self, original: Packed) -> int:
+        """Add an original; its row, from 0."""
+        self._group.append(original)
+        self._sha256s.append(original.sha256)
+        self._group_bytes += len(original.content)
+        self.bytes += len(original.content)
+        if self._group_bytes >= ROW_GROUP_BYTES:
+            self._write()
+        return len(self._sha256s) - 1
 
+    def close(self) -> Pack:
+        """Finish the file, which holds at least one original."""
+        self._write()
+        assert self._writer is not None
+        self._writer.close()
+        size = self._path.stat().st_size
+        return Pack(self._path, self._sha256s, size, file_digest(self._path))
 
-def _table(group: list[Original]) -> pa.Table:
-    return pa.Table.from_pylist([vars(original) for original in group], schema=PACKED)
+    def _write(self) -> None:
+        if not self._group:
+            return
+        if self._writer is None:
+            self._writer = pq.ParquetWriter(
+                self._path,
+                PACKED,
+                compression={"content": "none", "sha256": "zstd", "format": "zstd"},
+                use_dictionary=["format"],
+                write_statistics=["sha256"],
+            )
+        table = pa.Table.from_pylist([asdict(one) for one in self._group], schema=PACKED)
+        self._writer.write_table(table, row_group_size=len(self._group))
+        self._group, self._group_bytes = [], 0
 
 
 def contents(path: Path, rows: Iterable[int]) -> Iterator[tuple[int, bytes]]:
@@ -135,17 +133,30 @@ def verify(path: Path, pack: Pack) -> None:
             )
 
 
-def deliver(store: Store, pack: Pack, path: str) -> None:
+def deliver(store: Store, pack: Pack, folder: str) -> str:
     """Upload a pack, read it back, hash every image in it, and clear it from the local disk.
+
+    Args:
+        store: where to.
+        pack: a finished pack.
+        folder: of a data set's packs.
+
+    Returns:
+        Its path in the store; it appears there whole or not at all.
 
     Raises:
         StoreUnavailable: what came back is not what went in.
     """
-    back = pack.local.with_suffix(".back")
+    path, back = f"{folder}/{pack.sha256}", pack.local.with_suffix(".back")
     try:
-        store.upload(pack.local, path)
-        store.download(path, back)
-        verify(back, pack)
+        if store.exists(f"{path}/{FILE}"):  # of a landing that was killed
+            store.set_modified(f"{path}/{FILE}", time.time())  # prune must take it for new
+        else:
+            with store.commit(path) as staging:
+                store.upload(pack.local, f"{staging}/{FILE}")
+                store.download(f"{staging}/{FILE}", back)
+                verify(back, pack)
     finally:
         back.unlink(missing_ok=True)
         pack.local.unlink(missing_ok=True)
+    return f"{path}/{FILE}"

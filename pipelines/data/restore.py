@@ -6,8 +6,12 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import pyarrow.compute as pc
+
 from pipelines.data import packing, revisions
 from pipelines.data.revisions import PLACE, Row, latest
+from pipelines.data.rows import Refused
+from pipelines.data.tables import Table
 from pipelines.errors import NotFound, PathRefused, StoreUnavailable
 from pipelines.inside import path_inside
 from pipelines.spelling import nfc
@@ -20,8 +24,8 @@ def restore(context: Context, dataset: str, *, what: str, target: Path) -> list[
     Args:
         context: settings and store.
         dataset: the data set it belongs to.
-        what: its source path, or that of a mask (as in the table ``images``; of a DICOM file, the
-            pseudonym), or its sha256 (at least the first 8 digits).
+        what: its source path, or that of a mask or of a refused file (as in the tables; of a DICOM
+            file, the pseudonym), or its sha256 (at least the first 8 digits).
         target: the folder; the image's source path is kept below it.
 
     Returns:
@@ -37,6 +41,8 @@ def restore(context: Context, dataset: str, *, what: str, target: Path) -> list[
     if snapshot is not None:
         index += revisions.files(context, snapshot, PLACE).to_pylist()
         index += revisions.masks(context, snapshot).select(PLACE).to_pylist()
+    refused = Table.open(context, dataset, Refused).arrow(PLACE)
+    index += refused.filter(pc.is_valid(refused["pack"])).to_pylist()
     wanted = [row for row in index if _is(row, what)]
     if not wanted:
         raise NotFound(

@@ -24,10 +24,9 @@ LANDED = pa.schema(
         ("mode", pa.string()),
         ("bits", pa.int32()),
         ("notes", pa.list_(pa.string())),
-        ("thumbnail", pa.binary()),
         ("mean", pa.float64()),
         ("std", pa.float64()),
-        ("traces", pa.list_(pa.float64())),
+        ("facts", pa.string()),
         ("reason", pa.string()),
         ("message", pa.string()),
     ]

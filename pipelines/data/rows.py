@@ -111,6 +111,25 @@ class Image(Row):
     arrived: Annotated[datetime, "when this row was made, UTC"]
 
 
+@dataclasses.dataclass(frozen=True)
+class Refused(Row):
+    """A file that landed and cannot be used."""
+
+    table: ClassVar[str] = "quarantine"
+
+    landing: Annotated[str, "ID of the landing that refused it first"]
+    source_path: Annotated[str, "below the landing folder, or its pseudonym"]
+    reason: Annotated[str, "one word"]
+    message: Annotated[str | None, "what is wrong, and what to do"]
+    landing_label: Annotated[str | None, "class as it was named"]
+    patient: Annotated[str | None, "pseudonym of the patient or lesion"]
+    bytes: Annotated[Int64 | None, "size of the original, or of the file"]
+    sha256: Annotated[str | None, "of the original, where there is one"]
+    pack: Annotated[str | None, "store path of the Parquet file with the bytes, if it decoded"]
+    row: Annotated[Int32 | None, "row in the pack, from 0"]
+    arrived: Annotated[datetime, "when this row was made, UTC"]
+
+
 def schema_of(row: type) -> pa.Schema:
     """The Arrow schema of a row type."""
     return pa.schema(_fields(row))

@@ -1,7 +1,7 @@
 """What the home holds of images, by kind of file.
 
     cache, unfinished work, copied reports, example overlays    removed: they are made again
-    memory of examinations and other SQLite files               rows removed, the file rewritten
+    ledger of landed files and other SQLite files               rows removed, the file rewritten
     results and pages of checks that name an image              removed: the next check makes them
     logs, audit log, any other file                             names written over, in place
 
@@ -22,7 +22,7 @@ from pipelines.erasure.traces import Traces
 from pipelines.retention import files
 from pipelines.settings import Settings
 
-CACHED = ("examples", "prepared", "features")
+CACHED = ("examples", "prepared", "features", "examined")
 """Folders of the cache that may hold images of any data set, beside the data set's own."""
 REPORTS = ("leaks", "images")
 """Pages that commands copy from the store, with pictures in them."""
@@ -72,10 +72,10 @@ class Home:
                 count = sum(1 for _ in files.regular_files(folder))
                 remove = partial(files.remove_folder, folder)
                 yield self._piece("cache", folder, "files removed", count, remove)
-        memory = self.settings.cache / "examined" / f"{self.dataset}.sqlite"
-        if memory.is_file() and (count := _remembered(memory, self.traces)):
-            remove = partial(_forget, memory, self.traces)
-            yield self._piece("memory of examinations", memory, "rows removed", count, remove)
+        ledger = self.settings.home / "landed" / f"{self.dataset}.sqlite"
+        if ledger.is_file() and (count := _remembered(ledger, self.traces)):
+            remove = partial(_forget, ledger, self.traces)
+            yield self._piece("ledger of landed files", ledger, "rows removed", count, remove)
 
     def _work(self) -> Iterator[Piece]:
         """Work of any data set that nobody is doing: its folders do not say whose they are."""
@@ -137,7 +137,8 @@ def _remove_run(docs: DataDocs, suite: str, run: str) -> None:
 
 
 def _tables(database: sqlite3.Connection) -> list[str]:
-    query = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    query = """SELECT name FROM pragma_table_list
+        WHERE type = 'table' AND NOT wr AND name NOT LIKE 'sqlite_%'"""
     return [str(name) for (name,) in database.execute(query)]
 
 

@@ -1,7 +1,7 @@
 """Which images an erasure means, and by what they are known.
 
-Images are found in the tables that say what there is: those of landings, and ``images``. All files
-with the same bytes are one image, so all of them go, with their masks.
+Images are found in the tables that say what there is: those of landings, ``images`` and
+``quarantine``. All files with the same bytes are one image, so all of them go, with their masks.
 """
 
 import hashlib
@@ -23,10 +23,10 @@ from pipelines.spark.parquet import opened
 from pipelines.spec import DatasetSpec
 from pipelines.storage import Store
 
-RECORD = re.compile(r"[^/]+/(landings/[^/]+/files|tables/images/[^/]+)\.parquet")
+RECORD = re.compile(r"[^/]+/(landings/[^/]+/files|tables/(images|quarantine)/[^/]+)\.parquet")
 """Tables that say which images there are."""
 MASKS = re.compile(r"[^/]+/(landings/[^/]+/masks|tables/images/[^/]+)\.parquet")
-COLUMNS = ("sha256", "source_path", "group", "metadata", "files")
+COLUMNS = ("sha256", "source_path", "group", "patient", "metadata", "files")
 MASK_COLUMNS = ("image", "sha256", "source_path", "mask")
 SHA256 = re.compile(r"[0-9a-f]{64}")
 CLUSTER_DIGITS = 16
@@ -208,7 +208,7 @@ def _files(row: dict[str, Any]) -> list[File]:
     if "files" in row:
         return [File(f["source_path"], f["landed_sha256"], f["patient"]) for f in row["files"]]
     landed = json.loads(row.get("metadata") or "{}").get(LANDED_SHA256)
-    return [File(str(row["source_path"]), landed, row.get("group"))]
+    return [File(str(row["source_path"]), landed, row.get("group", row.get("patient")))]
 
 
 def _masks(

@@ -32,6 +32,7 @@ from pipelines.loop.data import (
     locate,
     prepare,
     proceed,
+    quarantine,
     split,
     too_few,
 )
@@ -102,6 +103,7 @@ __all__ = [
     "promote",
     "promote_by_hand",
     "prune",
+    "quarantine",
     "refuse",
     "rollback",
     "score",

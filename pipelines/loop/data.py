@@ -3,7 +3,7 @@
 import io
 import logging
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TextIO
 
 from pydantic import validate_call
 
@@ -26,7 +26,7 @@ def landing_folder(dataset: str, named: str | None = None) -> str:
 @validate_call
 @step
 def land(dataset: str, source: str | None = None, fresh: str | None = None) -> Landing:
-    """Open and judge every file of a landing folder (the data set's own if none is named)."""
+    """Open, judge and pack every file of a landing folder (the data set's own if none is named)."""
     from pipelines.data.land import landing
 
     spec, context = opened(dataset, fresh=fresh)
@@ -48,11 +48,19 @@ def check_landing(dataset: str, landing: Landing, fresh: str | None = None) -> C
 @validate_call
 @step
 def ingest(dataset: str, landing: Landing) -> Snapshot:
-    """Pack what was accepted into an immutable snapshot, and the rest into quarantine."""
+    """Make an immutable snapshot of what was accepted, and list the rest in quarantine."""
     from pipelines.data.land import ingest
 
     spec, context = opened(dataset)
     return ingest.run(spec, context, landing)
+
+
+def quarantine(dataset: str, file: TextIO) -> None:
+    """Write the files that were refused as CSV."""
+    from pipelines.data.land import quarantine
+
+    spec, context = opened(dataset)
+    quarantine.write(context, spec.name, file)
 
 
 def locate(dataset: str, place: str, source_path: str) -> str:

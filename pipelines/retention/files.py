@@ -21,7 +21,7 @@ CACHED = re.compile(
     r"|models/[0-9a-f]{32}/model\.keras|openvino/[^/]+\.blob|examined/[^/]+\.sqlite|examples/.+"
 )
 """Files of the cache, by who writes them: `data.input.cache` and `features`,
-`data.prepare.segmenters`, `tracking.keras_models`, OpenVINO, `data.land.examinations`,
+`data.prepare.segmenters`, `tracking.keras_models`, OpenVINO, releases before 2026.12,
 `loop.data.example`."""
 LOGGED = re.compile(r"airflow/.+|yarn/.+|[a-z0-9-]+\.log\.\d+")
 """Logs; those that the parts are writing to (``service.log``) are put aside by size."""

@@ -28,6 +28,7 @@ from pipelines.outputs import (
     Profile,
     Scores,
 )
+from pipelines.retention import packs
 from pipelines.retention.item import LINKED, UNPROVEN, Item, Kind
 from pipelines.retention.pins import Pins
 from pipelines.stage import MANIFEST, Context, Output, OutputT
@@ -64,6 +65,7 @@ def items(context: Context, dataset: str, pins: Pins) -> Iterator[Item]:
     yield from _of_parts(store, dataset, "prepared", PreparedImages, kept)
     yield from _of_parts(store, dataset, "features", Features, kept)
     yield from _unlisted(store, dataset)
+    yield from packs.unnamed(context, dataset)
     times = {one.path: one.used for one in prepared.proven}
     for found in drawn.proven:
         images = found.output.prepared  # a run that uses these may use what was made of them
@@ -71,7 +73,9 @@ def items(context: Context, dataset: str, pins: Pins) -> Iterator[Item]:
         yield replace(found.item(store, "prepared", of_images(images)), used=used)
     for path in drawn.unproven:
         yield _folder(store, "prepared", path, pin=UNPROVEN)
-    yield from _outputs(store, dataset, "landings", Landing).items("prepared", _by_age)
+    landings = _outputs(store, dataset, "landings", Landing)
+    only_landed = packs.only_landed(context, dataset)
+    yield from landings.items("prepared", lambda one: packs.pin_of(context, one.path, only_landed))
     yield from _outputs(store, dataset, "scores", Scores).items("scores", _by_age)
     yield from profiles.items("served", lambda one: of_run(one.output.run_id))
     for gate in GATES:

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipelines.data.folders import Source
-from pipelines.data.land.opening import decode_apart
+from pipelines.data.land.executor import decode_apart
 from pipelines.data.land.originals import may_name_patient
 from pipelines.errors import BadImage
 from pipelines.release.predictor import Picture, Predictor, open_predictor

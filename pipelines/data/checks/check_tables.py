@@ -26,7 +26,7 @@ JUDGED = (
     *("bytes", "format", "width", "height", "mode", "bits", "mean", "std", "pack", "row"),
 )
 """Columns of a snapshot's files that expectations are about."""
-UNREAD = ["thumbnail", "notes", "metadata", "traces"]
+UNREAD = ["notes", "metadata", "facts"]
 """Columns that no expectation is about."""
 
 

@@ -39,8 +39,7 @@ class Change:
     before: Image | None
     files: tuple[File, ...]
     facts: str
-    found: Original | None
-    """What opening it has shown, where it was opened again; its place is not known."""
+    """Key of the row in ``originals``."""
     mask: Mask | None
     """Its pack is `NOWHERE` where it is another than before."""
 
@@ -178,19 +177,17 @@ def _change(
     ]
     by_path = {file.source_path: file for file in (*kept, *landed)}
     files = tuple(file for _, file in sorted(by_path.items()))
-    found = original_of(rows[0]) if rows else None
     mask = before.mask if before else None
     if drawn is not None and (
         mask is None or mask_of(drawn) != replace(mask, pack=NOWHERE, row=-1)
     ):
         mask = mask_of(drawn)
     if before is not None:
-        facts = found.facts if found else before.facts
+        facts = rows[0]["facts"] if rows else before.facts
         if (files, facts, mask) == (before.files, before.facts, before.mask):
             return None
-        return Change(sha256, before, files, facts, found, mask)
-    assert found is not None
-    return Change(sha256, None, files, found.facts, found, mask)
+        return Change(sha256, before, files, facts, mask)
+    return Change(sha256, None, files, rows[0]["facts"], mask)
 
 
 def _replaced(delivery: Delivery, known: pa.Table) -> set[tuple[str, str]]:

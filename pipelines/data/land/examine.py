@@ -5,7 +5,7 @@ from contextlib import suppress
 from typing import BinaryIO
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from pipelines import imaging
 from pipelines.data.folders import Source
@@ -25,13 +25,11 @@ SIGNATURE_BYTES = 1 << 10
 
 
 class Examined(BaseModel):
-    """What opening a file has shown. The fields are columns of `pipelines.outputs.Landing`."""
-
-    model_config = ConfigDict(ser_json_bytes="base64", val_json_bytes="base64")
+    """What opening a file has shown."""
 
     sha256: str | None = None
     size: int | None = None
-    """In bytes; the column ``bytes``."""
+    """In bytes."""
     landed_sha256: str | None = None
     """Of the file as it landed, where metadata was removed from it."""
     format: str | None = None
@@ -53,6 +51,8 @@ class Examined(BaseModel):
     """Pseudonym of the patient whom a DICOM file shows."""
     frames: str | None = Field(default=None, exclude=True)
     """Where an error that nobody expected was raised, for the log."""
+    original: bytes | None = Field(default=None, exclude=True)
+    """The bytes that may be kept, of a file that could be decoded."""
 
 
 def limits_of(spec: LimitsSpec) -> Limits:
@@ -131,6 +131,7 @@ def _examine(
         raise BadImage(
             "altered", "De-identification would change how this DICOM file looks: please report it."
         )
+    found.original = data
     found.thumbnail = imaging.thumbnail(picture)
     found.mean, found.std = grey_level(picture)
     found.traces = imaging.traces(shown, picture)

@@ -1,44 +1,39 @@
-"""Stage 2, ingest: landed originals, packed into the store, and their rows in its tables.
+"""Stage 2, ingest: what a landing says about images becomes a snapshot.
 
 A snapshot is a new revision of the tables (`pipelines.data.revisions`). It holds what a landing
-adds and changes, and appears whole or not at all:
-
-    packs, each read back and hashed → rows of ``originals`` → the numbered commit of ``images``
+adds and changes, and appears whole or not at all: with the numbered commit of ``images``. The bytes
+are stored already (`pipelines.data.land.landing`); this stage moves rows only.
 
 The same landing again makes no new snapshot. Of two machines that ingest at once, the second builds
-its revision again on top of the first one's; its packs and its rows of ``originals`` stay valid.
-The ledger notes the files only after their snapshot has its number.
+its revision again on top of the first one's. The ledger notes the files only after their snapshot
+has its number.
 """
 
 import json
 import logging
-import shutil
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.alone import alone
 from pipelines.data import packing, revisions
 from pipelines.data.compaction import compact
 from pipelines.data.folders import open_source
 from pipelines.data.land import masks, quarantine
 from pipelines.data.land.changes import Change, Delivery, changes, delivery_of
-from pipelines.data.land.landing import COPY, FILES
+from pipelines.data.land.landing import FILES
 from pipelines.data.land.ledger import open_ledger
 from pipelines.data.land.originals import LandedFiles
-from pipelines.data.land.packs import Packs, Place, ToPack, listed_in
 from pipelines.data.land.pseudonyms import load_pseudonyms
 from pipelines.data.revisions import latest
 from pipelines.data.row_files import read_table
-from pipelines.data.rows import Image, Original, schema_of, table_of
+from pipelines.data.rows import Image, Original, Refused, schema_of, table_of
 from pipelines.data.tables import RevisionTaken, Table
+from pipelines.errors import LandingError
 from pipelines.outputs import Landing, Snapshot
 from pipelines.provenance import git_commit
 from pipelines.spec import DatasetSpec
@@ -48,6 +43,8 @@ __all__ = ["latest", "run"]
 
 logger = logging.getLogger(__name__)
 
+PLACE = ("facts", "sha256", "pack", "row")
+
 
 def run(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
     """Add what a landing accepted to the data set, and keep what it refused in quarantine.
@@ -55,14 +52,14 @@ def run(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
     Args:
         spec: the data set.
         context: settings and store.
-        landing: the listed files; they must still be where they landed.
+        landing: the listed files; their originals are stored.
 
     Returns:
         The new snapshot; the newest one that exists if the landing brings nothing new.
 
     Raises:
-        LandingError: a file is gone or has changed since it was landed.
-        StoreUnavailable: the store does not answer, or gave back other bytes than it was given.
+        LandingError: originals are no longer stored: they were erased, or pruned.
+        StoreUnavailable: the store does not answer.
     """
     snapshot = _add(spec, context, landing)
     open_ledger(context.settings, spec.name).ingested(landing.id)
@@ -71,25 +68,27 @@ def run(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
 
 def _add(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
     listed = read_table(context.store, f"{landing.path}/{FILES}")
+    if "facts" not in listed.column_names:
+        raise LandingError(
+            f"Landing {landing.id} was made by an earlier release; land {landing.source} again."
+        )
     source = open_source(context.settings, landing.source)
     files = LandedFiles(spec, source, load_pseudonyms(context.settings))
-    with _emptied(context.settings.work / "ingest" / spec.name) as work:
-        is_refused = pc.and_(pc.is_valid(listed["reason"]), pc.not_equal(listed["reason"], COPY))
-        refused = listed.filter(is_refused).to_pylist()
-        ingestion = Ingestion(
-            spec,
-            context,
-            landing,
-            delivery_of(listed, masks.landed(context, landing)),
-            files,
-            Packs(context.store, f"{spec.name}/packs", files, work),
-            quarantine.keep(spec, context, refused, files=files, work=work),
-        )
-        while True:
-            try:
-                return ingestion.attempt()
-            except RevisionTaken:
-                logger.warning("%s: another machine has ingested images meanwhile", spec.name)
+    originals = Table.open(context, spec.name, Original).arrow(PLACE)
+    ingestion = Ingestion(
+        spec,
+        context,
+        landing,
+        delivery_of(listed, masks.landed(context, landing)),
+        files,
+        originals,
+        quarantine.keep(context, landing, listed, originals),
+    )
+    while True:
+        try:
+            return ingestion.attempt()
+        except RevisionTaken:
+            logger.warning("%s: another machine has ingested images meanwhile", spec.name)
 
 
 @dataclass(frozen=True)
@@ -101,9 +100,10 @@ class Ingestion:
     landing: Landing
     delivery: Delivery
     files: LandedFiles
-    packs: Packs
+    originals: pa.Table
+    """`PLACE` of all originals of the data set."""
     refused: str | None
-    """Store path of what was refused."""
+    """Store path of the table that lists what was refused."""
 
     def attempt(self) -> Snapshot:
         """Commit what is new as the next revision; the newest snapshot where nothing is.
@@ -119,56 +119,48 @@ class Ingestion:
         if parent and not changed:
             logger.info("%s: nothing new; snapshot %s stands", name, parent.id)
             return parent
-        used = self._store_originals(changed)
-        changed = self._with_masks_stored(changed, known)
-        used |= {change.mask.pack for change in changed if change.mask and change.has_new_mask}
+        used = self._packs_of(changed)
+        changed = self._with_places_of_masks(changed)
+        used.update(c.mask.pack for c in changed if c.mask and c.has_new_mask)
         number = revisions.number_of(parent.id) + 1 if parent else 1
         snapshot = self._snapshot(parent, number, changed, known)
         manifest = self._manifest(snapshot, changed, known, used=used)
         rows = table_of([self._row(change, number) for change in changed], Image)
         Table.open(context, name, Image).append(rows, revision=number, note=json.dumps(manifest))
         revisions.confirmed(context, name)
-        for row in (Image, Original):
+        for row in (Image, Original, Refused):
             compact(Table.open(context, name, row))
         return snapshot
 
-    def _store_originals(self, changed: Sequence[Change]) -> set[str]:
-        """Pack the images that are not stored yet, and append what opening them has shown.
+    def _packs_of(self, changed: Sequence[Change]) -> Counter[str]:
+        """The packs that hold images which the data set did not have, and how many each."""
+        facts = pa.array([change.facts for change in changed], pa.string())
+        at = self._position("facts", facts)
+        is_new = pa.array([change.before is None for change in changed])
+        return Counter(self.originals["pack"].take(at.filter(is_new)).to_pylist())
 
-        Returns:
-            The packs that hold images which the data set did not have.
+    def _position(self, column: str, values: pa.Array) -> pa.Array:
+        """Rows of the originals that have these values.
+
+        Raises:
+            LandingError: some are not there.
         """
-        table = Table.open(self.context, self.spec.name, Original)
-        sha256s = pa.array([change.sha256 for change in changed], pa.string())
-        columns = ["facts", "sha256", "pack", "row"]
-        held = table.arrow(columns, where=pc.field("sha256").isin(sha256s)).to_pylist()
-        places = {row["sha256"]: (row["pack"], row["row"]) for row in held}
-        new = [
-            ToPack(found.sha256, change.files[0].source_path, change.files[0].label, found.format)
-            for change in changed
-            if (found := change.found) is not None and found.sha256 not in places
-        ]
-        places |= self.packs.keep(new, name="images")
-        known = {row["facts"] for row in held}
-        opened = [change.found for change in changed if change.found and change.facts not in known]
-        rows = [replace(one, **_at(places[one.sha256])) for one in opened]
-        if rows:
-            table.append(table_of(rows, Original))
-        return {places[change.sha256][0] for change in changed if change.before is None}
+        at = pc.index_in(values, value_set=self.originals[column].combine_chunks())
+        if at.null_count:
+            raise LandingError(
+                f"{at.null_count:,} originals of landing {self.landing.id} are no longer stored: "
+                f"they were erased since, or an older release landed them. Land "
+                f"{self.landing.source} again."
+            )
+        return at
 
-    def _with_masks_stored(self, changed: Sequence[Change], known: pa.Table) -> list[Change]:
-        """Pack the masks that are not stored yet; the changes, with the places of all masks."""
-        drawn = {c.mask.sha256: c.mask for c in changed if c.mask and c.has_new_mask}
-        held = known["mask"].filter(pc.is_valid(known["mask"])).to_pylist() if drawn else []
-        places = {m["sha256"]: (m["pack"], m["row"]) for m in held if m["sha256"] in drawn}
-        new = [
-            ToPack(mask.sha256, mask.source_path, None, mask.format)
-            for sha256, mask in drawn.items()
-            if sha256 not in places
-        ]
-        places |= self.packs.keep(new, name="masks")
+    def _with_places_of_masks(self, changed: Sequence[Change]) -> list[Change]:
+        """The changes, with the places of new masks."""
+        drawn = [c.mask.sha256 for c in changed if c.mask and c.has_new_mask]
+        at = self._position("sha256", pa.array(drawn, pa.string()))
+        places = iter(self.originals.select(["pack", "row"]).take(at).to_pylist())
         return [
-            replace(change, mask=replace(change.mask, **_at(places[change.mask.sha256])))
+            replace(change, mask=replace(change.mask, **next(places)))
             if change.mask and change.has_new_mask
             else change
             for change in changed
@@ -204,15 +196,15 @@ class Ingestion:
         )
 
     def _manifest(
-        self, snapshot: Snapshot, changed: Sequence[Change], known: pa.Table, *, used: set[str]
+        self, snapshot: Snapshot, changed: Sequence[Change], known: pa.Table, *, used: Counter[str]
     ) -> dict[str, Any]:
         stood = pc.struct_field(known["files"].combine_chunks().flatten(), "label")
         counts = Counter(stood.to_pylist())
         counts.update(file.label for change in changed for file in change.files)
         counts.subtract(file.label for change in changed for file in change.files_before)
         masks = len(known) - known["mask"].null_count + sum(change.more_masks for change in changed)
-        folders = sorted({pack.rpartition("/")[0] for pack in used})
-        listed = [one for folder in folders for one in listed_in(self.context.store, folder)]
+        size = self.context.store.size
+        files = [{"name": p, "bytes": size(p), "images": n} for p, n in sorted(used.items())]
         return {
             "output": snapshot.model_dump(),
             "source": self.spec.source.model_dump(),
@@ -220,27 +212,8 @@ class Ingestion:
             "landing": self.landing.id,
             "counts": dict(sorted((+counts).items())),
             "masks": masks,
-            "files": [one for one in listed if one["name"] in used],
+            "files": files,
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "code": code_version(packing),
             "git_commit": git_commit(),
         }
-
-
-def _at(place: Place) -> dict[str, Any]:
-    return {"pack": place[0], "row": place[1]}
-
-
-@contextmanager
-def _emptied(folder: Path) -> Iterator[Path]:
-    """An empty folder to work in, for one ingestion of a data set at a time on this machine.
-
-    The lock goes with the process that holds it, however that ends.
-    """
-    with alone(folder):
-        shutil.rmtree(folder)
-        folder.mkdir()
-        try:
-            yield folder
-        finally:
-            shutil.rmtree(folder)

@@ -1,29 +1,35 @@
-"""Stage 1, landing: every file of a landing folder opened, judged and listed.
+"""Stage 1, landing: every file of a landing folder read once, judged, listed, and packed.
 
-    folder → layout (what each file is said to show) → examine (what it holds) → files.parquet
+    folder → layout (what each file is said to show) → open and pack (what it holds) → files.parquet
 
-Nothing is copied yet, and nothing is left out: a file that cannot be used stands in the table
-with the reason why.
+Originals are stored before anything says that the data set has them: that is up to `ingest`, after
+the checks. Nothing is left out: a file that cannot be used is listed with the reason why.
 """
 
+import hashlib
+import io
 import json
 import logging
-from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
 
-from pipelines.data.folders import FileState, Source, open_source
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from pipelines.data.folders import FileState, open_source
 from pipelines.data.labels import layout
 from pipelines.data.labels.entry import Entry
 from pipelines.data.land.changes import LANDED_SHA256
-from pipelines.data.land.erased import ERASED, MESSAGE, erased
-from pipelines.data.land.examinations import Examinations
-from pipelines.data.land.examine import Examined, limits_of
+from pipelines.data.land.erased import ERASED
+from pipelines.data.land.executor import OPENED
 from pipelines.data.land.ledger import open_ledger
-from pipelines.data.land.masks import MASKS, Row, judged
-from pipelines.data.land.opening import Opener, examination_version
+from pipelines.data.land.masks import MASKS, judged
+from pipelines.data.land.opening import Opener, paths_of
 from pipelines.data.land.originals import LandedFiles, named_as_image, printable
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
 from pipelines.data.revisions import latest
-from pipelines.data.row_files import LANDED, MASKED, write_rows
+from pipelines.data.row_files import LANDED
 from pipelines.outputs import Landing
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, fingerprint, standing
@@ -31,17 +37,20 @@ from pipelines.stage import MANIFEST, Context, fingerprint, standing
 logger = logging.getLogger(__name__)
 
 FILES = "files.parquet"
-NO_COLUMNS = {"nameless", "patient", "size", "landed_sha256"}
-"""Fields of `Examined` that have no column of their own."""
 COPY = "copy"
 """Reason of a file that nobody labelled and whose bytes are those of an accepted file."""
+BATCH = 4096
+"""Files whose rows are made at a time."""
+SHOWN = tuple(name for name in LANDED.names if name in OPENED.names)
+"""Columns that opening a file fills in."""
+Row = dict[str, Any]
 
 
 def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
-    """List every file below ``source`` with its label, hash, properties and judgement.
+    """List every file below ``source`` with its label, hash, properties and judgement, and store
+    the originals of those that the data set lacks.
 
-    Files are opened by all cores, each apart from the others (`pipelines.data.land.opening`). A
-    file that has not changed since an earlier run is not opened again.
+    A file that has not changed since an earlier run is not opened again.
 
     Args:
         spec: the data set.
@@ -61,120 +70,132 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
     ledger = open_ledger(context.settings, spec.name)
     with ledger.while_landing():
         files = layout.files(spec, folder)
-        rows, masks = _judged(spec, context, folder, files)
-        landing = _commit(context, _summary(spec, folder.place, rows, masks), rows, masks)
+        names = load_pseudonyms(context.settings)
+        opener = Opener(spec, context, folder, names, ledger)
+        rows, masks = _judged(spec, context, opener, files)
+        landing = _commit(spec, context, folder.place, rows, masks)
         ledger.landed(folder.place, files, landing.id)
     return landing
 
 
 def _judged(
-    spec: DatasetSpec, context: Context, source: Source, files: list[FileState]
-) -> tuple[list[Row], list[Row]]:
-    """A row for every file, sorted by source path, and for every mask of an accepted one; see
-    `pipelines.outputs.Landing` and `pipelines.data.land.masks`."""
-    names = load_pseudonyms(context.settings)
-    paths = LandedFiles(spec, source, names)
-    entries = layout.entries(spec, source, files, pseudonym=paths.pseudonym)
+    spec: DatasetSpec, context: Context, opener: Opener, files: Sequence[FileState]
+) -> tuple[pa.Table, pa.Table]:
+    """A row for every file, sorted by source path, with the columns `LANDED`; and one for every
+    mask of an accepted file."""
+    source, paths = opener.source, LandedFiles(spec, opener.source, opener.names)
+    entries = layout.entries(spec, source, list(files), pseudonym=paths.pseudonym)
     if latest(context, spec.name) is None:
         layout.require_every_class(spec, source, entries)
         layout.require_whole_splits(spec, source, entries)
-    memory = Examinations(
-        context.settings.cache / "examined" / f"{spec.name}.sqlite",
-        names,
-        version=context.identity(spec.limits, examination_version()),
-    )
-    opener = Opener(source, names, limits_of(spec.limits), memory)
     listed = {entry.relative for entry in entries}
-    examined = opener.open([file for file in files if file.path in listed])
-    rows = {e.relative: _row(e, examined.get(e.relative), paths, names) for e in entries}
-    again = _erased(context, spec, examined)
-    rows |= {path: _erased_row(path, paths) for path in again}
-    opener.forget(file for file in files if file.path in again)
-    _recognise_copies(rows)
-    accepted = {path: row for path, row in rows.items() if not row["reason"]}
+    opened = opener.open([file for file in files if file.path in listed])
+    order = paths_of(entry.relative for entry in entries)
+    opened = opened.take(pc.index_in(order, value_set=opened["path"].combine_chunks()))
+    rows = pa.concat_tables(_rows(entries, opened, paths, opener.names))
+    rows = _with_copies(rows)
+    is_accepted = pc.is_null(rows["reason"])
+    accepted = rows.append_column("path", order).filter(is_accepted)
     masks = judged(spec.landing, source, accepted, open_files=opener.open)
-    return sorted(rows.values(), key=lambda row: str(row["source_path"])), masks
+    return rows.sort_by("source_path"), masks
 
 
-def _row(entry: Entry, found: Examined | None, paths: LandedFiles, names: Pseudonyms) -> Row:
-    """The row of a file, or of one that is named and not there (``found`` is ``None``)."""
-    found = found or Examined(nameless=not named_as_image(entry.relative))
-    nameless = found.nameless or paths.replaces_names
-    properties = found.model_dump(exclude=NO_COLUMNS) | {"bytes": found.size}
+def _rows(
+    entries: Sequence[Entry], opened: pa.Table, paths: LandedFiles, names: Pseudonyms
+) -> Iterator[pa.Table]:
+    """Rows of entries, a few thousand at a time.
+
+    Args:
+        entries: the files.
+        opened: what opening each has shown; null for one that is named and not there.
+        paths: what files are called.
+        names: this installation's pseudonyms.
+    """
+    yield LANDED.empty_table()
+    for start in range(0, len(entries), BATCH):
+        found = opened.slice(start, BATCH).to_pylist()
+        rows = [_row(*one, paths, names) for one in zip(entries[start:], found, strict=False)]
+        yield pa.Table.from_pylist(rows, schema=LANDED)
+
+
+def _row(entry: Entry, found: Row, paths: LandedFiles, names: Pseudonyms) -> Row:
+    """The row of a file."""
+    if found["reason"] == ERASED:  # nothing of the image comes in again, not even its name
+        about = {"source_path": paths.pseudonym(entry.relative), "metadata": "{}"}
+        return about | {"reason": found["reason"], "message": found["message"]}
+    is_there = found["path"] is not None
+    nameless = found["nameless"] if is_there else not named_as_image(entry.relative)
+    nameless = nameless or paths.replaces_names
     path = paths.pseudonym if nameless else paths.plain
     metadata = {field: printable(value) for field, value in entry.metadata.items()}
-    if found.landed_sha256:
-        metadata[LANDED_SHA256] = found.landed_sha256
-    about = {
+    if found["landed_sha256"]:
+        metadata[LANDED_SHA256] = found["landed_sha256"]
+    row = {name: found[name] for name in SHOWN} | {
         "source_path": path(entry.relative),
         "label": entry.label,
         "landing_label": entry.landing_label and printable(entry.landing_label),
         "declared_split": entry.declared_split,
         "group": entry.group and paths.group(entry.group),
         "metadata": json.dumps(metadata, sort_keys=True, ensure_ascii=False),
+        "bytes": found["size"],
     }
     if nameless:
-        about |= {
+        row |= {
             "landing_label": entry.landing_label if entry.label else None,
-            "group": names.of("group", entry.group) if entry.group else found.patient,
+            "group": names.of("group", entry.group) if entry.group else found["patient"],
         }
+    if found["frames"]:
+        logger.error("%s: %s\n%s", row["source_path"], found["message"], found["frames"])
     if entry.reason:
         hides = nameless and entry.reason != "missing_file"
         message = "The file has no usable label." if hides else entry.message
-        properties |= {"reason": entry.reason, "message": message}
-    if found.frames:
-        logger.error("%s: %s\n%s", about["source_path"], found.message, found.frames)
-    return about | properties
+        row |= {"reason": entry.reason, "message": message}
+    return row
 
 
-def _erased(context: Context, spec: DatasetSpec, examined: dict[str, Examined]) -> set[str]:
-    """Paths of files whose images were erased, and that have landed again."""
-    gone = erased(context, spec.name)
-    return {p for p, one in examined.items() if gone.has((one.sha256, one.landed_sha256))}
-
-
-def _erased_row(relative: str, paths: LandedFiles) -> Row:
-    """The row of such a file: nothing of the image comes in again, not even its name."""
-    about = {"source_path": paths.pseudonym(relative), "metadata": "{}"}
-    return dict.fromkeys(LANDED.names) | about | {"reason": ERASED, "message": MESSAGE}
-
-
-def _recognise_copies(rows: dict[str, Row]) -> None:
+def _with_copies(rows: pa.Table) -> pa.Table:
     """Note of each file without a label whether it is a copy of an accepted one: downloads often
     hold everything twice."""
-    accepted: dict[str, str] = {}
-    for row in rows.values():
-        if not row["reason"]:
-            accepted.setdefault(row["sha256"], row["source_path"])
-    for row in rows.values():
-        if row["reason"] == "unlabelled" and row["sha256"] in accepted:
-            original = accepted[row["sha256"]]
-            row |= {"reason": COPY, "message": f"The same bytes as {original}, which is accepted."}
+    accepted = rows.filter(pc.is_null(rows["reason"])).combine_chunks()
+    first = pc.index_in(rows["sha256"], value_set=accepted["sha256"].combine_chunks())
+    of = accepted["source_path"].take(first)
+    is_copy = pc.fill_null(pc.equal(rows["reason"], "unlabelled"), False)
+    is_copy = pc.and_(is_copy, pc.is_valid(of))
+    said = pc.binary_join_element_wise("The same bytes as ", of, ", which is accepted.", "")
+    for name, value in (("reason", COPY), ("message", said)):
+        at = rows.schema.get_field_index(name)
+        rows = rows.set_column(at, LANDED.field(name), pc.if_else(is_copy, value, rows[name]))
+    return rows
 
 
-def _summary(spec: DatasetSpec, source: str, rows: list[Row], masks: list[Row]) -> Landing:
-    refused = Counter(row["reason"] for row in rows if row["reason"])
-    copies = refused.pop(COPY, 0)
-    content = [{**row, "thumbnail": None} for row in rows]
-    identity = fingerprint(spec.name, content, *([masks] if masks else []))
-    return Landing(
+def _commit(
+    spec: DatasetSpec, context: Context, place: str, rows: pa.Table, masks: pa.Table
+) -> Landing:
+    content = [_parquet(rows), *([_parquet(masks)] if len(masks) else [])]
+    identity = fingerprint(spec.name, [hashlib.sha256(one).hexdigest() for one in content])
+    refused = {one["values"]: one["counts"] for one in rows["reason"].value_counts().to_pylist()}
+    accepted, copies = refused.pop(None, 0), refused.pop(COPY, 0)
+    landing = Landing(
         dataset=spec.name,
         id=identity,
-        source=source,
+        source=place,
         path=f"{spec.name}/landings/{identity}",
         files=len(rows),
-        accepted=len(rows) - copies - sum(refused.values()),
+        accepted=accepted,
         copies=copies,
         quarantined=dict(sorted(refused.items())),
     )
-
-
-def _commit(context: Context, landing: Landing, rows: list[Row], masks: list[Row]) -> Landing:
     if stood := standing(context, landing.path, Landing):
-        return stood.model_copy(update={"source": landing.source})
+        return stood.model_copy(update={"source": place})
     with context.store.commit(landing.path) as staging:
-        write_rows(context.store, f"{staging}/{FILES}", rows, schema=LANDED)
-        if masks:
-            write_rows(context.store, f"{staging}/{MASKS}", masks, schema=MASKED)
+        for name, data in zip((FILES, MASKS), content, strict=False):
+            context.store.write(f"{staging}/{name}", data)
         context.store.write_json(f"{staging}/{MANIFEST}", {"output": landing.model_dump()})
     return landing
+
+
+def _parquet(rows: pa.Table) -> bytes:
+    """Rows as a Parquet file: the same rows give the same bytes."""
+    buffer = io.BytesIO()
+    pq.write_table(rows.combine_chunks(), buffer, compression="zstd")
+    return buffer.getvalue()

@@ -1,9 +1,9 @@
-"""Which files of a landing folder were announced, landed and ingested already.
+"""Which files of a landing folder were announced, opened, landed and ingested already.
 
 The ledger is a small SQLite file of the installation, ``$MEDLOOP_HOME/landed/<dataset>.sqlite``.
-It is why a delivery wakes the loop once, whatever is restarted meanwhile, and why files that were
-landed by hand wake nothing. Its keys are keyed hashes: no file name stands in it. Losing it costs
-one run that finds nothing new.
+It is why a delivery wakes the loop once, whatever is restarted meanwhile, why files that were
+landed by hand wake nothing, and why a file that has not changed is opened once. Its keys are keyed
+hashes: no file name stands in it. Losing it costs one run that finds nothing new.
 """
 
 import fcntl
@@ -20,8 +20,12 @@ from pipelines.settings import Settings
 
 logger = logging.getLogger(__name__)
 
-TABLE = """CREATE TABLE IF NOT EXISTS files
+FILES = """CREATE TABLE IF NOT EXISTS files
     (key TEXT PRIMARY KEY, landing TEXT, ingested REAL) WITHOUT ROWID"""
+OPENED = """CREATE TABLE IF NOT EXISTS opened
+    (key TEXT PRIMARY KEY, version TEXT, found TEXT)"""
+SETTLED_SECONDS = 2.0
+"""A file that changed this recently may change again without its time showing it."""
 KEYS_PER_QUERY = 500
 INGESTED = "UPDATE files SET ingested = ? WHERE landing = ? AND ingested IS NULL"
 
@@ -39,7 +43,8 @@ class Ledger:
         self._names = names
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._connected() as ledger:
-            ledger.execute(TABLE)
+            ledger.execute(FILES)
+            ledger.execute(OPENED)
 
     def unknown(self, place: str, files: Iterable[FileState]) -> list[FileState]:
         """Those of ``files`` that were neither announced nor landed.
@@ -73,6 +78,31 @@ class Ledger:
         with self._connected() as ledger:
             ledger.execute(INGESTED, (time.time(), landing))
 
+    def note(self, place: str, found: Iterable[tuple[FileState, str]], *, version: str) -> None:
+        """Keep what opening files has shown.
+
+        Args:
+            place: the landing folder.
+            found: each file with a text about it; see `is_settled`.
+            version: what the text depends on besides the file.
+        """
+        rows = [(self._key(place, file), version, text) for file, text in found]
+        with self._connected() as ledger:
+            ledger.executemany("INSERT OR REPLACE INTO opened VALUES (?, ?, ?)", rows)
+
+    def opened(self, place: str, files: Iterable[FileState], *, version: str) -> dict[str, str]:
+        """What `note` has kept: path → text, of files that have not changed since."""
+        paths = {self._key(place, file): file.path for file in files}
+        query = "SELECT key, found FROM opened WHERE key IN ({marks}) AND version = ?"
+        return {paths[key]: text for key, text in self._asked(query, list(paths), version)}
+
+    def forget(self, place: str, files: Iterable[FileState]) -> None:
+        """Remove what `note` has kept of files, from the disk too."""
+        keys = [(self._key(place, file),) for file in files]
+        with self._connected() as ledger:
+            ledger.execute("PRAGMA secure_delete = ON")
+            ledger.executemany("DELETE FROM opened WHERE key = ?", keys)
+
     @contextmanager
     def while_landing(self) -> Iterator[None]:
         """Say, for as long as the block lasts, that files are being landed.
@@ -99,15 +129,18 @@ class Ledger:
     def _without(self, place: str, files: Iterable[FileState], state: str) -> list[FileState]:
         """Those of ``files`` that no row in this state (a condition of SQL) stands for."""
         remaining = {self._key(place, file): file for file in files}
-        keys = list(remaining)
+        query = f"SELECT key FROM files WHERE key IN ({{marks}}) AND {state}"
+        for (key,) in self._asked(query, list(remaining)):
+            del remaining[key]
+        return list(remaining.values())
+
+    def _asked(self, query: str, keys: list[str], *further: str) -> Iterator[tuple[str, ...]]:
+        """Rows of a query about keys, which has ``{marks}`` in their place."""
         with self._connected() as ledger:
             for start in range(0, len(keys), KEYS_PER_QUERY):
                 part = keys[start : start + KEYS_PER_QUERY]
                 marks = ",".join("?" * len(part))
-                query = f"SELECT key FROM files WHERE key IN ({marks}) AND {state}"
-                for (key,) in ledger.execute(query, part):
-                    del remaining[key]
-        return list(remaining.values())
+                yield from ledger.execute(query.format(marks=marks), (*part, *further))
 
     def _key(self, place: str, file: FileState) -> str:
         return self._names.of("landed", f"{place}/{file.path}\0{file.version}")
@@ -116,6 +149,12 @@ class Ledger:
     def _connected(self) -> Iterator[sqlite3.Connection]:
         with closing(sqlite3.connect(self._path, timeout=60)) as ledger, ledger:
             yield ledger
+
+
+def is_settled(file: FileState, *, now: float) -> bool:
+    """Whether a change of a file from now on will be noticed: it has not just changed, and the file
+    system tells one file from its replacement."""
+    return bool(file.identity) and now - max(file.changed_ns / 1e9, file.arrived) >= SETTLED_SECONDS
 
 
 def open_ledger(settings: Settings, dataset: str) -> Ledger:

@@ -5,13 +5,13 @@ never refuses its image: the mask is listed with the reason, and left out.
 """
 
 import logging
+import os
 from collections.abc import Callable
 from typing import Any
 
 import pyarrow as pa
 
 from pipelines.data.folders import FileState, Source
-from pipelines.data.land.examine import Examined
 from pipelines.data.row_files import MASKED, read_table
 from pipelines.outputs import Landing
 from pipelines.spec import LandingSpec
@@ -28,41 +28,38 @@ TOLD = 5
 """Refused masks that are told one by one."""
 
 Row = dict[str, Any]
-Open = Callable[[list[FileState]], dict[str, Examined]]
-"""Opens files; path → what was found."""
+Open = Callable[[list[FileState]], pa.Table]
+"""Opens files; `pipelines.data.land.executor.OPENED`."""
 
 
-def judged(
-    spec: LandingSpec, source: Source, accepted: dict[str, Row], *, open_files: Open
-) -> list[Row]:
+def judged(spec: LandingSpec, source: Source, accepted: pa.Table, *, open_files: Open) -> pa.Table:
     """A row for the mask of each image that has one; see `pipelines.data.row_files.MASKED`.
 
     Args:
         spec: says where masks stand; no rows if they come with none.
         source: the landing folder.
-        accepted: path below the folder → row of ``files.parquet``, of every accepted image.
+        accepted: rows of ``files.parquet``, of every accepted image, with ``path``: its own below
+            the folder.
         open_files: how files are opened.
 
     Returns:
         Sorted by the images' paths; copies of an image have one row, but where their masks differ.
     """
     if spec.masks is None:
-        return []
+        return MASKED.empty_table()
     there = {nfc(file.path): file for file in source.everything()}
-    wanted: dict[str, tuple[str, str]] = {}
-    for path, row in sorted(accepted.items()):
-        named = zip(spec.masks_of(path), spec.masks_of(row["source_path"]), strict=True)
-        for mask, name in named:
-            if nfc(mask) in there:
-                wanted[path] = nfc(mask), name
-                break
-    found = open_files([there[mask] for mask in dict.fromkeys(mask for mask, _ in wanted.values())])
-    rows = [
-        _row(name, accepted[path], found[there[mask].path]) for path, (mask, name) in wanted.items()
-    ]
+    images = accepted.select(["path", "source_path", "sha256", "width", "height"])
+    wanted: list[tuple[Row, str, str]] = []
+    for image in images.sort_by("path").to_pylist():
+        own = spec.masks_of(os.fsdecode(image["path"]))
+        named = zip(own, spec.masks_of(image["source_path"]), strict=True)
+        wanted += [(image, nfc(mask), name) for mask, name in named if nfc(mask) in there][:1]
+    opened = open_files([there[mask] for mask in dict.fromkeys(mask for _, mask, _ in wanted)])
+    found = {os.fsdecode(row["path"]): row for row in opened.to_pylist()}
+    rows = [_row(name, image, found[there[mask].path]) for image, mask, name in wanted]
     rows = _one_an_image(rows)
     _tell(rows, images=len(accepted))
-    return rows
+    return pa.Table.from_pylist(rows, schema=MASKED)
 
 
 def landed(context: Context, landing: Landing) -> pa.Table:
@@ -86,22 +83,22 @@ def _one_an_image(rows: list[Row]) -> list[Row]:
     return kept
 
 
-def _row(called: str, image: Row, found: Examined) -> Row:
-    reason, message = found.reason, found.message
+def _row(called: str, image: Row, found: Row) -> Row:
+    reason, message = found["reason"], found["message"]
     if reason is None and not _fits(image, found):
         reason = "mask_shape"
         message = (
-            f"The mask is {found.width} x {found.height} pixels, its image {image['width']} x "
-            f"{image['height']}: their proportions must be alike."
+            f"The mask is {found['width']} x {found['height']} pixels, its image {image['width']} "
+            f"x {image['height']}: their proportions must be alike."
         )
     return {
         "image": image["sha256"],
         "source_path": called,
-        "sha256": found.sha256,
-        "bytes": found.size,
-        "format": found.format,
-        "width": found.width,
-        "height": found.height,
+        "sha256": found["sha256"],
+        "bytes": found["size"],
+        "format": found["format"],
+        "width": found["width"],
+        "height": found["height"],
         "reason": reason,
         "message": message,
     }
@@ -117,9 +114,7 @@ def _tell(rows: list[Row], *, images: int) -> None:
         logger.warning("and %d more masks are left out; %s lists all", len(refused) - TOLD, MASKS)
 
 
-def _fits(image: Row, mask: Examined) -> bool:
+def _fits(image: Row, mask: Row) -> bool:
     """Whether mask and image have the same proportions."""
-    assert mask.width is not None
-    assert mask.height is not None
-    ratio = (mask.width * image["height"]) / (mask.height * image["width"])
+    ratio = (mask["width"] * image["height"]) / (mask["height"] * image["width"])
     return bool(abs(ratio - 1) <= ASPECT)

@@ -10,15 +10,10 @@ may be a patient's, and so may the folders between it and its class folder. A ps
 them everywhere.
 """
 
-import hashlib
 import os
 import re
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any
 
 from pipelines import imaging
 from pipelines.data.folders import Source, wanted
@@ -30,8 +25,6 @@ from pipelines.imaging import FrameRule
 from pipelines.spec import DatasetSpec
 from pipelines.spelling import nfc
 
-AHEAD = 4
-"""Originals that are read in advance."""
 PLAIN_SUFFIXES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".bmp", ".webp")
 HARMLESS_SUFFIXES = (
     *PLAIN_SUFFIXES,
@@ -40,7 +33,6 @@ HARMLESS_SUFFIXES = (
 )
 """Endings that a pseudonym keeps: they tell what a file is, and nothing else."""
 PSEUDONYM = re.compile(r"[0-9a-f]{16}")
-Row = dict[str, Any]
 
 
 def named_as_image(path: str) -> bool:
@@ -128,42 +120,16 @@ class LandedFiles:
         suffix = suffix if suffix in HARMLESS_SUFFIXES else ".dcm"
         return "/".join([*kept, f"{self._names.of('file', relative)}{suffix}"])
 
-    def read(self, row: Row) -> bytes:
-        """The original that a row of ``files.parquet`` lists.
+    def original(self, source_path: str) -> bytes:
+        """The original of what is known by ``source_path``, whatever it is by now.
 
         Raises:
-            LandingError: the file is gone, or is not what was landed any more.
+            LandingError: the file is gone.
             BadImage: it cannot be read, or see `original_of`.
-            StoreUnavailable: HDFS, where the file stands, does not answer.
+            StoreUnavailable: HDFS, where the file is, does not answer.
         """
-        place, content = self._source.place, self.original(row["source_path"])
-        if hashlib.sha256(content).hexdigest() != row["sha256"]:
-            raise LandingError(
-                f"{row['source_path']} in {place} has changed since it was landed. Let no "
-                "one write there while it is ingested, and run the landing again."
-            )
-        return content
-
-    def original(self, source_path: str) -> bytes:
-        """The original of what is known by ``source_path``, whatever it is by now; raises as `read`
-        does."""
         relative = self.relative(source_path)
         return original_of(relative, self._source.read(relative), self._names, frames=self._frames)
-
-    def read_each(self, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes]]:
-        """Each row with its original, in order; raises as `read` does.
-
-        The next few are read while one is used: HDFS takes its time for each.
-        """
-        with ThreadPoolExecutor(AHEAD) as pool:
-            reading: deque[tuple[Row, Future[bytes]]] = deque()
-            for row in rows:
-                reading.append((row, pool.submit(self.read, row)))
-                if len(reading) > AHEAD:
-                    first, content = reading.popleft()
-                    yield first, content.result()
-            for row, content in reading:
-                yield row, content.result()
 
     def relative(self, source_path: str) -> str:
         """The path below the landing folder of what is known by ``source_path``.

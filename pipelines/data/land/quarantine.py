@@ -1,96 +1,79 @@
-"""Where refused files are kept, each with its reason, for somebody to look at and mend.
+"""Refused files, each with its reason, for somebody to look at and mend: the table ``quarantine``.
 
-    <dataset>/quarantine/<id>/reasons.csv       for a person: path, reason, message
-    <dataset>/quarantine/<id>/refused-*.parquet  originals of those that are proven to be images
-
-Only a file whose image could be decoded is copied (it has no label, or shows nothing). Anything
-else may hold a patient's name, whatever it is called: DICOM that cannot be de-identified, an
-archive, a text, a damaged file. It is listed, and stays where it landed. `medloop locate` finds
-the file whose name was replaced.
+The original of a file whose image could be decoded is in a pack (it has no label, or shows
+nothing); ``medloop restore`` gets it back. Anything else may hold a patient's name, whatever it is
+called: DICOM that cannot be de-identified, an archive, a text, a damaged file. It is listed, and
+stays where it landed. `medloop locate` finds the file whose name was replaced.
 """
 
-import io
-import logging
-from collections import Counter
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
+from datetime import UTC, datetime
+from typing import TextIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from pipelines import spreadsheet
-from pipelines.data.land.originals import LandedFiles
-from pipelines.data.packing import Original, deliver, pack
-from pipelines.errors import BadImage, LandingError
-from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, fingerprint
+from pipelines.data.land.landing import COPY
+from pipelines.data.rows import Refused, schema_of
+from pipelines.data.tables import Table
+from pipelines.outputs import Landing
+from pipelines.stage import Context
 
-logger = logging.getLogger(__name__)
-
-REASONS = "reasons.csv"
 COLUMNS = ("source_path", "reason", "message", "landing_label", "bytes", "sha256", "copied")
+KEY = ("source_path", "reason", "sha256")
+"""What tells refusals apart: the same folder that lands again adds none."""
+NONE = ""
+"""Stands for a file without a sha256 where rows are compared."""
 
 
-def keep(
-    spec: DatasetSpec,
-    context: Context,
-    rows: list[dict[str, Any]],
-    *,
-    files: LandedFiles,
-    work: Path,
-) -> str | None:
-    """Copy refused files into quarantine; see the module.
+def keep(context: Context, landing: Landing, listed: pa.Table, originals: pa.Table) -> str | None:
+    """Add what a landing has refused to the table.
 
     Args:
-        spec: the data set.
         context: settings and store.
-        rows: the refused rows of ``files.parquet``.
-        files: where their bytes are.
-        work: an empty local folder to pack in.
+        landing: the landing.
+        listed: its ``files.parquet``.
+        originals: ``facts``, ``pack`` and ``row`` of the data set's originals.
 
     Returns:
-        Store path of this quarantine; ``None`` if nothing was refused.
+        Store path of the table; ``None`` if nothing was refused.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
     """
-    if not rows:
+    is_refused = pc.and_(pc.is_valid(listed["reason"]), pc.not_equal(listed["reason"], COPY))
+    refused = listed.filter(is_refused)
+    if not len(refused):
         return None
-    identity = fingerprint([row | {"thumbnail": None} for row in rows])
-    path = f"{spec.name}/quarantine/{identity}"
-    if context.store.exists(f"{path}/{MANIFEST}"):
-        return path
-    copyable = [row for row in rows if row["thumbnail"]]  # it was decoded
-    copied: set[str] = set()
-    with context.store.commit(path) as staging:
-        for packed in pack(_copies(copyable, files, copied), work, name="refused"):
-            deliver(context.store, packed, f"{staging}/{packed.local.name}")
-        context.store.write(f"{staging}/{REASONS}", _reasons(rows, copied))
-        counts = Counter(row["reason"] for row in rows)
-        manifest = {
-            "dataset": spec.name,
-            "files": len(rows),
-            "reasons": dict(sorted(counts.items())),
-        }
-        context.store.write_json(f"{staging}/{MANIFEST}", manifest)
-    return path
+    table = Table.open(context, landing.dataset, Refused)
+    known = _keys(table.arrow(KEY))
+    refused = refused.filter(pc.invert(pc.is_in(_keys(refused), value_set=known)))
+    if len(refused):
+        at = pc.index_in(refused["facts"], value_set=originals["facts"].combine_chunks())
+        places = originals.select(["pack", "row"]).take(at)
+        always = {"landing": landing.id, "arrived": datetime.now(UTC)}
+        schema = schema_of(Refused).remove_metadata()
+        columns = {name: refused[name] for name in schema.names if name in refused.column_names}
+        columns |= {name: places[name] for name in places.column_names}
+        columns |= {name: pa.array([value] * len(refused)) for name, value in always.items()}
+        columns["patient"] = refused["group"]
+        table.append(pa.table({name: columns[name] for name in schema.names}).cast(schema))
+    return table.path
 
 
-def _copies(rows: list[dict[str, Any]], files: LandedFiles, copied: set[str]) -> Iterator[Original]:
-    for row in rows:
-        try:
-            content = files.read(row)
-        except (BadImage, LandingError) as error:
-            # It was replaced or deleted since it was landed, which must not stop the others.
-            logger.warning("%s is not copied to quarantine: %s", row["source_path"], error)
-            continue
-        copied.add(row["source_path"])
-        yield Original(
-            sha256=row["sha256"],
-            source_path=row["source_path"],
-            label=row["label"],
-            format=row["format"],
-            content=content,
-        )
+def _keys(rows: pa.Table) -> pa.ChunkedArray:
+    """One text for each row."""
+    texts = [pc.fill_null(rows[name], NONE) for name in KEY]
+    return pc.binary_join_element_wise(*texts, "\0").combine_chunks()
 
 
-def _reasons(rows: list[dict[str, Any]], copied: set[str]) -> bytes:
-    text = io.StringIO()
-    listed = (row | {"copied": row["source_path"] in copied} for row in rows)
-    spreadsheet.write_csv(text, COLUMNS, listed)
-    return text.getvalue().encode()
+def write(context: Context, dataset: str, file: TextIO) -> None:
+    """Write the table as CSV, sorted by path.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    table = Table.open(context, dataset, Refused)
+    rows = table.arrow([*COLUMNS[:-1], "pack"]).sort_by("source_path")
+    listed = (row | {"copied": row["pack"] is not None} for row in rows.to_pylist())
+    spreadsheet.write_csv(file, COLUMNS, listed)

@@ -11,10 +11,9 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import ExifTags, Image
 
-from pipelines import imaging
+from pipelines import guarded, imaging
 from pipelines.data.land import ingest, landing, metadata
-from pipelines.data.land.examine import Examined, examine
-from pipelines.data.land.opening import Opener
+from pipelines.data.land.examine import Examined
 from pipelines.data.land.originals import PSEUDONYM, LandedFiles
 from pipelines.data.restore import restore
 from pipelines.monitoring.arrivals import landed_labels
@@ -124,12 +123,12 @@ def test_the_service_knows_a_landed_photograph_again_by_its_whole_file(
 def test_what_an_earlier_release_stored_gives_way_to_the_same_image_without_metadata(
     context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def here(opener: Opener, paths: list[str]) -> Iterator[tuple[str, Examined]]:
-        for path in paths:
-            yield path, examine(opener.source, path, opener.names, limits=opener.limits)
+    def here(function: Any, items: list[str], **_: Any) -> Iterator[tuple[str, Examined]]:
+        for item in items:
+            yield item, function(item)
 
     with monkeypatch.context() as earlier:
-        earlier.setattr(Opener, "_each", here)
+        earlier.setattr(guarded, "call_each", here)
         earlier.setattr(metadata, "stripped", lambda data: data)
         earlier.setattr(LandedFiles, "group", lambda _, known: known)
         before = index_of(context, ingested(context, folder, named()))

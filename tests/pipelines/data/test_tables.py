@@ -18,6 +18,7 @@ from pipelines.data.rows import (
     Image,
     Int32,
     Original,
+    Refused,
     Row,
     ddl_of,
     described,
@@ -241,5 +242,5 @@ def test_the_schema_is_that_of_the_row_type() -> None:
 
 def test_the_page_shows_the_columns() -> None:
     page = (PROJECT / "docs/decisions/image-table.md").read_text("utf-8")
-    for row in (Original, Image):
+    for row in (Original, Image, Refused):
         assert described(row) in page, row.table

@@ -2,6 +2,7 @@ import hashlib
 import json
 import shutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,8 +13,10 @@ from pipelines.cli.app import app
 from pipelines.data.checks.check_tables import landing_table
 from pipelines.data.external import spec_named
 from pipelines.data.input.cache import fetch
+from pipelines.data.land import ledger
 from pipelines.data.land.pseudonyms import load_pseudonyms
-from pipelines.data.rows import Image
+from pipelines.data.restore import restore
+from pipelines.data.rows import Image, Refused
 from pipelines.data.tables import Table
 from pipelines.erasure import manifests
 from pipelines.erasure.certificate import Certificate
@@ -22,7 +25,7 @@ from pipelines.erasure.journal import Journal
 from pipelines.errors import LandingError, NotFound, Unavailable
 from pipelines.outputs import SPLITS
 from pipelines.stage import Context
-from tests.pipelines.data.landing_folders import drawing, png, spec, write
+from tests.pipelines.data.landing_folders import dicom, drawing, png, spec, write
 from tests.pipelines.erasure.conftest import HERS, PATIENT, TAGGED, Collection
 from tests.pipelines.erasure.searching import places_of
 
@@ -329,3 +332,28 @@ def test_an_external_collection_is_erased_by_its_own_name() -> None:
     assert spec_named("pets_other", [ours]).class_names == ours.class_names
     with pytest.raises(NotFound, match="nor an external collection; those: pets_other"):
         spec_named("pets_else", [ours])
+
+
+def test_refused_files_of_a_patient_go_from_quarantine_packs_and_ledger(
+    collection: Collection, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ledger, "SETTLED_SECONDS", 0)
+    write(collection.landing / "bird" / "hers.dcm", dicom(11))
+    collection.ingest()
+    columns = ["source_path", "sha256", "patient", "pack"]
+    rows = Table.open(collection.context, "pets", Refused).arrow(columns).to_pylist()
+    (row,) = [row for row in rows if row["patient"]]
+    (file,) = restore(collection.context, "pets", what=row["sha256"], target=tmp_path / "restored")
+    needles = {"bytes": file.read_bytes()} | {k: v.encode() for k, v in row.items() if k != "pack"}
+    shutil.rmtree(collection.store / "pets" / "landings")  # its records were pruned
+    places = {place for _, place in found(collection, needles)}
+    assert {"landed/pets.sqlite", row["pack"]} <= places
+    assert any("tables/quarantine/" in place for place in places)
+    remove_landed(collection)
+    (collection.landing / "bird" / "hers.dcm").unlink()
+
+    assert erase(collection).images == len(HERS) + 1
+
+    assert found(collection, needles) == []
+    left = Table.open(collection.context, "pets", Refused).arrow(["source_path"]).to_pylist()
+    assert left == [{"source_path": "bird/unlabelled.png"}]

@@ -5,10 +5,12 @@ import os
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from threading import Thread
 
+import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
@@ -16,7 +18,9 @@ from pipelines.alone import alone
 from pipelines.audit.entries import ANSWERS, AnsweredEntry, audit_folder
 from pipelines.audit.trace import trace
 from pipelines.cli.app import app
-from pipelines.data.rows import table_of
+from pipelines.data.land.changes import original_of
+from pipelines.data.row_files import write_rows
+from pipelines.data.rows import Image, Original, Refused, table_of
 from pipelines.data.tables import Table
 from pipelines.errors import TrackingUnavailable
 from pipelines.retention import prune, scheduler, stored
@@ -227,6 +231,50 @@ def test_files_that_a_table_no_longer_lists_go_after_a_day(context: Context) -> 
     aged(context, f"{table.path}/{third}", OLD)
     table.write(table_of([Thing("one", 3, (), None)], Thing))  # by another attempt
     assert removed(context) == set()
+
+
+def packed(context: Context, *sha256s: str) -> str:
+    """A pack, old, and its rows of ``originals``; its folder."""
+    folder = f"{NAME}/packs/{sha256s[0]}"
+    for row, sha256 in enumerate(sha256s):
+        found = {"sha256": sha256, "bytes": 1}
+        original = original_of(found, pack=f"{folder}/originals.parquet", place=row)
+        Table.open(context, NAME, Original).append(table_of([original], Original))
+    context.store.write(f"{folder}/originals.parquet", b"pack")
+    aged(context, f"{folder}/originals.parquet", OLD)
+    return folder
+
+
+@pytest.mark.usefixtures("registry")
+def test_packs_that_no_table_names_go_after_a_day(context: Context) -> None:
+    named = packed(context, "a")
+    left = f"{NAME}/packs/killed"
+    context.store.write(f"{left}/originals.parquet", b"pack")
+    assert removed(context) == set()
+    assert pins(context)[f"store:{named}"] == "a table names it"
+    aged(context, f"{left}/originals.parquet", OLD)
+
+    (fate,) = [f for f in prune.run(context, now=NOW, dry_run=True)[1] if f.goes]
+    aged(context, f"{left}/originals.parquet", 0)  # a landing has just found it
+    assert not fate.item.remove()
+    aged(context, f"{left}/originals.parquet", OLD)
+    assert removed(context) == {f"store:{left}"}
+
+
+@pytest.mark.usefixtures("registry")
+def test_a_landing_stays_while_it_alone_knows_whose_an_original_is(context: Context) -> None:
+    packed(context, "a", "b")
+    landing = kinds.landing(context, days=OLD)
+    rows = pa.table({"sha256": ["a", "b", None]})
+    write_rows(context.store, f"{landing}/files.parquet", rows.to_pylist(), schema=rows.schema)
+    assert "no snapshot" in pins(context)[f"store:{landing}"]
+    now = datetime.now(UTC)
+    one = Refused("l", "b.png", "blank", None, None, None, None, "b", None, None, now)
+    Table.open(context, NAME, Refused).append(table_of([one], Refused))
+    assert f"store:{landing}" in pins(context)
+    image = Image("a", 1, 1, "f", (), 0, None, None, "l", now)
+    Table.open(context, NAME, Image).append(table_of([image], Image), revision=1)
+    assert removed(context) == {f"store:{landing}"}
 
 
 @pytest.mark.usefixtures("registry")

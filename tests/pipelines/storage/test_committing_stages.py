@@ -30,9 +30,8 @@ def test_each_stage_of_the_data_leaves_one_whole_output_where_two_processes_run_
     landed = landing.run(pets, context, str(folder))
     snapshot = ingest.run(pets, context, landed)
     divided = split.run(pets, context, snapshot)
-    assert snapshot.quarantine is not None
-    for path in (divided.path, snapshot.quarantine):
-        store.delete(path)
+    (pack,) = (f"pets/packs/{name}" for name in store.names("pets/packs"))
+    store.delete(divided.path)
 
     with rivals_that_commit_first(monkeypatch) as paths:
         split.run(pets, context, snapshot)
@@ -40,11 +39,12 @@ def test_each_stage_of_the_data_leaves_one_whole_output_where_two_processes_run_
         ingest.run(pets, context, landed)
         require_one_whole_output(store, snapshot.path)
         store.delete(snapshot.path)
-        store.delete(landed.path)
+        for path in (landed.path, pack, "pets/tables/originals"):
+            store.delete(path)
         landing.run(pets, context, str(folder))
 
-    assert paths == [divided.path, snapshot.quarantine, snapshot.path, landed.path]
-    for path in (divided.path, snapshot.quarantine, landed.path):
+    assert paths == [divided.path, snapshot.path, pack, landed.path]
+    for path in (divided.path, pack, landed.path):
         require_one_whole_output(store, path)
 
 

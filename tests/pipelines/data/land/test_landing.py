@@ -11,11 +11,13 @@ import pytest
 from pipelines import guarded, imaging
 from pipelines.data.checks import check_tables
 from pipelines.data.folders import LocalFolder, Source
-from pipelines.data.land import examinations, ingest, landing, opening
+from pipelines.data.land import executor, ingest, landing, ledger, opening
 from pipelines.data.land.examine import Examined, examine
 from pipelines.data.land.originals import PSEUDONYM, LandedFiles
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
 from pipelines.data.row_files import LANDED, read_rows
+from pipelines.data.rows import Refused
+from pipelines.data.tables import Table
 from pipelines.errors import LandingError, StoreUnavailable
 from pipelines.guarded import Lost, TookTooLong
 from pipelines.imaging import Limits
@@ -67,7 +69,7 @@ def test_another_file_makes_another_landing(context: Context, folder: Path) -> N
 @pytest.fixture
 def settled(monkeypatch: pytest.MonkeyPatch) -> None:
     """Files of just now count as written long ago."""
-    monkeypatch.setattr(examinations, "SETTLED_SECONDS", 0)
+    monkeypatch.setattr(ledger, "SETTLED_SECONDS", 0)
 
 
 @pytest.fixture
@@ -117,7 +119,7 @@ def test_many_files_are_opened_by_several_processes_with_the_same_result(
 ) -> None:
     folder = class_folders(tmp_path / "many", per_class=6)
     one = landing.run(spec(), context, str(folder))
-    shutil.rmtree(context.settings.cache)
+    shutil.rmtree(context.settings.home / "landed")
     monkeypatch.setattr(opening, "FEW_FILES", 1)
     assert landing.run(spec(), context, str(folder)).id == one.id
     assert one.accepted == 12
@@ -136,7 +138,7 @@ def test_a_file_that_ends_its_process_is_named_and_the_others_land(
     context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder / "cat" / "crash.png", png(drawing(50)))
-    monkeypatch.setattr(opening, "_examine", open_or_end)
+    monkeypatch.setattr(executor, "_examine", open_or_end)
     landed = landing.run(spec(), context, str(folder))
     assert (landed.accepted, landed.quarantined) == (8, {"process_died": 1})
     assert rows(context, landed)["cat/crash.png"]["reason"] == "process_died"
@@ -169,7 +171,7 @@ def test_a_store_that_does_not_answer_ends_the_landing(
     context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder / "cat" / "error.png", png(drawing(50)))
-    monkeypatch.setattr(opening, "_examine", open_or_end)
+    monkeypatch.setattr(executor, "_examine", open_or_end)
     with pytest.raises(StoreUnavailable, match="HDFS does not answer"):
         landing.run(spec(), context, str(folder))
 
@@ -185,8 +187,9 @@ def test_a_landing_that_was_cut_off_goes_on_where_it_was_and_tries_again_what_ma
             return Examined(reason="unexpected_error")
         return examine(source, path, names, limits=limits)
 
+    monkeypatch.setattr(executor, "PACK_BYTES", 1)
     with monkeypatch.context() as failing:
-        failing.setattr(opening, "_examine", fail)
+        failing.setattr(executor, "_examine", fail)
         with pytest.raises(KeyboardInterrupt):
             landing.run(spec(), context, str(folder))
     assert landing.run(spec(), context, str(folder)).accepted == 8
@@ -240,8 +243,9 @@ def test_a_copy_of_an_accepted_file_without_a_label_is_no_reason_to_stop(
     assert len(table) == 9, "the share of refused files is one of those that are not copies"
     snapshot = ingest.run(spec(), context, landed)
     assert snapshot.images == 8
-    text = context.store.read(f"{snapshot.quarantine}/reasons.csv").decode()
-    assert text.count("\n") == 2, "copies are not refused"
+    assert snapshot.quarantine == "pets/tables/quarantine"
+    refused = Table.open(context, "pets", Refused).arrow(["source_path"])
+    assert refused.to_pylist() == [{"source_path": "again/cat/new.png"}], "copies are not refused"
 
 
 def test_names_with_letters_of_any_kind_survive(context: Context, folder: Path) -> None:
