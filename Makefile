@@ -5,7 +5,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak check-compose prove-unattended prove-cluster
+.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak check-compose prove-unattended prove-cluster prove-containers
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -67,6 +67,9 @@ prove-unattended: setup ## nobody at the keyboard: files arrive, a champion answ
 
 prove-cluster: setup ## four nodes as containers: a cluster makes what one machine makes, and nodes fail (root, podman)
 	@$(RUN)/python -m benchmarks.prove_cluster $(if $(CASES),--only $(CASES))
+
+prove-containers: setup ## docker-compose.yml, run: images built, all healthy, a retraining inside (root, podman)
+	@$(RUN)/python -m benchmarks.prove_containers $(if $(CACHE),--cache "$(CACHE)")
 
 soak: setup ## 30 minutes at 80 % of capacity: latency and memory stay as they were
 	@$(RUN)/python -m benchmarks.soak

@@ -1,7 +1,8 @@
-"""The installation's PostgreSQL, as its clients see it: asked through a unix socket.
+"""The installation's PostgreSQL, as its clients see it.
 
-Airflow and MLflow have a database each. Nothing listens on the network; who may enter the
-socket's folder may use the server. How the server itself is run: `stack.postgres`.
+Airflow and MLflow have a database each. The native stack's server listens on a unix socket only:
+who may enter the socket's folder may use it. In containers it answers on the network
+(``database_host``) and checks a password. How the native server is run: `stack.postgres`.
 """
 
 import os
@@ -16,6 +17,9 @@ from pipelines.settings import Settings
 from pipelines.sockets import socket_folder
 
 SUPERUSER = "postgres"
+DATABASES = ("airflow", "mlflow")
+PASSWORD = frozenset({"PGPASSWORD", "PGPASSFILE"})
+"""The variables by which every client of PostgreSQL knows its password."""
 RELEASE = 18
 """The major release of the server and of the programs that speak to it."""
 
@@ -27,12 +31,17 @@ def sockets(settings: Settings) -> Path:
 
 def stands(settings: Settings) -> bool:
     """Whether this installation has a server of its own."""
-    return (settings.home / "postgres" / "data").is_dir()
+    return settings.database_host is not None or (settings.home / "postgres" / "data").is_dir()
+
+
+def host(settings: Settings) -> str:
+    """Where clients reach the server: a host name, or the folder of the embedded one's socket."""
+    return settings.database_host or str(sockets(settings))
 
 
 def url(settings: Settings, database: str, *, driver: str = "psycopg2") -> str:
     """SQLAlchemy's URL of a database."""
-    return f"postgresql+{driver}://{SUPERUSER}@/{database}?host={quote(str(sockets(settings)))}"
+    return f"postgresql+{driver}://{SUPERUSER}@/{database}?host={quote(host(settings))}"
 
 
 def program(name: str) -> str:
@@ -59,13 +68,13 @@ def query(settings: Settings, sql: str, *, database: str = SUPERUSER) -> str:
 
 
 def names(settings: Settings) -> list[str]:
-    """The databases that the server keeps for others.
+    """The databases of `DATABASES` that exist.
 
     Raises:
         DatabaseUnavailable: the server does not answer.
     """
-    kept = f"SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> '{SUPERUSER}'"
-    return query(settings, kept).split()
+    wanted = ", ".join(f"'{name}'" for name in DATABASES)
+    return query(settings, f"SELECT datname FROM pg_database WHERE datname IN ({wanted})").split()
 
 
 def release(settings: Settings, name: str) -> str:
@@ -87,9 +96,9 @@ def ask(settings: Settings, name: str, arguments: Sequence[str]) -> str:
         StackError: the client, or the server, refuses.
     """
     ended = subprocess.run(
-        [program(name), "-h", str(sockets(settings)), "-U", SUPERUSER, *arguments],
+        [program(name), "-h", host(settings), "-U", SUPERUSER, *arguments],
         # A shell's PGOPTIONS, PGSSLMODE and the like are not meant for this server.
-        env={k: v for k, v in os.environ.items() if not k.startswith("PG")},
+        env={k: v for k, v in os.environ.items() if not k.startswith("PG") or k in PASSWORD},
         capture_output=True,
         text=True,
         check=False,
@@ -98,7 +107,7 @@ def ask(settings: Settings, name: str, arguments: Sequence[str]) -> str:
         return ended.stdout
     if "connection to server" in ended.stderr:
         raise DatabaseUnavailable(
-            f"PostgreSQL does not answer at {sockets(settings)}: {ended.stderr.strip()} "
+            f"PostgreSQL does not answer at {host(settings)}: {ended.stderr.strip()} "
             "Is the stack up (medloop stack status)?"
         )
     raise StackError(f"PostgreSQL refused ({name}): {ended.stderr.strip()}")

@@ -5,13 +5,19 @@ from functools import lru_cache
 
 from pipelines.settings import PROJECT
 
+BUILT_FROM = "GIT_COMMIT"
+"""The file of an image that names the commit it was built from."""
+
 
 @lru_cache
 def git_commit() -> str | None:
     """The commit of the checked-out code, with ``+changes`` if files differ from it.
 
-    ``None`` where the code is not run from a git repository.
+    An image has no repository, but a file that names the commit. ``None`` where there is neither.
     """
+    built_from = PROJECT / BUILT_FROM
+    if built_from.is_file():
+        return built_from.read_text("utf-8").strip() or None
     commit = _git("rev-parse", "HEAD")
     if not commit:
         return None

@@ -18,6 +18,11 @@ def is_loopback(address: str) -> bool:
         return False
 
 
+def ip_address(host: str) -> str:
+    """The IP address of a host name, for servers that listen at nothing else."""
+    return str(socket.getaddrinfo(host, None)[0][4][0])
+
+
 @lru_cache
 def only_this_machine(host: str) -> bool:
     """Whether only this machine reaches what listens at a host name or address.

@@ -89,6 +89,10 @@ class Settings(SparkSettings, StoreSettings, RetentionSettings):
     """Spark's own Master; its page and the Worker's ports follow. Used with ``spark=standalone``
     only."""
 
+    database_host: str | None = None
+    """The host on which PostgreSQL answers, as the user ``postgres``; its password is read from
+    ``PGPASSWORD`` or ``PGPASSFILE``. Set in containers, where each server has one of its own and
+    there is no native stack; the embedded one's socket if unset."""
     mlflow_uri: str | None = None
     """MLflow tracking server; the embedded one if unset."""
     mlflow_login_file: Path | None = None

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pipelines.errors import MedloopError, StackError
 from pipelines.ports import holder, is_free
+from pipelines.reach import ip_address
 from pipelines.release.predictor import open_predictor
 from pipelines.settings import PROJECT, Settings, get_settings
 from pipelines.stage import default_context
@@ -86,7 +87,7 @@ def _serve(options: argparse.Namespace, auth: Auth, certificate: Certificate | N
     bentoml.serve(
         "serving.service:MedloopService",
         working_dir=str(PROJECT),
-        host=options.host,
+        host=ip_address(options.host),
         port=options.port,
         blocking=True,
         args=arguments,

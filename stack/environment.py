@@ -6,7 +6,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from pipelines import isolation
+from pipelines import database, isolation
 from pipelines.errors import StackError
 from pipelines.settings import PROJECT, Settings
 
@@ -15,6 +15,7 @@ INHERITED = {
     *("JAVA_HOME", "LD_LIBRARY_PATH"),
     *("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"),
     *("SSL_CERT_FILE", "SSL_CERT_DIR", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"),
+    *database.PASSWORD,
 }
 INHERITED_PREFIXES = ("LC_", "CUDA_", "NVIDIA_", "OMP_", "KERAS_")
 

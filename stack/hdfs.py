@@ -43,7 +43,7 @@ SMALL_CLUSTER = {
 
 def part(settings: Settings) -> Part:
     """The NameNode and ``settings.datanodes`` DataNodes."""
-    datanodes = [_datanode(settings, number) for number in range(settings.datanodes)]
+    datanodes = [datanode(settings, number) for number in range(settings.datanodes)]
     return Part(
         name="hdfs",
         processes=[_namenode(settings), *datanodes],
@@ -66,10 +66,18 @@ def _namenode(settings: Settings) -> Process:
     )
 
 
-def _datanode(settings: Settings, number: int) -> Process:
+def datanode(settings: Settings, number: int, *, namenode: str | None = None) -> Process:
+    """One DataNode.
+
+    Args:
+        settings: the installation.
+        number: which of its DataNodes; numbers begin at 0.
+        namenode: the NameNode's host, if not this one.
+    """
     http, data, ipc = datanode_ports(settings, number)
+    namenode = namenode or settings.inner_host
     options = {
-        **_common_options(settings),
+        **_common_options(settings, namenode),
         "dfs.datanode.data.dir": _folder(settings, f"datanode-{number}").as_uri(),
         "dfs.datanode.hostname": settings.inner_host,
         "dfs.datanode.http.address": f"{settings.inner_host}:{http}",
@@ -89,7 +97,7 @@ def _datanode(settings: Settings, number: int) -> Process:
         ports=[Port(port, "MEDLOOP_DATANODE_BASE_PORT") for port in (http, data, ipc)],
         version=jars.hadoop_release,
         url=f"http://{settings.inner_host}:{http}/jmx",
-        obstacle=lambda started: _datanode_obstacle(settings, data, started),
+        obstacle=lambda started: _datanode_obstacle(settings, namenode, data, started),
     )
 
 
@@ -100,9 +108,9 @@ def datanode_ports(settings: Settings, number: int) -> tuple[int, int, int]:
     return http, data, ipc
 
 
-def _common_options(settings: Settings) -> dict[str, str]:
+def _common_options(settings: Settings, namenode: str) -> dict[str, str]:
     return {
-        "fs.defaultFS": f"hdfs://{settings.inner_host}:{settings.namenode_rpc_port}",
+        "fs.defaultFS": f"hdfs://{namenode}:{settings.namenode_rpc_port}",
         "dfs.replication": str(min(settings.datanodes, 3)),
         "dfs.heartbeat.interval": HEARTBEAT_SECONDS,
     }
@@ -110,7 +118,7 @@ def _common_options(settings: Settings) -> dict[str, str]:
 
 def _namenode_options(settings: Settings) -> dict[str, str]:
     return {
-        **_common_options(settings),
+        **_common_options(settings, settings.inner_host),
         "dfs.namenode.name.dir": _folder(settings, "namenode").as_uri(),
         "dfs.namenode.http-address": f"{settings.inner_host}:{settings.namenode_port}",
         **SMALL_CLUSTER,
@@ -154,7 +162,7 @@ def _format(settings: Settings, say: Say) -> None:
 
 
 def _namenode_obstacle(settings: Settings) -> str | None:
-    info = _namenode_info(settings)
+    info = _namenode_info(settings, settings.inner_host)
     if info is None:
         return "the NameNode does not answer yet"
     if info["Safemode"]:
@@ -162,8 +170,10 @@ def _namenode_obstacle(settings: Settings) -> str | None:
     return None
 
 
-def _datanode_obstacle(settings: Settings, data_port: int, started: int) -> str | None:
-    info = _namenode_info(settings)
+def _datanode_obstacle(
+    settings: Settings, namenode: str, data_port: int, started: int
+) -> str | None:
+    info = _namenode_info(settings, namenode)
     if info is None:
         return "the NameNode does not answer yet"
     up_seconds = time.time() - started
@@ -174,6 +184,5 @@ def _datanode_obstacle(settings: Settings, data_port: int, started: int) -> str 
     return "the NameNode has not heard of it yet"
 
 
-def _namenode_info(settings: Settings) -> dict[str, Any] | None:
-    address = f"http://{settings.inner_host}:{settings.namenode_port}"
-    return jmx_bean(address, "NameNode,name=NameNodeInfo")
+def _namenode_info(settings: Settings, namenode: str) -> dict[str, Any] | None:
+    return jmx_bean(f"http://{namenode}:{settings.namenode_port}", "NameNode,name=NameNodeInfo")

@@ -12,14 +12,13 @@ import subprocess
 from functools import cache
 from pathlib import Path
 
-from pipelines.database import RELEASE, SUPERUSER, program, sockets
+from pipelines.database import DATABASES, RELEASE, SUPERUSER, host, program, sockets
 from pipelines.errors import StackError
 from pipelines.settings import Settings
 from pipelines.sockets import make_socket_folder
 from stack.environment import inherited_environment
 from stack.part import Part, Process, Say
 
-DATABASES = ("airflow", "mlflow")
 STOP_SECONDS = 60
 """For which it may write its checkpoint; killed before, it replays its log at the next start."""
 
@@ -151,7 +150,7 @@ def _run(name: str, *arguments: str, said: str = "") -> None:
 
 def _obstacle(settings: Settings) -> str | None:
     ended = subprocess.run(
-        [program("pg_isready"), "-h", str(sockets(settings)), "-t", "3"],
+        [program("pg_isready"), "-h", host(settings), "-t", "3"],
         env=inherited_environment(),
         capture_output=True,
         text=True,

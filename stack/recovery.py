@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import quote, unquote, urlsplit
 
-from pipelines import layout
+from pipelines import database, layout
 from pipelines.backup import put_back
 from pipelines.backup.contents import MADE_AGAIN, STAYS, holds_state
 from pipelines.backup.manifest import BackupManifest, verify
@@ -75,6 +75,8 @@ def restore(settings: Settings, backup: Path) -> Restored:
         StoreUnavailable: a store outside of the installation does not answer.
     """
     manifest = verify(backup)
+    if settings.database_host is not None:
+        return _into_containers(settings, backup, manifest)
     home = settings.home.resolve()
     _require_movable(home, backup.resolve())
     ran = any(part.state in ("ready", "starting") for part in status(settings))
@@ -92,6 +94,24 @@ def restore(settings: Settings, backup: Path) -> Restored:
         if ran:
             up(settings)
     return Restored(manifest, aside=aside, lacking=lacking, differing=differing, running=ran)
+
+
+def _into_containers(settings: Settings, backup: Path, manifest: BackupManifest) -> Restored:
+    """Fill new volumes, which nothing can be moved aside in. PostgreSQL and HDFS must run, and no
+    other container.
+
+    Raises:
+        BackupError: there is state in them already.
+    """
+    require_empty(settings)
+    if found := database.names(settings):
+        raise BackupError(
+            f"PostgreSQL has the databases {' and '.join(found)}. Expected new volumes: see "
+            "docs/containers.md."
+        )
+    lacking = _fill(settings, backup, manifest)
+    differing = put_back.put_back_specs(settings.datasets, backup, manifest)
+    return Restored(manifest, aside=None, lacking=lacking, differing=differing, running=False)
 
 
 def _make_room(fresh: Settings) -> None:
@@ -137,7 +157,7 @@ def _fill(fresh: Settings, backup: Path, manifest: BackupManifest) -> list[str]:
     put_back.put_back_home(fresh.home, backup, manifest)
     layout.HOME.require(LocalStore(fresh.home))
     needed = [
-        *(["postgres"] if manifest.databases else []),
+        *(["postgres"] if manifest.databases and fresh.database_host is None else []),
         *(["hdfs"] if _keeps_store(fresh) else []),
     ]
     with _running(fresh, needed):

@@ -27,12 +27,13 @@ def part(settings: Settings) -> Part:
     """The Master and the Worker."""
     return Part(
         name="spark",
-        processes=[_master(settings), _worker(settings)],
+        processes=[master(settings), worker(settings)],
         prepare=lambda _: _prepare(settings),
     )
 
 
-def _master(settings: Settings) -> Process:
+def master(settings: Settings) -> Process:
+    """The Master."""
     web = settings.spark_port + MASTER_WEB
     return Process(
         name="spark-master",
@@ -50,7 +51,13 @@ def _master(settings: Settings) -> Process:
     )
 
 
-def _worker(settings: Settings) -> Process:
+def worker(settings: Settings, *, master: str | None = None) -> Process:
+    """The Worker.
+
+    Args:
+        settings: the installation.
+        master: the Master's host, if not this one.
+    """
     port, web = settings.spark_port + WORKER, settings.spark_port + WORKER_WEB
     return Process(
         name="spark-worker",
@@ -60,7 +67,7 @@ def _worker(settings: Settings) -> Process:
             *("--port", str(port), "--webui-port", str(web)),
             *("--cores", str(os.cpu_count() or 1), "--memory", WORKER_MEMORY),
             *("--work-dir", str(settings.work / "spark-worker")),
-            f"spark://{settings.inner_host}:{settings.spark_port}",
+            f"spark://{master or settings.inner_host}:{settings.spark_port}",
         ),
         environment=_environment(settings),
         version=lambda: version("pyspark"),

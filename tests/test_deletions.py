@@ -159,6 +159,8 @@ GUARDS = {
     "stack/recovery.py::_exchange": "names of the home that was just restored",
     "stack/recovery.py::_cleared": "names that the next run makes again; the folder only if empty",
     "benchmarks/cluster_nodes.py::Nodes.full_disks": TEMPORARY,
+    "benchmarks/container_engine.py::Engine._import": TEMPORARY,
+    "benchmarks/container_engine.py::Engine._uv": TEMPORARY,
     "benchmarks/prepare.py::_spark": TEMPORARY,
     "benchmarks/prove_cluster.py::main": TEMPORARY,
     "benchmarks/score.py::_score": TEMPORARY,

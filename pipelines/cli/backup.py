@@ -104,7 +104,8 @@ def restore_backup(
     for name in restored.differing:
         errors.print(f"! {settings.datasets / name} differs from the backup's, and was left alone")
     if not restored.running:
-        console.print("  Now: medloop stack up")
+        contained = settings.database_host is not None
+        console.print(f"  Now: {'docker compose up --detach' if contained else 'medloop stack up'}")
 
 
 def _size(count: float) -> str:

@@ -18,16 +18,14 @@ FOR_CONTAINERS = """\
 # Copy this file to .env (git-ignored) and change what you want otherwise. Both `medloop` and
 # `docker compose` read it; the environment goes before it. Made by: medloop settings --example
 
-# Secrets that `docker compose up` needs; nothing has a default. One way to make each:
-#   python3 -c "import secrets; print(secrets.token_urlsafe(32))"
+# The one secret that `docker compose up` needs; it has no default. One way to make it:
+#   openssl rand -hex 24
 POSTGRES_PASSWORD=
-AIRFLOW_JWT_SECRET=
-# A Fernet key is 32 bytes in URL-safe base64:
-#   python3 -c "import base64, os; print(base64.urlsafe_b64encode(os.urandom(32)).decode())"
-AIRFLOW_FERNET_KEY=
 
-# For containers: the folder with one folder of new images per data set, read-only in them.
+# For containers: the folder with one folder of new images per data set, and the folder of files
+# that the settings …_FILE name as /run/secrets/NAME. Both are read-only in them.
 MEDLOOP_LANDING=./landing
+MEDLOOP_SECRETS=./secrets
 """
 
 

@@ -33,10 +33,13 @@ def start() -> None:
     """Bring the stack up, and name the files of the logins that this has made.
 
     The passwords themselves are not printed: a terminal's history and the logs of CI keep them.
+    In containers there is nothing to start.
     """
     import stack
 
     settings = get_settings()
+    if settings.database_host is not None:
+        return
     known = stack.logins(settings)
     stack.up(settings)
     for login in stack.logins(settings):

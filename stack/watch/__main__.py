@@ -3,14 +3,16 @@
 import logging
 import os
 import signal
+from collections.abc import Callable
 from threading import Event
 
 from prometheus_client import CollectorRegistry, start_http_server
 
 from pipelines.alerts.send import send
-from pipelines.settings import get_settings
+from pipelines.settings import Settings, get_settings
 from stack import revival
 from stack.watch.exposition import Exposition
+from stack.watch.observation import Observation, observe
 from stack.watch.part import HOST
 from stack.watch.rounds import Watch
 from stack.watch.troubles import SUPERVISOR, down_alert
@@ -21,8 +23,13 @@ REVIVAL_SECONDS = 120.0
 """After how long supervisord is started again once more, if it could not be."""
 
 
-def main() -> None:
-    """Watch until told to stop. A look that fails is told in the log; the next one comes."""
+def main(*, host: str = HOST, look: Callable[[Settings], Observation] = observe) -> None:
+    """Watch until told to stop. A look that fails is told in the log; the next one comes.
+
+    Args:
+        host: where the metrics are served.
+        look: asks every part how it is.
+    """
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)
     settings = get_settings()
@@ -32,8 +39,8 @@ def main() -> None:
     exposition = Exposition(settings.metrics)
     registry = CollectorRegistry(auto_describe=False)
     registry.register(exposition)
-    start_http_server(settings.watch_port, HOST, registry)
-    watch = Watch(settings, exposition)
+    start_http_server(settings.watch_port, host, registry)
+    watch = Watch(settings, exposition, look)
     supervisord = os.getppid()
     while not stopped.is_set():
         if os.getppid() != supervisord:

@@ -1,4 +1,4 @@
-"""What the watch sees in one look around."""
+"""What the watch sees in one look around the native stack; in containers, `stack.container`."""
 
 import fcntl
 import time

@@ -3,6 +3,7 @@
 import logging
 import sqlite3
 import time
+from collections.abc import Callable
 
 from pipelines.alerts.alert import Alert
 from pipelines.alerts.book import Book
@@ -14,7 +15,7 @@ from pipelines.scheduler import EndedRun, open_scheduler
 from pipelines.settings import Settings
 from stack.catalog import all_parts
 from stack.watch.exposition import Exposition
-from stack.watch.observation import observe
+from stack.watch.observation import Observation, observe
 from stack.watch.troubles import Troubles
 
 logger = logging.getLogger(__name__)
@@ -31,10 +32,17 @@ class Watch:
     Args:
         settings: the installation.
         exposition: what shows others what was seen.
+        look: asks every part how it is.
     """
 
-    def __init__(self, settings: Settings, exposition: Exposition) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        exposition: Exposition,
+        look: Callable[[Settings], Observation] = observe,
+    ) -> None:
         self._settings = settings
+        self._look = look
         self._exposition = exposition
         needs = {part.name: part.needs for part in all_parts(settings)}
         self._troubles = Troubles(settings, needs, self._known())
@@ -44,7 +52,7 @@ class Watch:
 
     def round(self) -> None:
         """Look, tell, deliver what waits, show."""
-        seen = observe(self._settings)
+        seen = self._look(self._settings)
         verdict = self._troubles.judge(seen)
         for alert in verdict.troubles:
             self._tell(alert)

@@ -8,11 +8,7 @@ import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text("utf-8")
-SECRETS = {
-    "POSTGRES_PASSWORD": "of-a-test",
-    "AIRFLOW_JWT_SECRET": "a-secret-that-is-as-long-as-it-should-be",
-    "AIRFLOW_FERNET_KEY": "Zm9yLXRlc3RzLW9ubHktMzItYnl0ZXMtbG9uZy0wMDA=",
-}
+SECRETS = {"POSTGRES_PASSWORD": "of-a-test"}
 
 
 def interpolated(**variables: str) -> dict[str, Any]:
@@ -29,12 +25,3 @@ def interpolated(**variables: str) -> dict[str, Any]:
 COMPOSE = interpolated()
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 OURS = {name: part for name, part in SERVICES.items() if part["image"].startswith("medloop")}
-
-
-def dockerfile(name: str) -> str:
-    """The text of the Dockerfile that a service is built by; empty for official images."""
-    build = SERVICES[name].get("build")
-    if build is None:
-        return ""
-    file = build["dockerfile"] if isinstance(build, dict) else "Dockerfile"
-    return (ROOT / file).read_text("utf-8")

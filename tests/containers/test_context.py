@@ -27,6 +27,7 @@ PLANTED = [
     "datasets/scan.jpg",
     "datasets/.env",
     "datasets/private/other.yaml",
+    "secrets/webhook",
     "serving/web/patient.png",
     "pipelines/scan.dcm",
     "backups/medloop-20261121T164815.123Z/backup.json",
@@ -51,12 +52,26 @@ def _matches(pattern: str, path: str) -> bool:
 
 
 def enters(path: str) -> bool:
-    """Whether a file is part of the build context: the last rule that matches decides."""
+    """Whether a file is part of the build context: the last rule that matches decides.
+
+    A builder does not look into a folder that is left out, unless a rule that lets something in
+    begins with the folder's very path: then a wildcard for folders is of no use.
+    """
+    folders = path.split("/")[:-1]
+    above = ["/".join(folders[: n + 1]) for n in range(len(folders))]
+    return _kept(path) and all(_kept(folder) or _is_looked_into(folder) for folder in above)
+
+
+def _kept(path: str) -> bool:
     kept = True
     for rule in RULES:
         if _matches(rule.removeprefix("!"), path):
             kept = rule.startswith("!")
     return kept
+
+
+def _is_looked_into(folder: str) -> bool:
+    return any(rule.startswith(f"!{folder}/") for rule in RULES)
 
 
 @pytest.mark.parametrize("path", PLANTED)

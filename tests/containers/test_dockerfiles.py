@@ -33,15 +33,3 @@ def test_its_base_is_pinned_to_the_python_that_the_project_uses(dockerfile: Path
     (base,) = [line for line in dockerfile.read_text("utf-8").splitlines() if "FROM python" in line]
 
     assert base.startswith("FROM python:3.11.")
-
-
-def test_the_mlflow_image_gets_the_releases_of_the_lock_file() -> None:
-    told = subprocess.run(
-        [sys.executable, ROOT / "mlflow" / "constraints.py", ROOT / "uv.lock"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-
-    assert any(line.startswith("mlflow==3.") for line in told.splitlines())
-    assert any(line.startswith("psycopg2-binary==") for line in told.splitlines())

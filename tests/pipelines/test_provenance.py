@@ -38,3 +38,11 @@ def test_the_commit_is_told_and_whether_files_differ_from_it(repository: Path) -
 @pytest.mark.usefixtures("repository")
 def test_code_outside_a_repository_has_no_commit() -> None:
     assert provenance.git_commit() is None
+
+
+def test_an_image_s_file_names_the_commit_it_was_built_from(repository: Path) -> None:
+    (repository / "GIT_COMMIT").write_text("abc123\n")
+    assert provenance.git_commit() == "abc123"
+    (repository / "GIT_COMMIT").write_text("\n")
+    provenance.git_commit.cache_clear()
+    assert provenance.git_commit() is None

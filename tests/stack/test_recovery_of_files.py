@@ -7,7 +7,7 @@ import psutil
 import pytest
 
 import stack
-from pipelines import layout
+from pipelines import database, layout
 from pipelines.backup import take
 from pipelines.backup.manifest import MANIFEST, read_manifest, write_manifest
 from pipelines.data.land import ingest, landing
@@ -197,3 +197,26 @@ def _seal_again(backup: Path, name: str) -> None:
     )
     files = {**manifest.files, name: file}
     write_manifest(backup, manifest.model_copy(update={"files": files}))
+
+
+def test_in_containers_new_volumes_are_filled_and_others_are_refused(
+    settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    backup = take.run(settings, pictures=True, keep=1)
+    before = images(settings)
+    fresh = tmp_path / "volume"
+    contained = settings.model_copy(
+        update={"home": fresh, "store": (tmp_path / "store").as_uri(), "database_host": "postgres"}
+    )
+    monkeypatch.setattr(database, "names", lambda _: ["mlflow"])
+    with pytest.raises(BackupError, match="mlflow"):
+        recovery.restore(contained, backup)
+    assert not fresh.exists()
+
+    monkeypatch.setattr(database, "names", lambda _: [])
+    restored = recovery.restore(contained, backup)
+
+    assert restored.aside is None
+    assert images(contained) == before
+    with pytest.raises(BackupError, match="not empty"):
+        recovery.restore(contained, backup)

@@ -1,0 +1,124 @@
+"""A server in a container runs the native stack's command, at its own name."""
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+from pipelines import database
+from pipelines.errors import DatabaseUnavailable, SettingsError, StackError
+from pipelines.settings import Settings
+from stack import container, hdfs, tracking_login
+from stack.container import find, observe, parts
+from tests.containers.compose import OURS, SERVICES
+
+PREPARED = {
+    "namenode": ["prepared", "started"],
+    "spark-master": ["prepared", "started"],
+    "mlflow": ["mlflow", "prepared", "started"],
+    "airflow-api-server": ["airflow", "prepared", "started"],
+    "service": ["prepared", "started"],
+}
+
+
+@pytest.fixture
+def settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Settings:
+    """Those of the compose file."""
+    environment = SERVICES["service"]["environment"]
+    for name, value in environment.items():
+        if value is not None:
+            monkeypatch.setenv(name, str(value))
+    monkeypatch.setattr(tracking_login, "only_this_machine", lambda _: False)
+    monkeypatch.setattr(container, "get_settings", lambda: Settings(home=tmp_path))
+    return Settings(home=tmp_path)
+
+
+def command(name: str) -> str:
+    return " ".join(find(container.settings_in(name), name)[1].command)
+
+
+@pytest.mark.usefixtures("settings")
+def test_a_server_listens_at_its_own_name_and_asks_others_at_theirs() -> None:
+    assert "fs.defaultFS=hdfs://namenode:8020" in command("namenode")
+    assert "dfs.namenode.http-address=namenode:9870" in command("namenode")
+    assert "fs.defaultFS=hdfs://namenode:8020" in command("datanode")
+    assert "dfs.datanode.address=datanode:9866" in command("datanode")
+    assert "--host spark-master" in command("spark-master")
+    assert "--host spark-worker" in command("spark-worker")
+    assert command("spark-worker").endswith("spark://spark-master:7077")
+    assert "@/mlflow?host=postgres" in command("mlflow")
+    assert "--host mlflow" in command("mlflow")
+
+
+def test_the_worker_works_in_the_volume(settings: Settings) -> None:
+    assert f"--work-dir {settings.home}/work/" in command("spark-worker")
+
+
+def test_every_container_has_its_server(settings: Settings) -> None:
+    names = {process.name for part in parts(settings) for process in part.processes}
+
+    assert {*names, "watch"} == set(SERVICES)
+    with pytest.raises(StackError, match="'other'"):
+        find(settings, "other")
+
+
+@pytest.mark.parametrize("name", OURS)
+def test_what_must_be_prepared_is_prepared_by_one_container(
+    name: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if name == "watch":
+        return
+    prepared: list[str] = []
+    part, process = find(settings, name)
+    part = replace(part, prepare=lambda _: prepared.append("prepared"))
+    monkeypatch.setattr(container, "find", lambda *_: (part, process))
+    monkeypatch.setattr(container, "_ensure_database", lambda _, name: prepared.append(name))
+    monkeypatch.setattr(os, "environ", dict(os.environ))
+    monkeypatch.setattr(os, "execvp", lambda *_: prepared.append("started"))
+
+    container.run(name)
+
+    assert prepared == PREPARED.get(name, ["started"])
+
+
+def test_a_database_that_is_just_starting_is_asked_again(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[int] = []
+    made: list[str] = []
+
+    def names(_: Settings) -> list[str]:
+        asked.append(1)
+        if len(asked) == 1:
+            raise DatabaseUnavailable("not yet")
+        return ["mlflow"]
+
+    monkeypatch.setattr(database, "names", names)
+    monkeypatch.setattr(database, "query", lambda _, sql: made.append(sql))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+
+    container._ensure_database(settings, "airflow")
+
+    assert made == ["CREATE DATABASE airflow ENCODING 'UTF8' TEMPLATE template0"]
+
+
+def test_the_watch_names_what_is_not_ready(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(_: str) -> NoReturn:
+        raise SettingsError("no such host")
+
+    monkeypatch.setattr(tracking_login, "only_this_machine", unknown)
+    monkeypatch.setattr(container, "rooms", lambda _: [])
+    monkeypatch.setattr(container, "parts", lambda _: [hdfs.part(settings)])
+
+    seen = observe(settings)
+
+    assert seen.supervised
+    assert {(s.part, s.process, s.state) for s in seen.standings} == {
+        ("hdfs", "namenode", "starting"),
+        ("hdfs", "datanode-0", "starting"),
+    }
