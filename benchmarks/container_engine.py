@@ -81,7 +81,9 @@ class Engine:
 
     def close(self, *, keep_images: bool) -> None:
         """Remove containers, volumes and networks; images too unless they are kept."""
-        self.podman("rm", "--force", "--all", "--time", "5", "--volumes", check=False)
+        for _ in self.podman("ps", "--all", "--quiet", check=False).split():
+            # One that another depends on is refused until that is gone.
+            self.podman("rm", "--force", "--all", "--time", "5", "--volumes", check=False)
         self.podman("volume", "rm", "--force", "--all", check=False)
         self.podman("network", "prune", "--force", check=False)
         if not keep_images:

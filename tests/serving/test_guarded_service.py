@@ -288,11 +288,3 @@ def test_it_speaks_tls_and_nothing_else_on_that_port(limited: Guarded) -> None:
         ServiceClient(settings.model_copy(update={"service_ca": None})).versions()
     with pytest.raises(httpx.TransportError):
         httpx.get(f"http://127.0.0.1:{settings.service_port}/livez", trust_env=False)
-
-
-def test_it_does_not_listen_beyond_loopback_without_a_token(tmp_path: Path) -> None:
-    process = start(tmp_path, "--host", "0.0.0.0", "--port", str(free_port()))
-    assert process.wait(60) == 1
-    log = (tmp_path / "service.log").read_text("utf-8")
-    assert "medloop token new NAME" in log
-    assert "Traceback" not in log
