@@ -20,6 +20,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import yaml
 from rich.console import Console
@@ -55,7 +56,7 @@ class Proof:
         self._variables = folder / "variables.env"
         self._landing = folder / "landing"
         self._token = ""
-        self._answer: object = None
+        self._answer: dict[str, Any] = {}
         self._ended = Event()
         self._health: dict[str, bool] = {}
         self.times: list[tuple[str, float, str]] = []
@@ -166,7 +167,7 @@ class Proof:
     def _retrain(self) -> str:
         said = self._exec(SCHEDULER, "medloop", "run", "phantom")
         print(said)
-        return next((line for line in said.splitlines() if "promoted" in line), "").strip()
+        return next((line for line in said.splitlines() if "is the champion" in line), "refused")
 
     def _predict(self, *headers: str) -> list[str]:
         image = next((self._landing / "phantom").glob("round_lesion/*.png"))
@@ -182,19 +183,20 @@ class Proof:
             raise StackError(f"expected {status}, got {found}: {body[:500]}")
         return body
 
-    def _asked(self) -> dict[str, object]:
+    def _asked(self) -> dict[str, Any]:
         body = self._expect("200", *self._predict(f"Authorization: Bearer {self._token}"))
-        answer: dict[str, object] = json.loads(body)
-        return answer
+        answer: dict[str, Any] = json.loads(body)
+        return {key: value for key, value in answer.items() if key != "request_id"}
 
     def _ask(self) -> str:
         self._token = self._exec("service", "medloop", "token", "new", "proof").splitlines()[-1]
         time.sleep(2)  # a new token counts within a second
-        self._answer = self._asked()["prediction"]
-        return str(self._answer)
+        self._answer = self._asked()
+        found = self._answer
+        return f"{found['class']}, {found['confidence']:.3f}, version {found['model_version']}"
 
     def _ask_again(self) -> str:
-        answer = self._asked()["prediction"]
+        answer = self._asked()
         if answer != self._answer:
             raise StackError(f"{answer} differs from {self._answer}")
         return "the same"
@@ -214,11 +216,13 @@ class Proof:
         self._exec(SCHEDULER, "medloop", "backup")
         show = "import glob, json; m = json.load(open(sorted(glob.glob("
         show += "'/var/lib/medloop/backups/medloop-*/backup.json'))[-1]));"
-        show += "print(json.dumps([sorted(m['databases']), sorted(m['files'])]))"
-        databases, files = json.loads(self._exec(SCHEDULER, "python", "-c", show))
+        show += "print(json.dumps([sorted(m['databases']), sorted(m['files']), m['git_commit']]))"
+        databases, files, commit = json.loads(self._exec(SCHEDULER, "python", "-c", show))
         artifacts = [file for file in files if file.startswith("home/mlflow/artifacts/")]
         if databases != ["airflow", "mlflow"] or not artifacts:
             raise StackError(f"the backup has {databases} and {len(artifacts)} artifacts")
+        if commit != git_commit():
+            raise StackError(f"the backup was made by commit {commit}, not {git_commit()}")
         return f"{', '.join(databases)}, {len(artifacts)} artifacts, {len(files)} files"
 
     def _restore(self) -> str:
