@@ -4,15 +4,16 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
 
 import pytest
 
 from pipelines import database
 from pipelines.errors import DatabaseUnavailable, SettingsError, StackError
+from pipelines.reach import ip_address
 from pipelines.settings import Settings
-from stack import container, hdfs, tracking_login
+from stack import container, tracking_login
 from stack.container import find, observe, parts
+from stack.part import Part, Process
 from tests.containers.compose import OURS, SERVICES
 
 PREPARED = {
@@ -51,6 +52,10 @@ def test_a_server_listens_at_its_own_name_and_asks_others_at_theirs() -> None:
     assert command("spark-worker").endswith("spark://spark-master:7077")
     assert "@/mlflow?host=postgres" in command("mlflow")
     assert "--host mlflow" in command("mlflow")
+
+
+def test_a_server_that_takes_no_host_name_gets_its_address() -> None:
+    assert ip_address("localhost") in ("127.0.0.1", "::1")
 
 
 def test_the_worker_works_in_the_volume(settings: Settings) -> None:
@@ -105,20 +110,24 @@ def test_a_database_that_is_just_starting_is_asked_again(
     assert made == ["CREATE DATABASE airflow ENCODING 'UTF8' TEMPLATE template0"]
 
 
-def test_the_watch_names_what_is_not_ready(
+def test_the_watch_asks_every_server_and_survives_one_that_is_down(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def unknown(_: str) -> NoReturn:
-        raise SettingsError("no such host")
+    part = find(settings, "mlflow")[0]
+    ready = replace(part.processes[0], obstacle=lambda _: None)
 
-    monkeypatch.setattr(tracking_login, "only_this_machine", unknown)
+    def find_one(_: Settings, name: str) -> tuple[Part, Process]:
+        if name == "mlflow":
+            raise SettingsError("no such host")
+        return part, ready
+
+    monkeypatch.setattr(container, "find", find_one)
     monkeypatch.setattr(container, "rooms", lambda _: [])
-    monkeypatch.setattr(container, "parts", lambda _: [hdfs.part(settings)])
 
     seen = observe(settings)
 
     assert seen.supervised
-    assert {(s.part, s.process, s.state) for s in seen.standings} == {
-        ("hdfs", "namenode", "starting"),
-        ("hdfs", "datanode-0", "starting"),
-    }
+    standings = {standing.process: (standing.state, standing.detail) for standing in seen.standings}
+    assert standings.pop("mlflow") == ("starting", "no such host")
+    assert {*standings, "mlflow", "watch"} == set(SERVICES)
+    assert set(standings.values()) == {("ready", None)}
