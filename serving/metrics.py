@@ -2,7 +2,7 @@
 
 import os
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import psutil
 from prometheus_client import (
@@ -16,8 +16,9 @@ from prometheus_client import (
 )
 from prometheus_client.multiprocess import MultiProcessCollector, mark_process_dead
 
-from pipelines.release.predictor import Predictor
-from serving.observed import Answered
+if TYPE_CHECKING:
+    from pipelines.release.predictor import Predictor
+    from serving.observed import Answered
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 OUTCOMES = {500: "failed", 503: "unavailable", 504: "failed"}
@@ -99,7 +100,7 @@ def count_batch(images: int) -> None:
     BATCH_IMAGES.observe(images)
 
 
-def count_answer(answered: Answered) -> None:
+def count_answer(answered: "Answered") -> None:
     """Count one classified image."""
     answer = answered.prediction
     PREDICTIONS.labels(answer.dataset, answer.model_version, answer.class_name).inc()
@@ -115,7 +116,7 @@ def count_samples(outcome: Literal["written", "lost"], count: int) -> None:
     SAMPLES.labels(outcome).inc(count)
 
 
-def show_champion(new: Predictor, old: Predictor | None) -> None:
+def show_champion(new: "Predictor", old: "Predictor | None") -> None:
     """Show that this worker answers with a new model instead of an old one."""
     for predictor, workers in ((old, 0), (new, 1)):
         if predictor:

@@ -92,9 +92,11 @@ def test_an_api_method_that_is_called_in_this_process_gives_the_same_answer(
     serving_client: TestClient, backend: Backend, image: Path, tmp_path: Path
 ) -> None:
     from serving.service import MedloopService
+    from serving.worker import Worker
 
     service = object.__new__(MedloopService.inner)  # type: ignore[attr-defined]
-    service._backend = backend
+    service._worker = object.__new__(Worker)
+    service._worker.backend = backend
     plain = serving_client.post("/predict", files={"image": image.read_bytes()}).json()
     reply = asyncio.run(service.predict(image))
     assert _without_id(reply.model_dump(by_alias=True, mode="json")) == _without_id(plain)

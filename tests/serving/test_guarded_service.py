@@ -76,7 +76,8 @@ def until(ask: object, status: int) -> None:
 
 def every_path() -> set[str]:
     """Every path of our application and of BentoML's, which is behind it."""
-    from serving.service import MedloopService, app
+    from serving.service import MedloopService
+    from serving.worker import app
 
     behind = MedloopService.to_asgi(is_main=True)  # type: ignore[attr-defined]
     paths = {getattr(route, "path", "") or "/" for route in behind.routes}
@@ -99,7 +100,8 @@ def test_started_by_bentoml_alone_it_is_shut() -> None:
 
 def test_nothing_of_bentoml_answers_around_the_gate() -> None:
     """Its routes refuse in our shape, and nothing outside the gate answers anything."""
-    from serving.service import Front, MedloopService, guard
+    from serving.service import Front, MedloopService
+    from serving.worker import guard
 
     app = MedloopService.to_asgi(is_main=True)  # type: ignore[attr-defined]
     client = TestClient(app)

@@ -5,11 +5,20 @@ import sys
 
 from pipelines.settings import PROJECT
 
+INFERENCE = ("openvino", "pydicom", "pyarrow", "serving.app")
 HEAVY = ("tensorflow", "keras", "mlflow", "pyspark", "pandas", "scipy", "sklearn", "matplotlib")
 
 
 def test_nothing_heavy_is_imported_before_the_service_is_up() -> None:
-    code = f"import sys, serving.service; print(*sys.modules.keys() & set({HEAVY}))"
+    code = f"import sys, serving.service, serving.worker; print(*sys.modules.keys() & set({HEAVY}))"
+    run = subprocess.run(
+        [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.split() == []
+
+
+def test_the_supervisor_does_without_what_only_workers_need() -> None:
+    code = f"import sys, serving.service; print(*sys.modules.keys() & set({INFERENCE}))"
     run = subprocess.run(
         [sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, check=True
     )
@@ -18,7 +27,7 @@ def test_nothing_heavy_is_imported_before_the_service_is_up() -> None:
 
 def test_a_bento_s_image_has_all_that_the_service_imports() -> None:
     code = """
-import sys, serving.service, pipelines.cli.app
+import sys, serving.service, serving.worker, pipelines.cli.app
 from importlib.metadata import packages_distributions
 from serving.bento import PACKAGES, installed
 names = {line.partition("==")[0] for line in installed(PACKAGES)}

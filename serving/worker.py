@@ -1,0 +1,182 @@
+"""What one worker process runs: models, the threads that ask them, and what is written down.
+
+BentoML's supervisor imports `serving.service` and not this module: it needs no OpenVINO.
+"""
+
+import logging
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import partial
+from http import HTTPStatus
+from pathlib import Path
+
+import bentoml
+
+from pipelines.errors import BadImage
+from pipelines.release.predictor import open_predictor
+from pipelines.settings import Settings, get_settings
+from pipelines.stage import default_context
+from serving import classic, connections
+from serving.access.exposure import certificate_of
+from serving.access.permissions import guard_of
+from serving.app import attach, build_app
+from serving.asked import Asked, Backend, FieldsT
+from serving.bento import Arguments
+from serving.champions import Champions, WorkerNotes
+from serving.classic_listener import ClassicListener
+from serving.context import Problem, RequestContext
+from serving.executor import InferenceExecutor
+from serving.follower import Follower
+from serving.metrics import count_answer
+from serving.observed import Observer
+from serving.predictions import classify, draw, reason
+from serving.records.sampler import Sampler
+from serving.refusals import status_of
+from serving.schemas import ExplainFields, Explanation, OverlayFields, PredictFields, Prediction
+from serving.uploads import Limits, Upload
+
+logger = logging.getLogger(__name__)
+
+CHECK_SECONDS = 1.0
+
+guard = guard_of(get_settings(), tokens=bentoml.use_arguments(Arguments).auth == "tokens")
+app = build_app(guard)
+
+
+class Worker:
+    """Loads what served last, then follows the champion in the background.
+
+    Args:
+        arguments: of the service.
+        bundles: serve these and ask no registry; none: follow it.
+    """
+
+    def __init__(self, arguments: Arguments, bundles: Sequence[Path]) -> None:
+        logging.getLogger("serving").setLevel(logging.INFO)
+        # says every retry while MLflow is away; the follower says it once
+        logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
+        _end_with_parent()
+        connections.PatientProtocol.note = staticmethod(guard.audit.note_early)
+        guard.audit.start()
+        load = partial(
+            open_predictor,
+            runtime=arguments.runtime,
+            cache=get_settings().cache,
+            threads=arguments.threads,
+            goal=get_settings().service_tuning,
+        )
+        self._executor = InferenceExecutor(
+            arguments.threads, wait_seconds=get_settings().service_wait_seconds
+        )
+        self._follower: Follower | None = None
+        standing = WorkerNotes(get_settings().home / "service" / "workers")
+        if bundles:
+            champions = Champions("pinned", standing=standing)
+            for bundle in bundles:
+                champions.take(load(bundle))
+        else:
+            champions = Champions(standing=standing)
+            self._follower = Follower(champions, default_context(), load=load)
+            self._follower.restore()
+            self._follower.start()
+        observers: list[Observer] = [count_answer, guard.audit.note_answer]
+        self._sampler: Sampler | None = None
+        # a pinned bundle is a trial: what it is asked is no sample of what is seen in practice
+        if self._follower and get_settings().service_sample_share:
+            self._sampler = Sampler.of(get_settings(), default_context().store)
+            self._sampler.start()
+            observers.append(self._sampler.note)
+        backend = self.backend = Backend(
+            champions,
+            self._executor,
+            Limits(read_seconds=get_settings().service_read_seconds),
+            observers=tuple(observers),
+            classic_dataset=get_settings().classic_dataset,
+            note_upload=guard.audit.note_upload,
+        )
+        attach(app, backend)
+        self._classic = _classic_listener(backend, arguments.host, get_settings())
+
+    async def predict(self, image: Path, fields: PredictFields) -> Prediction:
+        """The answer of ``/predict`` in this process.
+
+        Raises:
+            BentoMLException: it is refused; carries the HTTP status and the message.
+        """
+        with _refusing():
+            return await classify(self._asked("/predict", image, fields))
+
+    async def gradcam(self, image: Path, fields: OverlayFields) -> bytes:
+        """The same of ``/gradcam``."""
+        with _refusing():
+            return (await draw(self._asked("/gradcam", image, fields)))[-1]
+
+    async def explain(self, image: Path, fields: ExplainFields) -> Explanation:
+        """The same of ``/explain``."""
+        with _refusing():
+            return await reason(self._asked("/explain", image, fields))
+
+    async def listen(self) -> None:
+        """Listen for classic clients too, if that is set."""
+        if self._classic:
+            await self._classic.start()
+
+    async def close(self) -> None:
+        """Stop following; requests in flight at the main port have ended by now."""
+        if self._classic:
+            await self._classic.stop()
+        if self._follower:
+            self._follower.stop()
+        self._executor.close()
+        if self._sampler:
+            self._sampler.stop()
+        guard.audit.stop()
+
+    def _asked(self, route: str, image: Path, fields: FieldsT) -> Asked[FieldsT]:
+        upload = Upload((image.read_bytes(),), {}, (image.name,))
+        return Asked(self.backend, RequestContext(), upload, fields, route)
+
+
+def _classic_listener(backend: Backend, host: str, settings: Settings) -> ClassicListener | None:
+    if settings.classic_port is None:
+        return None
+    return ClassicListener(
+        build_app(guard, backend, routers=[classic.router]),
+        host=host,
+        port=settings.classic_port,
+        certificate=certificate_of(settings),
+    )
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Tell BentoML why an API method that is called in this process gives no answer.
+
+    Raises:
+        BentoMLException: carries the HTTP status and the message.
+    """
+    try:
+        yield
+    except (Problem, BadImage) as error:
+        status = HTTPStatus(status_of(error))
+        raise bentoml.exceptions.BentoMLException(str(error), error_code=status) from error
+
+
+def _end_with_parent() -> None:
+    """End with the process that started this one, so that a killed service frees its port.
+
+    Watches it from a thread, if this process is a worker of BentoML's supervisor.
+    """
+    if bentoml.server_context.worker_index is not None:
+        threading.Thread(target=_watch, args=(os.getppid(),), name="parent", daemon=True).start()
+
+
+def _watch(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(CHECK_SECONDS)
+    logger.warning("The supervising process is gone; this worker ends too")
+    os.kill(os.getpid(), signal.SIGTERM)
