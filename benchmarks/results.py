@@ -21,6 +21,7 @@ from pipelines import loop
 from pipelines.data import revisions
 from pipelines.data.restore import originals
 from pipelines.data.rows import Refused
+from pipelines.data.split.members import members
 from pipelines.data.tables import Table
 from pipelines.evaluation.record import Evaluation, read_evaluation
 from pipelines.outputs import SPLITS, Snapshot, Split
@@ -145,8 +146,7 @@ def _service_table(context: Context, names: list[str]) -> str:
 
 
 def _a_test_image(context: Context, split: Split) -> bytes:
-    with context.store.open(f"{split.path}/split.parquet") as file:
-        rows = pd.read_parquet(io.BytesIO(file.read()))
+    rows = members(context, split.path, ["sha256", "split"]).to_pandas()
     first = rows.loc[rows["split"] == "test", "sha256"].min()
     snapshot = revisions.at(context, split.snapshot)
     places = revisions.files(context, snapshot, revisions.PLACE, of=[first]).to_pylist()

@@ -147,7 +147,7 @@ class Year:
             images=self._delivered(day),
             rows={"train": 8, "validation": 1, "test": 1},
         )
-        self.context.store.write(f"{prepared.split}/split.parquet", bytes(1_000))
+        self.context.store.write(f"{prepared.split}/report.html", bytes(1_000))
         made_from = [(prepared.snapshot, prepared.split)]
         self._put(prepared, 4_000, made_from=made_from)
         self._checked(day, prepared)

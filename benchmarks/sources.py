@@ -23,7 +23,7 @@ from rich.table import Table
 from pipelines.data.input.arrays import Arrays
 from pipelines.data.input.cache import read_set
 from pipelines.data.input.training_set import TrainingSet
-from pipelines.data.split.division import divide
+from pipelines.data.split.division import draw
 from pipelines.data.split.division_by_source import source_of_cluster, validation_clusters
 from pipelines.data.split.source_clusters import source_clusters
 from pipelines.evaluation.predictions import described
@@ -109,8 +109,7 @@ def _reduced(features: Features, known: "pd.Series[bool]") -> Features:
 def _ways(rows: pd.DataFrame, seeds: int) -> Ways:
     """How validation is made, and which images it then holds."""
     for seed in range(seeds):
-        part = divide(rows, {"validation": SHARE}, seed=seed)
-        yield "at random, by group", rows["cluster"].map(part) == "validation"
+        yield "at random, by group", rows["cluster"].isin(draw(rows, SHARE, seed=seed))
     yield "the sources nearest to 15 %", rows["cluster"].isin(validation_clusters(rows, SHARE))
     source = rows["cluster"].map(source_of_cluster(rows))
     sizes = source.value_counts()

@@ -109,5 +109,12 @@ def _tables(store: "Store") -> None:
     migrate(store)
 
 
-STORE = Layout("store", [_sweep, _tables])
+def _records(store: "Store") -> None:
+    """2 → 3: splits become a Delta table, too."""
+    from pipelines.data.split.migrate import migrate
+
+    migrate(store)
+
+
+STORE = Layout("store", [_sweep, _tables, _records])
 HOME = Layout("home", [_sweep])

@@ -77,15 +77,15 @@ class Enough(Output):
 class Split(Output):
     """Who trains, who validates, who tests: no group in two of them.
 
-    ``path`` holds ``split.parquet`` (``sha256``, ``source_path``, ``label``, ``group``: the id of
-    the cluster that stays together, ``source``: number of the source cluster, 1 the largest, 0
-    where unknown, ``split``: one of the three or null, ``excluded``: why null), ``leaks.json`` and
-    ``report.html``.
+    ``path`` holds ``leaks.json`` and ``report.html``; `pipelines.data.split.members` reads which
+    split each file is in.
     """
 
     snapshot: str
     """Store path of the snapshot."""
     path: str
+    revision: int = 0
+    """Of the table ``splits``, whose rows say which split a file is in (the manifest's counts)."""
     counts: dict[SplitName, dict[str, int]]
     """Split → class → images."""
     exact_duplicates: int

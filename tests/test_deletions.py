@@ -41,7 +41,7 @@ GUARDS = {
     "pipelines/data/checks/data_docs.py::DataDocs.remove": (
         "a folder of a run below home/expectations and home/data_docs, through no link"
     ),
-    "pipelines/data/split/division.py::divide": NO_FILE,
+    "pipelines/data/split/division.py::draw": NO_FILE,
     "pipelines/data/split/division_by_source.py::source_of_cluster": NO_FILE,
     "pipelines/data/packing.py::deliver": "a pack that was made in a temporary folder",
     "pipelines/retention/packs.py::_remove_unnamed": (
@@ -50,6 +50,7 @@ GUARDS = {
     "pipelines/phantom/landing.py::generate": "replaces an empty folder only",
     "pipelines/data/land/pseudonyms.py::_make_key": OWN_NAME,
     "pipelines/data/input/cache.py::_fetch_part": "its own download, once it is unpacked",
+    "pipelines/data/split/migrate.py::_import": "a split of layout 2 whose rows are in the table",
     "pipelines/data/migrate.py::migrate": "files of the first layout whose rows are in the tables",
     "pipelines/data/migrate.py::_line": "a snapshot of the first layout that lost its number",
     "pipelines/data/folders/hdfs.py::HdfsFolder.add": OWN_NAME,

@@ -54,8 +54,9 @@ def is_table(path: str) -> bool:
 
 def needs_originals(path: str) -> bool:
     """Whether a file of the store says of images that they are stored: it is of no use without
-    ``<dataset>/packs``."""
-    return is_table(path) or path.split("/")[1:2] == ["snapshots"]
+    ``<dataset>/packs``. Splits are of use: what was a test image stays one when it lands again."""
+    is_split = path.split("/")[1:3] == ["tables", "splits"]
+    return (is_table(path) and not is_split) or path.split("/")[1:2] == ["snapshots"]
 
 
 def folder_of(path: str) -> str:

@@ -123,7 +123,8 @@ def state(context: Context, snapshot: Snapshot, columns: Sequence[str]) -> pa.Ta
     said = ["sha256", "revision", "copies", *columns, *(["facts"] if found else [])]
     said = [name for name in dict.fromkeys(said) if name in OF_IMAGE]
     table = Table.open(context, snapshot.dataset, Image)
-    images = newest(table.arrow(said, until=number_of(snapshot.id)))
+    images = newest(table.arrow(said, until=number_of(snapshot.id)), ["sha256"])
+    images = images.filter(pc.greater(images["copies"], 0))
     if found:
         originals = Table.open(context, snapshot.dataset, Original).arrow(["facts", *found])
         places = pc.index_in(images["facts"], originals["facts"])
@@ -200,12 +201,14 @@ def masks(context: Context, snapshot: Snapshot) -> pa.Table:
     return pa.table({"image": images["sha256"]} | columns)
 
 
-def newest(rows: pa.Table) -> pa.Table:
-    """The newest row of each image that is part of the data set, sorted by ``sha256``."""
-    rows = rows.sort_by([("sha256", "ascending"), ("revision", "ascending")]).combine_chunks()
+def newest(rows: pa.Table, key: Sequence[str]) -> pa.Table:
+    """Of the rows with the same ``key``, the one of the newest revision; sorted by the key."""
+    order = [(name, "ascending") for name in (*key, "revision")]
+    rows = rows.sort_by(order).combine_chunks()
     if not rows.num_rows:
         return rows
-    sha256 = rows["sha256"]
-    last = pc.not_equal(sha256.slice(0, len(sha256) - 1), sha256.slice(1))
-    rows = rows.filter(pa.chunked_array([*last.chunks, pa.array([True])]))
-    return rows.filter(pc.greater(rows["copies"], 0))
+    is_last = pc.not_equal(rows[key[0]].slice(0, len(rows) - 1), rows[key[0]].slice(1))
+    for name in key[1:]:
+        differs = pc.not_equal(rows[name].slice(0, len(rows) - 1), rows[name].slice(1))
+        is_last = pc.or_(is_last, differs)
+    return rows.filter(pa.chunked_array([*is_last.chunks, pa.array([True])]))

@@ -49,19 +49,6 @@ MASKED = pa.schema(
 """``masks.parquet`` of a landing: the masks of accepted images, ``image`` being whose (its
 sha256), with the reason why where one cannot be used."""
 
-DIVIDED = pa.schema(
-    [
-        ("sha256", pa.string()),
-        ("source_path", pa.string()),
-        ("label", pa.string()),
-        ("group", pa.string()),
-        ("source", pa.int32()),
-        ("split", pa.string()),
-        ("excluded", pa.string()),
-    ]
-)
-"""``split.parquet``; see `pipelines.outputs.Split`."""
-
 
 def write_rows(store: Store, path: str, rows: list[dict[str, Any]], *, schema: pa.Schema) -> None:
     """Write rows as one Parquet file: the same rows give the same bytes."""

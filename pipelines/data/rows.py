@@ -130,6 +130,24 @@ class Refused(Row):
     arrived: Annotated[datetime, "when this row was made, UTC"]
 
 
+@dataclasses.dataclass(frozen=True)
+class Member(Row):
+    """Which split a file is in; a change appends a row, and the newest one counts."""
+
+    table: ClassVar[str] = "splits"
+
+    sha256: Annotated[str, "of the original"]
+    source_path: Annotated[str, "of the file, as in ``files``"]
+    revision: Annotated[Int32, "number of the split that made this row, from 1"]
+    label: Annotated[str | None, "class"]
+    cluster: Annotated[str | None, "images that stay together: digits of the least sha256 of them"]
+    source: Annotated[Int32 | None, "acquisition source, 1 the largest; 0 where unknown"]
+    split: Annotated[str | None, "``train``, ``validation``, ``test``, or null"]
+    excluded: Annotated[str | None, "why ``split`` is null; ``gone``: no longer in the data set"]
+    first_test: Annotated[Int32 | None, "number of the first split with the image in its test set"]
+    first_training: Annotated[Int32 | None, "the same of training or validation"]
+
+
 def schema_of(row: type) -> pa.Schema:
     """The Arrow schema of a row type."""
     return pa.schema(_fields(row))

@@ -188,7 +188,7 @@ class Erasure:
         settings, dataset = self._context.settings, self._spec.name
         if self._journal is not None:
             journal = self._journal
-            now = lineage.uses(self._context.store, dataset, found)
+            now = lineage.uses(self._context, dataset, found)
             journal.write(used=now | journal.entry.used)
             return journal
         assert self._asked is not None
@@ -203,7 +203,7 @@ class Erasure:
             images=found.count,
             refused=_keyed(self._names, found.originals | found.landed),
             keyed=_keyed(self._names, found.hashes | found.paths),
-            used=lineage.uses(self._context.store, dataset, found),
+            used=lineage.uses(self._context, dataset, found),
         )
         return Journal(journal_file(settings, dataset), entry)
 

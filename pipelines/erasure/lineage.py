@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 
+import pyarrow as pa
 import pyarrow.compute as pc
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.data.split.members import members
 from pipelines.erasure.traces import Traces
+from pipelines.errors import NotFound
 from pipelines.outputs import SPLITS
 from pipelines.settings import Settings
-from pipelines.spark.parquet import opened
-from pipelines.storage import Store
+from pipelines.stage import Context
 from pipelines.tracking import versions
 from pipelines.tracking.client import Tracking
 
@@ -30,30 +32,24 @@ class Remaining(BaseModel):
     why: str
 
 
-def uses(store: Store, dataset: str, traces: Traces) -> dict[str, tuple[str, ...]]:
+def uses(context: Context, dataset: str, traces: Traces) -> dict[str, tuple[str, ...]]:
     """Store path of a split → which of its sets held one of the images.
 
     Raises:
         StoreUnavailable: the store does not answer.
     """
+    ours = pa.array(sorted(traces.originals), pa.string())
     found: dict[str, tuple[str, ...]] = {}
-    for name in store.names(f"{dataset}/splits"):
+    for name in context.store.names(f"{dataset}/splits"):
         path = f"{dataset}/splits/{name}"
-        if not store.exists(f"{path}/split.parquet"):
-            continue
-        with opened(store, f"{path}/split.parquet") as parquet:
-            table = parquet.read(["sha256", "split"])
-        ours = table.filter(pc.is_in(table["sha256"], value_set=_texts(traces)))
-        held = set(ours["split"].to_pylist())
+        try:
+            table = members(context, path, ["sha256", "split"])
+        except NotFound:
+            continue  # no manifest, or every image of it was erased
+        held = set(table.filter(pc.is_in(table["sha256"], value_set=ours))["split"].to_pylist())
         if sets := tuple(split for split in SPLITS if split in held):
             found[path] = sets
     return found
-
-
-def _texts(traces: Traces) -> "object":
-    import pyarrow as pa
-
-    return pa.array(sorted(traces.originals), pa.string())
 
 
 def learned(

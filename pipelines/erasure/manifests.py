@@ -93,7 +93,7 @@ def count_again(store: Store, dataset: str) -> None:
         place = f"{dataset}/snapshots/{name}/{MANIFEST}"
         number = revisions.number_of(name)
         until = rows.filter(pc.less_equal(rows["revision"], number))
-        images = pc.sum(revisions.newest(until)["copies"]).as_py() or 0
+        images = pc.sum(revisions.newest(until, ["sha256"])["copies"]).as_py() or 0
         manifest = store.read_json(place)
         output = manifest["output"]
         left = {"images": images, "added": min(output["added"], int(added.get(number, 0)))}

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from pipelines.data.land.erased import FOLDER
 from pipelines.data.land.pseudonyms import Pseudonyms
+from pipelines.data.rows import Member
 from pipelines.documents import html
 from pipelines.documents.document import Document, Text
 from pipelines.erasure import delta, manifests, parquet, prepared, texts
@@ -111,6 +112,9 @@ class Stored:
         if path.split("/")[1] == FEATURES:
             yield self._piece(DERIVED, path, "files removed", 1, partial(self._delete, path))
             return
+        if held.rows and path.startswith(f"{self.dataset}/tables/{Member.table}/"):
+            folder = f"{self.dataset}/splits"
+            self.held |= {f"{folder}/{name}" for name in self.store.names(folder)}
         how = "images emptied" if held.is_pack else "rows removed"
         count = held.rows
         if not held.rows:

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from pipelines.data import revisions
 from pipelines.data.revisions import PLACE, Row
-from pipelines.data.row_files import read_rows
+from pipelines.data.split.members import KEY, members
 from pipelines.errors import NotFound
 from pipelines.evaluation.novelty import Novelty
 from pipelines.monitoring import answers as answers_module
@@ -136,13 +136,10 @@ def held_out(context: Context, manifest: BundleManifest) -> list[Row]:
         NotFound: snapshot or split are gone, or nothing was held out.
     """
     snapshot = revisions.at(context, manifest.snapshot)
-    divided = {
-        (row["sha256"], row["source_path"]): row
-        for row in read_rows(context.store, f"{manifest.split}/split.parquet")
-        if row["split"] in HELD_OUT
-    }
+    rows = members(context, manifest.split, [*KEY, "split", "cluster", "label"]).to_pylist()
+    divided = {(row["sha256"], row["source_path"]): row for row in rows if row["split"] in HELD_OUT}
     found = [
-        {**row, "patient": divided[key]["group"], "label": divided[key]["label"]}
+        {**row, "patient": divided[key]["cluster"], "label": divided[key]["label"]}
         for row in revisions.files(context, snapshot, PLACE).to_pylist()
         if (key := (row["sha256"], row["source_path"])) in divided
     ]

@@ -4,7 +4,6 @@ The champion may have been trained on an older split, and so on images of today'
 and whatever shows the same patient or picture, are left out on both sides and counted.
 """
 
-import io
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -20,6 +19,7 @@ from pipelines.data.prepare.executor import ACCEPTED, accepted_image
 from pipelines.data.prepare.segmenters import fetch_segmenter
 from pipelines.data.restore import originals
 from pipelines.data.revisions import PLACE
+from pipelines.data.split.members import members
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import softmax
 from pipelines.evaluation.decisions import Decisions
@@ -195,20 +195,15 @@ def _learnt_from(
     if manifest.split == prepared.split:
         return np.zeros(len(rows), bool)
     try:
-        then = _split(context, manifest.split)
+        then = members(context, manifest.split, ["sha256", "split"]).to_pandas()
     except NotFound:
         notes.append(f"The champion's split {manifest.split} is gone: it may know test images.")
         return np.zeros(len(rows), bool)
     learnt = set(then.loc[then["split"] == "train", "sha256"])
-    now = _split(context, prepared.split)
-    groups = set(now.loc[now["sha256"].isin(learnt), "group"])
+    now = members(context, prepared.split, ["sha256", "cluster"]).to_pandas()
+    groups = set(now.loc[now["sha256"].isin(learnt), "cluster"])
     known = rows["sha256"].isin(learnt) | rows["group"].isin(groups)
     return known.to_numpy(bool)
-
-
-def _split(context: Context, path: str) -> pd.DataFrame:
-    content = context.store.read(f"{path}/split.parquet")
-    return pd.read_parquet(io.BytesIO(content), columns=["sha256", "group", "split"])
 
 
 def _answers_on_originals(

@@ -265,12 +265,15 @@ class SplitSpec(Section):
 
     validation: float = Field(default=0.15, gt=0, lt=0.5)
     test: float = Field(default=0.15, gt=0, lt=0.5)
-    """Share of the test set where the collection has no test folder of its own."""
+    """Share of the test set where the collection has no test folder of its own; approximate, as
+    each patient or image is drawn by a hash. A test image stays one, whatever comes later."""
     validation_by: Literal["group", "source"] = "group"
     """What validation is made of: groups drawn from everywhere, or whole source clusters
     (scanners, collections), as nearly as the classes allow; then its figures say how a model does
     on images from elsewhere."""
     seed: int = 17
+    """Another one draws other validation images, and new images otherwise; what was divided before
+    stays on its side of the test set."""
 
 
 class ChecksSpec(Section):

@@ -35,6 +35,7 @@ SMALLEST = {
     "drift": ("PHANTOMS", "--phantoms", "240", "--repetitions", "1", "--clean", "2"),
     "drift_estimates": ("PHANTOMS", "--repetitions", "1"),
     "drift_features": ("PHANTOMS", "--repetitions", "1"),
+    "split_shares": ("tiny", "LANDING", "--deliveries", "2", "--repeats", "1"),
     "duplicate_pairs": ("tiny", "LANDING", "--pairs", "2", "--sheet", "OUT/pairs.png"),
     "fuzz_service": ("--requests", "20"),
     "gate_rules": ("--draw", "OUT/rules.png", "--trials", "5", "--chains", "1"),

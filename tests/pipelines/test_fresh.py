@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from pipelines.data.checks import checks
 from pipelines.data.land import ingest, landing
@@ -9,12 +10,13 @@ from pipelines.data.split import split
 from pipelines.outputs import Split
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import class_folders, spec
+from tests.pipelines.data.recorded import members_of
 
 LENIENT = {"checks": {"min_per_class": 2}}
 
 
-def content(context: Context, divided: Split) -> bytes:
-    return context.store.read(f"{divided.path}/split.parquet")
+def content(context: Context, divided: Split) -> list[dict[str, Any]]:
+    return members_of(context, divided.path)
 
 
 def test_a_fresh_run_divides_anew_and_alike_and_a_retry_in_it_does_nothing(

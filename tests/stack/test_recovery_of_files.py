@@ -123,12 +123,12 @@ def test_a_store_elsewhere_gets_what_it_lacks_and_keeps_what_it_has(
     backup = take.run(settings, pictures=True, keep=1)
     elsewhere = settings.model_copy(update={"store": (tmp_path / "elsewhere").as_uri()})
     store = open_store(elsewhere)
-    store.write("other/splits/1/split.parquet", b"theirs")
+    store.write("other/splits/1/leaks.json", b"theirs")
 
     recovery.restore(elsewhere, backup)
 
     assert len(images(elsewhere)) == 8
-    assert store.read("other/splits/1/split.parquet") == b"theirs"
+    assert store.read("other/splits/1/leaks.json") == b"theirs"
 
 
 def test_a_home_behind_a_link_is_replaced_where_it_is(settings: Settings, tmp_path: Path) -> None:

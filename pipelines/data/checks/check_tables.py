@@ -15,6 +15,7 @@ from pipelines.data import revisions
 from pipelines.data.input.cache import inspect
 from pipelines.data.land.erased import ERASED
 from pipelines.data.land.landing import COPY
+from pipelines.data.split.members import members
 from pipelines.outputs import Landing, Prepared, Snapshot, Split
 from pipelines.stage import Context
 
@@ -40,8 +41,7 @@ def landing_table(context: Context, landing: Landing) -> pd.DataFrame:
 def snapshot_table(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:
     """The table of ``expectations/snapshot.py``."""
     index = revisions.files(context, snapshot, JUDGED).to_pandas()
-    divided = _read(context, f"{split.path}/split.parquet")
-    divided = divided[[*IMAGE, "group", "split", "excluded"]].rename(columns={"group": "cluster"})
+    divided = members(context, split.path, [*IMAGE, "cluster", "split", "excluded"]).to_pandas()
     rows = _with_sizes(index).merge(divided, on=IMAGE, how="outer")
     counts = rows["label"].map(rows["label"].value_counts())
     first = rows.groupby("sha256")["source_path"].transform("first")
@@ -58,8 +58,8 @@ def snapshot_table(context: Context, snapshot: Snapshot, split: Split) -> pd.Dat
 
 def prepared_table(context: Context, prepared: Prepared, classes: tuple[str, ...]) -> pd.DataFrame:
     """The table of ``expectations/prepared.py``; downloads and verifies parts that are not here."""
-    planned = _read(context, f"{prepared.split}/split.parquet")
-    planned = planned.loc[planned["split"].notna(), [*IMAGE, "split", "label"]]
+    planned = members(context, prepared.split, [*IMAGE, "split", "label"]).to_pandas()
+    planned = planned[planned["split"].notna()]
     planned["label"] = planned["label"].map(classes.index)
     data, damage = inspect(context, prepared)
     listed = data.table.select([*IMAGE, "group", "split", "label", "part"]).to_pandas()

@@ -1,12 +1,9 @@
 """The images of a split, and where their bytes are: the one place that joins tables and split."""
 
-import io
-
 import pandas as pd
-import pyarrow.parquet as pq
 
 from pipelines.data import revisions
-from pipelines.data.row_files import DIVIDED
+from pipelines.data.split.members import members
 from pipelines.errors import NotFound
 from pipelines.outputs import Snapshot, Split
 from pipelines.stage import Context
@@ -21,9 +18,9 @@ def listed_images(context: Context, snapshot: Snapshot, split: Split) -> pd.Data
         StoreUnavailable: the store does not answer.
     """
     index = revisions.files(context, snapshot, ["sha256", "source_path", "pack"]).to_pandas()
-    rows = _read(context, f"{split.path}/split.parquet", DIVIDED.names)
-    columns = ["sha256", "source_path", "label", "group", "split", "source"]
-    rows = rows.reindex(columns=columns).fillna({"source": 0}).astype({"source": "int32"})
+    columns = ["sha256", "source_path", "label", "cluster", "split", "source"]
+    rows = members(context, split.path, columns).to_pandas().rename(columns={"cluster": "group"})
+    rows = rows.fillna({"source": 0}).astype({"source": "int32"})
     images = rows[rows["split"].notna()].merge(index, on=["sha256", "source_path"], how="left")
     if images["pack"].isna().any():
         lost = images.loc[images["pack"].isna(), "source_path"]
@@ -33,12 +30,5 @@ def listed_images(context: Context, snapshot: Snapshot, split: Split) -> pd.Data
         )
     masks = revisions.masks(context, snapshot).select(["image", "sha256", "pack"]).to_pandas()
     masks = masks.set_axis(["sha256", "mask", "mask_pack"], axis="columns").astype("object")
-    return images.merge(masks, on="sha256", how="left")
-
-
-def _read(context: Context, path: str, columns: list[str]) -> pd.DataFrame:
-    """Those of the columns that the table has: an older Medloop's may lack some."""
-    table = pq.ParquetFile(io.BytesIO(context.store.read(path)))
-    known = [name for name in columns if name in table.schema_arrow.names]
-    frame: pd.DataFrame = table.read(known).to_pandas()
-    return frame
+    found: pd.DataFrame = images.merge(masks, on="sha256", how="left")
+    return found

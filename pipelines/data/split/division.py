@@ -1,11 +1,23 @@
-"""Dividing clusters among training, validation and test: stratified, seeded, nothing cut apart.
+"""Dividing clusters among training, validation and test: stable under growth, nothing cut apart.
 
-A test or validation folder that comes with the collection is kept as it is, and what the rest
-shares with it is taken out of the rest, the test set first. The rest is divided: clusters are
-ranked by a hash of the seed and their name, class by class, and fill the test set (where there is
-none), then the validation set (the same), up to their shares. So the order of the data does not
-matter, and when data grows, few images change sides. Validation may be made of whole source
-clusters instead (`pipelines.data.split.division_by_source`).
+**Test.** A test folder that comes with the collection is kept as it is. Where there is none, each
+node (a patient or lesion; an image where neither is known) has a number in [0, 1) by a hash of the
+seed and its name. A cluster with a node below the share is in the test set. So which clusters train
+depends on the set of images alone, not on how many deliveries brought them in which order, and a
+growing cluster may enter the test set but never leaves it. Earlier splits have a say:
+
+- an image that was in the test set stays there; so does its cluster;
+- an image that has trained (or validated) never enters the test set: where its cluster does, it is
+  excluded as a leak;
+- a node that has trained is not drawn any more: another seed or share concerns new nodes only.
+
+A class without any test image takes the cluster with its lowest number, rather one that has not
+trained. In these cases the order of deliveries matters.
+
+**Validation.** What validates is drawn again for each split, from what does not test: no figure of
+it outlives the model. Clusters are ranked by a hash, class by class, and fill the share as closely
+as possible; so it depends on the set of images alone, and few change sides when it grows. It may
+be made of whole source clusters instead (`pipelines.data.split.division_by_source`).
 """
 
 import hashlib
@@ -13,111 +25,118 @@ import hashlib
 import pandas as pd
 
 from pipelines.data.split import division_by_source
-from pipelines.outputs import SplitName
 from pipelines.spec import SplitSpec
 
+HEX_DIGITS = 13
+"""Of a hash that make its number: as many as a float holds."""
 
-def decide(rows: pd.DataFrame, shares: SplitSpec) -> None:
+
+def decide(rows: pd.DataFrame, shares: SplitSpec, history: pd.DataFrame | None = None) -> None:
     """Set the columns ``split`` and ``excluded`` of each row; exactly one of them is not null.
 
     Args:
-        rows: one row a file, columns ``sha256``, ``label``, ``declared_split``, ``cluster`` and
-            ``source``; of several files with the same bytes, the first one in a split stands for
-            all.
+        rows: one row a file, columns ``sha256``, ``group`` (patient or lesion, null where
+            unknown), ``label``, ``declared_split``, ``cluster`` and ``source``; of several files
+            with the same bytes, the first one in a split stands for all.
         shares: how large the splits are.
+        history: what earlier splits did with images, as `members.history` returns it.
     """
     rows["split"], rows["excluded"] = None, None
     conflict = rows.groupby("sha256")["label"].transform("nunique") > 1
     rows.loc[conflict, "excluded"] = "label_conflict"
-    for kept in ("test", "validation"):
-        _keep(rows, kept)
+    tests = _tests(rows, shares, pd.DataFrame() if history is None else history)
+    _keep(rows, tests, "test")
+    _keep(rows, rows["declared_split"] == "validation", "validation")
     rest = rows["excluded"].isna() & rows["split"].isna()
-    drawn = {} if (rows["split"] == "test").any() else {"test": shares.test}
-    once = rows[rest].drop_duplicates("sha256")
-    if (rows["split"] == "validation").any():
-        part = divide(once, drawn, seed=shares.seed)
-    else:
-        part = _parts(once, drawn, shares)
-    rows.loc[rest, "split"] = rows.loc[rest, "cluster"].map(part)
+    rows.loc[rest, "split"] = "train"
+    if not (rows["split"] == "validation").any():
+        chosen = _validation(rows[rest].drop_duplicates("sha256"), shares)
+        rows.loc[rest & rows["cluster"].isin(chosen), "split"] = "validation"
     again = rows["split"].notna() & rows.duplicated(["sha256", "split"])
     rows.loc[again, ["split", "excluded"]] = [None, "duplicate"]
 
 
-def _keep(rows: pd.DataFrame, kept: SplitName) -> None:
-    """Keep a split that came with the collection, and take out of the rest what it shares."""
+def _keep(rows: pd.DataFrame, chosen: "pd.Series[bool]", split: str) -> None:
+    """Put rows into a split, and take out of the rest what shares a cluster with them."""
     free = rows["excluded"].isna() & rows["split"].isna()
-    ours = free & (rows["declared_split"] == kept)
+    ours = free & chosen
+    rows.loc[ours, "split"] = split
     leaking = free & ~ours & rows["cluster"].isin(rows.loc[ours, "cluster"])
-    rows.loc[ours, "split"] = kept
     rows.loc[leaking, "excluded"] = "leak"
 
 
-def _parts(images: pd.DataFrame, drawn: dict[str, float], shares: SplitSpec) -> "pd.Series[str]":
-    """Cluster → the part it goes to."""
+def _tests(rows: pd.DataFrame, shares: SplitSpec, history: pd.DataFrame) -> "pd.Series[bool]":
+    """(rows,) whether a row's image is a test image."""
+    free = rows[rows["excluded"].isna()]
+    declared = rows["declared_split"] == "test"
+    tested, learnt = (
+        rows["sha256"].isin(history.index[history[since].notna()] if len(history) else [])
+        for since in ("first_test", "first_training")
+    )
+    if declared[free.index].any():
+        return declared | (tested & ~rows["sha256"].isin(rows.loc[declared, "sha256"]))
+    node = free["group"].fillna(free["sha256"])
+    number = node.map({name: number_of(shares.seed, name) for name in node.unique()})
+    is_drawn = (number < shares.test) & ~node.isin(node[learnt[free.index]])
+    clusters = free.loc[is_drawn | tested[free.index], "cluster"]
+    tests = tested | (rows["cluster"].isin(clusters) & ~learnt)
+    for _, of_class in free.groupby("label"):
+        if not tests[of_class.index].any():
+            new = of_class[~learnt[of_class.index]]
+            lowest = number[(new if len(new) else of_class).index].idxmin()
+            ours = free.index[free["cluster"] == free.at[lowest, "cluster"]]
+            tests[ours] = ~learnt[ours] if len(new) else True
+    return tests
+
+
+def number_of(seed: int, node: str) -> float:
+    """The number in [0, 1) of a patient, a lesion or an image."""
+    digest = hashlib.sha256(f"{seed}/{node}".encode()).hexdigest()
+    return int(digest[:HEX_DIGITS], 16) / float(16**HEX_DIGITS)
+
+
+def _validation(rest: pd.DataFrame, shares: SplitSpec) -> set[str]:
+    """The clusters that validate, of images that may train or validate."""
     if shares.validation_by == "group":
-        return divide(images, drawn | {"validation": shares.validation}, seed=shares.seed)
-    part = divide(images, drawn, seed=shares.seed)
-    rest = images[images["cluster"].map(part) == "train"]
+        return draw(rest, shares.validation / (1 - shares.test), seed=shares.seed)
     chosen = division_by_source.validation_clusters(rest, shares.validation)
-    part[list(chosen)] = "validation"
     sparse = division_by_source.sparse_classes(rest, chosen, shares.validation)
     left = rest[rest["label"].isin(sparse) & ~rest["cluster"].isin(chosen)]
-    more = divide(left, {"validation": shares.validation}, seed=shares.seed)
-    part[more.index[more == "validation"]] = "validation"
-    return part
+    return chosen | draw(left, shares.validation, seed=shares.seed)
 
 
-def divide(images: pd.DataFrame, shares: dict[str, float], *, seed: int) -> "pd.Series[str]":
-    """Cluster → the part it goes to.
+def draw(images: pd.DataFrame, share: float, *, seed: int) -> set[str]:
+    """Clusters that together hold a share of each class, as nearly as possible.
 
     A cluster of several classes counts as of its commonest one (of equal ones, the first by
     name).
 
     Args:
         images: one row an image, columns ``cluster`` and ``label``.
-        shares: part → share of each class's images, filled in this order; what is left over is
-            ``train``.
-        seed: another seed gives another division.
+        share: of each class's images.
+        seed: another seed draws others.
     """
     sizes = images.groupby("cluster").size()
     counts = images.groupby(["cluster", "label"]).size().rename("count").reset_index()
     counts = counts.sort_values(["cluster", "count", "label"], ascending=[True, False, True])
     main = counts.drop_duplicates("cluster").set_index("cluster")["label"]
-    part = pd.Series("train", index=sizes.index)
-    for _, clusters in main.groupby(main):
-        ranked = sorted(clusters.index, key=lambda cluster: _rank(seed, cluster))
-        for name, chosen in _fill(ranked, sizes, shares).items():
-            part[chosen] = name
-    return part
+    drawn: set[str] = set()
+    for _, of_class in main.groupby(main):
+        ranked = sorted(of_class.index, key=lambda cluster: number_of(seed, cluster))
+        drawn |= _nearest(ranked, sizes, share * int(sizes[ranked].sum()))
+    return drawn
 
 
-def _rank(seed: int, cluster: str) -> str:
-    return hashlib.sha256(f"{seed}/{cluster}".encode()).hexdigest()
-
-
-def _fill(
-    ranked: list[str], sizes: "pd.Series[int]", shares: dict[str, float]
-) -> dict[str, list[str]]:
-    total = int(sizes[ranked].sum())
-    remaining = list(ranked)
-    filled: dict[str, list[str]] = {}
-    for part, share in shares.items():
-        chosen = _nearest(remaining, sizes, share * total)
-        if not chosen and len(remaining) > 1:
-            chosen = [min(remaining, key=lambda cluster: int(sizes[cluster]))]
-        filled[part] = chosen
-        taken = set(chosen)
-        remaining = [cluster for cluster in remaining if cluster not in taken]
-    return filled
-
-
-def _nearest(ranked: list[str], sizes: "pd.Series[int]", target: float) -> list[str]:
-    """The clusters, in rank order, each of which brings their sum closer to ``target``."""
-    chosen = []
+def _nearest(ranked: list[str], sizes: "pd.Series[int]", target: float) -> set[str]:
+    """The clusters, in rank order, each of which brings their sum closer to ``target``; the
+    smallest one, where none does."""
+    chosen = set()
     room = target
     for cluster in ranked:
         size = int(sizes[cluster])
         if size < 2 * room:
-            chosen.append(cluster)
+            chosen.add(cluster)
             room -= size
+    if not chosen and len(ranked) > 1:
+        chosen = {min(ranked, key=lambda cluster: int(sizes[cluster]))}
     return chosen

@@ -95,7 +95,8 @@ def _lead(split: Split, rows: pd.DataFrame, *, own_test: bool) -> str:
         "measured with them in training would flatter the model."
         if own_test
         else "The collection has no test set of its own; one was drawn such that nothing in it is "
-        "shared with training, so nothing had to be taken out."
+        f"shared with training. {split.leaks:,} images were taken out of training because images "
+        "that came later brought theirs (the same picture, patient or lesion) into the test set."
     )
     return (
         f'<p class="lead">Of {len(rows):,} images, {split.exact_duplicates:,} have the same bytes '

@@ -3,13 +3,14 @@
 Copies, near duplicates and pictures of one patient or lesion make a cluster, and a cluster stays
 together. Chains of near duplicates are cut (`pipelines.data.duplicates.chains`). A test folder that
 comes with the collection is kept as the test set; what training shares with it is taken out of
-training. Every image of the snapshot is in ``split.parquet``, in a split or with the reason why in
-none:
+training. Every file of the snapshot is in the table ``splits`` (`pipelines.data.split.members`), in
+a split or with the reason why in none:
 
     label_conflict   the same bytes stand under several labels: nobody knows which is right
     leak             an image whose cluster reaches into the collection's test set, or one to train
-                     on whose cluster reaches into its validation set; or an image that shows the
-                     same picture as one of another cluster that is in the test or validation set
+                     on whose cluster reaches into its validation set; or an image that has trained
+                     and whose cluster has come into the test set; or an image that shows the same
+                     picture as one of another cluster that is in the test or validation set
     duplicate        the same bytes stand in the split already; each picture counts once
 """
 
@@ -19,14 +20,16 @@ import sys
 import pandas as pd
 
 from pipelines.data import revisions
+from pipelines.data.compaction import compact
 from pipelines.data.duplicates import chains
 from pipelines.data.duplicates import clusters as clustering
 from pipelines.data.duplicates import compared as comparing
 from pipelines.data.duplicates.descriptors import stacked
 from pipelines.data.revisions import PLACE
-from pipelines.data.row_files import DIVIDED, write_rows
-from pipelines.data.split import division, division_by_source, gallery, leaks, report
+from pipelines.data.rows import Member
+from pipelines.data.split import division, division_by_source, gallery, leaks, members, report
 from pipelines.data.split import source_clusters as sourcing
+from pipelines.data.tables import RevisionTaken, Table
 from pipelines.errors import SplitError
 from pipelines.outputs import SPLITS, Snapshot, Split
 from pipelines.spec import DatasetSpec, DuplicatesSpec
@@ -56,31 +59,50 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
     rows["source"] = rows["sha256"].map(
         _sources(images, opened["traces"].to_pylist(), seed=spec.split.seed)
     )
-    division.decide(rows, spec.split)
-    chains.separate(rows, images, pairs)
-    counts = _counts(spec, rows)
-    _require_every_class(spec, rows, counts)
+    revision, counts = _divide(spec, context, rows, images, pairs)
     split = Split(
         dataset=spec.name,
         id=identity,
         snapshot=snapshot.path,
         path=path,
+        revision=revision,
         counts=counts,
         leaks=int((rows["excluded"] == "leak").sum()),
         **_duplicates(rows, images, pairs),
     )
     with context.store.commit(path) as staging:
-        _write(context, staging, rows)
         _report(spec, context, split, staging=staging, found=(rows, images, pairs))
         context.store.write_json(f"{staging}/{MANIFEST}", {"output": split.model_dump(mode="json")})
     return split
 
 
-def _write(context: Context, staging: str, rows: pd.DataFrame) -> None:
-    """Write ``split.parquet``, whose ``group`` is the cluster."""
-    table = rows.drop(columns="group").rename(columns={"cluster": "group"})
-    records = table[DIVIDED.names].to_dict("records")
-    write_rows(context.store, f"{staging}/split.parquet", records, schema=DIVIDED)
+def _divide(
+    spec: DatasetSpec,
+    context: Context,
+    rows: pd.DataFrame,
+    images: pd.DataFrame,
+    pairs: pd.DataFrame,
+) -> tuple[int, dict[str, dict[str, int]]]:
+    """Decide about each row, and append what changes to the table ``splits``.
+
+    Returns:
+        Its revision, and the images of each split and class.
+    """
+    table = Table.open(context, spec.name, Member)
+    while True:
+        revision = table.revision()
+        before = members.known(table, until=revision)
+        division.decide(rows, spec.split, members.history(before))
+        chains.separate(rows, images, pairs)
+        counts = _counts(spec, rows)
+        _require_every_class(spec, rows, counts)
+        try:
+            revision = members.append(table, rows, before, revision=revision)
+        except RevisionTaken:
+            logger.info("%s: another process has divided it meanwhile; once more", spec.name)
+            continue
+        compact(table)
+        return revision, counts
 
 
 def _report(
@@ -121,7 +143,7 @@ def _duplicates(rows: pd.DataFrame, images: pd.DataFrame, pairs: pd.DataFrame) -
 
 def _code() -> str:
     """What decides who stands where."""
-    ours = (chains, clustering, division, division_by_source, leaks, sourcing)
+    ours = (chains, clustering, division, division_by_source, leaks, members, sourcing)
     return code_version(sys.modules[__name__], *ours, *comparing.MODULES)
 
 

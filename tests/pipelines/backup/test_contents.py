@@ -28,7 +28,7 @@ from pipelines.backup.contents import folder_of, holds_state, home_folders, is_p
         ("d/features/ab/0c.parquet", True),
         ("d/data_profiles/ab/report.html", True),
         ("d/profiles/ab/answers.parquet", False),
-        ("d/splits/ab/split.parquet", False),
+        ("d/splits/ab/leaks.json", False),
         ("d/served/2026-11-21/101500-ab.parquet", False),
         ("layout.json", False),
     ],

@@ -5,10 +5,14 @@ from dataclasses import fields
 from datetime import UTC, datetime
 from typing import Any
 
+import pandas as pd
+
 from pipelines.data import revisions
 from pipelines.data.migrate import revise
-from pipelines.data.rows import File, Original
-from pipelines.outputs import Snapshot
+from pipelines.data.rows import File, Member, Original
+from pipelines.data.split import members
+from pipelines.data.tables import Table
+from pipelines.outputs import SPLITS, Snapshot, Split
 from pipelines.stage import MANIFEST, Context
 
 Row = dict[str, Any]
@@ -31,6 +35,39 @@ def masks_of(context: Context, snapshot: Snapshot | None) -> list[Row]:
     """All that they say about its masks."""
     masks: list[Row] = revisions.masks(context, snapshot).to_pylist() if snapshot else []
     return masks
+
+
+def members_of(context: Context, path: str) -> list[Row]:
+    """All that the tables say about each file of a split."""
+    columns = [field.name for field in fields(Member)]
+    rows: list[Row] = members.members(context, path, columns).to_pylist()
+    return rows
+
+
+def record_split(context: Context, path: str, rows: Iterable[Row], *, snapshot: str = "") -> Split:
+    """Commit a split of these files; ``cluster`` is the patient where a row names none."""
+    dataset, _, identity = path.split("/")
+    listed = [
+        {name: row.get(name) for name in (*members.KEY, *members.SAID)}
+        | {"cluster": row.get("cluster", row.get("group", row.get("patient")))}
+        for row in rows
+    ]
+    table = Table.open(context, dataset, Member)
+    revision = table.revision()
+    before = members.known(table, until=revision)
+    split = Split(
+        dataset=dataset,
+        id=identity,
+        snapshot=snapshot,
+        path=path,
+        revision=members.append(table, pd.DataFrame(listed), before, revision=revision),
+        counts={name: {} for name in SPLITS},
+        exact_duplicates=0,
+        near_duplicates=0,
+        leaks=0,
+    )
+    context.store.write_json(f"{path}/{MANIFEST}", {"output": split.model_dump(mode="json")})
+    return split
 
 
 def record(

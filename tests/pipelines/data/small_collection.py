@@ -13,12 +13,12 @@ from PIL import Image
 from pipelines.data import rows as row_types
 from pipelines.data.packing import PACKED
 from pipelines.data.revisions import number_of
-from pipelines.data.row_files import DIVIDED, LANDED, write_rows
+from pipelines.data.row_files import LANDED, write_rows
 from pipelines.data.tables import Table
 from pipelines.outputs import SPLITS, Landing, Snapshot, Split
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, standing
-from tests.pipelines.data.recorded import index_of, record
+from tests.pipelines.data.recorded import index_of, record, record_split
 
 Row = dict[str, Any]
 Change = Callable[[list[Row]], object]
@@ -144,18 +144,4 @@ def divided(
     context: Context, snapshot: Snapshot, rows: list[Row], *, identity: str = "split"
 ) -> Split:
     """The split that ``rows`` have; ``cluster`` is the group where a row names one."""
-    path = f"small/splits/{identity}"
-    listed = [
-        {**row, "group": row.get("cluster", row.get("group", row.get("patient")))} for row in rows
-    ]
-    write_rows(context.store, f"{path}/split.parquet", listed, schema=DIVIDED)
-    return Split(
-        dataset="small",
-        id=identity,
-        snapshot=snapshot.path,
-        path=path,
-        counts={name: {} for name in SPLITS},
-        exact_duplicates=0,
-        near_duplicates=0,
-        leaks=0,
-    )
+    return record_split(context, f"small/splits/{identity}", rows, snapshot=snapshot.path)

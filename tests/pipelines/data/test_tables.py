@@ -17,6 +17,7 @@ from deltalake import DeltaTable
 from pipelines.data.rows import (
     Image,
     Int32,
+    Member,
     Original,
     Refused,
     Row,
@@ -242,5 +243,5 @@ def test_the_schema_is_that_of_the_row_type() -> None:
 
 def test_the_page_shows_the_columns() -> None:
     page = (PROJECT / "docs/decisions/image-table.md").read_text("utf-8")
-    for row in (Original, Image, Refused):
+    for row in (Original, Image, Refused, Member):
         assert described(row) in page, row.table

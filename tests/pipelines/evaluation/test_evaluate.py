@@ -13,6 +13,7 @@ from pipelines.outputs import Evaluated, Prepared, Trained
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from pipelines.tracking.client import open_tracking
+from tests.pipelines.data.recorded import members_of
 
 Installation = tuple[DatasetSpec, Context, Prepared, Trained]
 
@@ -44,8 +45,7 @@ def test_every_image_stands_in_the_predictions_with_what_was_said(
 ) -> None:
     spec, context, prepared, _ = installation_with_runs
     rows = read_predictions(open_tracking(context.settings), evaluated.run_id, "test")
-    split = context.store.folder / prepared.split / "split.parquet"  # type: ignore[attr-defined]
-    told = pd.read_parquet(split)
+    told = pd.DataFrame(members_of(context, prepared.split))
     told = told[told["split"] == "test"].set_index("sha256")
 
     assert set(rows["sha256"]) == set(told.index)
@@ -55,7 +55,7 @@ def test_every_image_stands_in_the_predictions_with_what_was_said(
     for row in rows.to_dict("records"):
         expected = told.loc[str(row["sha256"])]
         assert expected["source_path"] == row["source_path"]
-        assert expected["group"] == row["group"]
+        assert expected["cluster"] == row["group"]
         assert expected["label"] == row["label"]
 
 

@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.data.packing import PACKED
-from pipelines.data.row_files import DIVIDED, write_rows
 from pipelines.errors import NotFound
 from pipelines.evaluation.novelty import pool
 from pipelines.monitoring import reference as module
@@ -23,7 +22,7 @@ from pipelines.settings import Settings
 from pipelines.spec import MonitorSpec
 from pipelines.stage import Context
 from pipelines.storage import open_store
-from tests.pipelines.data.recorded import record
+from tests.pipelines.data.recorded import record, record_split
 from tests.pipelines.release.models import CLASSES, PREPARED, picture, tiny_bundle, tiny_model
 
 IMAGES = 90
@@ -42,7 +41,7 @@ def context(tmp_path: Path) -> Context:
     context.store.write(f"{PREPARED.snapshot}/images-00000.parquet", buffer.getvalue())
     record(context, snapshot(), rows)
     divided = [{**row, "group": f"cluster {row['row'] // 2}"} for row in rows]
-    write_rows(context.store, f"{PREPARED.split}/split.parquet", divided, schema=DIVIDED)
+    record_split(context, PREPARED.split, divided)
     return context
 
 
@@ -211,7 +210,7 @@ def test_without_the_data_it_comes_from_there_is_no_profile(
 
 def test_a_split_that_holds_nothing_out_is_said(context: Context, bundle_folder: Path) -> None:
     rows = [{**row_of(number), "split": "train"} for number in range(3)]
-    write_rows(context.store, f"{PREPARED.split}/split.parquet", rows, schema=DIVIDED)
+    record_split(context, PREPARED.split, rows)
 
     with pytest.raises(NotFound, match="holds no image out"):
         build(context, bundle_folder)

@@ -13,7 +13,6 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipelines.data.packing import PACKED
-from pipelines.data.row_files import DIVIDED, write_rows
 from pipelines.monitoring import monitor
 from pipelines.monitoring.ask import noted
 from pipelines.monitoring.served import Model, Sample, write_file
@@ -25,7 +24,7 @@ from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from pipelines.tracking import versions
 from pipelines.tracking.client import open_tracking
-from tests.pipelines.data.recorded import record
+from tests.pipelines.data.recorded import record, record_split
 from tests.pipelines.data.small_collection import small_spec
 from tests.pipelines.monitoring.samples import NOON
 from tests.pipelines.tracked import tracked_context
@@ -171,5 +170,5 @@ def watched(server: Settings, folder: Path, name: str, **changes: Any) -> Watche
     made.promote()
     made.land(range(HELD_OUT), snapshot="0001-aa")
     split = [{**row, "group": row["sha256"], "split": "test"} for row in made.rows]
-    write_rows(made.context.store, f"{name}/splits/bb/split.parquet", split, schema=DIVIDED)
+    record_split(made.context, f"{name}/splits/bb", split)
     return made

@@ -13,12 +13,11 @@ from pipelines.data.duplicates.clusters import clusters
 from pipelines.data.duplicates.descriptors import correlations
 from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.data.land import ingest, landing
-from pipelines.data.row_files import read_rows
 from pipelines.data.split import split
 from pipelines.spec import DuplicatesSpec
 from pipelines.stage import Context
 from tests.pipelines.data.landing_folders import png, spec, write
-from tests.pipelines.data.recorded import index_of
+from tests.pipelines.data.recorded import index_of, members_of
 
 RULE = DuplicatesSpec()
 
@@ -105,10 +104,10 @@ def test_no_near_duplicate_stands_in_two_splits_although_chains_are_cut(
     images = pd.DataFrame(index).sort_values("sha256", ignore_index=True)
     thumbnails = np.stack([np.frombuffer(t, np.uint8).reshape(32, 32) for t in images["thumbnail"]])
     pairs = near_pairs(thumbnails, RULE)
-    rows = pd.DataFrame(read_rows(context.store, f"{divided.path}/split.parquet"))
+    rows = pd.DataFrame(members_of(context, divided.path))
     by_sha256 = rows.set_index("sha256")
     one, other = (by_sha256.loc[images["sha256"][pairs[end]]] for end in ("first", "second"))
-    assert (one["group"].to_numpy() != other["group"].to_numpy()).any(), "or nothing was cut"
+    assert (one["cluster"].to_numpy() != other["cluster"].to_numpy()).any(), "or nothing was cut"
     both = one["split"].notna().to_numpy() & other["split"].notna().to_numpy()
     assert both.any()
     assert (one["split"].to_numpy() == other["split"].to_numpy())[both].all()

@@ -14,7 +14,7 @@ def files(*sources: tuple[int, str, int]) -> pd.DataFrame:
     """So many images of a source and class, each in a cluster of its own."""
     rows = [(s, label, f"{s}{label}{n:03}") for s, label, count in sources for n in range(count)]
     made = pd.DataFrame(rows, columns=["source", "label", "cluster"])
-    return made.assign(sha256=made["cluster"], declared_split="train")
+    return made.assign(sha256=made["cluster"], declared_split="train", group=None)
 
 
 def test_the_sources_that_come_closest_to_the_share_validate() -> None:

@@ -1,16 +1,13 @@
-import io
 import random
 import shutil
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow.parquet as pq
 import pytest
 
 from pipelines.data.duplicates import compared
 from pipelines.data.land import ingest, landing
-from pipelines.data.row_files import DIVIDED
 from pipelines.data.rows import Image, Original, schema_of
 from pipelines.data.split import split
 from pipelines.data.tables import Table
@@ -21,6 +18,7 @@ from pipelines.stage import Context
 from pipelines.storage import open_store
 from pipelines.storage.local import LocalStore
 from tests.pipelines.data.landing_folders import CLASSES, class_folders, drawing, png, spec, write
+from tests.pipelines.data.recorded import members_of
 
 FOLDERS = {"landing": {"splits": {"train": "Training", "test": "Testing"}}}
 
@@ -31,9 +29,7 @@ def ingested(context: Context, folder: Path, **changes: Any) -> Snapshot:
 
 
 def rows(context: Context, divided: Split) -> dict[str, dict[str, Any]]:
-    table = pq.read_table(io.BytesIO(context.store.read(f"{divided.path}/split.parquet")))
-    assert table.schema.equals(DIVIDED)
-    return {row["source_path"]: row for row in table.to_pylist()}
+    return {row["source_path"]: row for row in members_of(context, divided.path)}
 
 
 @pytest.fixture
@@ -85,7 +81,7 @@ def test_no_cluster_stands_in_two_splits(context: Context, leaky: Path) -> None:
     for row in rows(context, divided).values():
         assert (row["split"] is None) != (row["excluded"] is None)
         if row["split"]:
-            splits.setdefault(row["group"], set()).add(row["split"])
+            splits.setdefault(row["cluster"], set()).add(row["split"])
     assert {len(names) for names in splits.values()} == {1}
     assert set.union(*splits.values()) == set(SPLITS)
 
@@ -155,7 +151,7 @@ def test_contradicting_labels_are_told(context: Context, leaky: Path) -> None:
     found = rows(context, divided)
     assert found["Training/dog/cat.png"]["excluded"] == "label_conflict"
     assert found["Training/cat/001.png"]["excluded"] == "label_conflict"
-    assert found["Training/dog/nearly.png"]["group"] == found["Training/cat/002.png"]["group"]
+    assert found["Training/dog/nearly.png"]["cluster"] == found["Training/cat/002.png"]["cluster"]
     told = context.store.read_json(f"{divided.path}/leaks.json")
     conflicts = [row["source_path"] for row in told["label_conflicts"]]
     assert conflicts == ["Training/cat/001.png", "Training/dog/cat.png"]
