@@ -114,4 +114,5 @@ _.keep_checks_days
 _.keep_work_days
 
 # Columns of Delta tables (`pipelines.data.rows`), read by name.
+_.first_test, _.first_training
 _.first_revision

@@ -26,6 +26,7 @@ RECORDS = {
     "d/snapshots/0001-ab/manifest.json",
     "d/tables/images/_delta_log/00000000000000000000.json",
     "d/tables/images/ab.parquet",
+    "d/tables/splits/ab.parquet",
     "d/splits/cd/leaks.json",
     FILE,
 }

@@ -61,7 +61,7 @@ def require_whole(context: Context, expected: dict[str, list[Row]]) -> None:
         assert context.store.names(path) == ["leaks.json", "manifest.json", "report.html"]
 
 
-def tested_in(rows: list[Row]) -> set[str]:
+def used_for_test(rows: list[Row]) -> set[str]:
     return {row["sha256"] for row in rows if row["split"] == "test"}
 
 
@@ -75,18 +75,18 @@ def test_the_test_set_of_the_newest_snapshot_stays_and_what_has_trained_goes_on(
     old: Context, tmp_path: Path
 ) -> None:
     before = listed(old)[f"pets/splits/{NEWEST}"]
-    others = set.union(*map(tested_in, listed(old).values()))
+    others = set.union(*map(used_for_test, listed(old).values()))
     snapshot = revisions.latest(old, "pets")
     assert snapshot is not None
     again = members_of(old, split.run(spec(), old, snapshot).path)
-    assert tested_in(again) == tested_in(before)
-    assert others - tested_in(before), "a test set that was given up long ago"
+    assert used_for_test(again) == used_for_test(before)
+    assert others - used_for_test(before), "a test set that was given up long ago"
     assert not [row for row in again if row["excluded"] == "leak"]
 
     class_folders(tmp_path / "landing", per_class=40, first=100)
     added = ingest.run(spec(), old, landing.run(spec(), old, str(tmp_path / "landing")))
-    grown = tested_in(members_of(old, split.run(spec(), old, added).path))
-    assert tested_in(before) < grown
+    grown = used_for_test(members_of(old, split.run(spec(), old, added).path))
+    assert used_for_test(before) < grown
 
 
 class Steps:
@@ -127,7 +127,7 @@ def test_a_migration_may_be_killed_anywhere_and_repeated(
         require_whole(context, expected)
         newest = members.known(Table.open(context, "pets", Member), until=99)
         tested = set(newest.loc[newest["first_test"].notna(), "sha256"])
-        assert tested == tested_in(expected[f"pets/splits/{NEWEST}"])
+        assert tested == used_for_test(expected[f"pets/splits/{NEWEST}"])
         if steps.done < last:
             break
     assert last > 8
