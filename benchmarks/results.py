@@ -9,13 +9,11 @@ connection.
 """
 
 import argparse
-import io
 import statistics
 import time
 from collections.abc import Mapping, Sequence
 
 import httpx
-import pandas as pd
 
 from pipelines import loop
 from pipelines.data import revisions
