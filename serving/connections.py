@@ -25,7 +25,7 @@ CONTINUE = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(frozen=True)
-class Patience:
+class Timeouts:
     """How long a client may take, and how many there may be; for each worker."""
 
     header_seconds: float = 10.0
@@ -46,19 +46,19 @@ class Config(uvicorn.Config):
     def load(self) -> None:
         """Load the application and the certificate."""
         super().load()
-        self.http_protocol_class = PatientProtocol
+        self.http_protocol_class = TimedProtocol
         self.ws_protocol_class = None
 
 
-def install(patience: Patience, *, note: Note = lambda _: None) -> None:
+def install(timeouts: Timeouts, *, note: Note = lambda _: None) -> None:
     """Let uvicorn use our protocol and server; to be called before its server is configured.
 
     Args:
-        patience: the limits of each connection.
+        timeouts: the limits of each connection.
         note: hears of requests that are refused before the application sees them.
     """
-    PatientProtocol.patience = patience
-    PatientProtocol.note = staticmethod(note)
+    TimedProtocol.timeouts = timeouts
+    TimedProtocol.note = staticmethod(note)
     from serving.handshakes import Server
 
     uvicorn.Config = Config  # type: ignore[misc]
@@ -101,10 +101,10 @@ class _HeadWithBody:
         return self._transport.is_closing()
 
 
-class PatientProtocol(HttpToolsProtocol):
+class TimedProtocol(HttpToolsProtocol):
     """One client's connection, which ends when the client takes too long."""
 
-    patience = Patience()
+    timeouts = Timeouts()
     _is_given_up = False
     note: Note = staticmethod(lambda _: None)
 
@@ -145,7 +145,7 @@ class PatientProtocol(HttpToolsProtocol):
         """A request begins."""
         super().on_message_begin()
         self._in_headers = True
-        self._start("header", self.patience.header_seconds, self._header_is_late)
+        self._start("header", self.timeouts.header_seconds, self._header_is_late)
 
     def on_headers_complete(self) -> None:
         """Its headers are there; its body has a clock of its own."""
@@ -169,7 +169,7 @@ class PatientProtocol(HttpToolsProtocol):
         if self.transport.is_closing() or not self.cycle.response_complete:
             return
         if self.cycle.more_body:
-            self._start("rest", self.patience.header_seconds, self.transport.close)
+            self._start("rest", self.timeouts.header_seconds, self.transport.close)
         elif not self._in_headers:
             self._await_request()
 
@@ -181,7 +181,7 @@ class PatientProtocol(HttpToolsProtocol):
     def pause_writing(self) -> None:
         """The client does not read as fast as it is written to."""
         super().pause_writing()
-        self._start("write", self.patience.write_seconds, self.transport.abort)
+        self._start("write", self.timeouts.write_seconds, self.transport.abort)
 
     def resume_writing(self) -> None:
         """The client has read on."""
@@ -191,7 +191,7 @@ class PatientProtocol(HttpToolsProtocol):
     def shutdown(self) -> None:
         """The service ends: what is in flight may go on for a while."""
         super().shutdown()
-        self._start("stop", self.patience.stop_seconds, self.transport.abort)
+        self._start("stop", self.timeouts.stop_seconds, self.transport.abort)
 
     @property
     def waits_for_client(self) -> bool:
@@ -205,16 +205,16 @@ class PatientProtocol(HttpToolsProtocol):
 
     def _await_request(self) -> None:
         self._waits_since = self.loop.time()
-        self._start("header", self.patience.header_seconds, self._header_is_late)
+        self._start("header", self.timeouts.header_seconds, self._header_is_late)
 
     def _has_room(self) -> bool:
         """Whether there may be one more connection. If there are too many, the one whose client
         has been waited for longest is ended."""
-        if len(self.connections) <= self.patience.connections:
+        if len(self.connections) <= self.timeouts.connections:
             return True
-        known = [c for c in self.connections if isinstance(c, PatientProtocol)]
+        known = [c for c in self.connections if isinstance(c, TimedProtocol)]
         others = [c for c in known if c is not self and not c._is_given_up]
-        if len(others) < self.patience.connections:
+        if len(others) < self.timeouts.connections:
             return True  # those given up are about to leave
         waiting = [c for c in others if c.waits_for_client]
         if waiting:
@@ -226,7 +226,7 @@ class PatientProtocol(HttpToolsProtocol):
             # nothing came: browsers open connections in advance, and expect no answer on them
             self.transport.close()
         else:
-            seconds = self.patience.header_seconds
+            seconds = self.timeouts.header_seconds
             self._refuse(408, "too_slow", f"The headers did not arrive within {seconds:g} s.")
 
     def _refuse(self, status: int, code: str, message: str) -> None:

@@ -11,13 +11,13 @@ from contextlib import suppress
 
 import uvicorn
 
-from serving.connections import PatientProtocol
+from serving.connections import TimedProtocol
 
 PAUSE_SECONDS = 0.1
 """After a connection could not be accepted, for want of file descriptors as a rule."""
 
 
-class TlsProtocol(PatientProtocol):
+class TlsProtocol(TimedProtocol):
     """One client's connection, counted from its first packet on."""
 
     _socket: socket.socket | None = None
@@ -112,7 +112,7 @@ class TlsListener:
         protocol = TlsProtocol(
             config, self._server.server_state, self._server.lifespan.state, _loop=loop
         )
-        seconds = protocol.patience.header_seconds
+        seconds = protocol.timeouts.header_seconds
         if not protocol.arrive(connection):
             protocol.leave()
             connection.close()

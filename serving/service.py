@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 arguments = bentoml.use_arguments(Arguments)
 connections.install(
-    connections.Patience(
+    connections.Timeouts(
         header_seconds=get_settings().service_header_seconds,
         write_seconds=get_settings().service_write_seconds,
         stop_seconds=get_settings().service_stop_seconds,

@@ -60,7 +60,7 @@ class Worker:
         # says every retry while MLflow is away; the follower says it once
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         _end_with_parent()
-        connections.PatientProtocol.note = staticmethod(guard.audit.note_early)
+        connections.TimedProtocol.note = staticmethod(guard.audit.note_early)
         guard.audit.start()
         load = partial(
             open_predictor,

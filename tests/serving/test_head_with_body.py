@@ -9,7 +9,7 @@ import uvicorn
 from starlette.types import Receive, Scope, Send
 
 from serving import connections
-from serving.connections import Patience
+from serving.connections import Timeouts
 from tests.serving.listening import listening
 
 POST = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue\r\n"
@@ -19,7 +19,7 @@ POST = b"POST / HTTP/1.1\r\nHost: x\r\nConnection: close\r\nExpect: 100-continue
 def _own_protocol(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("Config", "Server"):  # put back what `install` changes
         monkeypatch.setattr(uvicorn, name, getattr(uvicorn, name))
-    connections.install(Patience())
+    connections.install(Timeouts())
 
 
 async def _slow(scope: Scope, receive: Receive, send: Send) -> None:

@@ -23,7 +23,7 @@ from serving.access.permissions import Guard, guard_of
 from serving.app import build_app
 from serving.asked import Backend
 from serving.champions import Champions
-from serving.connections import Patience, PatientProtocol
+from serving.connections import TimedProtocol, Timeouts
 from serving.executor import InferenceExecutor
 from serving.uploads import Limits
 from tests.serving.certificates import make_certificate
@@ -50,9 +50,9 @@ class Running:
     certificate: Path | None = None
 
     @property
-    def connections(self) -> list[PatientProtocol]:
+    def connections(self) -> list[TimedProtocol]:
         """Those the server has now."""
-        return [c for c in self.server.server_state.connections if isinstance(c, PatientProtocol)]
+        return [c for c in self.server.server_state.connections if isinstance(c, TimedProtocol)]
 
     def connect(self) -> socket.socket:
         """A TCP connection, without a word yet."""
@@ -97,8 +97,8 @@ def serve(folder: Path, monkeypatch: pytest.MonkeyPatch, *, tls: bool) -> Iterat
     backend = Backend(Champions(), executor, Limits(body_bytes=1000, read_seconds=SHORT))
     for name in ("Config", "Server"):  # put back what `install` changes
         monkeypatch.setattr(uvicorn, name, getattr(uvicorn, name))
-    patience = Patience(header_seconds=SHORT, write_seconds=SHORT, connections=MOST)
-    connections.install(patience, note=guard.audit.note_early)
+    timeouts = Timeouts(header_seconds=SHORT, write_seconds=SHORT, connections=MOST)
+    connections.install(timeouts, note=guard.audit.note_early)
     made = make_certificate(folder / "tls") if tls else None
     with listening(build_app(guard, backend), certificate=made) as (port, server):
         yield Running(port, guard, settings, texts, server, made.cert if made else None)
