@@ -39,7 +39,7 @@ class Grid:
 
 @dataclass(frozen=True)
 class Picture:
-    """A PNG file."""
+    """A file, ``.png`` or ``.jpeg``."""
 
     file: Path
     caption: str

@@ -140,8 +140,9 @@ def _row(row: tuple[Cell, ...]) -> str:
 
 def _figure(picture: Picture) -> str:
     data = base64.b64encode(picture.file.read_bytes()).decode()
+    kind = picture.file.suffix.removeprefix(".")
     caption = escape(picture.caption)
     return (
-        f'<figure><img src="data:image/png;base64,{data}" alt="{caption}">'
+        f'<figure><img src="data:image/{kind};base64,{data}" alt="{caption}">'
         f"<figcaption>{caption}</figcaption></figure>"
     )

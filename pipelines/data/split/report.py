@@ -1,18 +1,27 @@
 """The leak report: one HTML page that a person can read, keep and pass on."""
 
-from collections.abc import Iterable, Mapping
-from html import escape
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pandas as pd
+from PIL import Image
 
+from pipelines import imaging
+from pipelines.data.restore import originals
+from pipelines.data.revisions import PLACE
+from pipelines.data.split import leaks
+from pipelines.documents import html
+from pipelines.documents.document import Block, Cell, Document, Grid, Picture, Section, Text
 from pipelines.outputs import SPLITS, Split
-from pipelines.spec import DatasetSpec
+from pipelines.spec import DatasetSpec, DuplicatesSpec
+from pipelines.stage import Context
 
 REASONS = {
     "leak": "Leaked: the test set shows the same picture, patient or lesion",
-    "duplicate": "Exact copy of an image that stands in the same split",
-    "label_conflict": "The same bytes stand under several labels",
+    "duplicate": "Exact copy of an image in the same split",
+    "label_conflict": "The same bytes have several labels",
 }
 KINDS = {
     "copy": "the same bytes",
@@ -20,183 +29,171 @@ KINDS = {
     "group": "the same patient or lesion",
     "indirect": "linked by further copies",
 }
-STYLE = """
-body { font: 16px/1.5 system-ui, sans-serif; max-width: 70rem; margin: 2rem auto; padding: 0 1rem;
-       color: #1c2430; background: #fff }
-h1 { font-size: 1.6rem } h2 { font-size: 1.2rem; margin-top: 2.2rem }
-table { border-collapse: collapse; font-size: .9rem }
-th, td { text-align: left; padding: .25rem .8rem .25rem 0; border-bottom: 1px solid #dde2e8 }
-td.n, th.n { text-align: right } td.path { font-family: ui-monospace, monospace }
-.pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(20rem, 1fr)); gap: 1rem }
-figure { margin: 0 } figure img { width: 9rem; height: 9rem; object-fit: contain; background: #000 }
-figcaption { font-size: .75rem; overflow-wrap: anywhere; color: #465264 }
-.lead { font-size: 1.1rem } summary { cursor: pointer }
-@media (prefers-color-scheme: dark) {
-  body { color: #dfe5ec; background: #12161c } th, td { border-color: #2c3440 }
-  figcaption { color: #9aa7b8 } }
-"""
+PAIRS_SHOWN = 36
+PACKS_READ = 8
+SIDE = 144
+Rows = Iterator[tuple[Cell, ...]]
 
 
 def page(
     spec: DatasetSpec,
+    context: Context,
     split: Split,
     *,
     rows: pd.DataFrame,
+    images: pd.DataFrame,
+    pairs: pd.DataFrame,
     leaked: pd.DataFrame,
-    conflicts: pd.DataFrame,
     disagreeing: pd.DataFrame,
-    shown: pd.DataFrame,
-    images: dict[str, str],
 ) -> str:
     """The whole page, with its pictures inside.
 
     Args:
         spec: the data set.
+        context: settings and store.
         split: its counts.
         rows: one row a file, decided.
+        images: one row an image, in the order that ``pairs`` counts in, with the columns `PLACE`.
+        pairs: near duplicates.
         leaked: as `leaks.find` gives them.
-        conflicts: exact copies under several labels.
         disagreeing: near duplicates under several labels.
-        shown: the pairs to show (`gallery.choose`).
-        images: their pictures (`gallery.pictures`).
     """
-    own_test = (rows["declared_split"] == "test").any()
-    parts = [
-        f"<h1>{escape(spec.title)}: duplicates and leaks</h1>",
-        "<p><strong>Synthetic data.</strong></p>" if spec.synthetic else "",
-        _lead(split, rows, own_test=bool(own_test)),
-        "<h2>Images in each split</h2>",
-        _counts(spec, split),
-        "<h2>Images in no split</h2>",
-        _excluded(spec, rows),
-        "<h2>Pairs found to show the same picture</h2>",
-        _pairs(shown, images),
-        "<h2>What leaked, and from where</h2>",
-        _leaks(leaked),
-        "<h2>Labels that contradict each other</h2>",
-        _contradictions(conflicts, disagreeing),
-        "<h2>How this was found</h2>",
-        _method(spec),
-    ]
-    title = f"{escape(spec.name)}: duplicates and leaks"
-    return (
-        f'<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>{title}</title>'
-        f'<meta name="viewport" content="width=device-width"><style>{STYLE}</style></head>\n<body>'
-        + "\n".join(part for part in parts if part)
-        + f"\n<p><small>Split {split.id} of {escape(split.snapshot)}. "
-        f"{escape(spec.disclaimer)}</small></p></body></html>\n"
-    )
+    alike = leaks.as_pairs(leaked) if len(leaked) else leaks.named(images, pairs)
+    shown = choose(alike.dropna(subset=["correlation"]), images)
+    titles = [one.title for one in spec.classes]
+    method = Section("How this was found", (Text(_method(spec.duplicates)),))
+    with TemporaryDirectory(prefix="medloop-") as folder:
+        pictures = _pictures(context, images, shown, Path(folder))
+        sections = (
+            _section("Images in each split", ["class", *SPLITS], _counts(spec, split)),
+            _section("Images in no split", ["why", *titles, "all"], _excluded(spec, rows)),
+            Section("Pairs found to show the same picture", tuple(pictures) or (Text("None."),)),
+            _section(
+                "What leaked, and from where",
+                ["training image", "test image", "they share", "how"],
+                _leaks(leaked),
+            ),
+            _section(
+                "Labels that contradict each other",
+                ["image", "label", "how"],
+                _contradictions(leaks.conflicts(rows), disagreeing),
+            ),
+            method,
+        )
+        synthetic = [Text("Synthetic data.")] if spec.synthetic else []
+        lead = (*synthetic, Text(_lead(split, rows)))
+        foot = f"Split {split.id} of {split.snapshot}. {spec.disclaimer}"
+        return html.page(Document(f"{spec.title}: duplicates and leaks", lead, sections, foot))
 
 
-def _lead(split: Split, rows: pd.DataFrame, *, own_test: bool) -> str:
+def choose(pairs: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    """A few dozen pairs, from the most to the least alike, out of few packs.
+
+    Args:
+        pairs: with ``first_sha256``, ``second_sha256`` and ``correlation``.
+        images: the snapshot's; ``pack`` is where an image is stored.
+    """
+    pack = dict(zip(images["sha256"], images["pack"], strict=True))
+    ranked = pairs.sort_values(["correlation", "first_sha256", "second_sha256"], ascending=False)
+    read: set[str] = set()
+    near: list[int] = []
+    for place, pair in enumerate(ranked.itertuples()):
+        packs = {pack[str(pair.first_sha256)], pack[str(pair.second_sha256)]}
+        if len(read | packs) <= PACKS_READ:
+            read |= packs
+            near.append(place)
+    step = max(1, -(-len(near) // PAIRS_SHOWN))
+    return ranked.iloc[near[::step]].reset_index(drop=True)
+
+
+def _pictures(
+    context: Context, images: pd.DataFrame, shown: pd.DataFrame, folder: Path
+) -> list[Picture]:
+    """Both images of each pair, side by side."""
+    wanted = {*shown["first_sha256"], *shown["second_sha256"]}
+    rows = images.loc[images["sha256"].isin(wanted), list(PLACE)].to_numpy().tolist()
+    small = {}
+    for row, data in originals(context, (dict(zip(PLACE, row, strict=True)) for row in rows)):
+        small[row["sha256"]] = Image.fromarray(imaging.decode(data))
+        small[row["sha256"]].thumbnail((SIDE, SIDE))
+    pictures = []
+    for number, pair in enumerate(shown.to_dict("records")):
+        sheet = Image.new("RGB", (2 * SIDE, SIDE))
+        for place, side in enumerate(("first", "second")):
+            sheet.paste(small[pair[f"{side}_sha256"]], (place * SIDE, 0))
+        file = folder / f"{number}.jpeg"
+        sheet.save(file, quality=80)
+        names = f"{pair['first_source_path']} · {pair['second_source_path']}"
+        pictures.append(Picture(file, f"{names}: {_how(pair)}"))
+    return pictures
+
+
+def _section(title: str, columns: list[str], rows: Rows) -> Section:
+    listed = tuple(rows)
+    block: Block = Grid(title, tuple(columns), listed) if listed else Text("Nothing.")
+    return Section(title, (block,))
+
+
+def _lead(split: Split, rows: pd.DataFrame) -> str:
     origin = (
         f"The collection's own test set is kept. {split.leaks:,} training images show a picture, "
         "patient or lesion that the test set shows too; they were taken out of training. Figures "
         "measured with them in training would flatter the model."
-        if own_test
+        if (rows["declared_split"] == "test").any()
         else "The collection has no test set of its own; one was drawn such that nothing in it is "
         f"shared with training. {split.leaks:,} images were taken out of training because images "
         "that came later brought theirs (the same picture, patient or lesion) into the test set."
     )
     return (
-        f'<p class="lead">Of {len(rows):,} images, {split.exact_duplicates:,} have the same bytes '
-        f"as another, and {split.near_duplicates:,} more show the same picture as another. "
-        f"{origin}</p>"
+        f"Of {len(rows):,} images, {split.exact_duplicates:,} have the same bytes as another, and "
+        f"{split.near_duplicates:,} more show the same picture as another. {origin}"
     )
 
 
-def _counts(spec: DatasetSpec, split: Split) -> str:
-    lines = [
-        [escape(c.title), *(f"{split.counts[name][c.name]:,}" for name in SPLITS)]
-        for c in spec.classes
-    ]
-    totals = [f"{sum(split.counts[name].values()):,}" for name in SPLITS]
-    return _table(["class", *SPLITS], [*lines, ["<b>all</b>", *totals]])
+def _counts(spec: DatasetSpec, split: Split) -> Rows:
+    for one in spec.classes:
+        yield one.title, *(split.counts[name][one.name] for name in SPLITS)
+    yield "all", *(sum(split.counts[name].values()) for name in SPLITS)
 
 
-def _excluded(spec: DatasetSpec, rows: pd.DataFrame) -> str:
+def _excluded(spec: DatasetSpec, rows: pd.DataFrame) -> Rows:
     found = rows.groupby(["excluded", "label"]).size()
-    lines = []
     for reason, words in REASONS.items():
         counts = [int(found.get((reason, label), 0)) for label in spec.class_names]
-        lines.append([words, *(f"{count:,}" for count in counts), f"{sum(counts):,}"])
-    return _table(["why", *(escape(c.title) for c in spec.classes), "all"], lines)
+        yield words, *counts, sum(counts)
 
 
-def _pairs(shown: pd.DataFrame, images: dict[str, str]) -> str:
-    if shown.empty:
-        return "<p>None.</p>"
-    figures = [
-        f'<figure><img src="{images[pair["first_sha256"]]}" alt=""> '
-        f'<img src="{images[pair["second_sha256"]]}" alt=""><figcaption>'
-        f"{escape(pair['first_source_path'])} · {escape(pair['second_source_path'])}<br>"
-        f"{_how(pair)}</figcaption></figure>"
-        for pair in shown.to_dict("records")
-    ]
-    text = "<p>From the most to the least alike, so that the last ones show how far it goes.</p>"
-    return f'{text}<div class="pairs">{"".join(figures)}</div>'
+def _leaks(leaked: pd.DataFrame) -> Rows:
+    for pair in leaked.to_dict("records"):
+        paths = pair["train_source_path"], pair["test_source_path"]
+        yield *paths, KINDS[pair["kind"]], _how(pair)
+
+
+def _contradictions(conflicts: pd.DataFrame, disagreeing: pd.DataFrame) -> Rows:
+    """Exact copies, which were left out, and near duplicates, which were kept together."""
+    for row in conflicts.to_dict("records"):
+        yield row["source_path"], row["label"], f"copy {row['sha256'][:8]}, left out"
+    for pair in disagreeing.to_dict("records"):
+        paths, labels = (
+            f"{pair[f'first_{what}']} · {pair[f'second_{what}']}"
+            for what in ("source_path", "label")
+        )
+        yield paths, labels, f"{_how(pair)}; kept together"
 
 
 def _how(pair: Mapping[Any, Any]) -> str:
     if pd.isna(pair["correlation"]):
         return ""
-    posed = "" if pair["pose"] == "same" else f", {escape(pair['pose'])}"
+    posed = "" if pair["pose"] == "same" else f", {pair['pose']}"
     return f"correlation {pair['correlation']:.3f}{posed}"
 
 
-def _leaks(leaked: pd.DataFrame) -> str:
-    if leaked.empty:
-        return "<p>Nothing.</p>"
-    kinds = leaked["kind"].value_counts()
-    counted = ", ".join(f"{kinds[k]:,} {words}" for k, words in KINDS.items() if k in kinds)
-    lines = [
-        [
-            escape(pair["train_source_path"]),
-            escape(pair["test_source_path"]),
-            KINDS[pair["kind"]],
-            _how(pair),
-        ]
-        for pair in leaked.to_dict("records")
-    ]
-    table = _table(["training image", "test image", "they share", ""], lines)
-    return f"<p>{counted}.</p><details open><summary>All {len(lines):,}</summary>{table}</details>"
-
-
-def _contradictions(conflicts: pd.DataFrame, disagreeing: pd.DataFrame) -> str:
-    lines = [
-        [escape(row["source_path"]), escape(row["label"]), f"copy {row['sha256'][:8]}"]
-        for row in conflicts.to_dict("records")
-    ]
-    lines += [
-        [
-            f"{escape(pair['first_source_path'])}<br>{escape(pair['second_source_path'])}",
-            f"{escape(pair['first_label'])}<br>{escape(pair['second_label'])}",
-            _how(pair),
-        ]
-        for pair in disagreeing.to_dict("records")
-    ]
-    if not lines:
-        return "<p>None found.</p>"
+def _method(rule: DuplicatesSpec) -> str:
     return (
-        "<p>Exact copies under several labels were left out. Near duplicates under several labels "
-        "were kept, together; a person should look at them.</p>"
-        + _table(["image", "label", ""], lines)
+        "Exact copies have the same SHA-256. Two other images count as the same picture if their "
+        f"64-bit perceptual hashes differ in at most {rule.hash_distance} bits, as they are, "
+        "mirrored, upside down or turned by 180°, and their 32 x 32 thumbnails, normalised for "
+        f"local contrast, correlate with at least {rule.correlation:g}. Neighbouring slices of one "
+        "scan are not meant to be found. Images of the same picture, patient or lesion stay in one "
+        "split."
     )
-
-
-def _method(spec: DatasetSpec) -> str:
-    rule = spec.duplicates
-    return (
-        "<p>Exact copies have the same SHA-256. Two other images count as the same picture if "
-        f"their 64-bit perceptual hashes differ in at most {rule.hash_distance} bits, as they "
-        "stand, mirrored, upside down or turned by 180°, and their 32 x 32 thumbnails, normalised "
-        f"for local contrast, correlate with at least {rule.correlation:g}. Neighbouring slices of "
-        "one scan are not meant to be found. Whoever shows the same picture, patient or lesion "
-        "stays in one split.</p>"
-    )
-
-
-def _table(heads: Iterable[str], lines: Iterable[Iterable[str]]) -> str:
-    head = "".join(f"<th>{cell}</th>" for cell in heads)
-    body = "".join("<tr>" + "".join(f"<td>{c}</td>" for c in line) + "</tr>" for line in lines)
-    return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"

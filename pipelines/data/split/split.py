@@ -27,7 +27,7 @@ from pipelines.data.duplicates import compared as comparing
 from pipelines.data.duplicates.descriptors import stacked
 from pipelines.data.revisions import PLACE
 from pipelines.data.rows import Member
-from pipelines.data.split import division, division_by_source, gallery, leaks, members, report
+from pipelines.data.split import division, division_by_source, leaks, members, report
 from pipelines.data.split import source_clusters as sourcing
 from pipelines.data.tables import RevisionTaken, Table
 from pipelines.errors import SplitError
@@ -119,17 +119,15 @@ def _report(
     disagreeing = leaks.disagreements(images, pairs)
     said = leaks.summary(split, rows, leaked=leaked, disagreeing=disagreeing)
     context.store.write_json(f"{staging}/leaks.json", said)
-    alike = leaks.as_pairs(leaked) if len(leaked) else leaks.named(images, pairs)
-    shown = gallery.choose(alike.dropna(subset=["correlation"]), images)
     page = report.page(
         spec,
+        context,
         split,
         rows=rows,
+        images=images,
+        pairs=pairs,
         leaked=leaked,
-        conflicts=leaks.conflicts(rows),
         disagreeing=disagreeing,
-        shown=shown,
-        images=gallery.pictures(context, images, shown),
     )
     context.store.write(f"{staging}/report.html", page.encode())
 
