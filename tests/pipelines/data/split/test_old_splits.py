@@ -83,7 +83,7 @@ def test_the_test_set_of_the_newest_snapshot_stays_and_what_has_trained_goes_on(
     assert others - used_for_test(before), "a test set that was given up long ago"
     assert not [row for row in again if row["excluded"] == "leak"]
 
-    class_folders(tmp_path / "landing", per_class=40, first=100)
+    class_folders(tmp_path / "landing", per_class=15, first=100)
     added = ingest.run(spec(), old, landing.run(spec(), old, str(tmp_path / "landing")))
     grown = used_for_test(members_of(old, split.run(spec(), old, added).path))
     assert used_for_test(before) < grown
