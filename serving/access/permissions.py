@@ -136,6 +136,9 @@ class GuardedRoute(APIRoute):
         if len(found) != 1:
             raise TypeError(f"{self.path} has {len(found)} permissions; a route has exactly one.")
         self.permission = found[0]
+        # what /docs shows beside the path; FastAPI would show the function's name there
+        self.summary = self.summary or " ".join(self.description.split())
+        self.description = ""
 
     async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer; ``HEAD`` as ``GET``. Which methods there are is told to those who may ask."""

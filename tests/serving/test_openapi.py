@@ -48,6 +48,14 @@ def test_a_reply_has_the_described_fields(path: str, serving_client: TestClient)
     _assert_fields(reply, schema, document["components"]["schemas"])
 
 
+def test_a_route_is_described_by_what_it_does(serving_client: TestClient) -> None:
+    paths = serving_client.get("/docs.json").json()["paths"]
+    assert paths["/predict"]["post"]["summary"] == "Classify one image."
+    assert paths["/livez"]["get"]["summary"] == "Whether the process lives."
+    several = "Classify several images; one that is refused does not spoil the others."
+    assert paths["/predict/batch"]["post"]["summary"] == several
+
+
 def test_every_field_of_a_question_is_described(serving_client: TestClient) -> None:
     operation = serving_client.get("/docs.json").json()["paths"]["/gradcam"]["post"]
     assert {p["name"] for p in operation["parameters"]} == {"dataset", "target", "opacity"}
