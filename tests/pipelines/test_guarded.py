@@ -9,7 +9,7 @@ import pytest
 
 from pipelines.errors import BadImage
 from pipelines.failures import frames_of
-from pipelines.guarded import Cell, Died, Lost, TookTooLong, call_each
+from pipelines.guarded import AHEAD, Cell, Died, Lost, TookTooLong, call_each
 
 SECONDS = 60.0
 MEMORY = 256 << 20
@@ -73,3 +73,17 @@ def test_the_item_that_ended_its_process_is_named_and_all_others_are_done(tmp_pa
     assert isinstance(lost.error, Died)
     assert found.pop(items[2]) == "healed", "it may have been ended because of another one"
     assert [str(result)[:5] for result in found.values()] == ["a by ", "b by "]
+
+
+def test_few_calls_are_made_before_their_results_are_asked_for() -> None:
+    taken: list[str] = []
+
+    def items() -> Iterator[str]:
+        for number in range(100):
+            taken.append(str(number))
+            yield str(number)
+
+    results = call_each(handled, items(), processes=1, seconds=SECONDS, memory=MEMORY)
+    assert next(results)[0] == "0"
+    assert len(taken) == AHEAD + 1
+    assert [item for item, _ in results] == [str(number) for number in range(1, 100)], "in order"
