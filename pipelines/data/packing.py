@@ -11,7 +11,7 @@ originals writes the same pack.
 import hashlib
 import time
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
@@ -95,7 +95,8 @@ class Packer:
                 use_dictionary=["format"],
                 write_statistics=["sha256"],
             )
-        table = pa.Table.from_pylist([asdict(one) for one in self._group], schema=PACKED)
+        columns = {name: [getattr(one, name) for one in self._group] for name in PACKED.names}
+        table = pa.table(columns, schema=PACKED)
         self._writer.write_table(table, row_group_size=len(self._group))
         self._group, self._group_bytes = [], 0
 

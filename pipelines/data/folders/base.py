@@ -26,7 +26,7 @@ SYSTEMS = tuple(
 """What macOS, Windows and network disks leave beside everybody's files."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class FileState:
     """A file of a landing folder as it stands."""
 

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import chain, groupby, islice
-from typing import Any
+from typing import Any, TypeVar
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -27,6 +27,7 @@ FOUND = tuple(
 """Columns that make two examinations of the same bytes differ."""
 BATCH = 4096
 """Images that are compared at a time."""
+ItemT = TypeVar("ItemT")
 NOWHERE = ""
 """The pack of bytes that are not stored yet."""
 
@@ -115,7 +116,7 @@ def changes(
     groups = groupby(_dictionaries(delivery.rows), key=lambda row: str(row["sha256"]))
     landed = ((sha256, list(rows)) for sha256, rows in groups)
     unchanged: list[dict[str, Any]] = []
-    for part in _batched(chain(landed, ((sha256, unchanged) for sha256 in sorted(others)))):
+    for part in batched(chain(landed, ((sha256, unchanged) for sha256 in sorted(others)))):
         keys = pa.array([sha256 for sha256, _ in part])
         before = {image.sha256: image for image in rows_of(_at(known, "sha256", keys), Image)}
         drawn = {row["image"]: row for row in _dictionaries(_at(masks, "image", keys))}
@@ -218,7 +219,8 @@ def _at(table: pa.Table, column: str, keys: pa.Array) -> pa.Table:
     return table.filter(pc.is_in(table[column], value_set=keys))
 
 
-def _batched(items: Iterable[Any]) -> Iterator[list[Any]]:
+def batched(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
+    """Items, `BATCH` at a time."""
     remaining = iter(items)
     while part := list(islice(remaining, BATCH)):
         yield part

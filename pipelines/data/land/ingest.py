@@ -9,6 +9,7 @@ its revision again on top of the first one's. The ledger notes the files only af
 has its number.
 """
 
+import hashlib
 import json
 import logging
 from collections import Counter
@@ -24,7 +25,7 @@ from pipelines.data import packing, revisions
 from pipelines.data.compaction import compact
 from pipelines.data.folders import open_source
 from pipelines.data.land import masks, quarantine
-from pipelines.data.land.changes import Change, Delivery, changes, delivery_of
+from pipelines.data.land.changes import Change, Delivery, batched, changes, delivery_of
 from pipelines.data.land.landing import FILES
 from pipelines.data.land.ledger import open_ledger
 from pipelines.data.land.originals import LandedFiles
@@ -115,18 +116,19 @@ class Ingestion:
         parent = revisions.confirmed(context, name)
         columns = schema_of(Image).remove_metadata()
         known = revisions.state(context, parent, columns.names) if parent else columns.empty_table()
-        changed = list(changes(self.delivery, known, self.files.group))
-        if parent and not changed:
+        number = revisions.number_of(parent.id) + 1 if parent else 1
+        revision = Revision(known)
+        for changed in batched(changes(self.delivery, known, self.files.group)):
+            packs = self._packs_of(changed)
+            placed = self._with_places_of_masks(changed)
+            revision.add(placed, [self._row(change, number) for change in placed], packs)
+        if parent and not revision.rows:
             logger.info("%s: nothing new; snapshot %s stands", name, parent.id)
             return parent
-        used = self._packs_of(changed)
-        changed = self._with_places_of_masks(changed)
-        used.update(c.mask.pack for c in changed if c.mask and c.has_new_mask)
-        number = revisions.number_of(parent.id) + 1 if parent else 1
-        snapshot = self._snapshot(parent, number, changed, known)
-        manifest = self._manifest(snapshot, changed, known, used=used)
-        rows = table_of([self._row(change, number) for change in changed], Image)
-        Table.open(context, name, Image).append(rows, revision=number, note=json.dumps(manifest))
+        snapshot = self._snapshot(parent, number, revision)
+        note = json.dumps(self._manifest(snapshot, revision))
+        rows = pa.concat_tables([columns.empty_table(), *revision.rows])
+        Table.open(context, name, Image).append(rows, revision=number, note=note)
         revisions.confirmed(context, name)
         for row in (Image, Original, Refused):
             compact(Table.open(context, name, row))
@@ -148,8 +150,8 @@ class Ingestion:
         at = pc.index_in(values, value_set=self.originals[column].combine_chunks())
         if at.null_count:
             raise LandingError(
-                f"{at.null_count:,} originals of landing {self.landing.id} are no longer stored: "
-                f"they were erased since, or an older release landed them. Land "
+                f"Originals of landing {self.landing.id} are no longer stored "
+                f"({at.null_count:,} of {len(at):,} images): they were erased since. Land "
                 f"{self.landing.source} again."
             )
         return at
@@ -166,16 +168,14 @@ class Ingestion:
             for change in changed
         ]
 
-    def _snapshot(
-        self, parent: Snapshot | None, number: int, changed: Sequence[Change], known: pa.Table
-    ) -> Snapshot:
-        identity = fingerprint(parent.id if parent else None, [change.said for change in changed])
+    def _snapshot(self, parent: Snapshot | None, number: int, revision: "Revision") -> Snapshot:
+        identity = fingerprint(parent.id if parent else None, revision.said.hexdigest())
         return Snapshot(
             dataset=self.spec.name,
             id=f"{number:04d}-{identity}",
             path=f"{self.spec.name}/snapshots/{number:04d}-{identity}",
-            images=(pc.sum(known["copies"]).as_py() or 0) + sum(one.more_files for one in changed),
-            added=sum(len(change.new_paths) for change in changed),
+            images=revision.images,
+            added=revision.added,
             parent=parent.id if parent else None,
             quarantine=self.refused,
         )
@@ -195,25 +195,52 @@ class Ingestion:
             arrived=datetime.now(UTC),
         )
 
-    def _manifest(
-        self, snapshot: Snapshot, changed: Sequence[Change], known: pa.Table, *, used: Counter[str]
-    ) -> dict[str, Any]:
-        stood = pc.struct_field(known["files"].combine_chunks().flatten(), "label")
-        counts = Counter(stood.to_pylist())
-        counts.update(file.label for change in changed for file in change.files)
-        counts.subtract(file.label for change in changed for file in change.files_before)
-        masks = len(known) - known["mask"].null_count + sum(change.more_masks for change in changed)
-        size = self.context.store.size
-        files = [{"name": p, "bytes": size(p), "images": n} for p, n in sorted(used.items())]
+    def _manifest(self, snapshot: Snapshot, revision: "Revision") -> dict[str, Any]:
+        size, packs = self.context.store.size, sorted(revision.packs.items())
         return {
             "output": snapshot.model_dump(),
             "source": self.spec.source.model_dump(),
             "synthetic": self.spec.synthetic,
             "landing": self.landing.id,
-            "counts": dict(sorted((+counts).items())),
-            "masks": masks,
-            "files": files,
+            "counts": dict(sorted((+revision.labels).items())),
+            "masks": revision.masks,
+            "files": [{"name": pack, "bytes": size(pack), "images": n} for pack, n in packs],
             "created_at": datetime.now(UTC).isoformat(timespec="seconds"),
             "code": code_version(packing),
             "git_commit": git_commit(),
         }
+
+
+class Revision:
+    """What a landing adds and changes, as columns, and what the data set has then.
+
+    Args:
+        known: the images that the data set has.
+    """
+
+    def __init__(self, known: pa.Table) -> None:
+        labels = pc.struct_field(known["files"].combine_chunks().flatten(), "label")
+        self.rows: list[pa.Table] = []
+        self.said = hashlib.sha256()
+        """Of what the rows say, wherever the bytes are stored."""
+        self.labels = Counter(labels.to_pylist())
+        """Files of each class."""
+        self.packs: Counter[str] = Counter()
+        """Packs of new images and masks, and how many each holds."""
+        self.images = pc.sum(known["copies"]).as_py() or 0
+        self.masks = len(known) - known["mask"].null_count
+        self.added = 0
+
+    def add(self, changed: Sequence[Change], rows: Sequence[Image], packs: Counter[str]) -> None:
+        """Add the rows of some changes."""
+        self.rows.append(table_of(rows, Image).replace_schema_metadata())
+        self.packs.update(packs)
+        for one in changed:
+            self.said.update(fingerprint(one.said).encode())
+            self.labels.update(file.label for file in one.files)
+            self.labels.subtract(file.label for file in one.files_before)
+            self.images += one.more_files
+            self.masks += one.more_masks
+            self.added += len(one.new_paths)
+            if one.mask and one.has_new_mask:
+                self.packs[one.mask.pack] += 1

@@ -93,6 +93,7 @@ def _judged(
     order = paths_of(entry.relative for entry in entries)
     opened = opened.take(pc.index_in(order, value_set=opened["path"].combine_chunks()))
     rows = pa.concat_tables(_rows(entries, opened, paths, opener.names))
+    del opened, entries  # half of the memory that a large folder takes
     rows = _with_copies(rows)
     is_accepted = pc.is_null(rows["reason"])
     accepted = rows.append_column("path", order).filter(is_accepted)
@@ -156,11 +157,13 @@ def _row(entry: Entry, found: Row, paths: LandedFiles, names: Pseudonyms) -> Row
 def _with_copies(rows: pa.Table) -> pa.Table:
     """Note of each file without a label whether it is a copy of an accepted one: downloads often
     hold everything twice."""
+    is_unlabelled = pc.fill_null(pc.equal(rows["reason"], "unlabelled"), False)
+    if not pc.any(is_unlabelled).as_py():
+        return rows
     accepted = rows.filter(pc.is_null(rows["reason"])).combine_chunks()
     first = pc.index_in(rows["sha256"], value_set=accepted["sha256"].combine_chunks())
     of = accepted["source_path"].take(first)
-    is_copy = pc.fill_null(pc.equal(rows["reason"], "unlabelled"), False)
-    is_copy = pc.and_(is_copy, pc.is_valid(of))
+    is_copy = pc.and_(is_unlabelled, pc.is_valid(of))
     said = pc.binary_join_element_wise("The same bytes as ", of, ", which is accepted.", "")
     for name, value in (("reason", COPY), ("message", said)):
         at = rows.schema.get_field_index(name)
