@@ -125,7 +125,7 @@ def land(
         StoreUnavailable: the store, or HDFS where the folder is, does not answer.
     """
     results = guarded.call_each(
-        partial(_examine, job.source, job.names, job.limits),
+        partial(examine, job.source, names=job.names, limits=job.limits),
         paths,
         processes=processes,
         seconds=SECONDS_PER_FILE,
@@ -260,19 +260,10 @@ def decode_apart(data: bytes, *, limits: Limits) -> NDArray[np.uint8]:
         StackError: the process does not start.
     """
     try:
-        return guarded.call_once(
-            _decode, data, limits, seconds=SECONDS_PER_FILE, memory=_memory(limits)
-        )
+        decode = partial(imaging.decode, limits=limits)
+        return guarded.call_once(decode, data, seconds=SECONDS_PER_FILE, memory=_memory(limits))
     except (Died, TookTooLong) as error:
         raise _refusal(error) from error
-
-
-def _decode(data: bytes, limits: Limits) -> NDArray[np.uint8]:
-    return imaging.decode(data, limits=limits)
-
-
-def _examine(source: Source, names: Pseudonyms, limits: Limits, path: str) -> Examined:
-    return examine(source, path, names, limits=limits)
 
 
 def _lost(source: Source, lost: Lost[str]) -> Examined:

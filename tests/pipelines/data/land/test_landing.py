@@ -125,7 +125,7 @@ def test_many_files_are_opened_by_several_processes_with_the_same_result(
     assert one.accepted == 12
 
 
-def open_or_end(source: Source, names: Pseudonyms, limits: Limits, path: str) -> Examined:
+def open_or_end(source: Source, path: str, names: Pseudonyms, *, limits: Limits) -> Examined:
     """Opens a file in another process; one name is the end of it."""
     if "crash" in path:
         os._exit(9)
@@ -138,7 +138,7 @@ def test_a_file_that_ends_its_process_is_named_and_the_others_land(
     context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder / "cat" / "crash.png", png(drawing(50)))
-    monkeypatch.setattr(executor, "_examine", open_or_end)
+    monkeypatch.setattr(executor, "examine", open_or_end)
     landed = landing.run(spec(), context, str(folder))
     assert (landed.accepted, landed.quarantined) == (8, {"process_died": 1})
     assert rows(context, landed)["cat/crash.png"]["reason"] == "process_died"
@@ -171,7 +171,7 @@ def test_a_store_that_does_not_answer_ends_the_landing(
     context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder / "cat" / "error.png", png(drawing(50)))
-    monkeypatch.setattr(executor, "_examine", open_or_end)
+    monkeypatch.setattr(executor, "examine", open_or_end)
     with pytest.raises(StoreUnavailable, match="HDFS does not answer"):
         landing.run(spec(), context, str(folder))
 
@@ -180,7 +180,7 @@ def test_a_store_that_does_not_answer_ends_the_landing(
 def test_a_landing_that_was_cut_off_goes_on_where_it_was_and_tries_again_what_may_heal(
     context: Context, folder: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(source: Source, names: Pseudonyms, limits: Limits, path: str) -> Examined:
+    def fail(source: Source, path: str, names: Pseudonyms, *, limits: Limits) -> Examined:
         if len(opened) == 4:
             raise KeyboardInterrupt
         if len(opened) == 2:
@@ -189,7 +189,7 @@ def test_a_landing_that_was_cut_off_goes_on_where_it_was_and_tries_again_what_ma
 
     monkeypatch.setattr(executor, "PACK_BYTES", 1)
     with monkeypatch.context() as failing:
-        failing.setattr(executor, "_examine", fail)
+        failing.setattr(executor, "examine", fail)
         with pytest.raises(KeyboardInterrupt):
             landing.run(spec(), context, str(folder))
     assert landing.run(spec(), context, str(folder)).accepted == 8
