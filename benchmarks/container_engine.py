@@ -87,7 +87,11 @@ class Engine:
         self.podman("volume", "rm", "--force", "--all", check=False)
         self.podman("network", "prune", "--force", check=False)
         if not keep_images:
-            self.podman("system", "reset", "--force", check=False)
+            self.podman("rmi", "--force", "--all", check=False)
+            # Podman mounts its folder of layers on itself, so that it could not be removed.
+            subprocess.run(
+                ["umount", self._folder / "storage" / "overlay"], capture_output=True, check=False
+            )
         subprocess.run(["ip", "netns", "delete", NETWORK], check=False)
 
     def inside(self, *words: str, check: bool = True, quiet: bool = True) -> str:
@@ -173,9 +177,9 @@ class Engine:
         with _scratch() as root:
             self._run(
                 [
-                    *("debootstrap", "--variant=minbase", "bookworm"),
+                    *("debootstrap", "--variant=minbase"),
                     "--include=python3,python3-venv,curl,ca-certificates",
-                    str(root),
+                    *("bookworm", str(root)),
                 ]
             )
             (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
