@@ -47,6 +47,9 @@ GUARDS = {
     "pipelines/retention/packs.py::_remove_unnamed": (
         "a pack that no table names, read again, and that was not written meanwhile"
     ),
+    "pipelines/data/prepare/merging.py::_retire": (
+        "the listing of a part, once another part that holds its images is listed"
+    ),
     "pipelines/phantom/landing.py::generate": "replaces an empty folder only",
     "pipelines/data/land/pseudonyms.py::_make_key": OWN_NAME,
     "pipelines/data/input/cache.py::_fetch_part": "its own download, once it is unpacked",

@@ -30,6 +30,7 @@ from pipelines.atomic import written_whole
 from pipelines.data.input import cache
 from pipelines.data.input.arrays import Arrays, array_file
 from pipelines.data.input.training_set import TrainingSet
+from pipelines.errors import NotFound
 from pipelines.features import network, worker
 from pipelines.features.code import Kind, features_code
 from pipelines.features.network import Backbone
@@ -133,12 +134,16 @@ def training_set(context: Context, prepared: Prepared) -> TrainingSet:
         NotFound: the store has no such training set, or images of it are gone.
         StoreUnavailable: the store does not answer.
     """
+    data = cache.fetch(context, prepared)
 
     def describe(rows: pa.Table, backbone: Backbone) -> Path:
-        features = run(context, prepared, rows, kind="deep", backbone=backbone)
-        return fetch(context, features, rows)
+        try:
+            features = run(context, prepared, rows, kind="deep", backbone=backbone)
+            return fetch(context, features, rows)
+        except NotFound:  # parts that this machine has were merged in the store since
+            return network.describe_here(data, backbone)
 
-    return replace(cache.fetch(context, prepared), describe=describe)
+    return replace(data, describe=describe)
 
 
 def fetch(context: Context, features: Features, rows: pa.Table) -> Path:

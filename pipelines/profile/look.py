@@ -125,7 +125,8 @@ def _sums(
     logger.info("Summing up %d of %d images", changed.num_rows, rows.num_rows)
     if not changed.num_rows:
         return before
-    return merged(before, sum_up(spark, context, prepared.images, changed, size=size))
+    found = merged(before, sum_up(spark, context, prepared.images, changed, size=size))
+    return {key: one for key, one in found.items() if one.images}  # a class may have left a split
 
 
 def _newest(context: Context, prepared: Prepared) -> tuple[dict[Key, ShadeSums], pa.Table]:

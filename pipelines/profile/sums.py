@@ -7,6 +7,7 @@ are those of an earlier profile, plus the images that came and less those that w
 import io
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import reduce
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,10 +28,9 @@ from pipelines.storage import open_store
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-DDL = "split string, label int, images long, total binary, squares binary, levels binary"
 ASKED = ["part", "row", "split", "label", "times"]
 """Columns of `changes`: where an image is, what it is added to, and how often."""
-ARRAYS = ("total", "squares", "levels")
+NAMES = ("images", "total", "squares", "levels")
 LEVELS = 256
 
 Whole = NDArray[np.int64]
@@ -66,10 +66,8 @@ class ShadeSums:
 
     def merge(self, other: "ShadeSums") -> None:
         """Add what another holds."""
-        self.images += other.images
-        self.total += other.total
-        self.squares += other.squares
-        self.levels += other.levels
+        for name in NAMES:
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -106,9 +104,7 @@ def changes(before: pa.Table, now: pa.Table) -> pa.Table:
 def sum_up(
     spark: "SparkSession", context: Context, folder: str, images: pa.Table, *, size: int
 ) -> dict[Key, ShadeSums]:
-    """The sums of images, by split and class.
-
-    What the tasks have summed is added up by Spark too: the driver gets one row a class and split.
+    """The sums of images, by split and class; the driver gets those of each task.
 
     Args:
         spark: the session.
@@ -119,26 +115,26 @@ def sum_up(
     """
     from pyspark.sql import functions as F
 
-    numbers = images["part"].combine_chunks().dictionary_encode()
-    asked = images.append_column("number", numbers.indices).to_pandas()
-    parts = max(1, len(numbers.dictionary))
-    adding = _Adding(context.settings, folder, size)
-    summed = spark.createDataFrame(asked).repartitionById(parts, F.col("number"))
-    merged = (
-        summed.mapInArrow(adding, DDL).repartition("split", "label").mapInArrow(_Merging(size), DDL)
+    parts = images["part"].combine_chunks().dictionary_encode()
+    tasks = max(1, min(len(parts.dictionary), spark.sparkContext.defaultParallelism))
+    asked = images.to_pandas().assign(task=parts.indices.to_numpy() % tasks)
+    summed = (
+        spark.createDataFrame(asked)
+        .repartitionById(tasks, F.col("task"))
+        .mapInArrow(_Adding(context.settings, folder, size), "sums binary")
     )
-    with told(spark, what="Summing up shades", tasks=parts):
-        rows = merged.collect()
-    return {(row["split"], row["label"]): _read(row.asDict(), size=size) for row in rows}
+    with told(spark, what="Summing up shades", tasks=tasks):
+        found = [unpacked(row["sums"]) for row in summed.collect()]
+    return reduce(merged, found, {})
 
 
 def merged(first: Mapping[Key, ShadeSums], second: Mapping[Key, ShadeSums]) -> dict[Key, ShadeSums]:
-    """Both together, without what adds up to no image."""
+    """Both together."""
     found: dict[Key, ShadeSums] = {}
     for sums in (first, second):
         for key, one in sums.items():
             found.setdefault(key, ShadeSums(one.size)).merge(one)
-    return {key: one for key, one in found.items() if one.images}
+    return found
 
 
 def packed(sums: Mapping[Key, ShadeSums]) -> bytes:
@@ -147,7 +143,7 @@ def packed(sums: Mapping[Key, ShadeSums]) -> bytes:
     arrays = {
         f"{split}.{label}.{name}": getattr(one, name)
         for (split, label), one in sums.items()
-        for name in ("images", *ARRAYS)
+        for name in NAMES
     }
     np.savez_compressed(content, allow_pickle=False, **arrays)
     return content.getvalue()
@@ -185,7 +181,7 @@ class _Adding:
                 for row in asked[place]:
                     key = (row["split"], row["label"])
                     found.setdefault(key, ShadeSums(self.size)).add(image, row["times"])
-        yield from _written(found)
+        yield pa.RecordBatch.from_pydict({"sums": [packed(found)]})
 
     def _images(
         self, part: str, places: Collection[int]
@@ -200,45 +196,3 @@ class _Adding:
                     images = decode_column(pixels, np.uint8, shape)
                     yield from ((place, grey(images[place - first])) for place in wanted)
                 first = last
-
-
-@dataclass(frozen=True)
-class _Merging:
-    """Sums in, fewer sums out."""
-
-    size: int
-
-    def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-        found: dict[Key, ShadeSums] = {}
-        for batch in batches:
-            for row in batch.to_pylist():
-                key = (row["split"], row["label"])
-                found.setdefault(key, ShadeSums(self.size)).merge(_read(row, size=self.size))
-        yield from _written(found)
-
-
-def _written(found: dict[Key, ShadeSums]) -> Iterator[pa.RecordBatch]:
-    for (split, label), sums in found.items():
-        arrays = {name: getattr(sums, name).tobytes() for name in ARRAYS}
-        row = {"split": split, "label": label, "images": sums.images} | arrays
-        yield pa.RecordBatch.from_pylist([row], schema=_SCHEMA)
-
-
-_SCHEMA = pa.schema(
-    [
-        ("split", pa.string()),
-        ("label", pa.int32()),
-        ("images", pa.int64()),
-        ("total", pa.binary()),
-        ("squares", pa.binary()),
-        ("levels", pa.binary()),
-    ]
-)
-
-
-def _read(row: dict[str, Any], *, size: int) -> ShadeSums:
-    sums = ShadeSums(size, row["images"])
-    sums.total = np.frombuffer(row["total"], np.int64).reshape(size, size).copy()
-    sums.squares = np.frombuffer(row["squares"], np.int64).reshape(size, size).copy()
-    sums.levels = np.frombuffer(row["levels"], np.int64).copy()
-    return sums

@@ -11,13 +11,13 @@ may leave it in two parts; its pixels are the same in both, and readers take the
 """
 
 import io
-from collections.abc import Iterable
 
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from pipelines.data.prepare.levels import SUMS
+from pipelines.errors import NotFound
 from pipelines.storage import Store
 
 IDENTITY = ["sha256", "finder", "mask"]
@@ -62,13 +62,26 @@ def listed(store: Store, folder: str) -> pd.DataFrame:
     Raises:
         StoreUnavailable: the store does not answer.
     """
-    names = store.names(f"{folder}/listings")
-    return _rows(store, folder, names).drop_duplicates(IDENTITY, ignore_index=True)
+    return _rows(store, folder).drop_duplicates(IDENTITY, ignore_index=True)
 
 
-def _rows(store: Store, folder: str, names: Iterable[str]) -> pd.DataFrame:
+def rows_of_parts(store: Store, folder: str) -> dict[str, int]:
+    """Part → how many images it holds, of all parts of a folder."""
+    return {
+        str(part): int(rows) for part, rows in _rows(store, folder)["part"].value_counts().items()
+    }
+
+
+def _rows(store: Store, folder: str) -> pd.DataFrame:
+    try:
+        return _read(store, folder)
+    except NotFound:  # small parts have just been merged into another one
+        return _read(store, folder)
+
+
+def _read(store: Store, folder: str) -> pd.DataFrame:
     tables = []
-    for name in names:
+    for name in store.names(f"{folder}/listings"):
         rows = pq.read_table(io.BytesIO(store.read(f"{folder}/listings/{name}")))
         part = pa.array([name.removesuffix(SUFFIX)] * rows.num_rows, pa.string())
         tables.append(rows.append_column("part", part))

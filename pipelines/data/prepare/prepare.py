@@ -24,6 +24,7 @@ from pipelines.data.prepare import executor, levels
 from pipelines.data.prepare.executor import PartFailure, PartReport, PrepareJob
 from pipelines.data.prepare.keys import KEYS, KEYS_FILE, SetManifest, identity_of, training_rows
 from pipelines.data.prepare.listings import IDENTITY, listed
+from pipelines.data.prepare.merging import merge
 from pipelines.data.prepare.segmenters import Segmenters, fetch_segmenter
 from pipelines.data.prepare.selection import listed_images
 from pipelines.decoding import decoding_versions, pixel_version
@@ -209,6 +210,7 @@ def _prepare(
         with told(spark, what=f"Preparing {spec.name}", tasks=parts):
             for row in written.collect():
                 _require_written(row["report"])
+        merge(spark, context, kept, most=PART_BYTES // (spec.image.size**2 * 3))
 
 
 def part_count(images: int, size: int, *, cores: int) -> int:

@@ -9,14 +9,18 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from pipelines.data.input.arrays import Arrays
 from pipelines.data.input.cache import fetch
+from pipelines.data.input.training_set import Part, TrainingSet
 from pipelines.data.prepare.keys import placed
-from pipelines.errors import SpecError
-from pipelines.features import extract, small, texture
+from pipelines.errors import NotFound, SpecError
+from pipelines.features import extract, network, small, texture
 from pipelines.features.code import Kind
 from pipelines.features.network import Backbone
 from pipelines.models.head import feature_extractor, head_on_features
+from pipelines.models.registry import build
 from pipelines.outputs import SPLITS, Features, Prepared
+from pipelines.settings import Settings
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context
 from pipelines.storage import open_store
@@ -85,41 +89,84 @@ def test_each_image_has_its_numbers_once(
 
 
 def test_a_delivery_describes_its_own_images_and_gets_the_numbers_of_all_at_once(
-    context: Context, spec: DatasetSpec, tmp_path: Path
+    context: Context, spec: DatasetSpec, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """To the last bit, and whatever else is in the batch."""
     rows = images(per_class=20)
     kinds: list[Kind] = ["texture", "deep"]
+    build("strided_cnn", size=SIZE, classes=2, weights=None).save(tmp_path / "small.keras")
+    network = Backbone("strided_cnn", str(tmp_path / "small.keras"))
     first = prepare_small(context, spec, rows=rows[:27], identity="first")
-    there = [described(context, first, kind) for kind in kinds]
+    there = [described(context, first, kind, network) for kind in kinds]
     times = [modified(context, features) for features in there]
     both = prepare_small(context, spec, rows=rows, identity="both", written=rows[27:])
-    assert [described(context, both, kind) for kind in kinds] == there
+    assert [described(context, both, kind, network) for kind in kinds] == there
     for before, features in zip(times, there, strict=True):
         after = modified(context, features)
         assert len(after) == 2
         assert {name: after[name] for name in before} == before
 
-    settings = context.settings.model_copy(update={"store": (tmp_path / "whole").as_uri()})
+    settings = Settings(home=tmp_path / "other", store=(tmp_path / "whole").as_uri())
     at_once = Context(settings=settings, store=open_store(settings))
     whole = prepare_small(at_once, spec, rows=rows)
     for kind in kinds:
         found, expected = (
-            extract.read(place, described(place, one, kind), placed(place.store, one))
+            extract.read(place, described(place, one, kind, network), placed(place.store, one))
             for place, one in ((context, both), (at_once, whole))
         )
         assert found.images.equals(expected.images)
         assert np.array_equal(found.values, expected.values)
-    require_what_the_head_reads(found, pictures(at_once, whole))
+    require_what_the_head_reads(found, pictures(at_once, whole), network)
+    require_a_training_set_reads_them(context, both, network, monkeypatch)
 
 
-def require_what_the_head_reads(found: extract.Described, expected: Pictures) -> None:
+def require_a_training_set_reads_them(
+    context: Context, prepared: Prepared, wanted: Backbone, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once they are computed, nothing is; if parts were merged and are gone, this machine's own
+    pixels are described."""
+    here: list[tuple[str, Backbone]] = []
+
+    def describe_here(data: TrainingSet, backbone: Backbone) -> Path:
+        here.append((data.id, backbone))
+        return Path("here")
+
+    monkeypatch.setattr(network, "describe_here", describe_here)
+    monkeypatch.setattr(extract, "_describe", None)
+    data = extract.training_set(context, prepared)
+    assert data.describe is not None
+    found = Arrays.of(data.describe(data.table, wanted), data.table)
+    features = described(context, prepared, "deep", wanted)
+    expected = extract.read(context, features, data.table)
+    assert np.array_equal(found.take(range(len(found))), in_order(expected, data))
+    assert here == []
+
+    def gone(*_: object) -> None:
+        raise NotFound("a part")
+
+    monkeypatch.setattr(extract, "_describe", gone)
+    context.store.delete(features.path)
+    every = Part("train", np.ones(data.split("train").rows, np.bool_), "train")
+    assert data.subset([every]).describe == data.describe
+    assert data.describe(data.table, wanted) == Path("here")
+    assert here == [(data.id, wanted)]
+
+
+def in_order(described: extract.Described, data: TrainingSet) -> NDArray[np.float32]:
+    """The numbers in the order of a training set."""
+    of = dict(zip(described.images["sha256"], described.values, strict=True))
+    return np.stack([of[sha256] for sha256 in data.table["sha256"].to_pylist()])
+
+
+def require_what_the_head_reads(
+    found: extract.Described, expected: Pictures, network: Backbone
+) -> None:
     """Deep features are those of the Keras model: with its head they give its answers."""
     shown = np.stack([expected[path][2] for path in found.images["source_path"]])
-    model, shown = Backbone().build(size=SIZE), shown.astype(np.float32)
+    model, shown = network.build(size=SIZE), shown.astype(np.float32)
     pooled = feature_extractor(model).predict(shown, verbose=0)
-    assert pooled.std(axis=0).max() > 0.1
-    np.testing.assert_allclose(found.values, pooled, atol=1e-4)
+    assert pooled.std(axis=0).max() > 0.001
+    np.testing.assert_allclose(found.values, pooled, atol=1e-6)
     logits = head_on_features(model).predict(found.values, verbose=0)
     odds = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
     np.testing.assert_allclose(odds, model.predict(shown, verbose=0), atol=1e-4)

@@ -52,8 +52,10 @@ def test_what_is_taken_away_was_never_there() -> None:
         change[key].add(PICTURES[place], -1)
     for place in range(2):
         change[other].add(PICTURES[place], -1)
-    [(left, sums)] = unpacked(packed(merged(before, change))).items()
-    assert left == key
+    left = unpacked(packed(merged(before, change)))
+    sums = left[key]
+    assert not left[other].levels.any()
+    assert left[other].images == 0
     for name in ("images", "total", "squares", "levels"):
         np.testing.assert_array_equal(getattr(sums, name), getattr(summed(PICTURES[4:]), name))
 
