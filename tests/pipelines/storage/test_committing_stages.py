@@ -53,7 +53,7 @@ def test_an_erasure_changes_committed_folders_of_any_store(store: Store, tmp_pat
     content, page = io.BytesIO(), f"<p>{gone}</p>".encode()
     pq.write_table(pa.table({"sha256": [gone, other], "group": [gone[:16]] * 2}), content)
     listed = {"name": "part.parquet", "rows": 2, "bytes": 0, "sha256": ""}
-    with store.commit("pets/features/f") as staging:
+    with store.commit("pets/scores/f") as staging:
         store.write(f"{staging}/part.parquet", content.getvalue())
         store.write(f"{staging}/page.html", page)
         store.write_json(f"{staging}/manifest.json", {"output": {}, "files": [listed]})
@@ -66,13 +66,13 @@ def test_an_erasure_changes_committed_folders_of_any_store(store: Store, tmp_pat
     for piece in Stored(store, "pets", traces, names, journal).pieces():
         piece.remove()
 
-    read = store.read("pets/features/f/part.parquet")
+    read = store.read("pets/scores/f/part.parquet")
     rows = pq.read_table(io.BytesIO(read)).to_pylist()
     assert rows == [{"sha256": other, "group": names.of("cluster", gone[:16])}]
-    manifest = store.read_json("pets/features/f/manifest.json")
+    manifest = store.read_json("pets/scores/f/manifest.json")
     assert manifest["erased_rows"] == 1
     (listed,) = manifest["files"]
     assert (listed["rows"], listed["bytes"]) == (1, len(read))
     assert listed["sha256"] == hashlib.sha256(read).hexdigest()
-    assert gone.encode() not in store.read("pets/features/f/page.html")
+    assert gone.encode() not in store.read("pets/scores/f/page.html")
     assert list(Stored(store, "pets", traces, names, None).pieces()) == []
