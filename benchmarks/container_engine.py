@@ -76,16 +76,14 @@ class Engine:
             f'[storage]\ndriver = "overlay"\ngraphroot = "{self._folder}/storage"\n'
             f'runroot = "{self._folder}/run"\n'
         )
-        subprocess.run(["ip", "netns", "add", NETWORK], check=True)
+        # It may be there, with containers, from a proof that was killed.
+        subprocess.run(["ip", "netns", "add", NETWORK], capture_output=True, check=False)
         self.inside("ip", "link", "set", "lo", "up")
+        self._remove_containers()
 
     def close(self, *, keep_images: bool) -> None:
         """Remove containers, volumes and networks; images too unless they are kept."""
-        for _ in self.podman("ps", "--all", "--quiet", check=False).split():
-            # One that another depends on is refused until that is gone.
-            self.podman("rm", "--force", "--all", "--time", "5", "--volumes", check=False)
-        self.podman("volume", "rm", "--force", "--all", check=False)
-        self.podman("network", "prune", "--force", check=False)
+        self._remove_containers()
         if not keep_images:
             self.podman("rmi", "--force", "--all", check=False)
             # Podman mounts its folder of layers on itself, so that it could not be removed.
@@ -93,6 +91,15 @@ class Engine:
                 ["umount", self._folder / "storage" / "overlay"], capture_output=True, check=False
             )
         subprocess.run(["ip", "netns", "delete", NETWORK], check=False)
+
+    def _remove_containers(self) -> None:
+        while known := self.podman("ps", "--all", "--quiet", check=False):
+            # One that another depends on is refused until that is gone.
+            self.podman("rm", "--force", "--all", "--time", "5", "--volumes", check=False)
+            if self.podman("ps", "--all", "--quiet", check=False) == known:
+                break
+        self.podman("volume", "rm", "--force", "--all", check=False)
+        self.podman("network", "prune", "--force", check=False)
 
     def inside(self, *words: str, check: bool = True, quiet: bool = True) -> str:
         """Run a program of this machine in the containers' network; what it prints.
