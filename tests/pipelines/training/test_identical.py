@@ -99,7 +99,6 @@ def test_one_delivery_and_several_give_the_same_model(tmp_path: Path) -> None:
     assert last.id == whole.id
     assert len(in_turn.store.names(f"{last.images}/parts")) == DELIVERIES
     assert len(at_once.store.names(f"{whole.images}/parts")) == 1
-    shutil.rmtree(in_turn.settings.cache)
     one = weights(at_once, whole, tmp_path / "one")
     shutil.rmtree(at_once.settings.cache)
     other = weights(in_turn, last, tmp_path / "other")
