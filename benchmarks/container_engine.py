@@ -52,6 +52,7 @@ class Engine:
         self._environment = os.environ | {
             "CONTAINERS_CONF": str(folder / "containers.conf"),
             "CONTAINERS_STORAGE_CONF": str(folder / "storage.conf"),
+            "TMPDIR": str(folder / "tmp"),  # where builds keep the caches that they mount
         }
 
     def open(self) -> None:
@@ -66,7 +67,7 @@ class Engine:
                     f"There is no {program}; apt-get install podman runc netavark aardvark-dns "
                     "iptables debootstrap."
                 )
-        self._folder.mkdir(parents=True, exist_ok=True)
+        (self._folder / "tmp").mkdir(parents=True, exist_ok=True)
         (self._folder / "containers.conf").write_text(
             '[containers]\ndefault_ulimits = ["nofile=4096:4096", "nproc=4096:4096"]\n'
             '[engine]\ncgroup_manager = "cgroupfs"\nruntime = "runc"\n'
