@@ -133,10 +133,15 @@ def threshold_at(
 
 
 def youden(ill: NDArray[np.bool_], share: NDArray[np.float64]) -> float:
-    """The threshold of the largest sensitivity + specificity - 1 (Youden, Cancer 3:32, 1950)."""
+    """The threshold of the largest sensitivity + specificity - 1 (Youden, Cancer 3:32, 1950).
+
+    Where no threshold is better than chance, every image is called a finding: a model that knows
+    nothing must not say that nothing is there.
+    """
     from sklearn.metrics import roc_curve  # not at import: the service only decides
 
-    false, true, limits = roc_curve(ill, share)
+    # The first point calls no image, and has no finite threshold.
+    false, true, limits = (values[1:] for values in roc_curve(ill, share))
     return halfway_below(float(limits[np.argmax(true - false)]), share)
 
 

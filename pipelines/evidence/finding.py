@@ -1,6 +1,8 @@
 """What one kind of evidence came to, in a form that report, model card and gate can all read."""
 
-from pydantic import BaseModel, ConfigDict
+import math
+
+from pydantic import BaseModel, ConfigDict, field_validator
 
 from pipelines.evaluation.intervals import Interval
 
@@ -16,6 +18,16 @@ class Table(BaseModel):
     title: str
     columns: tuple[str, ...]
     rows: tuple[tuple[Cell, ...], ...]
+
+    @field_validator("rows")
+    @classmethod
+    def _finite(cls, rows: tuple[tuple[Cell, ...], ...]) -> tuple[tuple[Cell, ...], ...]:
+        """What is no number (0 of 0) is a dash: JSON has no word for it."""
+        return tuple(tuple(map(_or_dash, row)) for row in rows)
+
+
+def _or_dash(cell: Cell) -> Cell:
+    return None if isinstance(cell, float) and not math.isfinite(cell) else cell
 
 
 class Finding(BaseModel):

@@ -115,6 +115,12 @@ def test_youdens_threshold_has_the_largest_sum_of_sensitivity_and_specificity() 
     assert limit not in SHARE
 
 
+def test_a_model_that_is_worse_than_chance_calls_every_image_a_finding() -> None:
+    limit = youden(~ILL, SHARE * [1, 1, 1, 1, 0.1, 0.1, 0.1, 0.1])
+
+    assert 0 < limit < 0.05
+
+
 @pytest.mark.parametrize(("specificity", "threshold"), [(0.5, 0.35), (0.75, 0.5), (0.99, 0.75)])
 def test_a_target_specificity_has_the_lowest_threshold_that_reaches_it(
     specificity: float, threshold: float
