@@ -55,8 +55,6 @@ selection: {metric: macro_f1}
 card: {intended_use: A benchmark., users: Nobody., not_for: [Anything else.]}
 """
 SAMPLE_SECONDS = 0.1
-SETTLED_SECONDS = 2
-"""As `pipelines.data.land.ledger` has it, which is imported once the settings are in place."""
 
 
 @dataclass
@@ -107,6 +105,7 @@ def _measure(
     """The costs of one collection, and what its store holds afterwards."""
     with _installation(folder, hdfs=hdfs):
         from pipelines import loop
+        from pipelines.data.land.ledger import SETTLED_SECONDS
         from pipelines.loop.opening import opened
         from pipelines.profile import look
 

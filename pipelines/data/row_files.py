@@ -50,11 +50,16 @@ MASKED = pa.schema(
 sha256), with the reason why where one cannot be used."""
 
 
-def write_rows(store: Store, path: str, rows: list[dict[str, Any]], *, schema: pa.Schema) -> None:
-    """Write rows as one Parquet file: the same rows give the same bytes."""
+def parquet_of(table: pa.Table) -> bytes:
+    """A table as a Parquet file: the same rows give the same bytes, however they are chunked."""
     buffer = io.BytesIO()
-    pq.write_table(pa.Table.from_pylist(rows, schema=schema), buffer, compression="zstd")
-    store.write(path, buffer.getvalue())
+    pq.write_table(table.combine_chunks(), buffer, compression="zstd")
+    return buffer.getvalue()
+
+
+def write_rows(store: Store, path: str, rows: list[dict[str, Any]], *, schema: pa.Schema) -> None:
+    """Write rows as one Parquet file; see `parquet_of`."""
+    store.write(path, parquet_of(pa.Table.from_pylist(rows, schema=schema)))
 
 
 def read_table(store: Store, path: str) -> pa.Table:

@@ -7,7 +7,6 @@ by the store's own client.
 """
 
 import hashlib
-import io
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.data.delta_log import REVISION, Log, Part, RevisionTaken, reaching
+from pipelines.data.row_files import parquet_of
 from pipelines.data.rows import Row, ddl_of, schema_of
 from pipelines.spark import parquet
 from pipelines.stage import Context
@@ -183,9 +183,7 @@ class Table:
 
     def write(self, rows: pa.Table) -> Part:
         """Write rows into a file that is not yet part of the table; the same rows give the same."""
-        buffer = io.BytesIO()
-        pq.write_table(rows, buffer, compression="zstd")
-        content = buffer.getvalue()
+        content = parquet_of(rows)
         name = f"{hashlib.sha256(content).hexdigest()}.parquet"
         path = f"{self.path}/{name}"
         if not self.store.create(path, content):  # others may read it already

@@ -7,7 +7,6 @@ the checks. Nothing is left out: a file that cannot be used is listed with the r
 """
 
 import hashlib
-import io
 import json
 import logging
 from collections.abc import Iterator, Sequence
@@ -15,7 +14,6 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 
 from pipelines.data.folders import FileState, open_source
 from pipelines.data.labels import layout
@@ -29,7 +27,7 @@ from pipelines.data.land.opening import Opener, paths_of
 from pipelines.data.land.originals import LandedFiles, named_as_image, printable
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
 from pipelines.data.revisions import latest
-from pipelines.data.row_files import LANDED
+from pipelines.data.row_files import LANDED, parquet_of
 from pipelines.outputs import Landing
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, fingerprint, standing
@@ -174,7 +172,7 @@ def _with_copies(rows: pa.Table) -> pa.Table:
 def _commit(
     spec: DatasetSpec, context: Context, place: str, rows: pa.Table, masks: pa.Table
 ) -> Landing:
-    content = [_parquet(rows), *([_parquet(masks)] if len(masks) else [])]
+    content = [parquet_of(rows), *([parquet_of(masks)] if len(masks) else [])]
     identity = fingerprint(spec.name, [hashlib.sha256(one).hexdigest() for one in content])
     refused = {one["values"]: one["counts"] for one in rows["reason"].value_counts().to_pylist()}
     accepted, copies = refused.pop(None, 0), refused.pop(COPY, 0)
@@ -195,10 +193,3 @@ def _commit(
             context.store.write(f"{staging}/{name}", data)
         context.store.write_json(f"{staging}/{MANIFEST}", {"output": landing.model_dump()})
     return landing
-
-
-def _parquet(rows: pa.Table) -> bytes:
-    """Rows as a Parquet file: the same rows give the same bytes."""
-    buffer = io.BytesIO()
-    pq.write_table(rows.combine_chunks(), buffer, compression="zstd")
-    return buffer.getvalue()

@@ -6,7 +6,6 @@ import itertools
 import json
 import shutil
 import tarfile
-from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -28,6 +27,7 @@ from pipelines.settings import Settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
 from pipelines.storage.local import LocalStore
+from tests.pipelines.data.killed import Steps
 from tests.pipelines.data.landing_folders import drawing, png, spec, write
 from tests.pipelines.data.recorded import index_of, masks_of
 
@@ -117,22 +117,6 @@ def test_what_has_landed_before_is_nothing_new_and_the_rest_is_appended(
     assert (added.parent, added.added, added.id[:4]) == (newest, 1, "0004")
     rows = Table.open(old, "pets", Image).arrow(["revision"])["revision"].to_pylist()
     assert rows.count(4) == 1
-
-
-class Steps:
-    """Lets a process change the store so many times, and ends it before the next change."""
-
-    def __init__(self, last: int) -> None:
-        self.last, self.done = last, 0
-
-    def counted(self, change: Callable[..., None]) -> Callable[..., None]:
-        def counting(*arguments: Any, **named: Any) -> None:
-            if self.done == self.last:
-                raise KeyboardInterrupt
-            self.done += 1
-            change(*arguments, **named)
-
-        return counting
 
 
 def test_a_migration_may_be_killed_anywhere_and_repeated(

@@ -5,7 +5,6 @@ import contextlib
 import itertools
 import shutil
 import tarfile
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ from pipelines.settings import Settings
 from pipelines.stage import Context
 from pipelines.storage import open_store
 from pipelines.storage.local import LocalStore
+from tests.pipelines.data.killed import Steps
 from tests.pipelines.data.landing_folders import class_folders, spec
 from tests.pipelines.data.recorded import members_of
 
@@ -87,22 +87,6 @@ def test_the_test_set_of_the_newest_snapshot_stays_and_what_has_trained_goes_on(
     added = ingest.run(spec(), old, landing.run(spec(), old, str(tmp_path / "landing")))
     grown = used_for_test(members_of(old, split.run(spec(), old, added).path))
     assert used_for_test(before) < grown
-
-
-class Steps:
-    """Lets a process change the store so many times, and ends it before the next change."""
-
-    def __init__(self, last: int) -> None:
-        self.last, self.done = last, 0
-
-    def counted(self, change: Callable[..., None]) -> Callable[..., None]:
-        def counting(*arguments: Any, **named: Any) -> None:
-            if self.done == self.last:
-                raise KeyboardInterrupt
-            self.done += 1
-            change(*arguments, **named)
-
-        return counting
 
 
 def test_a_migration_may_be_killed_anywhere_and_repeated(
