@@ -10,7 +10,9 @@ one.
 """
 
 import mmap
+import os
 from collections.abc import Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
+from pipelines.locks import rotation_locked
 from pipelines.settings import Settings
 
 ANSWERS = "answers.jsonl"
@@ -160,15 +163,22 @@ def _parsed(kind: type[EntryT], lines: Iterator[bytes]) -> Iterator[EntryT]:
 
 
 def _lines_with(folder: Path, name: str, text: str) -> Iterator[bytes]:
-    """Lines in which a text occurs; whole files are searched at the speed of memory."""
+    """Lines in which a text occurs; whole files are searched at the speed of memory.
+
+    All files are opened before the first is searched, so that none is missed or searched twice
+    where the service rotates them meanwhile.
+    """
     wanted = text.encode()
-    for path in files_of(folder, name):
-        if path.stat().st_size == 0:
-            continue
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as log:
-            at = log.find(wanted)
-            while at >= 0:
-                begins, ends = log.rfind(b"\n", 0, at) + 1, log.find(b"\n", at)
-                ends = len(log) if ends < 0 else ends
-                yield log[begins:ends]
-                at = log.find(wanted, ends)
+    with ExitStack() as opened:
+        with rotation_locked(folder):
+            files = [opened.enter_context(path.open("rb")) for path in files_of(folder, name)]
+        for file in files:
+            if os.fstat(file.fileno()).st_size == 0:
+                continue
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as log:
+                at = log.find(wanted)
+                while at >= 0:
+                    begins, ends = log.rfind(b"\n", 0, at) + 1, log.find(b"\n", at)
+                    ends = len(log) if ends < 0 else ends
+                    yield log[begins:ends]
+                    at = log.find(wanted, ends)

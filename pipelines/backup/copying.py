@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from pipelines.backup.manifest import BackupFile
 from pipelines.errors import Unavailable
+from pipelines.locks import rotation_locked
 
 BLOCK_BYTES = 1 << 20
 TRIES = 10
@@ -55,14 +56,14 @@ class Copies:
         self.files[name] = BackupFile(bytes=path.stat().st_size, sha256=digest)
 
     def add_folder(self, name: str, folder: Path, *, without: set[Path]) -> None:
-        """Copy the files of one folder, not of those inside, as they stand at one moment.
+        """Copy the files of one folder, not of its subfolders, as they are at one moment.
 
-        All are opened before one is copied: a log that is put aside meanwhile (``.1`` becomes
-        ``.2``) is neither missed nor copied twice, and one that grows ends where it ended then.
+        All are opened before the first is copied, and no log is rotated meanwhile (``.1`` becomes
+        ``.2``), so none is missed or copied twice; one that grows ends where it ended then.
 
         Args:
-            name: where they go in the backup.
-            folder: where they are.
+            name: the folder of the backup that they go to.
+            folder: the folder to copy.
             without: files to leave out.
 
         Raises:
@@ -91,15 +92,12 @@ class Copies:
 
 def _opened(folder: Path, *, without: set[Path], until: ExitStack) -> dict[str, BinaryIO]:
     for _ in range(TRIES):
-        paths = sorted(p for p in folder.iterdir() if p.is_file() and p not in without)
-        try:
-            files: dict[str, BinaryIO] = {
-                path.name: until.enter_context(path.open("rb")) for path in paths
-            }
-            if all(_leads_to(folder / name, file) for name, file in files.items()):
-                return files
-        except FileNotFoundError:
-            continue
+        with rotation_locked(folder):
+            paths = sorted(p for p in folder.iterdir() if p.is_file() and p not in without)
+            try:
+                return {path.name: until.enter_context(path.open("rb")) for path in paths}
+            except FileNotFoundError:
+                continue
     raise Unavailable(f"{folder} changes faster than its files can be opened; try again.")
 
 
@@ -113,10 +111,6 @@ def _is_sqlite(file: BinaryIO) -> bool:
 def _belongs_to(name: str, databases: set[str]) -> bool:
     """Whether a file is the journal of a SQLite database."""
     return any(name in (f"{d}-journal", f"{d}-wal", f"{d}-shm") for d in databases)
-
-
-def _leads_to(path: Path, file: BinaryIO) -> bool:
-    return os.path.samestat(path.stat(), os.fstat(file.fileno()))
 
 
 def _next(copied: int, most_bytes: int | None) -> int:

@@ -17,8 +17,9 @@ class Appended:
     """Lines go to one file; past a size it is renamed to ``.1``, ``.1`` to ``.2`` and so on.
 
     Safe with any number of processes, killed ones included: each write is one ``write(2)`` with
-    ``O_APPEND``, so lines of two never mix; one at a time puts the file aside, under a lock, and
-    the others notice by its inode.
+    ``O_APPEND``, so lines of two never mix; one at a time puts the file aside, under the lock
+    ``.NAME.lock``, and the others notice by its inode. A backup holds that lock while it opens
+    the files, so the lock exists before the first line.
 
     Args:
         path: the file; made for its owner alone.
@@ -60,7 +61,12 @@ class Appended:
     def _open(self) -> None:
         self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.close(self._open_lock())
         self._handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+
+    def _open_lock(self) -> int:
+        path = self._path.with_name(f".{self._path.name}.lock")
+        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
 
     def _is_elsewhere(self) -> bool:
         """Whether another process has put the file aside, or somebody has removed it."""
@@ -70,9 +76,7 @@ class Appended:
             return True
 
     def _put_aside(self) -> None:
-        lock = os.open(
-            self._path.with_name(f".{self._path.name}.lock"), os.O_RDWR | os.O_CREAT, 0o600
-        )
+        lock = self._open_lock()
         try:
             fcntl.flock(lock, fcntl.LOCK_EX)
             if not self._is_elsewhere():

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from functools import partial
+from itertools import groupby
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -177,14 +178,22 @@ def _by_spark(files: Sequence[FileState], job: LandJob, settings: Settings) -> I
 
 def chunks_of(files: Sequence[FileState], *, cores: int) -> list[list[str]]:
     """Paths of the files of each task: one task for each core, or more of `TASK_BYTES`; none for
-    less than `FEW_FILES`."""
-    size = sum(file.size for file in files)
+    less than `FEW_FILES`.
+
+    Files of one size are in one task unless they fill more than one. A task stores equal files
+    once, and cannot know what another one stores meanwhile.
+    """
+    size = max(1, sum(file.size for file in files))
     tasks = max(-(-size // TASK_BYTES), min(cores, -(-len(files) // FEW_FILES)))
     chunks: list[list[str]] = [[] for _ in range(tasks)]
     before = 0
-    for file in files:
-        chunks[before * tasks // max(1, size)].append(file.path)
-        before += file.size
+    by_size = sorted(files, key=lambda file: (file.size, file.path))
+    for each, group in groupby(by_size, key=lambda file: file.size):
+        same = [file.path for file in group]
+        for number, path in enumerate(same):
+            fits = each * len(same) * tasks <= size
+            chunks[(before if fits else before + each * number) * tasks // size].append(path)
+        before += each * len(same)
     return [chunk for chunk in chunks if chunk]
 
 
