@@ -20,6 +20,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +59,7 @@ class Run:
         spark: dict[str, str],
         *,
         retrains: bool = False,
+        spread: bool = False,
     ) -> None:
         self._nodes = nodes
         self._name = f"driver-{case}"
@@ -78,7 +80,8 @@ class Run:
             "MEDLOOP_SPARK_DRIVER_HOST": COORDINATOR,
             **spark,
         }
-        self._arguments = f"{folder / 'landing'}{' --retrain' if retrains else ''}"
+        flags = {"--retrain": retrains, "--spread": spread}
+        self._arguments = " ".join([str(folder / "landing"), *(f for f in flags if flags[f])])
         if retrains:
             nodes.mlflow(case)
         self.tries = 0
@@ -137,13 +140,13 @@ class Run:
             time.sleep(0.2)
 
 
-def _worker_killed(nodes: Nodes, run: Run) -> str:
-    run.await_step("prepare")
+def _worker_killed(nodes: Nodes, run: Run, *, step: str = "prepare") -> str:
+    run.await_step(step)
     # YARN may have placed both executors on one node.
     node = run.await_tasks(W1, W2)
     nodes.kill_node(node)
     run.killed = node
-    return f"{node} killed (SIGKILL to the whole node) while its executor had a task"
+    return f"{node} killed (SIGKILL to the whole node) while its executor had a task of {step}"
 
 
 def _datanode_killed(nodes: Nodes, run: Run) -> str:
@@ -216,6 +219,8 @@ def _repair(nodes: Nodes, run: Run, case: str) -> None:
 CASES: dict[str, Callable[[Nodes, Run], str]] = {
     "standalone": _nothing,
     "worker-killed": _worker_killed,
+    "landing": _nothing,
+    "landing-worker-killed": partial(_worker_killed, step="landing"),
     "datanode-killed": _datanode_killed,
     "namenode-restarted": _namenode_restarted,
     "driver-killed": _driver_killed,
@@ -234,6 +239,8 @@ SHORTER = {
     "logistic: {features: pixels}\n    optional: true": "logistic: {features: pixels}",
 }
 RETRAININGS = ("retraining", "retraining-yarn")
+SPREAD = ("landing", "landing-worker-killed")
+"""The folder is in HDFS, and executors land it; otherwise processes of the driver do."""
 
 
 def main() -> None:
@@ -273,7 +280,7 @@ def _prove(nodes: Nodes, folder: Path, cases: list[str]) -> list[Claim]:
     for case in cases:
         if "yarn" in case and spark is STANDALONE:
             spark = _yarn(nodes, folder)
-        run = Run(nodes, folder, case, spark, retrains=case in RETRAININGS)
+        run = Run(nodes, folder, case, spark, retrains=case in RETRAININGS, spread=case in SPREAD)
         try:
             nodes.await_datanodes(len(WORKERS))
             began = time.monotonic()
@@ -304,7 +311,7 @@ def _difference(expected: dict[str, Any], found: dict[str, Any]) -> str:
     for name, value in found.items():
         if expected[name] != value:
             return f"{name} differs: {value}, expected {expected[name]}"[:400]
-    if found["images"] != found["packed"]:
+    if found["originals"] != found["packed"]:
         return "images are lost or stored twice"
     return "the same"
 

@@ -159,3 +159,14 @@ def test_tasks_share_the_bytes() -> None:
     assert [len(chunk) for chunk in chunks_of(large, cores=1)] == [3, 2, 3, 2]
     empty = [FileState("empty.png", 0, 0, 0.0)]
     assert chunks_of(empty, cores=4) == [["empty.png"]]
+
+
+def test_files_of_one_size_are_in_one_task_unless_they_fill_more() -> None:
+    sizes = [1000 + n // 2 for n in range(1000)]
+    files = [FileState(f"{n * 389 % 1000:03}.png", s, 0, 0.0) for n, s in enumerate(sizes)]
+    size_of = {file.path: file.size for file in files}
+    chunks = chunks_of(files, cores=4)
+    assert sorted(path for chunk in chunks for path in chunk) == sorted(size_of)
+    assert all(200 < len(chunk) < 300 for chunk in chunks)
+    in_each = [{size_of[path] for path in chunk} for chunk in chunks]
+    assert sum(map(len, in_each)) == len(set(sizes)), "no size is in two tasks"
