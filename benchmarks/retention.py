@@ -22,7 +22,8 @@ from typing import Any
 
 import numpy as np
 
-from pipelines.monitoring.served import Model, Sample, write_file
+from pipelines.monitoring.samples import Model, Sample
+from pipelines.monitoring.served import write_file
 from pipelines.outputs import (
     CheckReport,
     Features,

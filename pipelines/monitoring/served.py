@@ -15,14 +15,14 @@ import logging
 import re
 import secrets
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from pipelines.monitoring.samples import Sample
 from pipelines.storage import Store
 
 logger = logging.getLogger(__name__)
@@ -32,42 +32,6 @@ MERGED = "merged-"
 DAY = r"\d{4}-\d{2}-\d{2}"
 STANDS_FOR = b"medloop.stands_for"
 """Key of a merged file's metadata: the names of the files it stands for, as JSON."""
-
-
-@dataclass(frozen=True)
-class Model:
-    """The model that answered."""
-
-    dataset: str
-    version: int | None
-    """In the registry; ``None`` before it has one."""
-    run_id: str
-    classes: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Sample:
-    """One answer."""
-
-    request_id: str
-    time: datetime
-    """In UTC."""
-    model: Model
-    predicted: str
-    """The class decided for."""
-    abstained: bool
-    probabilities: NDArray[np.float32]
-    """(classes,), in the order of the model's outputs."""
-    features: NDArray[np.float32]
-    """(k,), the mean of the last feature map over all its cells."""
-    mean: float
-    std: float
-    """Of the decoded picture's grey shades, 0 to 255, as in a snapshot's index."""
-    width: int
-    height: int
-    """Of the decoded picture, in pixels."""
-    sha256: str
-    """Of the bytes that came: an image that lands later, with its label, is known by it."""
 
 
 def columns(classes: Iterable[str]) -> pa.Schema:
@@ -94,14 +58,6 @@ def columns(classes: Iterable[str]) -> pa.Schema:
 def served_folder(dataset: str, day: date) -> str:
     """Where a day's samples stand in the store."""
     return f"{dataset}/served/{day.isoformat()}"
-
-
-def divided(samples: Iterable[Sample]) -> list[list[Sample]]:
-    """Samples by model and day: those of one file each."""
-    groups: dict[tuple[Model, date], list[Sample]] = {}
-    for sample in samples:
-        groups.setdefault((sample.model, sample.time.date()), []).append(sample)
-    return list(groups.values())
 
 
 def write_file(store: Store, samples: list[Sample]) -> str:

@@ -26,6 +26,7 @@ from pipelines.failures import only_this_image
 from pipelines.imaging import Box, crop_box, fit
 from pipelines.imaging import Limits as ImageLimits
 from pipelines.imaging.body import body_mask
+from pipelines.imaging.limits import limits_of
 from pipelines.release.bundle import Bundle, load_bundle
 from pipelines.release.runtime import Goal, Runtime, RuntimeName, Tuning, open_runtime
 from pipelines.release.same_pixels import require_proven, require_same_pixels
@@ -111,13 +112,7 @@ class Predictor:
     @property
     def limits(self) -> ImageLimits:
         """What is refused before it is decoded."""
-        limits = self.bundle.manifest.limits
-        return ImageLimits(
-            max_bytes=int(limits.max_megabytes * 2**20),
-            max_pixels=int(limits.max_megapixels * 1e6),
-            min_side=limits.min_side,
-            frames=limits.frames,
-        )
+        return limits_of(self.bundle.manifest.limits)
 
     def read(self, data: bytes) -> Reading:
         """Decode and classify one image.

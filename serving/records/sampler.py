@@ -19,7 +19,7 @@ from datetime import UTC, datetime
 import numpy as np
 
 from pipelines.imaging.shades import grey_level
-from pipelines.monitoring.served import Model, Sample, divided, write_file
+from pipelines.monitoring.samples import Model, Sample, divided
 from pipelines.settings import Settings
 from pipelines.storage import Store
 from serving.metrics import count_samples
@@ -88,6 +88,8 @@ class Batches:
 
     def _write(self) -> None:
         """Write all there is; what the store does not take goes on waiting."""
+        from pipelines.monitoring.served import write_file  # 27 MB, of pyarrow
+
         with self._changing:
             groups = divided(self._samples)
             self._samples.clear()

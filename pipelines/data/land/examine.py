@@ -17,7 +17,6 @@ from pipelines.errors import BadImage, MedloopError
 from pipelines.failures import frames_of, refusal
 from pipelines.imaging import Limits
 from pipelines.imaging.shades import grey_level
-from pipelines.spec import LimitsSpec
 
 BLOCK_BYTES = 1 << 20
 MEGABYTE = 1 << 20
@@ -53,16 +52,6 @@ class Examined(BaseModel):
     """Where an error that nobody expected was raised, for the log."""
     original: bytes | None = Field(default=None, exclude=True)
     """The bytes that may be kept, of a file that could be decoded."""
-
-
-def limits_of(spec: LimitsSpec) -> Limits:
-    """The spec's limits in bytes and pixels."""
-    return Limits(
-        max_bytes=int(spec.max_megabytes * MEGABYTE),
-        max_pixels=int(spec.max_megapixels * 1e6),
-        min_side=spec.min_side,
-        frames=spec.frames,
-    )
 
 
 def examine(source: Source, path: str, names: Pseudonyms, *, limits: Limits) -> Examined:

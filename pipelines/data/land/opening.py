@@ -21,13 +21,13 @@ import pyarrow.compute as pc
 from pipelines.data.folders import FileState, LocalFolder, Source
 from pipelines.data.land import deidentify, examine, executor, metadata, originals
 from pipelines.data.land.erased import ERASED, erased
-from pipelines.data.land.examine import limits_of
 from pipelines.data.land.executor import OPENED, Landed, LandJob
 from pipelines.data.land.ledger import Ledger, is_settled
 from pipelines.data.land.pseudonyms import Pseudonyms
 from pipelines.data.rows import Original
 from pipelines.data.tables import Table
 from pipelines.decoding import decoding_versions, imaging_modules
+from pipelines.imaging.limits import limits_of
 from pipelines.progress import track
 from pipelines.settings import Settings
 from pipelines.spark.session import spark_session

@@ -15,9 +15,9 @@ from typing import Literal
 from pipelines import imaging
 from pipelines.data.folders import FileState, Source, wanted
 from pipelines.data.labels.file_names import FileNames
-from pipelines.data.land.examine import limits_of
 from pipelines.errors import BadImage, LabelError
 from pipelines.imaging.info import Format
+from pipelines.imaging.limits import limits_of
 from pipelines.spec import DatasetSpec
 from pipelines.spec.data import UNLABELLED
 

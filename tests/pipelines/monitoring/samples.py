@@ -4,7 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 
-from pipelines.monitoring.served import Model, Sample, write_file
+from pipelines.monitoring.samples import Model, Sample
+from pipelines.monitoring.served import write_file
 from pipelines.storage import Store
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)

@@ -14,7 +14,8 @@ from pipelines.errors import NotFound, StoreUnavailable, TrackingUnavailable
 from pipelines.monitoring import monitor
 from pipelines.monitoring.exposition import METRICS, PREFIX
 from pipelines.monitoring.labels import note_labels
-from pipelines.monitoring.served import Sample, files_of, merged_files
+from pipelines.monitoring.samples import Sample
+from pipelines.monitoring.served import files_of, merged_files
 from pipelines.retention import prune
 from pipelines.settings import PROJECT, Settings
 from pipelines.stage import Context

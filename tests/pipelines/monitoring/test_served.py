@@ -5,7 +5,8 @@ from datetime import date, timedelta
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.monitoring.served import divided, write_file
+from pipelines.monitoring.samples import divided
+from pipelines.monitoring.served import write_file
 from pipelines.storage import Store
 from tests.pipelines.monitoring.read_back import read_samples
 from tests.pipelines.monitoring.samples import NOON, SECOND, sample

@@ -15,7 +15,8 @@ from PIL import Image
 from pipelines.data.packing import PACKED
 from pipelines.monitoring import monitor
 from pipelines.monitoring.ask import noted
-from pipelines.monitoring.served import Model, Sample, write_file
+from pipelines.monitoring.samples import Model, Sample
+from pipelines.monitoring.served import write_file
 from pipelines.monitoring.state import State, state_of
 from pipelines.outputs import Monitored, Snapshot
 from pipelines.release.predictor import Predictor, open_predictor

@@ -17,7 +17,7 @@ from prometheus_client import REGISTRY
 
 from pipelines.access.tokens import Role
 from pipelines.audit.entries import audit_folder, find_answers
-from pipelines.monitoring.served import Sample
+from pipelines.monitoring.samples import Sample
 from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
 from pipelines.storage.hdfs import HdfsStore

@@ -7,9 +7,10 @@ import pytest
 
 from pipelines import imaging
 from pipelines.data.folders import LocalFolder
-from pipelines.data.land.examine import Examined, examine, limits_of
+from pipelines.data.land.examine import Examined, examine
 from pipelines.data.land.pseudonyms import Pseudonyms
 from pipelines.errors import MemoryExceeded
+from pipelines.imaging.limits import limits_of
 from pipelines.spec import LimitsSpec
 from tests.pipelines.data.landing_folders import dicom, drawing, png, write
 
