@@ -5,8 +5,11 @@ import sys
 
 from pipelines.settings import PROJECT
 
-INFERENCE = ("openvino", "pydicom", "pyarrow", "serving.app")
-HEAVY = ("tensorflow", "keras", "mlflow", "pyspark", "pandas", "scipy", "sklearn", "matplotlib")
+INFERENCE = ("openvino", "serving.app")
+HEAVY = (
+    *("tensorflow", "keras", "mlflow", "pyspark", "pandas", "scipy", "sklearn", "matplotlib"),
+    *("pyarrow", "pydicom", "gdcm"),
+)
 
 
 def test_nothing_heavy_is_imported_before_the_service_is_up() -> None:

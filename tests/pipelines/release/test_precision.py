@@ -14,7 +14,7 @@ from pipelines.release.build import build_bundle
 from pipelines.release.bundle import Agreement, Bundle, load_bundle
 from pipelines.release.precision import quantise, require_agreement
 from pipelines.release.predictor import open_predictor
-from pipelines.release.runtime import Tuning, open_runtime
+from pipelines.release.runtime import OpenVinoRuntime, Tuning, open_runtime
 from pipelines.spec import Precision
 from tests.pipelines.release.models import (
     ORIGIN,
@@ -57,6 +57,20 @@ def test_a_bundle_says_how_it_answers_beside_the_keras_model(
     assert manifest.agreement.accuracy == pytest.approx(right.mean())
     keras_right = np.asarray(model(seen)).argmax(axis=1) == labels
     assert manifest.agreement.keras_accuracy == pytest.approx(keras_right.mean())
+
+
+@pytest.mark.parametrize("precision", ["f32", "bf16", "int8"])
+def test_one_image_is_answered_to_the_bit_as_by_the_model_for_batches(
+    bundles: dict[Precision, Bundle], precision: Precision
+) -> None:
+    runtime = open_runtime(bundles[precision], "openvino", Tuning(threads=1))
+    assert isinstance(runtime, OpenVinoRuntime)
+    batch = runtime._model(is_single=False).create_infer_request()
+    for image in pictures("validation")[0].images[:, None].astype(np.float32):
+        batch.infer({"image": image})
+        single = runtime.run(image)
+        for name, values in single.items():
+            np.testing.assert_array_equal(values, batch.get_tensor(name).data)
 
 
 def test_less_precision_differs_more_and_more_is_taken(bundles: dict[Precision, Bundle]) -> None:
