@@ -66,7 +66,7 @@ def main() -> None:
 
 def _spread(settings: Settings, folder: str) -> str:
     """Copy a folder into HDFS unless an earlier run did; where it is there."""
-    path = f"{urlsplit(settings.store).path}-landing"
+    path = urlsplit(str(settings.store)).path + "-landing"
     place = f"hdfs://{path}"
     client = HdfsStore(place, webhdfs=settings.webhdfs, user=settings.hdfs_user).client
     if client.status(path, strict=False) is None:
