@@ -28,6 +28,8 @@ PYSPARK = ENVIRONMENT / "lib/python3.11/site-packages/pyspark"
 HDFS = f"hdfs://{COORDINATOR}:8020"
 DISK_MEGABYTES = 512
 """Of each DataNode's disk."""
+NODE_MEGABYTES = "5120"
+"""Of YARN: one node alone has room for the application master and both executors."""
 BLOCK_MEGABYTES = 16
 """HDFS expects room for several blocks before it writes one; disks are small here."""
 CONFIGURATION = """\
@@ -212,7 +214,7 @@ class Nodes:
             "yarn.nodemanager.hostname": node,
             "yarn.nodemanager.local-dirs": "/var/medloop-yarn/local",
             "yarn.nodemanager.log-dirs": "/var/medloop-yarn/logs",
-            "yarn.nodemanager.resource.memory-mb": "2560",
+            "yarn.nodemanager.resource.memory-mb": NODE_MEGABYTES,
             "yarn.nodemanager.resource.cpu-vcores": "1",
             "yarn.nodemanager.vmem-check-enabled": "false",
             "yarn.nodemanager.disk-health-checker.max-disk-utilization-per-disk-percentage": "100",

@@ -1,8 +1,8 @@
 """What the data steps cost as a collection grows: seconds, memory and files in the store.
 
-    python -m benchmarks.scale [--images 1000 10000] [--add 1000] [--hdfs] [--profile]
+    python -m benchmarks.scale [--images 1000 10000] [--add 1000] [--side 160] [--hdfs] [--profile]
 
-For each number of images: draws as many synthetic ones (160 pixels, each another picture), and
+For each number of images: draws as many synthetic ones (no two alike; ``--side`` in pixels), and
 takes them through landing, ingestion, split, preparation and the second delivery of ``--add``
 further images, in a store of its own: a folder, or with ``--hdfs`` a real NameNode and DataNode.
 CPU time and memory are of the driver (this process), Spark's JVM and all Python workers; memory is
@@ -13,6 +13,7 @@ smallest number of images.
 import argparse
 import io
 import os
+import sys
 import tempfile
 import threading
 import time
@@ -20,6 +21,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +35,6 @@ from rich.table import Table
 
 NAME = "synthetic"
 CLASSES = ("first", "second", "third")
-SIZE = 160
 COARSE = 12
 """Side of the random field that an image enlarges: no two are near duplicates."""
 BLOCK = 500
@@ -41,18 +42,18 @@ SPEC = """\
 name: synthetic
 title: Random fields
 synthetic: true
-source: {origin: Drawn by benchmarks.scale., licence: CC0-1.0, consent: Not needed.}
-landing: {group_pattern: '^(?P<group>[0-9]+)_'}
+source: {{origin: Drawn by benchmarks.scale., licence: CC0-1.0, consent: Not needed.}}
+landing: {{group_pattern: '^(?P<group>[0-9]+)_'}}
 classes:
-  - {name: first, title: First}
-  - {name: second, title: Second}
-  - {name: third, title: Third}
-image: {size: 160}
-split: {validation: 0.1, test: 0.1, seed: 17}
+  - {{name: first, title: First}}
+  - {{name: second, title: Second}}
+  - {{name: third, title: Third}}
+image: {{size: {side}}}
+split: {{validation: 0.1, test: 0.1, seed: 17}}
 candidates:
-  - {name: cnn, model: small_cnn, recipe: scratch, weights: null, epochs: 1}
-selection: {metric: macro_f1}
-card: {intended_use: A benchmark., users: Nobody., not_for: [Anything else.]}
+  - {{name: cnn, model: small_cnn, recipe: scratch, weights: null, epochs: 1}}
+selection: {{metric: macro_f1}}
+card: {{intended_use: A benchmark., users: Nobody., not_for: [Anything else.]}}
 """
 SAMPLE_SECONDS = 0.1
 
@@ -83,27 +84,24 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--images", nargs="+", type=int, default=[1000])
     parser.add_argument("--add", type=int, default=1000)
+    parser.add_argument("--side", type=int, default=160, help="of an image, in pixels")
     parser.add_argument("--hdfs", action="store_true")
     parser.add_argument("--profile", action="store_true", help="features and data profile, too")
     options = parser.parse_args()
     costs: list[Cost] = []
     console = Console(width=120, highlight=False)
     for images in sorted(options.images):
-        with tempfile.TemporaryDirectory(prefix="scale-") as name:
-            arguments = (images, options.add, options.hdfs, options.profile)
-            # A process of its own: settings are read once, and memory never falls again.
-            with ProcessPoolExecutor(1) as pool:
-                some, stored = pool.submit(_measure, Path(name), *arguments).result()
+        # A process of its own: settings are read once, and memory never falls again.
+        with tempfile.TemporaryDirectory(prefix="scale-") as name, ProcessPoolExecutor(1) as pool:
+            some, stored = pool.submit(_measure, Path(name), images, options).result()
         costs += some
         console.print(f"{images:,} images: {stored}")
         console.print(_table(some, [cost for cost in costs if cost.images == costs[0].images]))
 
 
-def _measure(
-    folder: Path, images: int, more: int, hdfs: bool, profile: bool
-) -> tuple[list[Cost], str]:
+def _measure(folder: Path, images: int, options: argparse.Namespace) -> tuple[list[Cost], str]:
     """The costs of one collection, and what its store holds afterwards."""
-    with _installation(folder, hdfs=hdfs):
+    with _installation(folder, side=options.side, hdfs=options.hdfs):
         from pipelines import loop
         from pipelines.data.land.ledger import SETTLED_SECONDS
         from pipelines.loop.opening import opened
@@ -117,22 +115,23 @@ def _measure(
                 result = done()
             spent = _cpu_seconds() - spent
             costs.append(Cost(name, images, time.perf_counter() - began, spent, peak))
+            print(costs[-1], file=sys.stderr, flush=True)  # a large collection takes hours
             return result
 
         def deliver(first: int, number: int, title: str) -> None:
-            _draw_all(folder / "landing", first, number)
+            _draw_all(folder / "landing", first, number, side=options.side)
             time.sleep(SETTLED_SECONDS + 1)  # younger files are opened again by the next landing
             landed = step(f"{title}land", lambda: loop.land(NAME, str(folder / "landing")))
             snapshot = step(f"{title}ingest", lambda: loop.ingest(NAME, landed))
             split = step(f"{title}split", lambda: loop.split(NAME, snapshot))
             step(f"{title}check", lambda: loop.check_snapshot(NAME, snapshot, split))
             prepared = step(f"{title}prepare", lambda: loop.prepare(NAME, snapshot, split))
-            if profile:
+            if options.profile:
                 step(f"{title}profile", lambda: look.run(*opened(NAME), prepared))
 
         deliver(0, images, "")
-        if more:
-            deliver(images, more, f"+{more:,}: ")
+        if options.add:
+            deliver(images, options.add, f"+{options.add:,}: ")
         store = opened(NAME)[1].store
         files = list(store.walk(NAME))
         stored = f"{len(files):,} files, {sum(map(store.size, files)) / 1e6:,.0f} MB in the store"
@@ -140,10 +139,10 @@ def _measure(
 
 
 @contextmanager
-def _installation(folder: Path, *, hdfs: bool) -> Iterator[None]:
+def _installation(folder: Path, *, side: int, hdfs: bool) -> Iterator[None]:
     """Settings in the environment that name an installation in ``folder``."""
     (folder / "datasets").mkdir()
-    (folder / "datasets" / f"{NAME}.yaml").write_text(SPEC, "utf-8")
+    (folder / "datasets" / f"{NAME}.yaml").write_text(SPEC.format(side=side), "utf-8")
     here = {
         "MEDLOOP_ENV_FILE": "none",
         "MEDLOOP_HOME": str(folder / "home"),
@@ -218,23 +217,23 @@ def _rss(process: psutil.Process) -> int:
         return 0
 
 
-def _draw_all(folder: Path, first: int, number: int) -> None:
+def _draw_all(folder: Path, first: int, number: int, *, side: int) -> None:
     """Draw images ``first`` to ``first + number``, BLOCK in a folder of a class."""
     for name in CLASSES:
         (folder / name).mkdir(parents=True, exist_ok=True)
     starts = range(first, first + number, BLOCK)
     with ProcessPoolExecutor() as pool:
         ends = (min(start + BLOCK, first + number) for start in starts)
-        drawn = pool.map(_draw, [folder] * len(starts), starts, ends)
+        drawn = pool.map(partial(_draw, folder, side), starts, ends)
         for _ in track(drawn, total=len(starts), description="Drawing", transient=True):
             pass
 
 
-def _draw(folder: Path, first: int, last: int) -> None:
+def _draw(folder: Path, side: int, first: int, last: int) -> None:
     for number in range(first, last):
         rng = np.random.default_rng(number)
-        field = cv2.resize(rng.normal(size=(COARSE, COARSE)), (SIZE, SIZE), cv2.INTER_CUBIC)
-        grain = cv2.resize(rng.normal(size=(SIZE // 2, SIZE // 2)), (SIZE, SIZE))
+        field = cv2.resize(rng.normal(size=(COARSE, COARSE)), (side, side), cv2.INTER_CUBIC)
+        grain = cv2.resize(rng.normal(size=(side // 2, side // 2)), (side, side))
         picture = np.clip(128 + 50 * field + 6 * grain, 0, 255).astype(np.uint8)
         buffer = io.BytesIO()
         Image.fromarray(picture).save(buffer, "JPEG", quality=90)
