@@ -25,10 +25,9 @@ from numpy.typing import NDArray
 from rich.console import Console
 from scipy.ndimage import gaussian_filter
 
-from pipelines.data.duplicates import chains, duplicates
-from pipelines.data.duplicates.clusters import clusters
+from pipelines.data.duplicates import clusters, duplicates
+from pipelines.data.duplicates.banded import LARGEST, PLANS, Bands
 from pipelines.data.duplicates.descriptors import POSES, stacked
-from pipelines.data.duplicates.signatures import LARGEST, PLANS, Bands
 from pipelines.errors import BadImage
 from pipelines.imaging import decode
 from pipelines.imaging.perceptual import thumbnail
@@ -73,7 +72,7 @@ def _thumbnails(folder: Path) -> Iterator[bytes]:
 
 def _compare(console: Console, name: str, thumbnails: NDArray[np.uint8]) -> None:
     exact = duplicates.near_pairs(thumbnails, RULE)
-    cut = chains.links(exact, thumbnails, correlation=RULE.correlation)
+    cut = clusters.links(exact, thumbnails, correlation=RULE.correlation)
     whole, medoids = _clusters(exact, len(thumbnails)), _clusters(cut, len(thumbnails))
     console.print(
         f"{name}: {len(thumbnails):,} images, {len(exact):,} pairs, {_size(whole)}; "
@@ -103,7 +102,7 @@ def _banded(
 
 def _clusters(pairs: pd.DataFrame, count: int) -> "pd.Series[str]":
     images = pd.DataFrame({"sha256": [f"{n:016d}" for n in range(count)], "group": None})
-    return clusters(images, images, pairs)
+    return clusters.clusters(images, images, pairs)
 
 
 def _size(cluster: "pd.Series[str]") -> str:

@@ -24,7 +24,7 @@ from rich.table import Table
 from pipelines.data.land import ingest, landing
 from pipelines.data.prepare import prepare
 from pipelines.data.prepare.executor import ORIGINAL, PrepareJob, write_parts
-from pipelines.data.prepare.selection import listed_images
+from pipelines.data.prepare.keys import listed_images
 from pipelines.data.split import split
 from pipelines.isolation import IsolatedSettings
 from pipelines.outputs import Snapshot, Split

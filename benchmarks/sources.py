@@ -23,8 +23,7 @@ from rich.table import Table
 from pipelines.data.input.arrays import Arrays
 from pipelines.data.input.cache import read_set
 from pipelines.data.input.training_set import TrainingSet
-from pipelines.data.split.division import draw
-from pipelines.data.split.division_by_source import source_of_cluster, validation_clusters
+from pipelines.data.split.division import draw, source_of_cluster, validation_clusters
 from pipelines.data.split.source_clusters import source_clusters
 from pipelines.evaluation.predictions import described
 from pipelines.evidence.source_pictures import draw_sources

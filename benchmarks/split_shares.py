@@ -19,8 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.data import revisions
-from pipelines.data.duplicates import chains
-from pipelines.data.duplicates.clusters import clusters
+from pipelines.data.duplicates import clusters
 from pipelines.data.duplicates.descriptors import stacked
 from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.data.land import ingest, landing
@@ -87,12 +86,12 @@ def _divided(
         known = pairs[is_there[pairs["first"]] & is_there[pairs["second"]]]
         known = known.assign(first=place[known["first"]], second=place[known["second"]])
         rows = images[is_there].reset_index(drop=True)
-        links = chains.links(
+        links = clusters.links(
             known, stacked(rows["thumbnail"]), correlation=spec.duplicates.correlation
         )
-        rows["cluster"] = rows["sha256"].map(clusters(rows, rows, links))
+        rows["cluster"] = rows["sha256"].map(clusters.clusters(rows, rows, links))
         division.decide(rows, spec.split, before)
-        chains.separate(rows, rows, known)
+        clusters.separate(rows, rows, known)
         yield rows
         used = pd.DataFrame(index=pd.Index(rows["sha256"]), columns=before.columns, dtype="Int32")
         used.loc[rows["split"].eq("test").to_numpy(), "first_test"] = 1

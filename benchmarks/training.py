@@ -36,9 +36,8 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from pipelines.data.input.batches import pixels
 from pipelines.data.input.cache import read_set
-from pipelines.data.input.training_set import Part, TrainingSet
+from pipelines.data.input.training_set import Part, TrainingSet, pixels
 from pipelines.outputs import SPLITS
 from pipelines.spec import CandidateSpec
 from pipelines.training.train import TrainedModel, train

@@ -7,6 +7,7 @@ by the store's own client.
 """
 
 import hashlib
+import logging
 import time
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -222,3 +223,32 @@ class Table:
             StoreUnavailable: the store does not answer, or others write all the time.
         """
         return self._log.commit(removed, added, only_all=only_all)
+
+
+logger = logging.getLogger(__name__)
+
+SMALL_BYTES = PART_BYTES // 8
+MOST_SMALL = 32
+"""Small files from which they are merged: each delivery adds one."""
+
+
+def compact(table: Table) -> int:
+    """Put the rows of small files into large ones, once there are `MOST_SMALL`.
+
+    Whoever reads the table meanwhile finds the small files where they were; ``medloop prune``
+    removes them after a day.
+
+    Returns:
+        How many files were merged; 0 where there are few, or where another process was first.
+
+    Raises:
+        StoreUnavailable: the store does not answer.
+    """
+    small = table.parts(below=SMALL_BYTES)
+    if len(small) < MOST_SMALL:
+        return 0
+    rows = table.read(small)
+    if not table.replace(small, table.write_all(rows), only_all=True):
+        return 0
+    logger.info("%s: %d small files were merged", table.uri, len(small))
+    return len(small)

@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 from pipelines.alone import alone
 from pipelines.data.input.cache import fetch
 from pipelines.data.prepare import prepare
+from pipelines.data.prepare.keys import listed_images
 from pipelines.data.prepare.segmenters import Segmenters
-from pipelines.data.prepare.selection import listed_images
 from pipelines.decoding import pixel_version
 from pipelines.imaging.lesion import FILES, IR, SAID, FinderSpec, digest
 from pipelines.outputs import Prepared, Segmenter, Snapshot, Split

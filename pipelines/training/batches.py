@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.data.input.batches import Stream
-from pipelines.data.input.training_set import TrainingSet
+from pipelines.data.input.training_set import Stream, TrainingSet
 from pipelines.errors import TrainingError
 from pipelines.spec import CandidateSpec
 from pipelines.training.augment import Strength, augment

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import keras
 
-from pipelines.data.input.batches import Stream
-from pipelines.data.input.training_set import Images, TrainingSet
+from pipelines.data.input.training_set import Images, Stream, TrainingSet
 from pipelines.features.network import Backbone, describe_here
 from pipelines.models.head import blocks, head_on_features
 from pipelines.spec import CandidateSpec

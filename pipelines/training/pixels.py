@@ -4,8 +4,7 @@ from pathlib import Path
 
 import keras
 
-from pipelines.data.input.batches import pixels
-from pipelines.data.input.training_set import TrainingSet
+from pipelines.data.input.training_set import TrainingSet, pixels
 from pipelines.spec import CandidateSpec
 from pipelines.training.batches import taught, training_batches, validation_batches
 from pipelines.training.checkpoint import Progress

@@ -46,7 +46,7 @@ EXAMINING = (
 PIXELS = tuple(f"imaging.{name}" for name in (*DECODING, *FITTING))
 FITTED = (
     *("training.train", "training.fit", "training.batches", "training.checkpoint"),
-    *("data.input.arrays", "data.input.batches", "data.input.training_set", "training.schedule"),
+    *("data.input.arrays", "data.input.training_set", "training.schedule"),
     *("models.head", "models.registry", "models.weights"),
 )
 """What trains every network."""
@@ -103,35 +103,16 @@ MATTERS: dict[str, tuple[Callable[[], str], tuple[str, ...]]] = {
     "split": (
         split._code,
         (
-            *(
-                "data.split.split",
-                "data.duplicates.clusters",
-                "data.split.division",
-                "data.split.division_by_source",
-            ),
-            *(
-                "data.duplicates.duplicates",
-                "data.split.leaks",
-                "data.split.source_clusters",
-                "data.duplicates.chains",
-            ),
-            *(
-                "data.duplicates.all_pairs",
-                "data.duplicates.banded",
-                "data.duplicates.banded_spark",
-                "data.duplicates.buckets",
-            ),
-            *(
-                "data.duplicates.compared",
-                "data.duplicates.descriptors",
-                "data.duplicates.signatures",
-            ),
+            *(f"data.split.{name}" for name in ("division", "leaks", "source_clusters", "split")),
+            *(f"data.duplicates.{name}" for name in ("banded", "banded_spark", "buckets")),
+            *(f"data.duplicates.{name}" for name in ("clusters", "compared", "descriptors")),
+            "data.duplicates.duplicates",
         ),
     ),
     "prepare": (
         prepare._code,
         (
-            *("data.prepare.executor", "data.prepare.levels"),
+            *("data.prepare.executor", "data.prepare.listings"),
             *PIXELS,
         ),
     ),

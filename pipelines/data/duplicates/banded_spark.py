@@ -12,11 +12,10 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.data.duplicates.banded import describe, report, rows_of
+from pipelines.data.duplicates.banded import Bands, bands_for, describe, report, rows_of
 from pipelines.data.duplicates.buckets import Buckets, Load, Rows
 from pipelines.data.duplicates.descriptors import POSES, correlations, stacked
 from pipelines.data.duplicates.duplicates import best
-from pipelines.data.duplicates.signatures import Bands, bands_for
 from pipelines.data.revisions import state_frame
 from pipelines.outputs import Snapshot
 from pipelines.spark.session import spark_session

@@ -1,8 +1,116 @@
-"""Which images must stay together: copies of a picture, and pictures of a patient or lesion."""
+"""Chains of near duplicates, cut where they no longer show one picture.
+
+Near-duplication is not transitive: a is like b, b is like c, and so on, until z shows another
+picture. Without a guard, a chain through neighbouring slices can join half of a collection into
+one cluster, and so into one split. So each member is compared with the medoid of its
+cluster, and those that do not correlate with it are split off.
+
+The images of a pair that is cut may be in two splits. It is still the same picture twice, so the
+image in training (or validation) is taken out, as any other leak is: see `separate`.
+"""
+
+from typing import Final
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from pipelines.data.duplicates.descriptors import POSES, Positions, Thumbnails, correlations
+
+LEAST = 0.90
+"""Least correlation of a member with the medoid; the pairs' own threshold, where that is lower."""
+RANK: Final = {"train": 0, "validation": 1, "test": 2}
+"""The split of the higher rank keeps its image."""
+
+
+def links(pairs: pd.DataFrame, thumbnails: Thumbnails, *, correlation: float) -> pd.DataFrame:
+    """Which near duplicates belong together: each with the medoid of its cluster.
+
+    The medoid is the member whose pairs have the largest summed correlation; of equal ones, the
+    first. What is split off and has pairs of its own is examined again.
+
+    Args:
+        pairs: near duplicates, columns ``first``, ``second`` and ``correlation``.
+        thumbnails: uint8 (n, 32, 32), in the order that ``pairs`` counts in.
+        correlation: threshold of the pairs.
+
+    Returns:
+        One row an image that has a medoid (which may be the image itself): ``first``, and its
+        medoid as ``second``. Images without a row stand alone.
+    """
+    least = min(LEAST, correlation)
+    left, found = pairs, [np.empty((0, 2), np.intp)]
+    while len(left):
+        ends = left[["first", "second"]].to_numpy(np.intp)
+        nodes, index = np.unique(ends, return_inverse=True)
+        one, other = index.reshape(-1, 2).T
+        component = _components(one, other, len(nodes))
+        medoid = _medoids(one, other, left["correlation"].to_numpy(float), component)
+        alike = _alike(thumbnails, nodes, nodes[medoid]) >= least
+        alike[medoid] = True
+        found.append(np.stack([nodes[alike], nodes[medoid][alike]], axis=1))
+        left = left[~alike[one] & ~alike[other]]
+    return pd.DataFrame(np.concatenate(found), columns=["first", "second"])
+
+
+def _components(one: Positions, other: Positions, size: int) -> NDArray[np.int32]:
+    from scipy.sparse import coo_array
+    from scipy.sparse.csgraph import connected_components
+
+    edges = coo_array((np.ones(len(one), np.int8), (one, other)), shape=(size, size))
+    component: NDArray[np.int32] = connected_components(edges, directed=False)[1]
+    return component
+
+
+def _medoids(
+    one: Positions,
+    other: Positions,
+    correlation: NDArray[np.float64],
+    component: NDArray[np.int32],
+) -> Positions:
+    """For each node, the medoid of its component."""
+    size = len(component)
+    # Rounded, so that sums in another order rank nodes alike.
+    total = np.bincount(one, correlation, size) + np.bincount(other, correlation, size)
+    order = np.lexsort((np.arange(size), -total.round(6), component))
+    begins = np.flatnonzero(np.diff(component[order], prepend=-1))
+    return np.asarray(order[begins][component], np.intp)
+
+
+def _alike(thumbnails: Thumbnails, one: Positions, other: Positions) -> NDArray[np.float32]:
+    """Correlation in the best pose."""
+    poses = len(POSES)
+    pose = np.tile(np.arange(poses, dtype=np.uint8), len(one))
+    each = correlations(thumbnails, np.repeat(one, poses), np.repeat(other, poses), pose)
+    found: NDArray[np.float32] = each.reshape(-1, poses).max(axis=1)
+    return found
+
+
+def separate(rows: pd.DataFrame, images: pd.DataFrame, pairs: pd.DataFrame) -> None:
+    """Take out of training (and validation) what shows a picture of a split of higher rank.
+
+    Clusters are in one split each, so this concerns pairs that `links` has cut only. All images of
+    the same patient or lesion in that split go with the image.
+
+    Args:
+        rows: one row a file, decided (`division.decide`); columns ``split`` and ``excluded``
+            change.
+        images: one row an image, in the order that ``pairs`` counts in.
+        pairs: near duplicates.
+    """
+    placed = rows.dropna(subset=["split"]).drop_duplicates("sha256").set_index("sha256")
+    rank = images["sha256"].map(placed["split"].map(RANK)).to_numpy(float)
+    one, other = (pairs[side].to_numpy(np.intp) for side in ("first", "second"))
+    leaking = np.concatenate([one[rank[one] < rank[other]], other[rank[other] < rank[one]]])
+    sha256 = images["sha256"].iloc[leaking]
+    of_split = rows["split"].notna() & rows["sha256"].isin(sha256)
+    patients = rows.loc[of_split].dropna(subset=["group"])[["group", "split"]].drop_duplicates()
+    kept = pd.MultiIndex.from_frame(patients)
+    theirs = pd.MultiIndex.from_frame(rows[["group", "split"]]).isin(kept)
+    out = of_split | (rows["split"].notna() & rows["group"].notna() & theirs)
+    rows.loc[out, "split"] = None
+    rows.loc[out, "excluded"] = "leak"
+
 
 CLUSTER_DIGITS = 16
 
@@ -25,18 +133,7 @@ def clusters(images: pd.DataFrame, rows: pd.DataFrame, pairs: pd.DataFrame) -> "
     in_group = len(images) + group  # a group is one more node that its images hang on
     first = np.concatenate([pairs["first"], position[members["sha256"]]]).astype(np.intp)
     second = np.concatenate([pairs["second"], in_group]).astype(np.intp)
-    component = _components(first, second, size=len(images) + len(set(group)))[: len(images)]
+    component = _components(first, second, len(images) + len(set(group)))[: len(images)]
     sha256 = images["sha256"].reset_index(drop=True)
     name = sha256.groupby(component).transform("min").str[:CLUSTER_DIGITS]
     return pd.Series(name.to_numpy(), index=sha256.to_numpy())
-
-
-def _components(
-    first: NDArray[np.intp], second: NDArray[np.intp], *, size: int
-) -> NDArray[np.int32]:
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    edges = coo_array((np.ones(len(first), np.int8), (first, second)), shape=(size, size))
-    component: NDArray[np.int32] = connected_components(edges, directed=False)[1]
-    return component

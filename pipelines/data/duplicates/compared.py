@@ -21,13 +21,11 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines.data.duplicates import (
-    all_pairs,
     banded,
     banded_spark,
     buckets,
     descriptors,
     duplicates,
-    signatures,
 )
 from pipelines.data.row_files import read_rows, write_rows
 from pipelines.outputs import Snapshot
@@ -37,7 +35,7 @@ from pipelines.stage import MANIFEST, Context, code_version, standing
 logger = logging.getLogger(__name__)
 
 MODULES: Final = (
-    *(all_pairs, banded, banded_spark, buckets, descriptors, duplicates, signatures),
+    *(banded, banded_spark, buckets, descriptors, duplicates),
     sys.modules[__name__],
 )
 """What decides which images are near duplicates."""

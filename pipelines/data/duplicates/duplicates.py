@@ -10,13 +10,14 @@ upside down; no checksum finds those. Two steps find them:
 How the thresholds were found, and what is missed: ``docs/decisions/near-duplicates.md``.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from pipelines.data.duplicates import all_pairs, banded
+from pipelines.data.duplicates import banded
+from pipelines.data.duplicates.banded import bands_for
 from pipelines.data.duplicates.descriptors import (
     POSES,
     Candidates,
@@ -25,7 +26,7 @@ from pipelines.data.duplicates.descriptors import (
     correlations,
     posed_hashes,
 )
-from pipelines.data.duplicates.signatures import bands_for
+from pipelines.progress import track
 from pipelines.spec import DuplicatesSpec
 
 EXACT = 50_000
@@ -53,7 +54,7 @@ def near_pairs(
     count = len(thumbnails)
     fresh = np.ones(count, np.bool_) if new is None else new
     if count <= EXACT:
-        found = all_pairs.candidates(thumbnails, fresh, distance=rule.hash_distance)
+        found = all_candidates(thumbnails, fresh, distance=rule.hash_distance)
     else:
         found = banded.candidates(
             thumbnails, fresh, distance=rule.hash_distance, bands=bands_for(count)
@@ -102,3 +103,45 @@ def _distances(
     hashes = posed_hashes(thumbnails[used])
     one, other = np.split(index, 2)
     return np.asarray(np.bitwise_count(hashes[one, 0] ^ hashes[other, pose]), np.uint8)
+
+
+BLOCK_PAIRS = 1 << 23
+
+
+def all_candidates(
+    thumbnails: Thumbnails, new: NDArray[np.bool_], *, distance: int
+) -> Iterator[Candidates]:
+    """Pairs of images, one of them at least new, whose hashes differ in few bits.
+
+    Args:
+        thumbnails: uint8 (n, 32, 32).
+        new: bool (n,).
+        distance: most differing bits.
+    """
+    hashes = posed_hashes(thumbnails)
+    parts = blocks(new)
+    work = [(pose, part) for pose in range(len(POSES)) for part in parts]
+    for pose, (first, second) in track(work, total=len(work), what="Comparing pictures"):
+        bits = np.bitwise_count(hashes[first, 0][:, None] ^ hashes[second, pose][None, :])
+        row, column = np.nonzero((bits <= distance) & (first[:, None] < second[None, :]))
+        yield first[row], second[column], np.full(len(row), pose, np.uint8)
+
+
+def blocks(new: NDArray[np.bool_]) -> list[tuple[Positions, Positions]]:
+    """What to compare with what, so many at a time that memory is bounded.
+
+    Each pair of which one is new is in one block, in order.
+    """
+    fresh, known = np.flatnonzero(new), np.flatnonzero(~new)
+    everything = np.arange(len(new))
+    found = []
+    start = 0
+    while start < len(fresh):
+        left = everything[fresh[start] :]
+        rows = max(1, BLOCK_PAIRS // len(left))
+        found.append((fresh[start : start + rows], left))
+        start += rows
+    rows = max(1, BLOCK_PAIRS // max(len(fresh), 1))
+    for start in range(0, len(known) if len(fresh) else 0, rows):
+        found.append((known[start : start + rows], fresh))
+    return found

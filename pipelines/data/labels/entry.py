@@ -1,6 +1,11 @@
 """A file of a landing folder, with what is said of it before it is opened."""
 
+import re
 from dataclasses import dataclass, field
+from functools import cached_property
+
+from pipelines.spec import DatasetSpec, LandingSpec
+from pipelines.spelling import folded, nfc
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,3 +22,58 @@ class Entry:
     reason: str | None = None
     """Why the file cannot be used whatever it holds; ``None`` if it may be."""
     message: str | None = None
+
+
+@dataclass(frozen=True)
+class FileNames:
+    """Reads file names as a data set's spec says.
+
+    Args:
+        landing: its patterns.
+    """
+
+    landing: LandingSpec
+
+    def group(self, name: str) -> str | None:
+        """The patient or lesion; ``None`` where the name does not tell."""
+        return self._found(self._group, name).get("group")
+
+    def label(self, name: str) -> str | None:
+        """The landing label; ``None`` where the name does not tell."""
+        return self._found(self._label, name).get("label")
+
+    def metadata(self, name: str) -> dict[str, str]:
+        """Field → value, of those that the name tells."""
+        return self._found(self._metadata, name)
+
+    @cached_property
+    def _group(self) -> re.Pattern[str] | None:
+        return _compiled(self.landing.group_pattern)
+
+    @cached_property
+    def _label(self) -> re.Pattern[str] | None:
+        return _compiled(self.landing.label_pattern)
+
+    @cached_property
+    def _metadata(self) -> re.Pattern[str] | None:
+        return _compiled(self.landing.metadata_pattern)
+
+    @staticmethod
+    def _found(pattern: re.Pattern[str] | None, name: str) -> dict[str, str]:
+        match = pattern.search(nfc(name)) if pattern else None
+        told = match.groupdict() if match else {}
+        return {field: value for field, value in told.items() if value is not None}
+
+
+def _compiled(pattern: str | None) -> re.Pattern[str] | None:
+    return re.compile(pattern) if pattern else None
+
+
+def unlabelled(spec: DatasetSpec, label: str | None) -> str:
+    """Why a file has no class."""
+    known = ", ".join(spec.class_of_label)
+    if label is None:
+        return f"The file is not in a class folder (known: {known})."
+    meant = [other for other in spec.class_of_label if folded(other) == folded(label)]
+    advice = f" Did you mean {meant[0]!r}? Every character counts." if meant else ""
+    return f"{label!r} is not a class of {spec.name} (known: {known}).{advice}"

@@ -16,9 +16,7 @@ from collections.abc import Callable, Iterable
 from pipelines.data.folders import FileState, Source
 from pipelines.data.labels.corrections import FILE as CORRECTIONS
 from pipelines.data.labels.corrections import corrected, read_corrections
-from pipelines.data.labels.entry import Entry
-from pipelines.data.labels.file_names import FileNames
-from pipelines.data.labels.labels import unlabelled
+from pipelines.data.labels.entry import Entry, FileNames, unlabelled
 from pipelines.data.labels.table_layout import from_table
 from pipelines.data.land.originals import named_as_image, printable
 from pipelines.errors import LandingError

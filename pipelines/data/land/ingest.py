@@ -22,7 +22,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.data import packing, revisions
-from pipelines.data.compaction import compact
 from pipelines.data.folders import open_source
 from pipelines.data.land import masks, quarantine
 from pipelines.data.land.changes import Change, Delivery, batched, changes, delivery_of
@@ -33,7 +32,7 @@ from pipelines.data.land.pseudonyms import load_pseudonyms
 from pipelines.data.revisions import latest
 from pipelines.data.row_files import read_table
 from pipelines.data.rows import Image, Original, Refused, schema_of, table_of
-from pipelines.data.tables import RevisionTaken, Table
+from pipelines.data.tables import RevisionTaken, Table, compact
 from pipelines.errors import LandingError
 from pipelines.outputs import Landing, Snapshot
 from pipelines.provenance import git_commit

@@ -14,7 +14,7 @@ from typing import Literal
 
 from pipelines import imaging
 from pipelines.data.folders import FileState, Source, wanted
-from pipelines.data.labels.file_names import FileNames
+from pipelines.data.labels.entry import FileNames
 from pipelines.errors import BadImage, LabelError
 from pipelines.imaging.info import Format
 from pipelines.imaging.limits import limits_of

@@ -23,8 +23,15 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pipelines.data.prepare.levels import SUMS, level_sums
-from pipelines.data.prepare.listings import IDENTITY, LISTED, listing, listing_path, part_path
+from pipelines.data.prepare.listings import (
+    IDENTITY,
+    LISTED,
+    SUMS,
+    level_sums,
+    listing,
+    listing_path,
+    part_path,
+)
 from pipelines.errors import BadImage, MedloopError
 from pipelines.failures import only_this_image
 from pipelines.hashing import file_digest

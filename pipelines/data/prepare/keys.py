@@ -14,11 +14,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict
 
+from pipelines.data import revisions
 from pipelines.data.prepare.listings import IDENTITY, PLACE, listed
 from pipelines.data.prepare.segmenters import Segmenters
+from pipelines.data.split.members import members
 from pipelines.errors import NotFound
-from pipelines.outputs import Prepared
-from pipelines.stage import fingerprint
+from pipelines.outputs import Prepared, Snapshot, Split
+from pipelines.stage import Context, fingerprint
 from pipelines.storage import Store
 
 KEYS_FILE = "keys.parquet"
@@ -107,3 +109,28 @@ def placed(store: Store, prepared: Prepared) -> pa.Table:
             f"longer in {store.uri(prepared.images)}. Prepare the data set again."
         )
     return pa.Table.from_pandas(rows[PLACED.names], schema=PLACED, preserve_index=False)
+
+
+def listed_images(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:
+    """The images of a split: sha256, source_path, label, group, split, source, and where the bytes
+    of each and of its mask are (pack, mask, mask_pack; the last two are null without a mask).
+
+    Raises:
+        NotFound: the snapshot lacks images that the split names.
+        StoreUnavailable: the store does not answer.
+    """
+    index = revisions.files(context, snapshot, ["sha256", "source_path", "pack"]).to_pandas()
+    columns = ["sha256", "source_path", "label", "cluster", "split", "source"]
+    rows = members(context, split.path, columns).to_pandas().rename(columns={"cluster": "group"})
+    rows = rows.fillna({"source": 0}).astype({"source": "int32"})
+    images = rows[rows["split"].notna()].merge(index, on=["sha256", "source_path"], how="left")
+    if images["pack"].isna().any():
+        lost = images.loc[images["pack"].isna(), "source_path"]
+        raise NotFound(
+            f"{len(lost)} images of {split.path} are not in {snapshot.path}, such as "
+            f"{lost.iloc[0]}. Split this snapshot again."
+        )
+    masks = revisions.masks(context, snapshot).select(["image", "sha256", "pack"]).to_pandas()
+    masks = masks.set_axis(["sha256", "mask", "mask_pack"], axis="columns").astype("object")
+    found: pd.DataFrame = images.merge(masks, on="sha256", how="left")
+    return found

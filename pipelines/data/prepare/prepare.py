@@ -20,13 +20,19 @@ import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from pipelines import errors
-from pipelines.data.prepare import executor, levels
+from pipelines.data.prepare import executor, listings
 from pipelines.data.prepare.executor import PartFailure, PartReport, PrepareJob
-from pipelines.data.prepare.keys import KEYS, KEYS_FILE, SetManifest, identity_of, training_rows
+from pipelines.data.prepare.keys import (
+    KEYS,
+    KEYS_FILE,
+    SetManifest,
+    identity_of,
+    listed_images,
+    training_rows,
+)
 from pipelines.data.prepare.listings import IDENTITY, listed
 from pipelines.data.prepare.merging import merge
 from pipelines.data.prepare.segmenters import Segmenters, fetch_segmenter
-from pipelines.data.prepare.selection import listed_images
 from pipelines.decoding import decoding_versions, pixel_version
 from pipelines.errors import BadImage, MedloopError, NotFound
 from pipelines.outputs import SPLITS, Prepared, PreparedImages, Snapshot, Split
@@ -103,7 +109,7 @@ def prepared_images(spec: DatasetSpec, context: Context) -> PreparedImages:
 
 def _code(*, finder: bool = False) -> str:
     """What decides a pixel's value."""
-    return fingerprint(code_version(executor, levels), pixel_version(finder=finder))
+    return fingerprint(code_version(executor, listings), pixel_version(finder=finder))
 
 
 def list_images(
@@ -282,7 +288,7 @@ def _stats(spec: DatasetSpec, rows: pd.DataFrame) -> dict[str, Any]:
     """Split → ``all`` (every image together) and ``classes`` (each class), described; where images
     are cropped to lesions, ``uncropped`` too: class → images used whole, as none was found or it
     fills them."""
-    describe = partial(levels.describe, size=spec.image.size)
+    describe = partial(listings.describe, size=spec.image.size)
     stats: dict[str, Any] = {}
     for split in SPLITS:
         of_split = rows[rows["split"] == split]

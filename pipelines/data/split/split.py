@@ -1,17 +1,16 @@
 """Stage 3, split: who trains, who validates, who tests, with nothing shared between them.
 
-Copies, near duplicates and pictures of one patient or lesion make a cluster, and a cluster stays
-together. Chains of near duplicates are cut (`pipelines.data.duplicates.chains`). A test folder that
-comes with the collection is kept as the test set; what training shares with it is taken out of
-training. Every file of the snapshot is in the table ``splits`` (`pipelines.data.split.members`), in
-a split or with the reason why in none:
+Copies, near duplicates and images of one patient or lesion form a cluster, and a cluster stays
+together. Chains of near duplicates are cut (`pipelines.data.duplicates.clusters`). A test folder
+that comes with the collection is kept as the test set. Training images that share a cluster with it
+are excluded. The table ``splits`` (`pipelines.data.split.members`) lists every file of the snapshot
+with its split, or with the reason why it is in none:
 
-    label_conflict   the same bytes stand under several labels: nobody knows which is right
-    leak             an image whose cluster reaches into the collection's test set, or one to train
-                     on whose cluster reaches into its validation set; or an image that has trained
-                     and whose cluster has come into the test set; or an image that shows the same
-                     picture as one of another cluster that is in the test or validation set
-    duplicate        the same bytes stand in the split already; each picture counts once
+    label_conflict   the same bytes have several labels: nobody knows which one is right
+    leak             the image shares a cluster with the collection's own test or validation set;
+                     or it has been trained on, and its cluster is now in the test set; or it shows
+                     the same picture as an image of another cluster in the test or validation set
+    duplicate        the split already has an image with the same bytes; each image counts once
 """
 
 import logging
@@ -20,16 +19,14 @@ import sys
 import pandas as pd
 
 from pipelines.data import revisions
-from pipelines.data.compaction import compact
-from pipelines.data.duplicates import chains
-from pipelines.data.duplicates import clusters as clustering
+from pipelines.data.duplicates import clusters
 from pipelines.data.duplicates import compared as comparing
 from pipelines.data.duplicates.descriptors import stacked
 from pipelines.data.revisions import PLACE
 from pipelines.data.rows import Member
-from pipelines.data.split import division, division_by_source, leaks, members, report
+from pipelines.data.split import division, leaks, members, report
 from pipelines.data.split import source_clusters as sourcing
-from pipelines.data.tables import RevisionTaken, Table
+from pipelines.data.tables import RevisionTaken, Table, compact
 from pipelines.errors import SplitError
 from pipelines.outputs import SPLITS, Snapshot, Split
 from pipelines.spec import DatasetSpec, DuplicatesSpec
@@ -93,7 +90,7 @@ def _divide(
         revision = table.revision()
         before = members.known(table, until=revision)
         division.decide(rows, spec.split, members.history(before))
-        chains.separate(rows, images, pairs)
+        clusters.separate(rows, images, pairs)
         counts = _counts(spec, rows)
         _require_every_class(spec, rows, counts)
         try:
@@ -141,7 +138,7 @@ def _duplicates(rows: pd.DataFrame, images: pd.DataFrame, pairs: pd.DataFrame) -
 
 def _code() -> str:
     """What decides who stands where."""
-    ours = (chains, clustering, division, division_by_source, leaks, members, sourcing)
+    ours = (clusters, division, leaks, members, sourcing)
     return code_version(sys.modules[__name__], *ours, *comparing.MODULES)
 
 
@@ -150,8 +147,8 @@ def _clusters(
 ) -> "pd.Series[str]":
     """sha256 → cluster."""
     thumbnails = stacked(images["thumbnail"])
-    links = chains.links(pairs, thumbnails, correlation=rule.correlation)
-    return clustering.clusters(images, rows, links)
+    links = clusters.links(pairs, thumbnails, correlation=rule.correlation)
+    return clusters.clusters(images, rows, links)
 
 
 def _sources(

@@ -5,10 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pyarrow as pa
 import pytest
 
-from pipelines.data import compaction
-from pipelines.data.compaction import compact
+from pipelines.data import tables
 from pipelines.data.rows import table_of
-from pipelines.data.tables import Table
+from pipelines.data.tables import Table, compact
 from pipelines.stage import Context
 from tests.pipelines.data.test_tables import Thing
 
@@ -16,7 +15,7 @@ from tests.pipelines.data.test_tables import Thing
 @pytest.fixture
 def table(context: Context, monkeypatch: pytest.MonkeyPatch) -> Table:
     """Five revisions of one row each; three small files are enough to be merged."""
-    monkeypatch.setattr(compaction, "MOST_SMALL", 3)
+    monkeypatch.setattr(tables, "MOST_SMALL", 3)
     found = Table.open(context, "pets", Thing)
     for number in range(1, 6):
         found.append(rows_of_revision(number), revision=number)
@@ -55,8 +54,8 @@ def test_few_small_files_and_large_ones_are_left_alone(
     compact(table)
     assert compact(table) == 0  # one file is left
 
-    monkeypatch.setattr(compaction, "MOST_SMALL", 1)
-    monkeypatch.setattr(compaction, "SMALL_BYTES", 10)
+    monkeypatch.setattr(tables, "MOST_SMALL", 1)
+    monkeypatch.setattr(tables, "SMALL_BYTES", 10)
     assert compact(table) == 0  # and it is larger than this
 
 

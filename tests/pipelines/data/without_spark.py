@@ -6,8 +6,7 @@ import pyarrow as pa
 
 from pipelines.data.prepare import prepare
 from pipelines.data.prepare.executor import PartReport, PrepareJob, write_parts
-from pipelines.data.prepare.keys import training_rows
-from pipelines.data.prepare.selection import listed_images
+from pipelines.data.prepare.keys import listed_images, training_rows
 from pipelines.outputs import Prepared, Snapshot, Split
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data.folders import walk
+from pipelines.data.folders import local
 from pipelines.errors import LandingError, NotFound
 from pipelines.scoring import subjects
 from pipelines.scoring.answers import Row
@@ -53,7 +53,7 @@ def test_a_folder_is_known_by_its_files(context: Context, folder: Path) -> None:
 def test_a_folder_whose_file_system_tells_nothing_is_known_by_content(
     context: Context, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(walk, "_keeps_inodes", lambda _: False)
+    monkeypatch.setattr(local, "_keeps_inodes", lambda _: False)
     first = of_folder(small_spec(), context, str(folder))
     status = (folder / "a.png").stat()
     (folder / "a.png").write_bytes(b"b.png")

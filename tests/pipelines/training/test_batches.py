@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipelines.data.input.batches import pixels
-from pipelines.data.input.training_set import TrainingSet
+from pipelines.data.input.training_set import TrainingSet, pixels
 from pipelines.errors import TrainingError
 from pipelines.training.batches import taught, training_batches, validation_batches
 from tests.pipelines.training.small_sets import candidate, small_set

@@ -15,19 +15,19 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from pipelines import imaging
-from pipelines.data.land.metadata import bmp, jpeg, png, tiff, webp
+from pipelines.data.land.metadata import containers, jpeg, tiff
 from pipelines.errors import BadImage
 from pipelines.imaging import Limits
 from pipelines.imaging.reasons import refuse
 
-MODULES = (bmp, jpeg, png, tiff, webp)
+MODULES = (containers, jpeg, tiff)
 ORIENTATION = 0x0112
 UPRIGHT = 1
 
 _STRIP: dict[str, Callable[[bytes, int], bytes]] = {
     "JPEG": jpeg.stripped,
-    "PNG": png.stripped,
-    "WEBP": webp.stripped,
+    "PNG": containers.stripped_png,
+    "WEBP": containers.stripped_webp,
 }
 
 
@@ -48,7 +48,7 @@ def stripped(data: bytes) -> bytes:
     if format == "TIFF":
         found = tiff.stripped(data)
     elif format == "BMP":
-        found = bmp.stripped(data)
+        found = containers.stripped_bmp(data)
     elif format in _STRIP:
         found = _STRIP[format](data, UPRIGHT)
         if found != data:

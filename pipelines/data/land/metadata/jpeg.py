@@ -1,9 +1,15 @@
 """JPEG: segments up to the end mark (ITU-T T.81, annex B)."""
 
 import re
+import struct
 from collections.abc import Iterator
 
-from pipelines.data.land.metadata.exif import only_orientation
+
+def only_orientation(orientation: int) -> bytes:
+    """A TIFF structure with the one tag, as EXIF blocks hold it."""
+    entry = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
+    return b"MM\0*" + struct.pack(">IH", 8, 1) + entry + struct.pack(">I", 0)
+
 
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
 ALONE = {0x01, *range(0xD0, 0xD8)}

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from pipelines.data.duplicates import banded, buckets, duplicates
+from pipelines.data.duplicates.banded import LARGEST, Bands, bands_for, signatures
 from pipelines.data.duplicates.buckets import Buckets, Rows
 from pipelines.data.duplicates.descriptors import POSES, normalised
 from pipelines.data.duplicates.duplicates import near_pairs
-from pipelines.data.duplicates.signatures import LARGEST, Bands, bands_for, signatures
 from pipelines.spec import DuplicatesSpec
 
 RULE = DuplicatesSpec()

@@ -8,8 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from pipelines.data import revisions
-from pipelines.data.duplicates.chains import LEAST, links, separate
-from pipelines.data.duplicates.clusters import clusters
+from pipelines.data.duplicates.clusters import LEAST, clusters, links, separate
 from pipelines.data.duplicates.descriptors import correlations
 from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.data.land import ingest, landing

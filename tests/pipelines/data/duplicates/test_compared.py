@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.data.duplicates import all_pairs, banded_spark, compared, duplicates
+from pipelines.data.duplicates import banded_spark, compared, duplicates
 from pipelines.data.row_files import read_rows
 from pipelines.outputs import Snapshot
 from pipelines.spec import DuplicatesSpec
@@ -54,14 +54,14 @@ def snapshot(context: Context, images: pd.DataFrame, number: int) -> Snapshot:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many pairs of images each call of the exact search compares in one pose."""
     calls: list[int] = []
-    blocks = all_pairs.blocks
+    blocks = duplicates.blocks
 
     def counting(new: Any) -> Any:
         found = blocks(new)
         calls.append(sum(int((a[:, None] < b[None, :]).sum()) for a, b in found))
         return found
 
-    monkeypatch.setattr(all_pairs, "blocks", counting)
+    monkeypatch.setattr(duplicates, "blocks", counting)
     return calls
 
 

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter, shift
 
 from pipelines import imaging
-from pipelines.data.duplicates import all_pairs
+from pipelines.data.duplicates import duplicates
 from pipelines.data.duplicates.descriptors import POSES, normalised, posed_hashes
 from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.spec import DuplicatesSpec
@@ -87,11 +87,11 @@ def test_no_pair_within_the_distance_is_missed(monkeypatch: pytest.MonkeyPatch, 
     hashes = noise.integers(0, 1 << 63, (60, 4), dtype=np.uint64)
     hashes[40:] = hashes[:20] ^ np.uint64(0b1011)
     new = noise.permutation(60) >= known
-    monkeypatch.setattr(all_pairs, "BLOCK_PAIRS", 150)
-    monkeypatch.setattr(all_pairs, "posed_hashes", lambda _: hashes)
+    monkeypatch.setattr(duplicates, "BLOCK_PAIRS", 150)
+    monkeypatch.setattr(duplicates, "posed_hashes", lambda _: hashes)
     found = [
         (int(i), int(j), int(pose))
-        for firsts, seconds, poses in all_pairs.candidates(
+        for firsts, seconds, poses in duplicates.all_candidates(
             np.zeros((60, 32, 32), np.uint8), new, distance=26
         )
         for i, j, pose in zip(firsts, seconds, poses, strict=True)

@@ -7,7 +7,7 @@ import psutil
 from numpy.typing import NDArray
 
 from pipelines.data.input.arrays import Arrays
-from pipelines.data.input.batches import Stream, pixels
+from pipelines.data.input.training_set import Stream, pixels
 from tests.pipelines.training.small_sets import small_set
 
 

@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from pipelines.data.folders import LocalFolder
-from pipelines.data.labels.label_table import Promise, read_promises
+from pipelines.data.labels.table_layout import Promise, read_promises
 from pipelines.errors import LandingError
 from pipelines.spec import TableSpec
 

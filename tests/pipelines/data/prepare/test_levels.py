@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from pipelines.data.prepare.levels import SUMS, describe, level_sums
+from pipelines.data.prepare.listings import SUMS, describe, level_sums
 
 IMAGES = (np.random.default_rng(0).integers(0, 256, (5, 8, 8, 3)) // [1, 2, 3]).astype(np.uint8)
 

@@ -3,8 +3,7 @@
 import pandas as pd
 import pytest
 
-from pipelines.data.split.division import decide
-from pipelines.data.split.division_by_source import sparse_classes, validation_clusters
+from pipelines.data.split.division import decide, sparse_classes, validation_clusters
 from pipelines.spec import SplitSpec
 
 BY_SOURCE = SplitSpec(validation_by="source")
