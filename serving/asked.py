@@ -62,6 +62,13 @@ class Asked(Generic[FieldsT]):
             raise Problem(400, "one_image_only", message)
         return images[0]
 
+    def choose(self, dataset: str | None) -> Predictor:
+        """The predictor that answers, noted for the audit log; raises as `Champions.choose`."""
+        predictor = self.backend.champions.choose(dataset)
+        self.context.dataset = predictor.dataset
+        self.context.model_version = predictor.version
+        return predictor
+
     async def work(self, work: Callable[[], ResultT]) -> ResultT:
         """Do work in a thread, unless the client goes away while it waits for one.
 

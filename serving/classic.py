@@ -16,7 +16,7 @@ from pipelines.evaluation import overlay
 from pipelines.evaluation.attention import Attention
 from pipelines.release.predictor import Predictor, Reading
 from serving.access.permissions import ANYBODY, PREDICT, GuardedRoute
-from serving.asked import Backend, as_json, backend_of, received
+from serving.asked import as_json, backend_of, received
 from serving.describe import NO_CHAMPION, REFUSALS, form, refusals
 from serving.replies import data_uri
 from serving.schemas import ClassicError, OverlayFields, PredictFields, Prediction, Wire
@@ -93,7 +93,8 @@ async def health(request: Request) -> Response:
 )
 async def classes(request: Request) -> Response:
     """The classes of the one data set that classic clients are answered for."""
-    manifest = _predictor(backend_of(request), None).bundle.manifest
+    backend = backend_of(request)
+    manifest = backend.champions.choose(backend.classic_dataset).bundle.manifest
     titles = {c.name: c.title for c in manifest.classes}
     return as_json(ClassicClasses(classes=list(titles), titles=titles))
 
@@ -108,7 +109,8 @@ async def classes(request: Request) -> Response:
 async def classify(request: Request, fields: Annotated[PredictFields, Query()]) -> Response:
     """Classify one image and explain the answer, as classic web clients expect it."""
     asked = await received(request, fields)
-    predictor, image = _predictor(asked.backend, asked.fields.dataset), asked.image
+    predictor = asked.choose(asked.fields.dataset or asked.backend.classic_dataset)
+    image = asked.image
 
     def look() -> tuple[Reading, ClassicVisualization, Attention | None]:
         reading = predictor.read(image)
@@ -128,10 +130,6 @@ async def classify(request: Request, fields: Annotated[PredictFields, Query()]) 
             processing_time=round(asked.context.seconds, 4),
         )
     )
-
-
-def _predictor(backend: Backend, dataset: str | None) -> Predictor:
-    return backend.champions.choose(dataset or backend.classic_dataset)
 
 
 def _pictures(predictor: Predictor, reading: Reading) -> ClassicVisualization:

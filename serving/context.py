@@ -114,6 +114,9 @@ class RequestContext:
     principal: Principal | None = None
     """``None`` until the client is known: no valid token came, or the route needs none."""
     upload: Held | None = None
+    dataset: str | None = None
+    """Whose model answers; ``None`` until it is chosen."""
+    model_version: int | None = None
     refused: str | None = None
     """Code of the refusal that we have written ourselves."""
     refused_images: list[str] = field(default_factory=list)

@@ -74,7 +74,7 @@ async def explain(request: Request, fields: Annotated[ExplainFields, Query()]) -
 async def predict_batch(request: Request, fields: Annotated[PredictFields, Query()]) -> Response:
     """Classify several images; one that is refused does not spoil the others."""
     asked = await received(request, fields)
-    predictor = asked.backend.champions.choose(asked.fields.dataset)
+    predictor = asked.choose(asked.fields.dataset)
     results = [
         BatchItem(error=_refused(asked.context, answer))
         if isinstance(answer, BadImage)
@@ -119,7 +119,7 @@ async def gradcam_batch(request: Request, fields: Annotated[OverlayFields, Query
 
 async def classify(asked: Asked[PredictFields]) -> Prediction:
     """The answer of ``/predict``."""
-    predictor = asked.backend.champions.choose(asked.fields.dataset)
+    predictor = asked.choose(asked.fields.dataset)
     image = asked.image
     return asked.answered(predictor, await asked.work(lambda: predictor.read(image)))
 
@@ -163,7 +163,7 @@ def _chosen(asked: Asked[OverlayFields] | Asked[ExplainFields]) -> tuple[Predict
     Raises:
         Problem: there is no such class (422), or no predictor; see `Champions.choose`.
     """
-    predictor, name = asked.backend.champions.choose(asked.fields.dataset), asked.fields.target
+    predictor, name = asked.choose(asked.fields.dataset), asked.fields.target
     if name is None:
         return predictor, None
     if name not in predictor.class_names:

@@ -94,6 +94,7 @@ GUARDS = {
     ),
     "pipelines/release/card/beside.py::fetch": "the card that belongs to this bundle's version",
     "pipelines/release/precision.py::quantise": "files of a bundle in the making, in its own part",
+    "pipelines/release/auto_rollback.py::_forget_previous": NO_FILE,
     "pipelines/release/registry.py::drop_challenger": NO_FILE,
     "pipelines/release/registry.py::_download": (
         "home/bundles/<dataset>/<version>-<run> that is not whole, under the lock of the folder"

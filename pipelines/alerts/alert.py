@@ -11,6 +11,7 @@ Kind = Literal[
     "gate_refused",
     "approval_wanted",
     "approval_refused",
+    "rolled_back",
     "run_failed",
     "run_late",
     "drift",

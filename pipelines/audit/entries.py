@@ -2,7 +2,8 @@
 
 ``$MEDLOOP_HOME/service/audit/answers.jsonl`` has a line for each image that was answered,
 ``refusals.jsonl`` one for each that was not, ``uploads.jsonl`` one for each file that was sent
-for a landing folder, ``erasures.jsonl`` one for each erasure of images. ``unauthenticated.jsonl``
+for a landing folder, ``erasures.jsonl`` one for each erasure of images, ``rollbacks.jsonl`` one for
+each automatic rollback. ``unauthenticated.jsonl``
 has the refusals of everybody else who reaches the service: a number of lines a minute, the rest
 counted. Older lines stand in ``.1``, ``.2`` and so on. The files are apart so that no flood of
 refused requests can push answers out, and nobody without a token the refusals of those who have
@@ -28,9 +29,12 @@ REFUSALS = "refusals.jsonl"
 UNAUTHENTICATED = "unauthenticated.jsonl"
 UPLOADS = "uploads.jsonl"
 ERASURES = "erasures.jsonl"
+ROLLBACKS = "rollbacks.jsonl"
 
 
-class _Entry(BaseModel):
+class LoggedEntry(BaseModel):
+    """What every line of the service says."""
+
     model_config = ConfigDict(
         frozen=True, extra="ignore", populate_by_name=True, protected_namespaces=()
     )
@@ -47,7 +51,7 @@ class _Entry(BaseModel):
     """From the request's first byte to the answer."""
 
 
-class AnsweredEntry(_Entry):
+class AnsweredEntry(LoggedEntry):
     """One image that was answered. No pixels, no file name, nothing of whose image it is."""
 
     dataset: str
@@ -63,17 +67,20 @@ class AnsweredEntry(_Entry):
     abstained: bool | None = None
 
 
-class RefusedEntry(_Entry):
+class RefusedEntry(LoggedEntry):
     """One request, or one image of a batch, that was refused."""
 
     status: int
     code: str
+    dataset: str | None = None
+    """Whose model was to answer; null where the request was refused before one was chosen."""
+    model_version: int | None = None
     count: int = 1
     """How many refusals of one minute, status and code this line stands for; the ID and the
     address are the newest's."""
 
 
-class UploadedEntry(_Entry):
+class UploadedEntry(LoggedEntry):
     """One file that was sent for a landing folder. No file name: it may be a patient's."""
 
     dataset: str
@@ -107,7 +114,23 @@ class ErasedEntry(BaseModel):
     images: int
 
 
-EntryT = TypeVar("EntryT", bound=_Entry)
+class RolledBackEntry(BaseModel):
+    """One automatic rollback after a promotion."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    time: AwareDatetime = Field(default_factory=lambda: datetime.now(UTC))
+    dataset: str
+    version: int
+    """The version that was rolled back."""
+    restored: int
+    """The version that serves again."""
+    promoted: AwareDatetime
+    """When the first of them was promoted."""
+    reasons: tuple[str, ...]
+
+
+EntryT = TypeVar("EntryT", bound=LoggedEntry)
 
 
 def audit_folder(settings: Settings) -> Path:
@@ -117,9 +140,18 @@ def audit_folder(settings: Settings) -> Path:
 
 def note_erasure(settings: Settings, entry: ErasedEntry) -> None:
     """Add an erasure to the audit log."""
+    _append(settings, ERASURES, entry)
+
+
+def note_rollback(settings: Settings, entry: RolledBackEntry) -> None:
+    """Add an automatic rollback to the audit log."""
+    _append(settings, ROLLBACKS, entry)
+
+
+def _append(settings: Settings, name: str, entry: BaseModel) -> None:
     folder = audit_folder(settings)
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    log = folder / ERASURES
+    log = folder / name
     log.touch(mode=0o600)
     with log.open("a", encoding="utf-8") as file:
         file.write(entry.model_dump_json() + "\n")

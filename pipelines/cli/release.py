@@ -7,9 +7,9 @@ from typing import Annotated, Any
 import typer
 
 from pipelines import loop
-from pipelines.cli.console import Dataset, console, done, table
+from pipelines.cli.console import Dataset, console, done, fail, table
 from pipelines.cli.data import prepared
-from pipelines.errors import CandidateSkipped
+from pipelines.errors import CandidateSkipped, MedloopError
 from pipelines.outputs import Evaluated, Prepared, Trained, Verdict
 
 app = typer.Typer()
@@ -23,7 +23,10 @@ Version = Annotated[
 
 Force = Annotated[
     bool,
-    typer.Option("--force", help="Also if another version serves than it was judged against."),
+    typer.Option(
+        "--force",
+        help="Also if another version serves than it was judged against, or it was rolled back.",
+    ),
 ]
 Expect = Annotated[
     int | None,
@@ -66,6 +69,31 @@ def rollback(dataset: Dataset, version: Version = None, expect: Expect = None) -
     """Make the previous champion (or a named version) the champion again."""
     release = loop.rollback(dataset, version, expect=expect)
     done(f"Version {release.champion} serves {dataset} again; before: {release.previous}")
+
+
+@app.command(name="check-promotions")
+def check_promotions() -> None:
+    """Compare what was promoted lately with the version before, and roll back what is worse.
+
+    The watch does so by itself (docs/after-promotion.md).
+    """
+    from pipelines.release.promotions import watched
+    from pipelines.settings import get_settings
+
+    failures: list[MedloopError] = []
+    for promotion in watched(get_settings()):
+        try:
+            found = loop.check_promotion(promotion.dataset)
+        except MedloopError as error:  # the other data sets are checked
+            failures.append(error)
+            continue
+        if found is not None:
+            state = found.outcome or "watched, not worse so far"
+            done(f"{found.dataset} version {found.version}: {state}")
+    for failure in failures:
+        fail(failure)
+    if failures:
+        raise typer.Exit(1)
 
 
 @app.command()

@@ -98,8 +98,22 @@ def champion(dataset: str) -> str:
     if named is None:
         return "none" if served is None else registry.without_alias(served)
     if served in (None, named.version):
-        return f"version {named.version}"
+        return f"version {named.version}{_since_promotion(dataset, named.version)}"
     return f"version {named.version}, but the service serves version {served}"
+
+
+def _since_promotion(dataset: str, version: int) -> str:
+    """How a version does since its promotion; nothing where that is over or is not looked at."""
+    from pipelines.release.promotions import latest
+
+    promotion = latest(get_settings(), dataset)
+    if promotion is None or load_spec(dataset).auto_rollback is None:
+        return ""
+    if promotion.outcome is None and promotion.version == version:
+        return f", watched since {promotion.at.astimezone():%d %b %H:%M}"
+    if promotion.reasons and promotion.previous == version:
+        return f", as version {promotion.version} was rolled back ({'; '.join(promotion.reasons)})"
+    return ""
 
 
 def _served(dataset: str) -> int | None:

@@ -55,6 +55,7 @@ from pipelines.loop.operations import (
 from pipelines.loop.release import (
     ask,
     canary,
+    check_promotion,
     decide,
     gate,
     promote,
@@ -73,6 +74,7 @@ __all__ = [
     "candidates",
     "check_landing",
     "check_prepared",
+    "check_promotion",
     "check_snapshot",
     "confirm_drift",
     "cross_validate",

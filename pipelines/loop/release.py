@@ -1,7 +1,7 @@
 """From the best candidate to the champion in service, or to a refusal with its reasons."""
 
 import logging
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from pydantic import validate_call
 
@@ -10,6 +10,9 @@ from pipelines.alerts.send import resolve, send
 from pipelines.errors import NotApproved, Overtaken
 from pipelines.loop.opening import opened, step
 from pipelines.outputs import Answer, Challenger, Prepared, Question, Release, Verdict
+
+if TYPE_CHECKING:
+    from pipelines.release.promotions import Promotion
 
 logger = logging.getLogger(__name__)
 
@@ -145,6 +148,15 @@ def rollback(dataset: str, version: int | None = None, *, expect: int | None = N
 
     _, context = opened(dataset)
     return registry.rollback(context, dataset, version, expect=expect)
+
+
+@step
+def check_promotion(dataset: str) -> "Promotion | None":
+    """Roll the last promotion back if its version is worse; see `release.auto_rollback.check`."""
+    from pipelines.release import auto_rollback
+
+    spec, context = opened(dataset)
+    return auto_rollback.check(spec, context)
 
 
 @validate_call

@@ -30,6 +30,7 @@ from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, code_version, fingerprint
 from pipelines.tracking import versions
 from pipelines.tracking.client import Tracking, open_tracking
+from pipelines.tracking.versions import Registered
 
 logger = logging.getLogger(__name__)
 
@@ -49,14 +50,14 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared, challenger: Cha
     """
     tracking = open_tracking(context.settings)
     compared = references(tracking, spec.name, challenger.version)
-    rejected = approval.rejection(versions.named(tracking, spec.name, challenger.version))
-    identity = _identity(spec, prepared, challenger, compared=compared, rejected=rejected)
+    broken = _broken_already(versions.named(tracking, spec.name, challenger.version))
+    identity = _identity(spec, prepared, challenger, compared=compared, broken=broken)
     if (done := _standing(tracking, challenger, identity)) is not None:
         logger.info("%s: version %d is judged already", spec.name, challenger.version)
         return done
     judgement = judge(spec, context, prepared, challenger, compared=compared, identity=identity)
-    if rejected is not None:
-        judgement = _refused_by(rejected, judgement)
+    if broken:
+        judgement = _refused_by(broken, judgement)
     publish(spec, context, prepared=prepared, judgement=judgement)
     with registry.releasing(context, spec.name):
         _record(tracking, challenger, judgement)
@@ -72,12 +73,12 @@ def _identity(
     challenger: Challenger,
     *,
     compared: References,
-    rejected: RuleResult | None,
+    broken: list[RuleResult],
 ) -> str:
-    """Stands for the question: what is judged, by what, beside whom, and what a person said."""
+    """Stands for the question: what is judged, by what, beside whom, and what happened before."""
     asked = (challenger.id, challenger.version, prepared.id, spec.gate, spec.selection)
     beside = (compared.champion, compared.best)
-    return fingerprint(*asked, *beside, _code(), *([rejected] if rejected else []))
+    return fingerprint(*asked, *beside, _code(), *broken)
 
 
 def _code() -> str:
@@ -86,9 +87,19 @@ def _code() -> str:
     return code_version(sys.modules[__name__], *ours)
 
 
-def _refused_by(broken: RuleResult, judgement: Judgement) -> Judgement:
+def _broken_already(registered: Registered) -> list[RuleResult]:
+    """Rules that a version breaks by what happened to it before."""
+    rejected, told = approval.rejection(registered), registered.tags.get(versions.ROLLED_BACK_TAG)
+    broken = [rejected] if rejected else []
+    if told is not None:
+        rule = f"it was not rolled back automatically ({told})"
+        broken.append(RuleResult(rule=rule, value=1.0, limit=0.0, passed=False))
+    return broken
+
+
+def _refused_by(broken: list[RuleResult], judgement: Judgement) -> Judgement:
     verdict = judgement.verdict
-    changed = {"passed": False, "rules": [*verdict.rules, broken]}
+    changed = {"passed": False, "rules": [*verdict.rules, *broken]}
     return judgement.model_copy(update={"verdict": verdict.model_copy(update=changed)})
 
 

@@ -17,7 +17,7 @@ from pipelines.alone import alone
 from pipelines.errors import BundleError, ChampionChanged, NotFound
 from pipelines.outputs import Release, Verdict
 from pipelines.release import bundle as bundles
-from pipelines.release import report
+from pipelines.release import promotions, report
 from pipelines.release.card import beside
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint
@@ -102,11 +102,13 @@ def promote(
         context: settings and store.
         dataset: the registered model's name.
         version: which; the challenger if ``None``.
-        force: promote it also where the gate compared it with another champion.
+        force: promote it also where the gate compared it with another champion, or it was
+            rolled back automatically.
 
     Raises:
         NotFound: there is no such version, or no challenger.
-        ChampionChanged: the gate compared it with another version than the one that serves.
+        ChampionChanged: the gate compared it with another version than the one that serves, or
+            it was rolled back automatically since.
         BundleError: its bundle is not whole.
         TrackingUnavailable: MLflow does not answer.
     """
@@ -119,10 +121,16 @@ def promote(
             if chosen.tags.get(versions.VERDICT_TAG) == "refused":
                 logger.warning("%s: version %d was refused by the gate", dataset, chosen.version)
             last = serving or versions.last_promoted(tracking, dataset)
+            if not force:
+                _require_not_rolled_back(chosen)
             if not force and not (last and last.version == chosen.version):
                 _require_compared(chosen, serving)
             _start_chain(tracking, chosen)
             if serving is not None:
+                begun = promotions.Promotion(
+                    dataset=dataset, version=chosen.version, previous=serving.version
+                )
+                promotions.note(context.settings, begun)
                 versions.set_alias(tracking, dataset, "previous", version=serving.version)
             versions.set_alias(tracking, dataset, "champion", version=chosen.version)
             _note_promotion(tracking, chosen)
@@ -171,6 +179,7 @@ def rollback(
         _note_promotion(tracking, target)
         if serving is not None and serving.version != target.version:
             versions.set_alias(tracking, dataset, "previous", version=serving.version)
+        _end_watching(context, target)
         logger.info("%s: version %d is the champion again", dataset, target.version)
         return _release(tracking, dataset)
 
@@ -228,6 +237,23 @@ def _require_compared(chosen: Registered, serving: Registered | None) -> None:
     )
 
 
+def _require_not_rolled_back(chosen: Registered) -> None:
+    told = chosen.tags.get(versions.ROLLED_BACK_TAG)
+    if told is not None:
+        raise ChampionChanged(
+            f"{chosen.dataset}: version {chosen.version} was rolled back automatically ({told}). "
+            f"`medloop promote {chosen.dataset} {chosen.version} --force` promotes it all the same."
+        )
+
+
+def _end_watching(context: Context, target: Registered) -> None:
+    """Watch the version that was promoted no more, unless its rollback is decided and under way."""
+    promotion = promotions.latest(context.settings, target.dataset)
+    if promotion and not promotion.outcome and not promotion.reasons:
+        said = f"rolled back by hand to version {target.version}"
+        promotions.note(context.settings, promotion.model_copy(update={"outcome": said}))
+
+
 def _serves(serving: Registered | None) -> str:
     return "no version serves now" if serving is None else f"version {serving.version} serves now"
 
@@ -242,6 +268,8 @@ def _start_chain(tracking: Tracking, chosen: Registered) -> None:
 
 def _note_promotion(tracking: Tracking, chosen: Registered) -> None:
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
+    if versions.ROLLED_BACK_TAG in chosen.tags:  # a person has decided otherwise
+        versions.untag(tracking, chosen.dataset, chosen.version, names=[versions.ROLLED_BACK_TAG])
     versions.tag(tracking, chosen.dataset, chosen.version, tags={versions.PROMOTED_TAG: now})
 
 

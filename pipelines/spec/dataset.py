@@ -29,7 +29,12 @@ from pipelines.spec.models import (
     SelectionSpec,
 )
 from pipelines.spec.operating import OperatingSpec
-from pipelines.spec.operations import ApprovalSpec, MonitorSpec, RetrainSpec
+from pipelines.spec.operations import (
+    ApprovalSpec,
+    AutoRollbackSpec,
+    MonitorSpec,
+    RetrainSpec,
+)
 from pipelines.spec.relations import require_earlier
 from pipelines.spec.section import Section, Slug
 from pipelines.spec.segmenter import SegmenterSpec
@@ -62,6 +67,8 @@ class DatasetSpec(Section):
     retrain: RetrainSpec = RetrainSpec()
     approval: ApprovalSpec | None = None
     """Ask a person between the gate and the promotion; nobody is asked if null."""
+    auto_rollback: AutoRollbackSpec | None = AutoRollbackSpec()
+    """When a promoted version gives way to the one before by itself; never if null."""
     monitor: MonitorSpec = MonitorSpec()
     segmenter: SegmenterSpec = SegmenterSpec()
     """How `medloop segment` trains a network to find lesions, where masks came."""

@@ -53,3 +53,30 @@ class MonitorSpec(Section):
     troubled: int = Field(default=2, ge=1)
     """Windows with trouble, among the last ``of`` and with the latest one, that make an alarm."""
     of: int = Field(default=5, ge=1, le=100)
+
+
+class AutoRollbackSpec(Section):
+    """When a promoted version gives way to the one before (docs/after-promotion.md).
+
+    The limits say how much worse than the version before it may be; one that is null is not
+    looked at.
+    """
+
+    hours: float = Field(default=24, gt=0, le=168)
+    """How long a version is watched after its promotion."""
+    answers: int = Field(default=20, ge=10, le=1000)
+    """Answers after which it is compared first; then after twice as many, and so on."""
+    false_alarms: float = Field(default=0.001, ge=1e-6, lt=0.1)
+    """Probability that a version which is as good as the one before is rolled back."""
+    errors: Share | None = 0.02
+    """Rise of the share of requests that fail (500, 504)."""
+    latency: float | None = Field(default=2.0, ge=1.2)
+    """95th percentile of the answer time, as a multiple of that before."""
+    refused: Share | None = None
+    """Rise of the share of images that are refused."""
+    abstained: Share | None = None
+    """Rise of the share of images on which the model abstains."""
+    classes: Share | None = None
+    """Rise or fall of the share of any class among the answers."""
+    confidence: Share | None = None
+    """Rise above 10 % of the share of answers that are less confident than nine in ten were."""

@@ -7,7 +7,8 @@ their split;
 ``medloop.verdict`` is the gate's last decision, ``medloop.compared_with`` the champion it was
 compared with, ``medloop.best_champion`` the best champion so far, ``medloop.refused`` why it was
 refused, ``medloop.promoted`` when it last became the champion (UTC), ``medloop.approval`` what a
-person answered, and ``medloop.rejected`` the same where it was no.
+person answered, and ``medloop.rejected`` the same where it was no; ``medloop.rolled_back`` why it
+was rolled back automatically, and ``medloop.restored`` the same on the version that serves again.
 """
 
 from collections.abc import Iterable, Mapping
@@ -35,6 +36,10 @@ PROMOTED_TAG = "medloop.promoted"
 REFUSED_TAG = "medloop.refused"
 APPROVAL_TAG = "medloop.approval"
 REJECTED_TAG = "medloop.rejected"
+ROLLED_BACK_TAG = "medloop.rolled_back"
+RESTORED_TAG = "medloop.restored"
+WATCHED_TAG = "medloop.watched"
+"""What watching a version after its promotion found, where it was not rolled back."""
 
 
 @dataclass(frozen=True)

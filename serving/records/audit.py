@@ -184,6 +184,8 @@ class Audit:
                 milliseconds=round(context.seconds * 1e3, 2),
                 status=status,
                 code=code,
+                dataset=context.dataset,
+                model_version=context.model_version,
             )
             if context.principal is None:
                 self._put(self._unauthenticated, self._budget.add(entry))

@@ -16,6 +16,7 @@ from pipelines.settings import Settings
 from stack.catalog import all_parts
 from stack.watch.exposition import Exposition
 from stack.watch.observation import Observation, observe
+from stack.watch.promotions import PromotionChecks
 from stack.watch.troubles import Troubles
 
 logger = logging.getLogger(__name__)
@@ -49,9 +50,11 @@ class Watch:
         self._sent: dict[str, tuple[Alert, float]] = {}
         self._runs: list[EndedRun] = []
         self._runs_asked = -SECONDS_BETWEEN_RUNS
+        self._promotions = PromotionChecks(settings)
 
     def round(self) -> None:
-        """Look, tell, deliver what waits, show."""
+        """Look, tell, deliver what waits, have promotions checked, show."""
+        self._promotions.round()
         seen = self._look(self._settings)
         verdict = self._troubles.judge(seen)
         for alert in verdict.troubles:

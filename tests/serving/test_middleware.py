@@ -170,6 +170,27 @@ def test_an_answer_that_takes_too_long_is_504_and_frees_nothing_before_the_work_
     assert not caplog.records
 
 
+@pytest.mark.parametrize("path", ["/predict", "/gradcam", "/predict/batch", "/api/classify"])
+def test_a_refusal_names_the_model_that_was_to_answer(
+    guard: Guard, settings: Settings, predictor: Predictor, backend: Backend, path: str
+) -> None:
+    class Broken:
+        def run(self, images: Any) -> Outputs:
+            raise RuntimeError(len(images))
+
+    backend.champions.take(replace(predictor, runtime=Broken()))
+    client = TestClient(build_app(guard, backend), base_url="http://127.0.0.1")
+    for body, dataset in ((png(), "phantom"), (b"no image", "phantom"), (png(), "elsewhere")):
+        client.post(path, files={"image": body}, data={"dataset": dataset})
+
+    failed, refused, unknown = lines(guard, settings, "refusals.jsonl")
+    for line in (failed, refused):
+        assert (line["dataset"], line["model_version"]) == ("phantom", 1)
+    assert failed["status"] == 500 or failed["code"] == "unexpected_error"
+    assert refused["code"] == "unknown_format"
+    assert (unknown["code"], unknown["dataset"]) == ("unknown_dataset", None)
+
+
 class Asked:
     """A request to ``/predict`` whose messages are caught as a server would send them."""
 
