@@ -13,7 +13,7 @@ one.
 import mmap
 import os
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
@@ -160,7 +160,7 @@ def _append(settings: Settings, name: str, entry: BaseModel) -> None:
 def find_answers(folder: Path, request_id: str) -> list[AnsweredEntry]:
     """The answers to one request, an image each; the newest file is looked at first."""
     lines = _lines_with(folder, ANSWERS, request_id)
-    return [e for e in _parsed(AnsweredEntry, lines) if e.request_id == request_id]
+    return [e for e in parsed(AnsweredEntry, lines) if e.request_id == request_id]
 
 
 def find_refusals(folder: Path, request_id: str) -> list[RefusedEntry]:
@@ -169,13 +169,13 @@ def find_refusals(folder: Path, request_id: str) -> list[RefusedEntry]:
         _lines_with(folder, REFUSALS, request_id),
         _lines_with(folder, UNAUTHENTICATED, request_id),
     )
-    return [e for e in _parsed(RefusedEntry, lines) if e.request_id == request_id]
+    return [e for e in parsed(RefusedEntry, lines) if e.request_id == request_id]
 
 
 def find_uploads(folder: Path, request_id: str) -> list[UploadedEntry]:
     """What became of the files that one request sent for a landing folder."""
     lines = _lines_with(folder, UPLOADS, request_id)
-    return [e for e in _parsed(UploadedEntry, lines) if e.request_id == request_id]
+    return [e for e in parsed(UploadedEntry, lines) if e.request_id == request_id]
 
 
 def files_of(folder: Path, name: str) -> list[Path]:
@@ -186,7 +186,8 @@ def files_of(folder: Path, name: str) -> list[Path]:
     return [current, *numbered] if current.exists() else numbered
 
 
-def _parsed(kind: type[EntryT], lines: Iterator[bytes]) -> Iterator[EntryT]:
+def parsed(kind: type[EntryT], lines: Iterator[bytes]) -> Iterator[EntryT]:
+    """The entries of lines; those that are damaged are passed over."""
     for line in lines:
         try:
             yield kind.model_validate_json(line)
@@ -194,23 +195,31 @@ def _parsed(kind: type[EntryT], lines: Iterator[bytes]) -> Iterator[EntryT]:
             continue
 
 
-def _lines_with(folder: Path, name: str, text: str) -> Iterator[bytes]:
-    """Lines in which a text occurs; whole files are searched at the speed of memory.
+@contextmanager
+def maps_of(folder: Path, name: str) -> Iterator[list[mmap.mmap]]:
+    """The files of a log, mapped into memory, the newest first; empty ones are left out.
 
-    All files are opened before the first is searched, so that none is missed or searched twice
-    where the service rotates them meanwhile.
+    All are opened before the first is read, so that none is missed or read twice where the service
+    rotates them meanwhile.
     """
-    wanted = text.encode()
     with ExitStack() as opened:
         with rotation_locked(folder):
             files = [opened.enter_context(path.open("rb")) for path in files_of(folder, name)]
-        for file in files:
-            if os.fstat(file.fileno()).st_size == 0:
-                continue
-            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as log:
-                at = log.find(wanted)
-                while at >= 0:
-                    begins, ends = log.rfind(b"\n", 0, at) + 1, log.find(b"\n", at)
-                    ends = len(log) if ends < 0 else ends
-                    yield log[begins:ends]
-                    at = log.find(wanted, ends)
+        yield [
+            opened.enter_context(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            for file in files
+            if os.fstat(file.fileno()).st_size
+        ]
+
+
+def _lines_with(folder: Path, name: str, text: str) -> Iterator[bytes]:
+    """Lines in which a text occurs; whole files are searched at the speed of memory."""
+    wanted = text.encode()
+    with maps_of(folder, name) as logs:
+        for log in logs:
+            at = log.find(wanted)
+            while at >= 0:
+                begins, ends = log.rfind(b"\n", 0, at) + 1, log.find(b"\n", at)
+                ends = len(log) if ends < 0 else ends
+                yield log[begins:ends]
+                at = log.find(wanted, ends)

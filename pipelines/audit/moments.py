@@ -6,17 +6,13 @@ Workers append lines as they answer, so a log is in order of time but for fracti
 import mmap
 import re
 from bisect import bisect_left
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
 
-from pydantic import ValidationError
-
-from pipelines.audit.entries import LoggedEntry, files_of
+from pipelines.audit.entries import EntryT, maps_of, parsed
 
 TIME = re.compile(rb'"time":"([^"]+)"')
-EntryT = TypeVar("EntryT", bound=LoggedEntry)
 
 
 def entries_before(
@@ -30,34 +26,18 @@ def entries_before(
         kind: of the entries.
         moment: where to begin.
     """
-    for path in files_of(folder, name):
-        yield from _parsed(kind, path, lambda log: _backwards(log, _offset(log, moment)))
+    with maps_of(folder, name) as logs:
+        for log in logs:
+            yield from parsed(kind, _backwards(log, _offset(log, moment)))
 
 
 def entries_after(
     folder: Path, name: str, kind: type[EntryT], moment: datetime
 ) -> Iterator[EntryT]:
     """The entries of a log from a moment on, the oldest first; see `entries_before`."""
-    recent = [path for path in files_of(folder, name) if _changed(path) >= moment]
-    for path in reversed(recent):
-        yield from _parsed(kind, path, lambda log: _forwards(log, _offset(log, moment)))
-
-
-def _parsed(
-    kind: type[EntryT], path: Path, lines: Callable[[mmap.mmap], Iterator[bytes]]
-) -> Iterator[EntryT]:
-    if path.stat().st_size == 0:
-        return
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as log:
-        for line in lines(log):
-            try:
-                yield kind.model_validate_json(line)
-            except ValidationError:  # cut short by a full disk
-                continue
-
-
-def _changed(path: Path) -> datetime:
-    return datetime.fromtimestamp(path.stat().st_mtime, UTC)
+    with maps_of(folder, name) as logs:
+        for log in reversed(logs):
+            yield from parsed(kind, _forwards(log, _offset(log, moment)))
 
 
 def _forwards(log: mmap.mmap, offset: int) -> Iterator[bytes]:
