@@ -9,9 +9,9 @@ _.data_received
 _.wait_closed
 _.should_exit
 _.capture_signals
-_.http_protocol_class
-_.ws_protocol_class
-_.disconnected
+_.timeout_graceful_shutdown
+_.ws
+_.http
 _.redirect_request
 _.find_class
 _.persistent_load

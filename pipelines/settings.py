@@ -118,8 +118,8 @@ class Settings(SparkSettings, StoreSettings, RetentionSettings):
     service_stop_seconds: int = Field(default=30, ge=1)
     """How long the service may take to answer what it was asked, once it is told to stop."""
     service_header_seconds: float = Field(default=10.0, gt=0)
-    """How long a client of the service may take for a TLS handshake, to begin a request, to end
-    its headers, and to end a body that was answered before it had arrived."""
+    """How long a client of the service may take to begin a request and to end its headers, and to
+    end a body that was answered before it had arrived."""
     service_read_seconds: float = Field(default=30.0, gt=0)
     """How long a client of the service may take to send a request's body."""
     service_answer_seconds: float = Field(default=120.0, gt=0)
@@ -161,11 +161,11 @@ class Settings(SparkSettings, StoreSettings, RetentionSettings):
     service_sample_seconds: float = Field(default=600, gt=0)
     """How often they are written: each time makes a file a worker in HDFS."""
     classic_dataset: str | None = None
-    """The data set that classic web clients (``/api/…``) are answered for; needed where several
-    are served, as those clients name none."""
+    """The data set that the legacy API (``/api/…``) answers for; needed where several are served,
+    as its clients name none."""
     classic_port: int | None = Field(default=None, ge=1, le=65535)
-    """A second port at which the service answers ``/api/…`` alone (such clients call 5000, which
-    is MLflow's by default here); none if unset."""
+    """Deprecated, removed with the next release: a second port at which the service answers
+    ``/api/…`` alone. Let nginx open it (examples/nginx)."""
     service_cors_origins: str = ""
     """Origins, divided by commas, whose web pages may ask the service from a browser
     (``https://viewer.example.org``); none by default."""

@@ -1,8 +1,8 @@
 """What surrounds every request, whoever answers it: its context, security headers, one shape of
 refusals, a line in the audit log, a count, and a limit in time.
 
-BentoML's own routes and errors pass through it too. What the server refuses by itself does not:
-see `serving.refusals.EarlyRefusal`.
+BentoML's own routes and errors pass through it too. Only what is not HTTP does not: uvicorn
+refuses it in its own words, or a proxy does (`examples/nginx`).
 """
 
 import asyncio

@@ -8,8 +8,6 @@ champion is (503), because it is not the client's fault.
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
-from http import HTTPStatus
 
 from fastapi.exceptions import RequestValidationError
 from fastapi.routing import APIRoute
@@ -19,7 +17,7 @@ from starlette.responses import Response
 from starlette.types import Message, Scope
 
 from pipelines.errors import BadImage
-from serving.context import Problem, context_of, new_request_id
+from serving.context import Problem, context_of
 from serving.metrics import count_refusal
 from serving.schemas import ClassicError, ErrorDetail, ErrorReply, Wire
 
@@ -151,47 +149,10 @@ def refusal(request: Request, status: int, *, code: str, message: str) -> Respon
     count_refusal(code)
     context = context_of(request)
     context.refused = code
-    body: Wire = _error(code, message, context.request_id)
+    body: Wire = ErrorReply(
+        error=ErrorDetail(code=code, message=message), request_id=context.request_id
+    )
     if request.url.path.startswith(CLASSIC):
         body = ClassicError(message=message)
     headers = HEADERS_OF_STATUS.get(status)
     return Response(body.model_dump_json(), status, headers=headers, media_type="application/json")
-
-
-@dataclass(frozen=True)
-class EarlyRefusal:
-    """A refusal by the server itself, before the application sees a request.
-
-    It has the shape, the request ID, the security headers and the line in the audit log of every
-    other refusal.
-    """
-
-    status: int
-    code: str
-    message: str
-    address: str | None
-    """The client's."""
-    scheme: str = "http"
-    """``https`` over TLS."""
-    request_id: str = field(default_factory=new_request_id)
-
-    def __bytes__(self) -> bytes:
-        """The whole HTTP/1.1 response; the connection ends after it."""
-        body = _error(self.code, self.message, self.request_id).model_dump_json().encode()
-        headers = [
-            (b"content-type", b"application/json"),
-            (b"content-length", b"%d" % len(body)),
-            (b"connection", b"close"),
-            (b"x-request-id", self.request_id.encode()),
-            *security_headers(self.scheme),
-        ]
-        if self.status == HTTPStatus.SERVICE_UNAVAILABLE:
-            headers.append((b"retry-after", b"1"))
-        phrase = HTTPStatus(self.status).phrase.encode()
-        lines = [b"HTTP/1.1 %d %s" % (self.status, phrase)]
-        lines += [name + b": " + value for name, value in headers]
-        return b"\r\n".join(lines) + b"\r\n\r\n" + body
-
-
-def _error(code: str, message: str, request_id: str) -> ErrorReply:
-    return ErrorReply(error=ErrorDetail(code=code, message=message), request_id=request_id)

@@ -20,14 +20,13 @@ from pipelines.errors import BadImage
 from pipelines.release.predictor import open_predictor
 from pipelines.settings import Settings, get_settings
 from pipelines.stage import default_context
-from serving import classic, connections
+from serving import classic
 from serving.access.exposure import certificate_of
 from serving.access.permissions import guard_of
 from serving.app import attach, build_app
 from serving.asked import Asked, Backend, FieldsT
 from serving.bento import Arguments
 from serving.champions import Champions, WorkerNotes
-from serving.classic_listener import ClassicListener
 from serving.context import Problem, RequestContext
 from serving.executor import InferenceExecutor
 from serving.follower import Follower
@@ -37,6 +36,7 @@ from serving.predictions import classify, draw, reason
 from serving.records.sampler import Sampler
 from serving.refusals import status_of
 from serving.schemas import ExplainFields, Explanation, OverlayFields, PredictFields, Prediction
+from serving.second_port import SecondPort
 from serving.uploads import Limits, Upload
 
 logger = logging.getLogger(__name__)
@@ -60,7 +60,6 @@ class Worker:
         # says every retry while MLflow is away; the follower says it once
         logging.getLogger("urllib3.connectionpool").setLevel(logging.ERROR)
         _end_with_parent()
-        connections.TimedProtocol.note = staticmethod(guard.audit.note_early)
         guard.audit.start()
         load = partial(
             open_predictor,
@@ -99,7 +98,7 @@ class Worker:
             note_upload=guard.audit.note_upload,
         )
         attach(app, backend)
-        self._classic = _classic_listener(backend, arguments.host, get_settings())
+        self._second_port = _second_port(backend, arguments.host, get_settings())
 
     async def predict(self, image: Path, fields: PredictFields) -> Prediction:
         """The answer of ``/predict`` in this process.
@@ -122,13 +121,13 @@ class Worker:
 
     async def listen(self) -> None:
         """Listen for classic clients too, if that is set."""
-        if self._classic:
-            await self._classic.start()
+        if self._second_port:
+            await self._second_port.start()
 
     async def close(self) -> None:
         """Stop following; requests in flight at the main port have ended by now."""
-        if self._classic:
-            await self._classic.stop()
+        if self._second_port:
+            await self._second_port.stop()
         if self._follower:
             self._follower.stop()
         self._executor.close()
@@ -141,10 +140,10 @@ class Worker:
         return Asked(self.backend, RequestContext(), upload, fields, route)
 
 
-def _classic_listener(backend: Backend, host: str, settings: Settings) -> ClassicListener | None:
+def _second_port(backend: Backend, host: str, settings: Settings) -> SecondPort | None:
     if settings.classic_port is None:
         return None
-    return ClassicListener(
+    return SecondPort(
         build_app(guard, backend, routers=[classic.router]),
         host=host,
         port=settings.classic_port,

@@ -20,10 +20,9 @@ from pipelines.audit.entries import (
     audit_folder,
 )
 from pipelines.settings import Settings
-from serving.context import OTHER, RequestContext
+from serving.context import RequestContext
 from serving.observed import Answered, Uploaded
 from serving.records.log import Appended, Spool
-from serving.refusals import EarlyRefusal
 
 SECONDS = 60.0
 
@@ -193,20 +192,6 @@ class Audit:
                 self._put(self._refusals, self._too_many.add(entry))
             else:
                 self._put(self._refusals, [entry])
-
-    def note_early(self, refusal: EarlyRefusal) -> None:
-        """Note a request that was refused before the application saw it."""
-        self._write_due()
-        entry = RefusedEntry(
-            request_id=refusal.request_id,
-            token=None,
-            address=refusal.address,
-            path=OTHER,
-            milliseconds=0,
-            status=refusal.status,
-            code=refusal.code,
-        )
-        self._put(self._unauthenticated, self._budget.add(entry))
 
     def _write_due(self) -> None:
         if self._budget.is_due:

@@ -1,4 +1,4 @@
-"""An ASGI application behind the service's own protocol, in a thread of this process."""
+"""An ASGI application behind the service's own server, in a thread of this process."""
 
 import socket
 import threading
@@ -10,19 +10,17 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from serving.access.exposure import Certificate
+from serving.connections import Server, Timeouts
 
 START_SECONDS = 10
 
 
 @contextmanager
 def listening(
-    app: ASGIApp, *, certificate: Certificate | None = None
-) -> Iterator[tuple[int, uvicorn.Server]]:
-    """Serve an application as the service is served; yields the port and the server.
-
-    Whoever calls has installed the protocol (`serving.connections.install`) before.
-    """
-    server = uvicorn.Server(
+    app: ASGIApp, *, certificate: Certificate | None = None, timeouts: Timeouts | None = None
+) -> Iterator[tuple[int, Server]]:
+    """Serve an application as the service is served; yields the port and the server."""
+    server = Server(
         uvicorn.Config(
             app,
             port=0,
@@ -33,6 +31,7 @@ def listening(
             ssl_keyfile=certificate.key if certificate else None,
         )
     )
+    server.timeouts = timeouts or Timeouts()
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = int(listener.getsockname()[1])

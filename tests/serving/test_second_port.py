@@ -1,4 +1,4 @@
-"""The second address, for classic web clients, of the real service with two workers."""
+"""The deprecated second port of the real service, for legacy clients, with two workers."""
 
 import http.client
 import signal
