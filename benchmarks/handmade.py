@@ -19,7 +19,7 @@ from pipelines.evaluation.record import SplitFigures
 from pipelines.outputs import Prepared, SplitName
 from pipelines.spec import CandidateSpec, DatasetSpec, load_spec
 from pipelines.spec.logistic import NO_NETWORK
-from pipelines.stage import Context, default_context, standing
+from pipelines.stage import Context, default_context, existing_output
 from pipelines.training import logistic
 from pipelines.training.logistic import Regression
 
@@ -81,7 +81,7 @@ def _prepared(dataset: str, identity: str | None) -> Prepared:
     if identity is None:
         snapshot = loop.latest_snapshot(dataset)
         return loop.prepare(dataset, snapshot, loop.split(dataset, snapshot))
-    found = standing(default_context(), f"{dataset}/training_sets/{identity}", Prepared)
+    found = existing_output(default_context(), f"{dataset}/training_sets/{identity}", Prepared)
     if found is None:
         raise SystemExit(
             f"There is no training set {dataset}/training_sets/{identity} in the store."

@@ -27,7 +27,7 @@ from pipelines.evaluation.intervals import Interval
 from pipelines.outputs import Prepared, Segmenter, Snapshot, Split, SplitName
 from pipelines.segmentation import folds, segmenter
 from pipelines.spec import DatasetSpec, load_spec
-from pipelines.stage import Context, standing
+from pipelines.stage import Context, existing_output
 
 FIGURES = ("macro_auroc", "macro_auprc", "accuracy")
 HEAT = ("pointing_game", "energy_inside")
@@ -107,7 +107,7 @@ def _final(
     from pipelines.segmentation.train import train
 
     path = segmenter.path_of(spec, context, masks)
-    if (done := standing(context, path, Segmenter)) is not None:
+    if (done := existing_output(context, path, Segmenter)) is not None:
         return done
     data = fetch(context, plain)
     folder = context.settings.work / path

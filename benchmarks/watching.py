@@ -18,7 +18,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
-from pipelines.data.folders import open_source
+from pipelines.data.folders import open_folder
 from pipelines.data.land.arrivals import LOOKS_PER_QUIET
 from pipelines.data.land.ledger import Ledger
 from pipelines.data.land.pseudonyms import Pseudonyms
@@ -49,13 +49,13 @@ def _make(folder: Path, files: int) -> Path:
 
 
 def _measured(folder: str, scratch: Path) -> Table:
-    source = open_source(get_settings(), folder)
+    source = open_folder(get_settings(), folder)
     ledger = Ledger(scratch / "ledger.sqlite", Pseudonyms(b"k" * 32))
-    everything = source.everything()
-    look = _seconds(source.everything)
-    known = _seconds(lambda: ledger.unknown(source.place, everything))
+    everything = source.all_files()
+    look = _seconds(source.all_files)
+    known = _seconds(lambda: ledger.unknown(source.location, everything))
     share = look * LOOKS_PER_QUIET / LandingSpec().quiet_seconds
-    rows = Table("", "processor time", title=f"{len(everything):,} files in {source.place}")
+    rows = Table("", "processor time", title=f"{len(everything):,} files in {source.location}")
     rows.add_row("a look: listing the folder", f"{look * 1e3:.0f} ms")
     rows.add_row("once a delivery: asking the ledger", f"{known * 1e3:.0f} ms")
     rows.add_row("watching, of one core", f"{share:.2%}")

@@ -101,6 +101,6 @@ class Deliveries(SharedStreamProducer):
 def _event(delivery: Delivery) -> dict[str, Any]:
     return {
         "dataset": delivery.dataset,
-        "landing": delivery.place,
+        "landing": delivery.location,
         "new_files": len(delivery.files),
     }

@@ -135,7 +135,7 @@ def used(context: Context, path: str) -> None:
     context.store.set_modified(f"{path}/{MANIFEST}", time.time())
 
 
-def standing(context: Context, path: str, output: type[OutputT]) -> OutputT | None:
+def existing_output(context: Context, path: str, output: type[OutputT]) -> OutputT | None:
     """The committed output at ``path``, read from its manifest's ``output``; ``None`` if none.
 
     Raises:

@@ -13,7 +13,7 @@ from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import Response
 
-from pipelines.data.folders import landing_place, open_source
+from pipelines.data.folders import landing_location, open_folder
 from pipelines.data.land.uploads import Checked, Delivery, Outcome, check
 from pipelines.errors import BadImage, LabelError, LandingError, SpecError, StoreUnavailable
 from pipelines.failures import only_this_image
@@ -123,7 +123,7 @@ def _add(delivery: Delivery, name: str, image: Checked) -> Outcome:
     except (LandingError, StoreUnavailable) as error:
         raise _unavailable(error) from error
     except OSError as error:
-        logger.error("%s cannot be written: %s", delivery.place, error)
+        logger.error("%s cannot be written: %s", delivery.location, error)
         if error.errno in NO_SPACE:
             message = "The disk of the landing folder is full; files listed before are written."
             raise Problem(507, "disk_full", message) from error
@@ -148,7 +148,7 @@ def _spec(dataset: str) -> DatasetSpec:
 def _delivery(spec: DatasetSpec, label: str | None) -> Delivery:
     settings = get_settings()
     try:
-        return Delivery(spec, open_source(settings, landing_place(spec, settings)), label)
+        return Delivery(spec, open_folder(settings, landing_location(spec, settings)), label)
     except LabelError as error:
         raise Problem(422, "unknown_label", str(error)) from error
     except (LandingError, StoreUnavailable) as error:

@@ -16,7 +16,7 @@ from pipelines.outputs import Prepared
 from pipelines.profile import look
 from pipelines.profile.page import SECTIONS
 from pipelines.spec import load_spec
-from pipelines.stage import default_context, standing
+from pipelines.stage import default_context, existing_output
 
 TARGET = Path(__file__).resolve().parent.parent / "images"
 WIDTH = 1200
@@ -44,7 +44,7 @@ def main() -> None:
 def _prepared(dataset: str, identity: str | None) -> Prepared:
     if identity is None:
         return loop.latest_prepared(dataset)
-    found = standing(default_context(), f"{dataset}/training_sets/{identity}", Prepared)
+    found = existing_output(default_context(), f"{dataset}/training_sets/{identity}", Prepared)
     if found is None:
         raise SystemExit(
             f"There is no training set {dataset}/training_sets/{identity} in the store."

@@ -10,7 +10,7 @@ from pipelines.data import revisions
 from pipelines.data.revisions import Row
 from pipelines.outputs import Enough, Snapshot, Waker
 from pipelines.spec import DatasetSpec
-from pipelines.stage import Context, fingerprint, standing
+from pipelines.stage import Context, existing_output, fingerprint
 from pipelines.tracking import versions
 from pipelines.tracking.client import open_tracking
 
@@ -136,7 +136,7 @@ def _champions_snapshot(spec: DatasetSpec, context: Context) -> Snapshot | None:
     if champion is None:
         return None
     path = champion.tags.get(versions.SNAPSHOT_TAG, "")
-    snapshot = standing(context, path, Snapshot) if path else None
+    snapshot = existing_output(context, path, Snapshot) if path else None
     if snapshot is None:
         logger.warning("%s: the snapshot %r of the champion is gone", spec.name, path)
     return snapshot

@@ -22,7 +22,7 @@ from pipelines.data.rows import File, Image, Mask, Original
 from pipelines.data.tables import Table
 from pipelines.errors import NotFound
 from pipelines.outputs import Snapshot
-from pipelines.stage import MANIFEST, Context, standing
+from pipelines.stage import MANIFEST, Context, existing_output
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -50,7 +50,7 @@ def in_order(identities: Iterable[str]) -> list[str]:
 def latest(context: Context, dataset: str) -> Snapshot | None:
     """The newest snapshot of a data set; ``None`` if nothing was ingested yet."""
     names = in_order(context.store.names(f"{dataset}/snapshots"))
-    return standing(context, f"{dataset}/snapshots/{names[-1]}", Snapshot) if names else None
+    return existing_output(context, f"{dataset}/snapshots/{names[-1]}", Snapshot) if names else None
 
 
 def require(context: Context, dataset: str, identity: str | None = None) -> Snapshot:
@@ -62,7 +62,7 @@ def require(context: Context, dataset: str, identity: str | None = None) -> Snap
     if identity is None:
         found = latest(context, dataset)
     else:
-        found = standing(context, f"{dataset}/snapshots/{identity}", Snapshot)
+        found = existing_output(context, f"{dataset}/snapshots/{identity}", Snapshot)
     if found is not None:
         return found
     known = in_order(context.store.names(f"{dataset}/snapshots"))
@@ -77,7 +77,7 @@ def at(context: Context, path: str) -> Snapshot:
     Raises:
         NotFound: it is gone.
     """
-    if (found := standing(context, path, Snapshot)) is not None:
+    if (found := existing_output(context, path, Snapshot)) is not None:
         return found
     raise NotFound(f"The snapshot {context.store.uri(path)} is gone; ingest its images again.")
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pipelines.audit.entries import ErasedEntry, note_erasure
-from pipelines.data.folders import landing_place, open_source
+from pipelines.data.folders import landing_location, open_folder
 from pipelines.data.land.erased import keyed
 from pipelines.data.land.originals import LandedFiles
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
@@ -167,8 +167,8 @@ class Erasure:
 
     def _files(self, place: str | None = None) -> LandedFiles:
         settings = self._context.settings
-        place = place or landing_place(self._spec, settings)
-        return LandedFiles(self._spec, open_source(settings, place), self._names)
+        place = place or landing_location(self._spec, settings)
+        return LandedFiles(self._spec, open_folder(settings, place), self._names)
 
     def _pieces(self, found: Traces, journal: Journal | None) -> list[Piece]:
         store, settings, dataset = self._context.store, self._context.settings, self._spec.name
@@ -221,7 +221,7 @@ class Erasure:
     def _places(self) -> list[str]:
         """The data set's landing folder, and those that landings came from."""
         store, dataset = self._context.store, self._spec.name
-        places = {landing_place(self._spec, self._context.settings)}
+        places = {landing_location(self._spec, self._context.settings)}
         for name in store.names(f"{dataset}/landings"):
             path = f"{dataset}/landings/{name}/manifest.json"
             if store.exists(path):

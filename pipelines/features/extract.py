@@ -41,7 +41,7 @@ from pipelines.progress import track
 from pipelines.spark import parquet
 from pipelines.spark.sent import sent
 from pipelines.spark.session import spark_session, told
-from pipelines.stage import MANIFEST, Context, fingerprint, standing, used
+from pipelines.stage import MANIFEST, Context, existing_output, fingerprint, used
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -109,7 +109,7 @@ def run(
         kind=kind,
         model=whose.model if whose else None,
     )
-    if standing(context, features.path, Features) is not None:
+    if existing_output(context, features.path, Features) is not None:
         used(context, features.path)
     if _missing(context, features, rows):
         with alone(context.settings.work / "features" / identity):  # others wait, and read
@@ -211,7 +211,7 @@ def _describe(
 ) -> None:
     from pyspark.sql import functions as F
 
-    kept = standing(context, features.images, PreparedImages)
+    kept = existing_output(context, features.images, PreparedImages)
     assert kept is not None, f"{features.images} has parts"
     what = f"{features.kind} features of {features.dataset}"
     logger.info("%s: %d parts are described", what, len(missing))

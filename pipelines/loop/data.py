@@ -18,9 +18,9 @@ logger = logging.getLogger(__name__)
 
 def landing_folder(dataset: str, named: str | None = None) -> str:
     """Where the images of a run are: the named folder, or the data set's own; a path or URI."""
-    from pipelines.data.folders import landing_place, place_of
+    from pipelines.data.folders import landing_location, location_of
 
-    return place_of(named) if named else landing_place(load_spec(dataset), get_settings())
+    return location_of(named) if named else landing_location(load_spec(dataset), get_settings())
 
 
 @validate_call
@@ -69,12 +69,12 @@ def locate(dataset: str, place: str, source_path: str) -> str:
     Raises:
         LandingError: the folder has no such file.
     """
-    from pipelines.data.folders import open_source
+    from pipelines.data.folders import open_folder
     from pipelines.data.land.originals import LandedFiles
     from pipelines.data.land.pseudonyms import load_pseudonyms
 
     spec, context = opened(dataset)
-    source = open_source(context.settings, place)
+    source = open_folder(context.settings, place)
     files = LandedFiles(spec, source, load_pseudonyms(context.settings))
     return files.relative(source_path)
 
@@ -189,7 +189,7 @@ def example(dataset: str, place: str, label: str) -> Path:
     """A local file of the first accepted image, by path, of one class of a landing folder."""
     import pandas as pd
 
-    from pipelines.data.folders import open_source
+    from pipelines.data.folders import open_folder
     from pipelines.data.land.originals import LandedFiles
     from pipelines.data.land.pseudonyms import load_pseudonyms
 
@@ -198,6 +198,6 @@ def example(dataset: str, place: str, label: str) -> Path:
     with context.store.open(f"{landing.path}/files.parquet") as file:
         files = pd.read_parquet(io.BytesIO(file.read()), columns=["source_path", "label", "reason"])
     accepted = files.loc[(files["label"] == label) & files["reason"].isna(), "source_path"]
-    source = open_source(context.settings, place)
+    source = open_folder(context.settings, place)
     landed = LandedFiles(spec, source, load_pseudonyms(context.settings))
     return source.local(landed.relative(min(accepted)), context.settings.cache / "examples")

@@ -33,7 +33,7 @@ from pipelines.outputs import Profile
 from pipelines.release.bundle import NOVELTY, BundleManifest, load_bundle
 from pipelines.release.predictor import open_predictor
 from pipelines.release.runtime import Tuning
-from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
+from pipelines.stage import MANIFEST, Context, code_version, existing_output, fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +83,7 @@ def build(context: Context, folder: Path) -> Profile:
         code_version(answers_module, ask_module),
     )
     path = f"{manifest.dataset}/profiles/{identity}"
-    stands = standing(context, path, Profile)
+    stands = existing_output(context, path, Profile)
     if stands is not None:
         return stands
     rows = held_out(context, manifest)

@@ -41,7 +41,14 @@ from pipelines.profile.page import document
 from pipelines.profile.sums import Key, ShadeSums, changes, merged, packed, sum_up, unpacked
 from pipelines.spark.session import spark_session
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, fingerprint, modules_of, standing
+from pipelines.stage import (
+    MANIFEST,
+    Context,
+    code_version,
+    existing_output,
+    fingerprint,
+    modules_of,
+)
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
@@ -69,7 +76,7 @@ def run(spec: DatasetSpec, context: Context, prepared: Prepared) -> DataProfile:
     described = [extract.name_of(prepared, kind, whose) for kind, whose in DESCRIBED.items()]
     identity = fingerprint(prepared.id, *described, spec.title, spec.class_names, _code())
     path = f"{spec.name}/{FOLDER}/{identity}"
-    if (done := standing(context, path, DataProfile)) is not None:
+    if (done := existing_output(context, path, DataProfile)) is not None:
         logger.info("The profile %s stands already", context.store.uri(path))
         return done
     with spark_session(context.settings, name=f"profile {spec.name}") as spark:
@@ -138,7 +145,7 @@ def _newest(context: Context, prepared: Prepared) -> tuple[dict[Key, ShadeSums],
         if manifest.get("sums") != _sums_code(prepared):
             continue
         try:
-            earlier = standing(context, manifest["output"]["prepared"], Prepared)
+            earlier = existing_output(context, manifest["output"]["prepared"], Prepared)
             if earlier is not None:
                 return unpacked(store.read(f"{path}/{SUMS}")), placed(store, earlier)
         except NotFound:  # images of it were erased or removed

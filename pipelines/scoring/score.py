@@ -31,7 +31,7 @@ from pipelines.scoring.spark_job import Tally
 from pipelines.scoring.subjects import Subject
 from pipelines.spark.session import spark_session
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
+from pipelines.stage import MANIFEST, Context, code_version, existing_output, fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ def run(
         manifest.digest, manifest.model_version, subject.identity, overlays, code
     )
     path = f"{spec.name}/scores/{identity}"
-    if (done := standing(context, path, Scores)) is not None:
+    if (done := existing_output(context, path, Scores)) is not None:
         logger.info("The scores %s stand already", context.store.uri(path))
         return done
     began = time.monotonic()

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Protocol
 import pyarrow as pa
 
 from pipelines.data import revisions
-from pipelines.data.folders import Source, open_source
+from pipelines.data.folders import LandingFolder, open_folder
 from pipelines.data.land.originals import LandedFiles
 from pipelines.data.land.pseudonyms import load_pseudonyms
 from pipelines.errors import BadImage, LandingError
@@ -131,7 +131,7 @@ class SnapshotImages(InTasks):
 class FolderFiles(InTasks):
     """Every file below a folder, whatever it is; each is read by the worker that scores it."""
 
-    source: Source
+    source: LandingFolder
     rows: list[Row]
     """``path`` (as bytes: it need not be text), ``source_path``, ``pseudonym``, ``bytes`` and
     ``version`` of each file."""
@@ -147,7 +147,7 @@ class FolderFiles(InTasks):
 
     @property
     def place(self) -> str | None:
-        return self.source.place
+        return self.source.location
 
     def frame(self, spark: "SparkSession", job: ScoreJob, classes: tuple[str, ...]) -> "DataFrame":
         from pyspark.sql import functions as F
@@ -201,13 +201,13 @@ def of_folder(spec: DatasetSpec, context: Context, place: str) -> FolderFiles:
         LandingError: the folder is missing, empty or unreadable.
         StoreUnavailable: HDFS does not answer.
     """
-    source = open_source(context.settings, place)
+    source = open_folder(context.settings, place)
     if not source.exists():
-        raise LandingError(f"There is no folder {source.place}. Name a folder of images.")
+        raise LandingError(f"There is no folder {source.location}. Name a folder of images.")
     table = spec.landing.table.files if spec.landing.table else ()
     files = source.files(ignore=(*spec.landing.left_out, *table))
     if not files:
-        raise LandingError(f"The folder {source.place} holds no files to score.")
+        raise LandingError(f"The folder {source.location} holds no files to score.")
     names = LandedFiles(spec, source, load_pseudonyms(context.settings))
     rows = [
         {
@@ -222,7 +222,7 @@ def of_folder(spec: DatasetSpec, context: Context, place: str) -> FolderFiles:
     return FolderFiles(source, rows)
 
 
-def _content(source: Source, path: str) -> str:
+def _content(source: LandingFolder, path: str) -> str:
     """What distinguishes a file where the file system does not tell it from its replacement."""
     try:
         return hashlib.sha256(source.read(path)).hexdigest()

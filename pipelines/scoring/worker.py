@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from pipelines.data.folders import Source
+from pipelines.data.folders import LandingFolder
 from pipelines.data.land.executor import decode_apart
 from pipelines.data.land.originals import may_name_patient
 from pipelines.errors import BadImage
@@ -52,7 +52,7 @@ def score_packed(batches: Iterator[pa.RecordBatch], *, job: ScoreJob) -> Iterato
 
 
 def score_files(
-    batches: Iterator[pa.RecordBatch], *, source: Source, job: ScoreJob
+    batches: Iterator[pa.RecordBatch], *, source: LandingFolder, job: ScoreJob
 ) -> Iterator[pa.RecordBatch]:
     """Score files of a folder; ``mapInArrow`` calls this.
 
@@ -112,7 +112,7 @@ def _open_packed(predictor: Predictor, row: Row) -> Opened:
     return Opened(known, picture)
 
 
-def _open_file(source: Source, predictor: Predictor, row: Row) -> Opened:
+def _open_file(source: LandingFolder, predictor: Predictor, row: Row) -> Opened:
     path, data = os.fsdecode(row["path"]), b""
     try:
         with source.open(path) as file:

@@ -25,7 +25,7 @@ from pipelines.imaging.lesion import FILES, IR, SAID, FinderSpec, digest
 from pipelines.outputs import Prepared, Segmenter, Snapshot, Split
 from pipelines.segmentation import folds, segment
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing
+from pipelines.stage import MANIFEST, Context, code_version, existing_output, fingerprint
 from pipelines.tracking.client import open_tracking
 from pipelines.tracking.keras_models import fetch_model
 
@@ -64,7 +64,7 @@ def _final(
 ) -> Segmenter:
     import keras
 
-    if (done := standing(context, path_of(spec, context, masks), Segmenter)) is not None:
+    if (done := existing_output(context, path_of(spec, context, masks), Segmenter)) is not None:
         logger.info("The U-Net %s exists already", context.store.uri(done.path))
         return done
     run_id = segment.run(uncropped(spec), context, plain()).run_id
@@ -120,7 +120,7 @@ def _fold(
     path = path_of(spec, context, masks)
     workdir = context.settings.work / "segmentation" / path.rpartition("/")[2]
     with alone(workdir):
-        if (done := standing(context, path, Segmenter)) is not None:
+        if (done := existing_output(context, path, Segmenter)) is not None:
             logger.info("The U-Net %s exists already", context.store.uri(path))
             return done
         data = fetch(context, plain())
@@ -156,7 +156,7 @@ def keep(spec: DatasetSpec, context: Context, model: "keras.Model", masks: Masks
             context.store.upload(Path(local) / name, f"{staging}/{name}")
         said = {"output": kept.model_dump(mode="json")}
         context.store.write_json(f"{staging}/{MANIFEST}", said)
-    done = standing(context, path, Segmenter)
+    done = existing_output(context, path, Segmenter)
     assert done is not None, path
     return done  # another's, if somebody was faster
 

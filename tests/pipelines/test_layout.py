@@ -11,7 +11,7 @@ from pipelines.errors import LayoutError
 from pipelines.layout import FILE, Layout, read_stamp
 from pipelines.outputs import Snapshot
 from pipelines.settings import Settings
-from pipelines.stage import Context, default_context, standing
+from pipelines.stage import Context, default_context, existing_output
 from pipelines.storage import Store, open_store
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.storage.local import LocalStore
@@ -45,7 +45,7 @@ def test_a_store_from_before_there_were_layouts_is_read_and_stamped(context: Con
     )
     context.store.write_json("d/snapshots/1/manifest.json", {"output": snapshot.model_dump()})
 
-    assert standing(context, "d/snapshots/1", Snapshot) == snapshot
+    assert existing_output(context, "d/snapshots/1", Snapshot) == snapshot
     assert read_stamp(context.store).version == layout.STORE.version
 
 
@@ -63,7 +63,7 @@ def test_nothing_is_read_from_a_store_of_a_newer_release(context: Context) -> No
     newer(context.store)
 
     with pytest.raises(LayoutError, match=r"7\.5\.0"):
-        standing(context, "d/snapshots/1", Snapshot)
+        existing_output(context, "d/snapshots/1", Snapshot)
 
 
 def test_a_home_of_a_newer_release_is_not_used(installation: Settings) -> None:

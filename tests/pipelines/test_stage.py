@@ -8,7 +8,7 @@ import pytest
 
 from pipelines.outputs import Release
 from pipelines.spec import ImageSpec
-from pipelines.stage import Context, code_version, fingerprint, standing
+from pipelines.stage import Context, code_version, existing_output, fingerprint
 
 
 def module(tmp_path: Path, source: str) -> ModuleType:
@@ -49,8 +49,8 @@ def test_code_that_matters_changes_the_version_and_prose_does_not(
 
 def test_an_output_stands_once_its_manifest_does(context: Context) -> None:
     output = Release(dataset="d", id="1", champion=2, previous=None)
-    assert standing(context, "d/x", Release) is None
+    assert existing_output(context, "d/x", Release) is None
 
     context.store.write_json("d/x/manifest.json", {"output": output.model_dump(mode="json")})
 
-    assert standing(context, "d/x", Release) == output
+    assert existing_output(context, "d/x", Release) == output

@@ -22,7 +22,7 @@ from pipelines.data.checks.data_docs import DataDocs
 from pipelines.errors import CheckFailed
 from pipelines.outputs import CheckReport, Gate, Landing, Prepared, Snapshot, Split
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, Output, code_version, standing
+from pipelines.stage import MANIFEST, Context, Output, code_version, existing_output
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -93,7 +93,7 @@ def _check(
     identity = context.identity(gate, [output.id for output in inputs], *limits, _code(suite))
     path = f"{spec.name}/checks/{gate}/{identity}"
     docs = DataDocs(context.settings.home)
-    report = standing(context, path, CheckReport)
+    report = existing_output(context, path, CheckReport)
     page = docs.page(f"{spec.name}.{gate}", identity)
     if report is not None and report.passed and page is not None:
         logger.info("The %s suite of %s has judged %s already", gate, spec.name, inputs[-1].id)

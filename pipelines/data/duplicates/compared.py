@@ -30,7 +30,7 @@ from pipelines.data.duplicates import (
 from pipelines.data.row_files import read_rows, write_rows
 from pipelines.outputs import Snapshot
 from pipelines.spec import DuplicatesSpec
-from pipelines.stage import MANIFEST, Context, code_version, standing
+from pipelines.stage import MANIFEST, Context, code_version, existing_output
 
 logger = logging.getLogger(__name__)
 
@@ -110,7 +110,7 @@ def _earlier(context: Context, snapshot: Snapshot, rule: DuplicatesSpec) -> str 
     before: Snapshot | None = snapshot
     while before is not None and before.parent is not None:
         path = f"{snapshot.dataset}/snapshots/{before.parent}"
-        before = standing(context, path, Snapshot)
+        before = existing_output(context, path, Snapshot)
         if before is not None:
             found = _path(context, before, rule)
             if context.store.exists(f"{found}/{MANIFEST}"):

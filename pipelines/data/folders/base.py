@@ -1,4 +1,4 @@
-"""What a landing folder can be asked. Files are read and added, never changed or taken away."""
+"""The interface of a landing folder. Files are read and added, never changed or deleted."""
 
 import re
 from abc import ABC, abstractmethod
@@ -12,9 +12,9 @@ from typing import BinaryIO
 from pipelines.spelling import nfc
 
 ARRIVING = ("*.part", "*.partial", "*.filepart", "*.crdownload", "*.tmp", "*._COPYING_")
-"""What programs call a file while they copy it (``*`` matches across folders)."""
+"""Names that programs give a file while they copy it (``*`` matches across folders)."""
 MARKERS = ("_SUCCESS", "*/_SUCCESS", "_temporary/*", "*/_temporary/*")
-"""What Hadoop and Spark write beside their output."""
+"""Files that Hadoop and Spark write beside their output."""
 SYSTEMS = tuple(
     f"{above}{name}"
     for above in ("", "*/")
@@ -23,53 +23,53 @@ SYSTEMS = tuple(
         *("lost+found/*", "Thumbs.db", "thumbs.db", "ehthumbs.db", "desktop.ini", "Desktop.ini"),
     )
 )
-"""What macOS, Windows and network disks leave beside everybody's files."""
+"""Files that macOS, Windows and network disks create in every folder."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """A file of a landing folder as it stands."""
+    """A file of a landing folder, as the file system reports it."""
 
     path: str
     """Below the landing folder, with ``/`` between parts, as the file system spells it."""
     size: int
-    """In bytes; 0 for what is no regular file."""
+    """In bytes; 0 if it is not a regular file."""
     changed_ns: int
-    """When its content changed last, in nanoseconds since 1970; 0 if it cannot be told."""
+    """When its content changed last, in nanoseconds since 1970; 0 if unknown."""
     arrived: float
-    """When it was written or replaced, in seconds since 1970, by a clock that nobody sets back; 0
-    if it cannot be told."""
+    """When it was written or replaced, in seconds since 1970; 0 if unknown. Unlike `changed_ns`,
+    programs cannot set it."""
     identity: str = ""
-    """Differs for every file that was ever at this path (inode and its time of change, file ID of
-    HDFS); empty where the file system does not tell."""
+    """Differs for every file that was ever at this path (inode and its change time, HDFS file ID);
+    empty if the file system has no such ID."""
 
     @property
     def version(self) -> str:
-        """Another one for any other content at this path. Size and time of change do not suffice:
+        """Changes whenever the content at this path changes. Size and time are not enough:
         ``cp -p``, ``rsync -t`` and archives replace a file by one of the same size and time."""
         return f"{self.size}\0{self.changed_ns}\0{self.identity}"
 
 
-class Source(ABC):
+class LandingFolder(ABC):
     """A landing folder.
 
     Args:
-        place: its absolute path or its URI: the name it goes by in reports and messages.
+        location: its absolute path or its URI, as reports and messages show it.
     """
 
-    def __init__(self, place: str) -> None:
-        self.place = place
+    def __init__(self, location: str) -> None:
+        self.location = location
 
     @abstractmethod
     def exists(self) -> bool:
-        """Whether there is such a folder."""
+        """Whether the folder exists."""
 
     @abstractmethod
     def state(self, path: str) -> FileState | None:
-        """One file of the folder; ``None`` if it is not there."""
+        """One file of the folder; ``None`` if it does not exist."""
 
     @abstractmethod
-    def everything(self) -> list[FileState]:
+    def all_files(self) -> list[FileState]:
         """All files below the folder, sorted by path, without hidden ones (``.name``).
 
         Raises:
@@ -88,37 +88,37 @@ class Source(ABC):
 
     @abstractmethod
     def local(self, path: str, scratch: Path) -> Path:
-        """A local file of this content: the file itself, or a copy below ``scratch``."""
+        """The path of a local file with this content: the file itself, or a copy in ``scratch``."""
 
     @abstractmethod
     def add(self, path: str, data: bytes) -> bool:
-        """Write a file that is not there yet; it appears whole or not at all.
+        """Write a new file atomically.
 
         Returns:
-            Whether it was written; ``False`` if something is at ``path`` already.
+            Whether it was written; ``False`` if ``path`` exists.
 
         Raises:
-            OSError: the folder cannot be written, or its disk is full.
+            OSError: the folder is not writable, or its disk is full.
             LandingError: HDFS refuses it.
             StoreUnavailable: HDFS does not answer.
         """
 
     def files(self, *, ignore: tuple[str, ...] = ()) -> list[FileState]:
-        """The files that are there to be landed; see `wanted`."""
-        return wanted(self.everything(), ignore=ignore)
+        """The files to land; see `wanted`."""
+        return wanted(self.all_files(), ignore=ignore)
 
     def read(self, path: str) -> bytes:
-        """The content of a file; raises as `open` does."""
+        """The content of a file; errors as of `open`."""
         with self.open(path) as file:
             return file.read()
 
 
 def wanted(states: Iterable[FileState], *, ignore: tuple[str, ...] = ()) -> list[FileState]:
-    """Those of ``states`` that are there to be landed.
+    """The files to land.
 
-    Left out are files that are still being copied, by their names (`ARRIVING`), the markers of
-    finished jobs, what operating systems leave (`SYSTEMS`), and what a pattern in ``ignore``
-    matches (``masks/**``, ``*.txt``).
+    Excludes files that are still being copied, by their names (`ARRIVING`), markers of finished
+    jobs (`MARKERS`), files of operating systems (`SYSTEMS`), and matches of a pattern in
+    ``ignore`` (``masks/**``, ``*.txt``).
     """
     patterns = re.compile("|".join(map(translate, (*ARRIVING, *MARKERS, *SYSTEMS, *ignore))))
     return [state for state in states if not patterns.match(nfc(state.path))]

@@ -7,26 +7,26 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO
 
-from pipelines.data.folders.base import FileState, Source
+from pipelines.data.folders.base import FileState, LandingFolder
 from pipelines.errors import BadImage, LandingError, NotFound
 from pipelines.storage.objects import Access, Found, Objects
 
 
-class BucketFolder(Source):
-    """A folder of a bucket. It travels to other processes by its arguments.
+class BucketFolder(LandingFolder):
+    """A folder of a bucket. Other processes receive its arguments.
 
     Args:
-        place: ``s3://BUCKET/PATH``.
-        access: how the server is reached.
+        location: ``s3://BUCKET/PATH``.
+        access: how to reach the server.
     """
 
-    def __init__(self, place: str, access: Access) -> None:
-        super().__init__(place)
+    def __init__(self, location: str, access: Access) -> None:
+        super().__init__(location)
         self._access = access
 
     @property
     def _objects(self) -> Objects:
-        return _client(self.place, self._access)
+        return _client(self.location, self._access)
 
     def exists(self) -> bool:
         return self._objects.look("") is not None
@@ -35,7 +35,7 @@ class BucketFolder(Source):
         found = self._objects.find(path)
         return _state(path, found) if found else None
 
-    def everything(self) -> list[FileState]:
+    def all_files(self) -> list[FileState]:
         found = sorted(self._objects.walk().items())
         return [_state(path, one) for path, one in found if not _is_hidden(path)]
 
@@ -45,19 +45,19 @@ class BucketFolder(Source):
             with self._objects.open(path) as file:
                 yield file
         except NotFound as error:
-            raise BadImage("unreadable", f"The file is gone from {self.place}.") from error
+            raise BadImage("unreadable", f"The file was deleted from {self.location}.") from error
 
     def read(self, path: str) -> bytes:
         try:
             return self._objects.get(path)
         except NotFound as error:
-            raise BadImage("unreadable", f"The file is gone from {self.place}.") from error
+            raise BadImage("unreadable", f"The file was deleted from {self.location}.") from error
 
     def add(self, path: str, data: bytes) -> bool:
         return self._objects.create(path, data)
 
     def local(self, path: str, scratch: Path) -> Path:
-        # What is called a path here is any text, "/etc/passwd" too.
+        # A key is arbitrary text, such as "/etc/passwd": never use it as a local path.
         name = hashlib.sha256(path.encode()).hexdigest()
         copy = scratch / f"{name}{PurePosixPath(path).suffix}"
         scratch.mkdir(parents=True, exist_ok=True)
@@ -74,5 +74,5 @@ def _state(path: str, found: Found) -> FileState:
 
 
 @lru_cache(maxsize=8)
-def _client(place: str, access: Access) -> Objects:
-    return Objects(place, access, named="the landing folder", refusal=LandingError)
+def _client(location: str, access: Access) -> Objects:
+    return Objects(location, access, named="the landing folder", refusal=LandingError)

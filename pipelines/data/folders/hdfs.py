@@ -9,28 +9,28 @@ from typing import Any, BinaryIO
 
 from hdfs.util import HdfsError
 
-from pipelines.data.folders.base import FileState, Source
+from pipelines.data.folders.base import FileState, LandingFolder
 from pipelines.errors import BadImage, LandingError, MedloopError, NotFound, StoreUnavailable
 from pipelines.storage.hdfs import HdfsStore
 
 
-class HdfsFolder(Source):
-    """A folder in the installation's HDFS. It travels to other processes by its arguments.
+class HdfsFolder(LandingFolder):
+    """A folder in the installation's HDFS. Other processes receive its arguments.
 
     Args:
-        place: ``hdfs:///PATH``.
+        location: ``hdfs:///PATH``.
         webhdfs: URL of the NameNode's HTTP port.
-        user: who reads.
+        user: HDFS user.
     """
 
-    def __init__(self, place: str, *, webhdfs: str, user: str) -> None:
-        super().__init__(place)
+    def __init__(self, location: str, *, webhdfs: str, user: str) -> None:
+        super().__init__(location)
         self._webhdfs = webhdfs
         self._user = user
 
     @property
     def _store(self) -> HdfsStore:
-        return _client(self.place, self._webhdfs, self._user)
+        return _client(self.location, self._webhdfs, self._user)
 
     def exists(self) -> bool:
         status = self._status("")
@@ -49,13 +49,13 @@ class HdfsFolder(Source):
     def _refusal(self, path: str, error: HdfsError) -> MedloopError:
         if error.exception == "AccessControlException":
             return LandingError(
-                f"{self.place}/{path} cannot be read ({error.message}). Correct its permissions: "
-                f"{self._user} must be able to read it, and every folder above it."
+                f"{self.location}/{path} cannot be read ({error.message}). Correct its "
+                f"permissions: {self._user} must be able to read it, and every folder above it."
             )
-        # A block that no DataNode has (now), for one: not the folder's fault.
-        return StoreUnavailable(f"HDFS does not give {self.place}/{path}: {error}")
+        # Not the folder's fault: no DataNode may have a block at the moment, for example.
+        return StoreUnavailable(f"HDFS cannot read {self.location}/{path}: {error}")
 
-    def everything(self) -> list[FileState]:
+    def all_files(self) -> list[FileState]:
         return sorted(self._below(""), key=lambda state: state.path)
 
     def _below(self, prefix: str) -> Iterator[FileState]:
@@ -63,7 +63,7 @@ class HdfsFolder(Source):
             found = self._store.statuses(prefix)
         except HdfsError as error:
             if prefix and error.exception == "FileNotFoundException":
-                return  # it went while its parent was listed
+                return  # deleted while its parent was listed
             raise self._refusal(prefix, error) from error
         for name, status in found.items():
             if name.startswith("."):
@@ -79,7 +79,7 @@ class HdfsFolder(Source):
             with self._store.open(path) as file:
                 yield file
         except NotFound as error:
-            raise BadImage("unreadable", "The file is gone from HDFS.") from error
+            raise BadImage("unreadable", "The file was deleted from HDFS.") from error
         except HdfsError as error:
             if error.exception == "AccessControlException":
                 raise BadImage("unreadable", f"HDFS refuses the file ({error.message}).") from error
@@ -96,10 +96,10 @@ class HdfsFolder(Source):
         except HdfsError as error:
             if error.exception == "AccessControlException":
                 raise LandingError(
-                    f"{self.place}/{path} cannot be written ({error.message}). Correct its "
+                    f"{self.location}/{path} cannot be written ({error.message}). Correct its "
                     f"permissions: {self._user} must be able to write there."
                 ) from error
-            raise StoreUnavailable(f"HDFS does not take {self.place}/{path}: {error}") from error
+            raise StoreUnavailable(f"HDFS cannot write {self.location}/{path}: {error}") from error
 
     def local(self, path: str, scratch: Path) -> Path:
         copy = scratch / path
@@ -109,11 +109,11 @@ class HdfsFolder(Source):
 
 def _state(path: str, status: dict[str, Any]) -> FileState:
     milliseconds = int(status["modificationTime"])
-    identity = str(status.get("fileId") or "")  # never used twice; other servers may send none
+    identity = str(status.get("fileId") or "")  # never reused; other servers may not send it
     size = int(status["length"])
     return FileState(path, size, milliseconds * 10**6, milliseconds / 1e3, identity)
 
 
 @lru_cache(maxsize=8)
-def _client(place: str, webhdfs: str, user: str) -> HdfsStore:
-    return HdfsStore(place, webhdfs=webhdfs, user=user)
+def _client(location: str, webhdfs: str, user: str) -> HdfsStore:
+    return HdfsStore(location, webhdfs=webhdfs, user=user)

@@ -1,4 +1,4 @@
-"""A landing folder of this machine."""
+"""A landing folder on this machine."""
 
 import os
 import secrets
@@ -8,13 +8,13 @@ from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
-from pipelines.data.folders.base import FileState, Source
+from pipelines.data.folders.base import FileState, LandingFolder
 from pipelines.errors import BadImage, LandingError
 from pipelines.storage.local import LocalStore
 
 
-class LocalFolder(Source):
-    """A folder that this machine has mounted.
+class LocalFolder(LandingFolder):
+    """A folder on a file system that this machine has mounted.
 
     Args:
         folder: its absolute path.
@@ -29,11 +29,11 @@ class LocalFolder(Source):
 
     def state(self, path: str) -> FileState | None:
         try:
-            return described(path, (self._folder / path).stat())
+            return file_state(path, (self._folder / path).stat())
         except OSError:
             return None
 
-    def everything(self) -> list[FileState]:
+    def all_files(self) -> list[FileState]:
         return walk(self._folder)
 
     @contextmanager
@@ -71,17 +71,16 @@ class LocalFolder(Source):
         return self._folder / path
 
 
-MADE_UP = ("fuse.", "cifs ", "smb", "9p ", "vboxsf ", "prl_fs ", "drvfs ", "ncpfs ")
-"""Kinds of file systems whose inodes and times of change say nothing reliable."""
+UNRELIABLE = ("fuse.", "cifs ", "smb", "9p ", "vboxsf ", "prl_fs ", "drvfs ", "ncpfs ")
+"""File systems whose inodes and change times are unreliable."""
 
 
 def walk(folder: Path) -> list[FileState]:
     """All files below ``folder``, sorted by path.
 
-    Hidden files and folders (``.name``) are left out. Links are followed; one that leads back to
-    a folder it stands in is not followed round. What is no regular file (a broken link, a pipe)
-    is listed: whoever opens it will say why it cannot be used. A file that goes while it is
-    looked at is not listed.
+    Excludes hidden files and folders (``.name``). Follows links, except those that lead back to a
+    folder above them. Lists broken links and pipes too: opening them reports why they cannot be
+    used. A file that is deleted meanwhile is not listed.
 
     Raises:
         LandingError: a folder cannot be read.
@@ -111,31 +110,31 @@ def _below(folder: Path, prefix: str, above: tuple[tuple[int, int], ...]) -> Ite
 def _is_folder(entry: os.DirEntry[str]) -> bool:
     try:
         return entry.is_dir()
-    except OSError:  # a link that leads to itself, or to where nobody may look
+    except OSError:  # a link to itself, or into a folder without permission
         return False
 
 
 def _state_of(entry: os.DirEntry[str], path: str) -> FileState | None:
     try:
-        return described(path, entry.stat())
+        return file_state(path, entry.stat())
     except OSError:
         return FileState(path, 0, 0, 0.0) if entry.is_symlink() else None
 
 
-def described(path: str, status: os.stat_result) -> FileState:
-    """The state of a file, from what the file system reports."""
-    # The inode's own time cannot be set back, as the content's is by `cp -p`.
+def file_state(path: str, status: os.stat_result) -> FileState:
+    """The state of a file, from its status."""
+    # `cp -p` can set the time of the content, but not that of the inode.
     identity = f"{status.st_ino}:{status.st_ctime_ns}" if _keeps_inodes(status.st_dev) else ""
     return FileState(path, status.st_size, status.st_mtime_ns, status.st_ctime, identity)
 
 
 @lru_cache(maxsize=64)
 def _keeps_inodes(device: int) -> bool:
-    """Whether inodes are a file system's own, and not made up where it is mounted."""
+    """Whether a file system stores inodes, rather than inventing them when it is mounted."""
     number = f"{os.major(device)}:{os.minor(device)}"
     try:
         mounts = Path("/proc/self/mountinfo").read_text("utf-8", "replace").splitlines()
     except OSError:
         return True
     kinds = [mount.partition(" - ")[2] for mount in mounts if mount.split()[2] == number]
-    return not any(kind.startswith(MADE_UP) for kind in kinds)
+    return not any(kind.startswith(UNRELIABLE) for kind in kinds)

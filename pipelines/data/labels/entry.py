@@ -1,4 +1,4 @@
-"""A file of a landing folder, with what is said of it before it is opened."""
+"""A file of a landing folder with its label, from folders, file names or a table."""
 
 import re
 from dataclasses import dataclass, field
@@ -10,40 +10,40 @@ from pipelines.spelling import folded, nfc
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """A file of the landing folder (or one its table names), with what is said of it."""
+    """A file of the landing folder, or a row of its label table, before it is opened."""
 
     relative: str
-    """Path below the landing folder, with ``/`` between parts, as the file system spells it."""
+    """Path below the landing folder, separated by ``/``, as the file system spells it."""
     landing_label: str | None = None
     label: str | None = None
     declared_split: str | None = None
     group: str | None = None
     metadata: dict[str, str] = field(default_factory=dict)
     reason: str | None = None
-    """Why the file cannot be used whatever it holds; ``None`` if it may be."""
+    """Why the file cannot be used, whatever its content; ``None`` if it can."""
     message: str | None = None
 
 
 @dataclass(frozen=True)
 class FileNames:
-    """Reads file names as a data set's spec says.
+    """Reads patient, label and metadata from file names, by the patterns of the spec.
 
     Args:
-        landing: its patterns.
+        landing: has the patterns.
     """
 
     landing: LandingSpec
 
     def group(self, name: str) -> str | None:
-        """The patient or lesion; ``None`` where the name does not tell."""
+        """The patient or lesion; ``None`` if the name has none."""
         return self._found(self._group, name).get("group")
 
     def label(self, name: str) -> str | None:
-        """The landing label; ``None`` where the name does not tell."""
+        """The landing label; ``None`` if the name has none."""
         return self._found(self._label, name).get("label")
 
     def metadata(self, name: str) -> dict[str, str]:
-        """Field → value, of those that the name tells."""
+        """Field → value, of the fields that match."""
         return self._found(self._metadata, name)
 
     @cached_property
@@ -61,8 +61,8 @@ class FileNames:
     @staticmethod
     def _found(pattern: re.Pattern[str] | None, name: str) -> dict[str, str]:
         match = pattern.search(nfc(name)) if pattern else None
-        told = match.groupdict() if match else {}
-        return {field: value for field, value in told.items() if value is not None}
+        fields = match.groupdict() if match else {}
+        return {field: value for field, value in fields.items() if value is not None}
 
 
 def _compiled(pattern: str | None) -> re.Pattern[str] | None:
@@ -70,10 +70,10 @@ def _compiled(pattern: str | None) -> re.Pattern[str] | None:
 
 
 def unlabelled(spec: DatasetSpec, label: str | None) -> str:
-    """Why a file has no class."""
+    """The message for a file without a known class."""
     known = ", ".join(spec.class_of_label)
     if label is None:
         return f"The file is not in a class folder (known: {known})."
-    meant = [other for other in spec.class_of_label if folded(other) == folded(label)]
-    advice = f" Did you mean {meant[0]!r}? Every character counts." if meant else ""
+    similar = [other for other in spec.class_of_label if folded(other) == folded(label)]
+    advice = f" Did you mean {similar[0]!r}? Labels are case-sensitive." if similar else ""
     return f"{label!r} is not a class of {spec.name} (known: {known}).{advice}"

@@ -1,19 +1,18 @@
-"""How a landing folder is laid out: which files there are, and what each is said to show.
+"""The layout of a landing folder: its files and their labels.
 
-Three layouts are known, told apart by the spec:
+The spec selects one of three layouts:
 
     <class>/**                         class folders
     <split folder>/<class>/**          class folders inside a split that comes with the data
-    anything, beside a table of labels a CSV file with a row for each image (`table_layout`)
+    any folders, and a label table     a CSV file with a row for each image (`table_layout`)
 
-The folder that a download was unpacked into may be around the second and third: ``archive/train``.
-
-Labels that a person has corrected stand beside them (`pipelines.data.labels.corrections`).
+In the second and third, all files may be in one more folder, as an archive creates it:
+``archive/train``. `pipelines.data.labels.corrections` overrides labels.
 """
 
 from collections.abc import Callable, Iterable
 
-from pipelines.data.folders import FileState, Source
+from pipelines.data.folders import FileState, LandingFolder
 from pipelines.data.labels.corrections import FILE as CORRECTIONS
 from pipelines.data.labels.corrections import corrected, read_corrections
 from pipelines.data.labels.entry import Entry, FileNames, unlabelled
@@ -25,54 +24,53 @@ from pipelines.spec.data import SplitFolder
 from pipelines.spelling import nfc
 
 DEEPEST_ROOT = 4
-"""Folders above those of splits that are looked through."""
+"""Most folders above those of the splits."""
 
 
-def files(spec: DatasetSpec, source: Source) -> list[FileState]:
-    """What there is to be landed, sorted by path.
+def files(spec: DatasetSpec, folder: LandingFolder) -> list[FileState]:
+    """The files to land, sorted by path.
 
     Raises:
         LandingError: the folder is missing, cannot be read, or is empty.
-        StoreUnavailable: HDFS, where it stands, does not answer.
+        StoreUnavailable: HDFS or the bucket does not answer.
     """
-    if not source.exists():
+    if not folder.exists():
         raise LandingError(
-            f"There is no landing folder {source.place}. Put the images of {spec.name} there, or "
-            f"name another: medloop ingest {spec.name} FOLDER."
+            f"The landing folder {folder.location} does not exist. Put the images of {spec.name} "
+            f"there, or name another: medloop ingest {spec.name} FOLDER."
         )
-    found = source.files(ignore=spec.landing.left_out)
+    found = folder.files(ignore=spec.landing.left_out)
     if not found:
         raise LandingError(
-            f"The landing folder {source.place} holds no files. Expected: {_expected(spec)}."
+            f"The landing folder {folder.location} holds no files. Expected: {_expected(spec)}."
         )
     return found
 
 
 def entries(
     spec: DatasetSpec,
-    source: Source,
+    folder: LandingFolder,
     files: list[FileState],
     *,
     pseudonym: Callable[[str], str],
 ) -> list[Entry]:
     """Every file of a landing folder with its label, split and group, sorted by path.
 
-    A file nobody labelled is among them, with a reason; so is a row of the table without file.
+    Includes unlabelled files and rows of the table without a file, each with a reason.
 
     Args:
         spec: the data set.
-        source: the landing folder.
-        files: what is in it.
-        pseudonym: path → the name by which a DICOM file at that path is stored; corrections may
-            use it.
+        folder: the landing folder.
+        files: its files.
+        pseudonym: path → the pseudonym of a DICOM file at that path, which corrections may use.
 
     Raises:
-        LandingError: the folder is not laid out as the spec says.
+        LandingError: the folder does not have the layout of the spec.
     """
     paths = [file.path for file in files if file.path != CORRECTIONS]
     table = spec.landing.table
-    found = from_table(spec, table, source, paths) if table else _from_folders(spec, paths)
-    found = corrected(found, read_corrections(spec, source), pseudonym=pseudonym)
+    found = from_table(spec, table, folder, paths) if table else _from_folders(spec, paths)
+    found = corrected(found, read_corrections(spec, folder), pseudonym=pseudonym)
     return sorted(found, key=lambda entry: entry.relative)
 
 
@@ -84,8 +82,8 @@ def _expected(spec: DatasetSpec) -> str:
     return f"class folders {folders}" + (f" inside {inside}" if inside else "")
 
 
-def require_every_class(spec: DatasetSpec, source: Source, found: list[Entry]) -> None:
-    """Make sure that a data set's first landing holds something of every class.
+def require_every_class(spec: DatasetSpec, folder: LandingFolder, found: list[Entry]) -> None:
+    """Require at least one image of every class in a data set's first landing.
 
     Raises:
         LandingError: a class has no folder (or no row) at all.
@@ -93,15 +91,15 @@ def require_every_class(spec: DatasetSpec, source: Source, found: list[Entry]) -
     if missing := _missing(spec, found):
         labels = {c.name: " or ".join(map(repr, c.landing_labels)) for c in spec.classes}
         raise LandingError(
-            f"{source.place} holds nothing of class {', '.join(missing)} of {spec.name}: expected "
-            f"{_expected(spec)} (label {', '.join(labels[name] for name in missing)}); "
+            f"{folder.location} has no images of class {', '.join(missing)} of {spec.name}: "
+            f"expected {_expected(spec)} (label {', '.join(labels[name] for name in missing)}); "
             f"found the labels {_labels(found)}. Add the images, or correct classes.labels in the "
-            "spec (capital letters count)."
+            "spec (names are case-sensitive)."
         )
 
 
-def require_whole_splits(spec: DatasetSpec, source: Source, found: list[Entry]) -> None:
-    """Make sure that each split that comes with a first landing holds something of every class.
+def require_whole_splits(spec: DatasetSpec, folder: LandingFolder, found: list[Entry]) -> None:
+    """Require at least one image of every class in each split folder of the first landing.
 
     Raises:
         LandingError: a class has no folder in one split.
@@ -111,11 +109,11 @@ def require_whole_splits(spec: DatasetSpec, source: Source, found: list[Entry]) 
         if missing := _missing(spec, inside):
             folders = [f for f, of in spec.landing.split_of_folder.items() if of == split]
             raise LandingError(
-                f"The {split} folder of {source.place} ({' or '.join(map(repr, folders))}) holds "
-                f"nothing of class {', '.join(missing)} of {spec.name}, which the other folders "
-                f"do; found the labels {_labels(inside)} there. Add the class folder, or remove "
+                f"The {split} folder of {folder.location} ({' or '.join(map(repr, folders))}) has "
+                f"no images of class {', '.join(missing)} of {spec.name}; the other folders "
+                f"have; found the labels {_labels(inside)} there. Add the class folder, or remove "
                 f"landing.splits.{split} from the spec and move the images: then the {split} set "
-                "is drawn from all of them."
+                "is drawn from all images."
             )
 
 
@@ -124,7 +122,7 @@ def _missing(spec: DatasetSpec, found: list[Entry]) -> list[str]:
 
 
 def _labels(found: list[Entry]) -> str:
-    """The labels found, without folders of what may be DICOM: those may be patients' names."""
+    """The labels found. Excludes folders of possible DICOM files, which may name patients."""
     seen = {
         entry.landing_label
         for entry in found
@@ -148,8 +146,7 @@ def _from_folders(spec: DatasetSpec, paths: list[str]) -> list[Entry]:
 
 
 def _root(spec: DatasetSpec, paths: list[str]) -> str:
-    """The folder around all split folders, with its slash: the one that a download was unpacked
-    into. Empty where there is none."""
+    """The folder that holds all split folders, with a slash at the end; empty if there is none."""
     root = ""
     for _ in range(DEEPEST_ROOT):
         tops = _tops(path.removeprefix(root) for path in paths if path.startswith(root))
@@ -168,7 +165,7 @@ def _tops(paths: Iterable[str]) -> set[str]:
 
 
 def _split_folders(spec: DatasetSpec, paths: list[str]) -> dict[str, SplitFolder]:
-    """Folder → split. All of the spec's, or none where new class folders came without any."""
+    """Folder → split: all splits of the spec, or none if class folders came without splits."""
     tops = {nfc(top) for top in _tops(paths)}
     wanted = spec.landing.split_of_folder
     found = {folder: split for folder, split in wanted.items() if folder in tops}
@@ -181,7 +178,7 @@ def _split_folders(spec: DatasetSpec, paths: list[str]) -> dict[str, SplitFolder
             raise LandingError(
                 f"landing.splits.{split} of {spec.name} names the folder {names}, which has no "
                 f"files; found {', '.join(repr(printable(top)) for top in seen) or 'no folders'}. "
-                "Correct the folder or the spec (capital letters count)."
+                "Correct the folder or the spec (names are case-sensitive)."
             )
     return found
 
@@ -193,7 +190,7 @@ def _in_folder(
     split_of_folder: dict[str, SplitFolder],
     names: FileNames,
 ) -> Entry:
-    """The entry of the file at ``path``; ``inside`` is its path below the folder around all."""
+    """The entry of the file at ``path``; ``inside`` is its path below `_root`."""
     *folders, name = inside.split("/")
     split = split_of_folder.get(nfc(folders[0])) if folders else None
     labels = folders[1:] if split else folders

@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pipelines.data.folders import FileState, Source, landing_place, open_source, wanted
+from pipelines.data.folders import FileState, LandingFolder, landing_location, open_folder, wanted
 from pipelines.data.land.ledger import Ledger, open_ledger
 from pipelines.settings import get_settings
 from pipelines.spec import DatasetSpec, load_spec
@@ -30,7 +30,7 @@ class Delivery:
     """New files of a landing folder, all there."""
 
     dataset: str
-    place: str
+    location: str
     files: tuple[FileState, ...]
     """What is new."""
     marker: FileState | None = None
@@ -80,20 +80,20 @@ class Watch:
             StoreUnavailable: it is in HDFS, which does not answer.
         """
         spec, settings = load_spec(self.dataset), get_settings()
-        source = open_source(settings, landing_place(spec, settings))
+        source = open_folder(settings, landing_location(spec, settings))
         ledger = open_ledger(settings, self.dataset)
         look = self._for_marker if spec.landing.marker else self._for_quiet
         self.step = _step(spec.landing)
         if not source.exists():
-            self._say(f"there is no folder {source.place} yet")
+            self._say(f"there is no folder {source.location} yet")
             return None
         delivery = look(spec.landing, source, ledger)
         if delivery is None or delivery == self._told:
             return None
         if ledger.is_landing():
-            self._say(f"files of {source.place} are being landed already")
+            self._say(f"files of {source.location} are being landed already")
             return None
-        self._say(f"a delivery is complete in {source.place}: {len(delivery.files):,} new")
+        self._say(f"a delivery is complete in {source.location}: {len(delivery.files):,} new")
         return delivery
 
     def told(self, delivery: Delivery) -> None:
@@ -102,34 +102,38 @@ class Watch:
         self._told = delivery
         marker = [delivery.marker] if delivery.marker else []
         ledger = open_ledger(get_settings(), self.dataset)
-        ledger.announce(delivery.place, [*delivery.files, *marker])
+        ledger.announce(delivery.location, [*delivery.files, *marker])
 
-    def _for_quiet(self, spec: LandingSpec, source: Source, ledger: Ledger) -> Delivery | None:
-        everything = source.everything()
+    def _for_quiet(
+        self, spec: LandingSpec, source: LandingFolder, ledger: Ledger
+    ) -> Delivery | None:
+        everything = source.all_files()
         if self._settling.quiet_for(everything, self._clock()) < spec.quiet_seconds:
             quiet = f"{spec.quiet_seconds:g} quiet seconds"
-            self._say(f"{source.place} has changed; waiting for {quiet}")
+            self._say(f"{source.location} has changed; waiting for {quiet}")
             return None
         if everything == self._old:
             return None
-        new = ledger.unknown(source.place, wanted(everything, ignore=spec.left_out))
+        new = ledger.unknown(source.location, wanted(everything, ignore=spec.left_out))
         if not new:
-            self._say(f"nothing new in {source.place}")
+            self._say(f"nothing new in {source.location}")
             self._old = everything
             return None
-        return Delivery(self.dataset, source.place, tuple(new))
+        return Delivery(self.dataset, source.location, tuple(new))
 
-    def _for_marker(self, spec: LandingSpec, source: Source, ledger: Ledger) -> Delivery | None:
+    def _for_marker(
+        self, spec: LandingSpec, source: LandingFolder, ledger: Ledger
+    ) -> Delivery | None:
         marker = source.state(str(spec.marker))
-        if marker is None or not ledger.unknown(source.place, [marker]):
-            self._say(f"waiting for {source.place}/{spec.marker} to be written (anew)")
+        if marker is None or not ledger.unknown(source.location, [marker]):
+            self._say(f"waiting for {source.location}/{spec.marker} to be written (anew)")
             return None
-        new = ledger.unknown(source.place, source.files(ignore=spec.left_out))
+        new = ledger.unknown(source.location, source.files(ignore=spec.left_out))
         if not new:
-            self._say(f"{source.place}/{spec.marker} was written, but nothing is new")
-            ledger.announce(source.place, [marker])
+            self._say(f"{source.location}/{spec.marker} was written, but nothing is new")
+            ledger.announce(source.location, [marker])
             return None
-        return Delivery(self.dataset, source.place, tuple(new), marker)
+        return Delivery(self.dataset, source.location, tuple(new), marker)
 
     def _say(self, what: str) -> None:
         """Log what is seen or waited for, once."""
@@ -161,9 +165,9 @@ def waiting(spec: DatasetSpec) -> Waiting | None:
         StoreUnavailable: it is in HDFS, which does not answer.
     """
     settings = get_settings()
-    source = open_source(settings, landing_place(spec, settings))
+    source = open_folder(settings, landing_location(spec, settings))
     if not source.exists():
         return None
     files = source.files(ignore=spec.landing.left_out)
-    found = open_ledger(settings, spec.name).waiting(source.place, files)
+    found = open_ledger(settings, spec.name).waiting(source.location, files)
     return Waiting(len(found), min(file.arrived for file in found)) if found else None

@@ -8,7 +8,7 @@ import numpy as np
 from pydantic import BaseModel, Field
 
 from pipelines import imaging
-from pipelines.data.folders import Source
+from pipelines.data.folders import LandingFolder
 from pipelines.data.land.deidentify import is_dicom, patient_of
 from pipelines.data.land.metadata import require_same_pixels
 from pipelines.data.land.originals import may_name_patient, named_as_image, original_of
@@ -54,7 +54,7 @@ class Examined(BaseModel):
     """The bytes that may be kept, of a file that could be decoded."""
 
 
-def examine(source: Source, path: str, names: Pseudonyms, *, limits: Limits) -> Examined:
+def examine(source: LandingFolder, path: str, names: Pseudonyms, *, limits: Limits) -> Examined:
     """Open a file. Whatever is wrong with it is the ``reason`` of the result, never an error.
 
     Args:
@@ -80,7 +80,7 @@ def examine(source: Source, path: str, names: Pseudonyms, *, limits: Limits) -> 
     return found
 
 
-def unopened(source: Source, path: str, *, reason: str, message: str) -> Examined:
+def unopened(source: LandingFolder, path: str, *, reason: str, message: str) -> Examined:
     """The result for a file that ended the process that opened it, or kept it busy.
 
     Only its first bytes are read here, to decide whether its name may be known.
@@ -93,7 +93,7 @@ def unopened(source: Source, path: str, *, reason: str, message: str) -> Examine
 
 
 def _examine(
-    source: Source, path: str, names: Pseudonyms, *, limits: Limits, found: Examined
+    source: LandingFolder, path: str, names: Pseudonyms, *, limits: Limits, found: Examined
 ) -> None:
     """Fill ``found`` in, as far as the file allows."""
     found.nameless = not named_as_image(path)

@@ -19,7 +19,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 from pipelines import guarded, imaging
-from pipelines.data.folders import Source
+from pipelines.data.folders import LandingFolder
 from pipelines.data.land.changes import original_of
 from pipelines.data.land.erased import ERASED, MESSAGE, Erased
 from pipelines.data.land.examine import Examined, examine, unopened
@@ -84,7 +84,7 @@ class LandJob:
         known: names of the files of the table ``originals``.
     """
 
-    source: Source
+    source: LandingFolder
     names: Pseudonyms
     limits: Limits
     gone: Erased
@@ -266,7 +266,7 @@ def decode_apart(data: bytes, *, limits: Limits) -> NDArray[np.uint8]:
         raise _refusal(error) from error
 
 
-def _lost(source: Source, lost: Lost[str]) -> Examined:
+def _lost(source: LandingFolder, lost: Lost[str]) -> Examined:
     refused = _refusal(lost.error)
     return unopened(source, lost.item, reason=refused.reason, message=str(refused))
 

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from pipelines.data import packing, revisions
-from pipelines.data.folders import open_source
+from pipelines.data.folders import open_folder
 from pipelines.data.land import masks, quarantine
 from pipelines.data.land.changes import Change, Delivery, batched, changes, delivery_of
 from pipelines.data.land.landing import FILES
@@ -72,7 +72,7 @@ def _add(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
         raise LandingError(
             f"Landing {landing.id} was made by an earlier release; land {landing.source} again."
         )
-    source = open_source(context.settings, landing.source)
+    source = open_folder(context.settings, landing.source)
     files = LandedFiles(spec, source, load_pseudonyms(context.settings))
     originals = Table.open(context, spec.name, Original).arrow(PLACE)
     ingestion = Ingestion(

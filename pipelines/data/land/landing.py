@@ -15,7 +15,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.data.folders import FileState, open_source
+from pipelines.data.folders import FileState, open_folder
 from pipelines.data.labels import layout
 from pipelines.data.labels.entry import Entry
 from pipelines.data.land.changes import LANDED_SHA256
@@ -30,7 +30,7 @@ from pipelines.data.revisions import latest
 from pipelines.data.row_files import LANDED, parquet_of
 from pipelines.outputs import Landing
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, fingerprint, standing
+from pipelines.stage import MANIFEST, Context, existing_output, fingerprint
 
 logger = logging.getLogger(__name__)
 
@@ -64,15 +64,15 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
             first one, and holds nothing of a class.
         StoreUnavailable: the store, or HDFS where the folder stands, does not answer.
     """
-    folder = open_source(context.settings, source)
+    folder = open_folder(context.settings, source)
     ledger = open_ledger(context.settings, spec.name)
     with ledger.while_landing():
         files = layout.files(spec, folder)
         names = load_pseudonyms(context.settings)
         opener = Opener(spec, context, folder, names, ledger)
         rows, masks = _judged(spec, context, opener, files)
-        landing = _commit(spec, context, folder.place, rows, masks)
-        ledger.landed(folder.place, files, landing.id)
+        landing = _commit(spec, context, folder.location, rows, masks)
+        ledger.landed(folder.location, files, landing.id)
     return landing
 
 
@@ -186,7 +186,7 @@ def _commit(
         copies=copies,
         quarantined=dict(sorted(refused.items())),
     )
-    if stood := standing(context, landing.path, Landing):
+    if stood := existing_output(context, landing.path, Landing):
         return stood.model_copy(update={"source": place})
     with context.store.commit(landing.path) as staging:
         for name, data in zip((FILES, MASKS), content, strict=False):

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from pipelines.data.folders import FileState, Source
+from pipelines.data.folders import FileState, LandingFolder
 from pipelines.data.row_files import MASKED, read_table
 from pipelines.outputs import Landing
 from pipelines.spec import LandingSpec
@@ -32,7 +32,9 @@ Open = Callable[[list[FileState]], pa.Table]
 """Opens files; `pipelines.data.land.executor.OPENED`."""
 
 
-def judged(spec: LandingSpec, source: Source, accepted: pa.Table, *, open_files: Open) -> pa.Table:
+def judged(
+    spec: LandingSpec, source: LandingFolder, accepted: pa.Table, *, open_files: Open
+) -> pa.Table:
     """A row for the mask of each image that has one; see `pipelines.data.row_files.MASKED`.
 
     Args:
@@ -47,7 +49,7 @@ def judged(spec: LandingSpec, source: Source, accepted: pa.Table, *, open_files:
     """
     if spec.masks is None:
         return MASKED.empty_table()
-    there = {nfc(file.path): file for file in source.everything()}
+    there = {nfc(file.path): file for file in source.all_files()}
     images = accepted.select(["path", "source_path", "sha256", "width", "height"])
     wanted: list[tuple[Row, str, str]] = []
     for image in images.sort_by("path").to_pylist():

@@ -18,7 +18,7 @@ from itertools import groupby
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from pipelines.data.folders import FileState, LocalFolder, Source
+from pipelines.data.folders import FileState, LandingFolder, LocalFolder
 from pipelines.data.land import deidentify, examine, executor, metadata, originals
 from pipelines.data.land.erased import ERASED, erased
 from pipelines.data.land.executor import OPENED, Landed, LandJob
@@ -63,7 +63,7 @@ class Opener:
 
     spec: DatasetSpec
     context: Context
-    source: Source
+    source: LandingFolder
     names: Pseudonyms
     ledger: Ledger
 
@@ -89,7 +89,7 @@ class Opener:
             self._note(landed.opened, settled)
             found.append(landed.opened)
         counts = f"{len(files):,} files, {len(unseen):,} opened"
-        logger.info("%s: %s", self.source.place, counts)
+        logger.info("%s: %s", self.source.location, counts)
         return pa.concat_tables(found)
 
     def _each(self, files: Sequence[FileState], job: LandJob) -> Iterator[Landed]:
@@ -106,7 +106,7 @@ class Opener:
 
     def _known(self, files: Sequence[FileState], held: pa.ChunkedArray) -> pa.Table:
         """What the ledger says of files whose originals the data set has, or that have none."""
-        place, gone = self.source.place, erased(self.context, self.spec.name)
+        place, gone = self.source.location, erased(self.context, self.spec.name)
         tables = [OPENED.empty_table()]
         for start in range(0, len(files), KNOWN_AT_ONCE):
             part = files[start : start + KNOWN_AT_ONCE]
@@ -126,7 +126,7 @@ class Opener:
         rows = opened.filter(pc.invert(passing)).drop_columns(["frames"]).to_pylist()
         by_path = ((os.fsdecode(row.pop("path")), row) for row in rows)
         said = [(settled[path], json.dumps(row)) for path, row in by_path if path in settled]
-        self.ledger.note(self.source.place, said, version=self._version)
+        self.ledger.note(self.source.location, said, version=self._version)
 
     @property
     def _version(self) -> str:

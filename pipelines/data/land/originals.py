@@ -16,7 +16,7 @@ from functools import cached_property
 from pathlib import PurePosixPath
 
 from pipelines import imaging
-from pipelines.data.folders import Source, wanted
+from pipelines.data.folders import LandingFolder, wanted
 from pipelines.data.land import metadata
 from pipelines.data.land.deidentify import SUFFIXES, deidentify, may_be_dicom
 from pipelines.data.land.pseudonyms import Pseudonyms
@@ -85,7 +85,7 @@ class LandedFiles:
         names: this installation's pseudonyms.
     """
 
-    def __init__(self, spec: DatasetSpec, source: Source, names: Pseudonyms) -> None:
+    def __init__(self, spec: DatasetSpec, source: LandingFolder, names: Pseudonyms) -> None:
         self._source = source
         self._frames = spec.limits.frames
         self._ignore = spec.landing.left_out
@@ -139,7 +139,7 @@ class LandedFiles:
         """
         if source_path not in self._relative:
             raise LandingError(
-                f"{source_path} is gone from {self._source.place} since it was landed. Put it "
+                f"{source_path} is gone from {self._source.location} since it was landed. Put it "
                 "back, or run the landing again."
             )
         return self._relative[source_path]
@@ -152,7 +152,7 @@ class LandedFiles:
     def _relative(self) -> dict[str, str]:
         """Source path → path below the folder, for either way of naming."""
         known: dict[str, str] = {}
-        everything = self._source.everything()
+        everything = self._source.all_files()
         for file in wanted(everything, ignore=self._ignore):
             known[self.plain(file.path)] = file.path
             known[self.pseudonym(file.path)] = file.path

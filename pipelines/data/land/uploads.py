@@ -13,7 +13,7 @@ from pathlib import PurePosixPath
 from typing import Literal
 
 from pipelines import imaging
-from pipelines.data.folders import FileState, Source, wanted
+from pipelines.data.folders import FileState, LandingFolder, wanted
 from pipelines.data.labels.entry import FileNames
 from pipelines.errors import BadImage, LabelError
 from pipelines.imaging.info import Format
@@ -84,13 +84,13 @@ class Delivery:
         StoreUnavailable: it is in HDFS, which does not answer.
     """
 
-    def __init__(self, spec: DatasetSpec, source: Source, label: str | None) -> None:
-        self.place = source.place
+    def __init__(self, spec: DatasetSpec, source: LandingFolder, label: str | None) -> None:
+        self.location = source.location
         self._spec = spec
         self._source = source
         self._names = FileNames(spec.landing)
         self._label = _landing_label(spec, label)
-        states = source.everything() if source.exists() else []
+        states = source.all_files() if source.exists() else []
         self.folder = _folder(spec, states, self._label)
         """Where the images go, relative to the landing folder."""
         self._by_size: dict[int, list[str]] = defaultdict(list)

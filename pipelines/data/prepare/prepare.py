@@ -40,7 +40,7 @@ from pipelines.spark import parquet
 from pipelines.spark.sent import sent
 from pipelines.spark.session import spark_session, told
 from pipelines.spec import DatasetSpec
-from pipelines.stage import MANIFEST, Context, code_version, fingerprint, standing, used
+from pipelines.stage import MANIFEST, Context, code_version, existing_output, fingerprint, used
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -92,7 +92,7 @@ def prepared_images(spec: DatasetSpec, context: Context) -> PreparedImages:
     finder = spec.image.crop == "lesion"
     identity = context.identity(spec.image, _code(finder=finder))
     path = f"{spec.name}/prepared/{identity}"
-    if (done := standing(context, path, PreparedImages)) is not None:
+    if (done := existing_output(context, path, PreparedImages)) is not None:
         used(context, path)  # prune leaves it alone while this run adds to it
         return done
     kept = PreparedImages(
@@ -146,7 +146,7 @@ def list_images(
         rows={name: int((rows["split"] == name).sum()) for name in SPLITS},
         segmenter=final,
     )
-    if standing(context, prepared.path, Prepared) is not None:
+    if existing_output(context, prepared.path, Prepared) is not None:
         logger.info("The training set %s exists", context.store.uri(prepared.path))
         _note_origin(context, prepared)
         return prepared

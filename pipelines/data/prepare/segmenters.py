@@ -7,7 +7,7 @@ from pathlib import Path
 from pipelines.errors import NotFound
 from pipelines.imaging.lesion import FILES, LesionFinder, digest
 from pipelines.outputs import Prepared, Segmenter
-from pipelines.stage import MANIFEST, Context, standing
+from pipelines.stage import MANIFEST, Context, existing_output
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ def fetch_segmenter(context: Context, path: str) -> Path:
         NotFound: it is gone, or its files are not those that were kept.
         StoreUnavailable: the store does not answer.
     """
-    kept = standing(context, path, Segmenter)
+    kept = existing_output(context, path, Segmenter)
     if kept is None:
         raise _gone(context, path, f"there is no {MANIFEST}")
     folder = context.settings.cache / path

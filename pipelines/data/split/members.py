@@ -18,7 +18,7 @@ from pipelines.data.rows import Member, schema_of
 from pipelines.data.tables import Table
 from pipelines.errors import NotFound
 from pipelines.outputs import Split
-from pipelines.stage import Context, standing
+from pipelines.stage import Context, existing_output
 
 KEY = ("sha256", "source_path")
 SAID = ("label", "cluster", "source", "split", "excluded")
@@ -40,7 +40,7 @@ def members(context: Context, path: str, columns: Sequence[str]) -> pa.Table:
         NotFound: the split is gone, or its rows are.
         StoreUnavailable: the store does not answer.
     """
-    split = standing(context, path, Split)
+    split = existing_output(context, path, Split)
     if split is None:
         raise NotFound(f"The split {context.store.uri(path)} is gone; split its snapshot again.")
     table = Table.open(context, split.dataset, Member)

@@ -30,7 +30,7 @@ from pipelines.data.tables import RevisionTaken, Table, compact
 from pipelines.errors import SplitError
 from pipelines.outputs import SPLITS, Snapshot, Split
 from pipelines.spec import DatasetSpec, DuplicatesSpec
-from pipelines.stage import MANIFEST, Context, code_version, standing
+from pipelines.stage import MANIFEST, Context, code_version, existing_output
 
 logger = logging.getLogger(__name__)
 
@@ -43,7 +43,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
     """
     identity = context.identity(snapshot.id, spec.class_names, spec.split, spec.duplicates, _code())
     path = f"{spec.name}/splits/{identity}"
-    if (done := standing(context, path, Split)) is not None:
+    if (done := existing_output(context, path, Split)) is not None:
         return done
     files = revisions.files(context, snapshot, [*PLACE, "label", "declared_split", "patient"])
     files = files.sort_by([("sha256", "ascending"), ("source_path", "ascending")])

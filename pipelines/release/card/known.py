@@ -8,7 +8,7 @@ from pipelines.evaluation.record import Evaluation, require_evaluation
 from pipelines.outputs import Prepared, Snapshot, Split
 from pipelines.release.report import Judgement
 from pipelines.spec import DatasetSpec
-from pipelines.stage import Context, standing
+from pipelines.stage import Context, existing_output
 from pipelines.tracking.client import open_tracking
 from pipelines.tracking.versions import Registered
 
@@ -72,6 +72,6 @@ def gather(
         tags=run.data.tags,
         evaluation=evaluation,
         judgement=judgement,
-        snapshot=standing(context, prepared.snapshot, Snapshot),
-        split=standing(context, prepared.split, Split),
+        snapshot=existing_output(context, prepared.snapshot, Snapshot),
+        split=existing_output(context, prepared.split, Split),
     )

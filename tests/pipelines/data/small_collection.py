@@ -17,7 +17,7 @@ from pipelines.data.row_files import LANDED, write_rows
 from pipelines.data.tables import Table
 from pipelines.outputs import SPLITS, Landing, Snapshot, Split
 from pipelines.spec import DatasetSpec
-from pipelines.stage import Context, standing
+from pipelines.stage import Context, existing_output
 from tests.pipelines.data.recorded import index_of, record, record_split
 
 Row = dict[str, Any]
@@ -103,7 +103,7 @@ def snapshotted(
     """A snapshot of ``rows``: the first half of the bytes in its parent's pack, each once. It gets
     another number where its own is taken."""
     taken = Table.open(context, "small", row_types.Image).revision()
-    known = standing(context, f"small/snapshots/{identity}", Snapshot)
+    known = existing_output(context, f"small/snapshots/{identity}", Snapshot)
     if known and masks is None and _keys(index_of(context, known)) == _keys(rows):
         return known
     number = max(number_of(identity), taken + 1)

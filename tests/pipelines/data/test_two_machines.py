@@ -5,7 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pipelines.data.folders import open_source
+from pipelines.data.folders import open_folder
 from pipelines.data.land import ingest, landing
 from pipelines.data.land.ledger import open_ledger
 from pipelines.settings import PROJECT, Settings
@@ -59,8 +59,8 @@ def test_two_machines_that_ingest_at_once_lose_no_delivery(
     for drop in drops:
         assert {str(path.relative_to(drop)) for path in drop.rglob("*.png")} <= paths
         settings = context.settings.model_copy(update={"home": tmp_path / f"home-{drop.name}"})
-        source = open_source(settings, str(drop))
-        waiting = open_ledger(settings, "pets").waiting(source.place, source.files(ignore=()))
+        source = open_folder(settings, str(drop))
+        waiting = open_ledger(settings, "pets").waiting(source.location, source.files(ignore=()))
         assert waiting == []
 
 

@@ -133,7 +133,7 @@ def test_nothing_of_it_is_among_the_data_sets_own_images(
 def test_other_labels_than_the_spec_names_are_refused(subject: Subject, tmp_path: Path) -> None:
     (tmp_path / "wrong" / "noon").mkdir(parents=True)
     picture(100, 1).save(tmp_path / "wrong" / "noon" / "1.png")
-    with pytest.raises(LandingError, match="holds nothing of class bright, dark"):
+    with pytest.raises(LandingError, match="has no images of class bright, dark"):
         external.run(subject.spec, subject.context, "elsewhere", str(tmp_path / "wrong"))
 
 

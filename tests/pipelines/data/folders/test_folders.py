@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from pipelines.data.folders import Source, open_source
+from pipelines.data.folders import LandingFolder, open_folder
 from pipelines.data.land import ingest, landing, opening
 from pipelines.data.restore import originals
 from pipelines.errors import BadImage, LandingError, StoreUnavailable
@@ -50,20 +50,20 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.fixture(params=["local", "hdfs", "s3"])
-def opened(request: pytest.FixtureRequest, folder: Path) -> Source:
+def opened(request: pytest.FixtureRequest, folder: Path) -> LandingFolder:
     for name in [*NAMES, "cat/.hidden.png", ".git/1.png", "dog/2.png.part", "dog/3.png._COPYING_"]:
         write(folder / name, name.encode())
     write(folder / "_SUCCESS", b"")
     if request.param == "local":
-        return open_source(Settings(), str(folder))
+        return open_folder(Settings(), str(folder))
     if request.param == "s3":
         server: S3Server = request.getfixturevalue("s3")
-        return open_source(server.settings("none"), in_s3(server, folder))
+        return open_folder(server.settings("none"), in_s3(server, folder))
     settings: Settings = request.getfixturevalue("hdfs")
-    return open_source(settings, in_hdfs(settings, folder))
+    return open_folder(settings, in_hdfs(settings, folder))
 
 
-def test_every_file_is_listed_and_read_whatever_its_name(opened: Source) -> None:
+def test_every_file_is_listed_and_read_whatever_its_name(opened: LandingFolder) -> None:
     files = opened.files()
 
     assert [file.path for file in files] == sorted(NAMES)
@@ -75,20 +75,20 @@ def test_every_file_is_listed_and_read_whatever_its_name(opened: Source) -> None
     assert opened.exists()
 
 
-def test_files_that_are_still_being_copied_are_seen_but_not_landed(opened: Source) -> None:
-    seen = {file.path for file in opened.everything()}
+def test_files_that_are_still_being_copied_are_seen_but_not_landed(opened: LandingFolder) -> None:
+    seen = {file.path for file in opened.all_files()}
 
     assert {"dog/2.png.part", "dog/3.png._COPYING_"} <= seen
     assert not [path for path in seen if ".hidden" in path or ".git" in path]
 
 
-def test_what_is_ignored_is_left_out(opened: Source) -> None:
+def test_what_is_ignored_is_left_out(opened: LandingFolder) -> None:
     files = opened.files(ignore=("cat/*",))
 
     assert [file.path for file in files] == ["dog/a#b?.png", "top.png"]
 
 
-def test_a_file_that_is_gone_is_unreadable(opened: Source) -> None:
+def test_a_file_that_is_gone_is_unreadable(opened: LandingFolder) -> None:
     with pytest.raises(BadImage) as refused:
         opened.read("cat/gone.png")
 
@@ -96,7 +96,7 @@ def test_a_file_that_is_gone_is_unreadable(opened: Source) -> None:
     assert opened.state("cat/gone.png") is None
 
 
-def test_a_file_can_be_had_on_this_machine(opened: Source, tmp_path: Path) -> None:
+def test_a_file_can_be_had_on_this_machine(opened: LandingFolder, tmp_path: Path) -> None:
     copy = opened.local("cat/1.png", tmp_path / "scratch")
 
     assert copy.read_bytes() == b"cat/1.png"
@@ -176,16 +176,16 @@ def test_a_table_of_labels_in_hdfs_is_read_too(
 def test_only_this_installations_hdfs_can_be_read(hdfs: Settings) -> None:
     authority = urlsplit(hdfs.store_root).netloc
 
-    assert open_source(hdfs, f"hdfs://{authority}/incoming/").place == "hdfs:///incoming"
-    with pytest.raises(LandingError, match=r"another HDFS than this installation's"):
-        open_source(hdfs, "hdfs://elsewhere:8020/incoming")
+    assert open_folder(hdfs, f"hdfs://{authority}/incoming/").location == "hdfs:///incoming"
+    with pytest.raises(LandingError, match=r"not in the HDFS of this installation"):
+        open_folder(hdfs, "hdfs://elsewhere:8020/incoming")
     with pytest.raises(LandingError, match="names no folder"):
-        open_source(hdfs, "hdfs:///")
+        open_folder(hdfs, "hdfs:///")
 
 
 def test_a_missing_folder_in_hdfs_is_an_error(hdfs: Settings) -> None:
     context = Context(hdfs, open_store(hdfs))
-    with pytest.raises(LandingError, match="no landing folder hdfs:///nowhere"):
+    with pytest.raises(LandingError, match="landing folder hdfs:///nowhere does not exist"):
         landing.run(spec(), context, "hdfs:///nowhere")
 
 
@@ -193,8 +193,8 @@ def test_what_hdfs_refuses_is_told_with_who_asked() -> None:
     with refusing_namenode() as namenode:
         namenode.exception = "AccessControlException"
         namenode.message = "Permission denied: user=bob, access=READ_EXECUTE"
-        source = open_source(Settings(webhdfs_url=namenode.url, hdfs_user="bob"), "hdfs:///in")
-        for ask in (source.exists, source.everything):
+        source = open_folder(Settings(webhdfs_url=namenode.url, hdfs_user="bob"), "hdfs:///in")
+        for ask in (source.exists, source.all_files):
             with pytest.raises(LandingError, match=r"hdfs:///in/ cannot be read .*bob must be"):
                 ask()
         with pytest.raises(BadImage, match="HDFS refuses the file"):
@@ -208,10 +208,10 @@ def test_a_bucket_that_is_missing_or_refuses_is_told_as_the_landing_folders(
     here = Context(settings, context.store)
     with pytest.raises(LandingError, match=r"no bucket 'nobodys'.*correct the landing folder"):
         landing.run(spec(), here, "s3://nobodys/incoming")
-    with pytest.raises(LandingError, match=f"no landing folder s3://{BUCKET}/nowhere"):
+    with pytest.raises(LandingError, match=f"landing folder s3://{BUCKET}/nowhere does not exist"):
         landing.run(spec(), here, f"s3://{BUCKET}/nowhere")
     with pytest.raises(LandingError, match="names no bucket"):
-        open_source(settings, "s3:///incoming")
+        open_folder(settings, "s3:///incoming")
     monkeypatch.setattr(s3, "answers_instead", lambda _: "403 Forbidden")
     with pytest.raises(LandingError, match="refuses s3://"):
         landing.run(spec(), here, f"s3://{BUCKET}/incoming")
@@ -227,12 +227,12 @@ def test_one_folder_has_one_name(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     folder.mkdir()
     (folder.parent / "link").symlink_to(folder)
     monkeypatch.chdir(folder.parent)
-    places = {open_source(Settings(), name).place for name in (str(folder), "landing", "link")}
+    places = {open_folder(Settings(), name).location for name in (str(folder), "landing", "link")}
 
     assert places == {os.fspath(folder)}
 
 
-def test_a_file_is_added_whole_and_never_over_another(opened: Source) -> None:
+def test_a_file_is_added_whole_and_never_over_another(opened: LandingFolder) -> None:
     assert opened.add("new/1.png", b"first")
     assert not opened.add("new/1.png", b"second")
     assert opened.read("new/1.png") == b"first"

@@ -56,7 +56,7 @@ def test_a_file_can_be_named_by_its_pseudonym(tmp_path: Path) -> None:
     found = laid_out(tmp_path, f"{name},dog,it barks")
     assert (found["cat/1.png"].label, found["cat/1.png"].reason) == ("dog", None)
     assert name not in found
-    with pytest.raises(LandingError, match=r"line 2 says 'cat' of .*line 3 says 'dog'"):
+    with pytest.raises(LandingError, match=r"line 2 says 'cat' for .*line 3 says 'dog'"):
         laid_out(tmp_path, "cat/1.png,cat,seen", f"{name},dog,it barks")
 
 

@@ -3,15 +3,15 @@ from pathlib import Path
 import pytest
 
 from pipelines.data.folders import LocalFolder
-from pipelines.data.labels.table_layout import Promise, read_promises
+from pipelines.data.labels.table_layout import LabelRow, read_label_table
 from pipelines.errors import LandingError
 from pipelines.spec import TableSpec
 
 TABLE = TableSpec(file="labels.csv", image="{id}.png", label="dx", group="lesion")
 
 
-def promises(folder: Path) -> list[Promise]:
-    return read_promises(TABLE, LocalFolder(folder), "labels.csv")
+def promises(folder: Path) -> list[LabelRow]:
+    return read_label_table(TABLE, LocalFolder(folder), "labels.csv")
 
 
 def test_a_table_from_a_spreadsheet_is_read_with_its_byte_order_mark(tmp_path: Path) -> None:
@@ -40,5 +40,5 @@ def test_a_short_row_has_empty_cells(tmp_path: Path) -> None:
 
 def test_a_table_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "labels.csv").symlink_to(tmp_path / "labels.csv")
-    with pytest.raises(LandingError, match=r"labels\.csv, the table of labels, cannot be read"):
+    with pytest.raises(LandingError, match=r"labels\.csv, the label table, cannot be read"):
         promises(tmp_path)

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from pipelines.data.folders import open_source
+from pipelines.data.folders import open_folder
 from pipelines.data.land import landing
 from pipelines.data.land.arrivals import Delivery, Watch, waiting
 from pipelines.data.land.ledger import open_ledger
@@ -275,7 +275,7 @@ def test_a_folder_in_a_bucket_is_quiet_is_away_and_waits_for_a_marker(
     assert hall.look(watch, 0) == ["cat/1.png"]
 
     hall.write_spec(path=place, marker="_SUCCESS")
-    source = open_source(get_settings(), place)
+    source = open_folder(get_settings(), place)
     assert source.add("cat/2.png", b"2")
     assert hall.look(watch, 600) == []
     assert source.add("_SUCCESS", b"")

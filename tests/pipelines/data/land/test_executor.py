@@ -70,7 +70,7 @@ def test_a_second_attempt_writes_the_same_files(context: Context, folder: LocalF
 def test_an_image_that_is_known_is_not_packed_again_whatever_is_found_in_it(
     context: Context, folder: LocalFolder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    landing.run(spec(), context, folder.place)
+    landing.run(spec(), context, folder.location)
     packs = context.store.names("pets/packs")
     table = Table.open(context, "pets", Original)
     before = table.arrow(["sha256", "pack", "row"]).to_pylist()

@@ -10,7 +10,7 @@ import pytest
 
 from pipelines import guarded, imaging
 from pipelines.data.checks import check_tables
-from pipelines.data.folders import LocalFolder, Source
+from pipelines.data.folders import LandingFolder, LocalFolder
 from pipelines.data.land import executor, ingest, landing, ledger, opening
 from pipelines.data.land.examine import Examined, examine
 from pipelines.data.land.originals import PSEUDONYM, LandedFiles
@@ -125,7 +125,7 @@ def test_many_files_are_opened_by_several_processes_with_the_same_result(
     assert one.accepted == 12
 
 
-def open_or_end(source: Source, path: str, names: Pseudonyms, *, limits: Limits) -> Examined:
+def open_or_end(source: LandingFolder, path: str, names: Pseudonyms, *, limits: Limits) -> Examined:
     """Opens a file in another process; one name is the end of it."""
     if "crash" in path:
         os._exit(9)
@@ -180,7 +180,7 @@ def test_a_store_that_does_not_answer_ends_the_landing(
 def test_a_landing_that_was_cut_off_goes_on_where_it_was_and_tries_again_what_may_heal(
     context: Context, folder: Path, opened: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fail(source: Source, path: str, names: Pseudonyms, *, limits: Limits) -> Examined:
+    def fail(source: LandingFolder, path: str, names: Pseudonyms, *, limits: Limits) -> Examined:
         if len(opened) == 4:
             raise KeyboardInterrupt
         if len(opened) == 2:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.data.folders import FileState, LocalFolder, open_source
+from pipelines.data.folders import FileState, LocalFolder, open_folder
 from pipelines.data.land import ingest, landing
 from pipelines.data.land.ledger import Ledger, is_settled, open_ledger
 from pipelines.data.land.pseudonyms import Pseudonyms
@@ -134,15 +134,15 @@ def test_others_see_that_files_are_being_landed_until_the_process_ends(
 
 def test_landing_and_ingesting_keep_the_ledger(context: Context, tmp_path: Path) -> None:
     folder = class_folders(tmp_path / "landing")
-    source = open_source(context.settings, str(folder))
+    source = open_folder(context.settings, str(folder))
     ledger = open_ledger(context.settings, "pets")
     landed = landing.run(spec(), context, str(folder))
-    assert ledger.unknown(source.place, source.files()) == []
-    assert len(ledger.waiting(source.place, source.files())) == 8
+    assert ledger.unknown(source.location, source.files()) == []
+    assert len(ledger.waiting(source.location, source.files())) == 8
     ingest.run(spec(), context, landed)
-    assert ledger.waiting(source.place, source.files()) == []
+    assert ledger.waiting(source.location, source.files()) == []
     class_folders(folder, per_class=1, first=50)
     again = landing.run(spec(), context, str(folder))
-    assert len(ledger.waiting(source.place, source.files())) == 2
+    assert len(ledger.waiting(source.location, source.files())) == 2
     ingest.run(spec(), context, again)
-    assert ledger.waiting(source.place, source.files()) == []
+    assert ledger.waiting(source.location, source.files()) == []
