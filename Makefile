@@ -1,11 +1,12 @@
 # Medloop in two commands: `make run`, `make test`. `make help` lists the rest.
 DATASET ?= phantom
 LANDING ?=
+DIST ?= dist
 UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak check-compose prove-unattended prove-cluster prove-containers
+.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak check-compose prove-unattended prove-cluster prove-containers wheel prove-wheel
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -33,6 +34,10 @@ run: setup ## the whole loop: stack up, retrain, serve, ask (DATASET=…, LANDIN
 
 test: setup chromium ## every test, on real parts, apart from your stack
 	@$(RUN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
+
+wheel: $(filter .tools/bin/uv,$(UV)) ## a wheel to install elsewhere, and the locked versions of what it needs, in dist/
+	@$(UV) build --quiet --wheel --out-dir "$(DIST)"
+	@$(UV) export --quiet --frozen --no-dev --no-emit-project --no-hashes --output-file "$(DIST)/constraints.txt"
 
 check-compose: ## hold docker-compose.yml against Compose itself (built with Go if need be)
 	@./stack/check-compose.sh
@@ -70,6 +75,9 @@ prove-cluster: setup ## four nodes as containers: a cluster makes what one machi
 
 prove-containers: setup ## docker-compose.yml, run: images built, all healthy, a retraining inside (root, podman)
 	@$(RUN)/python -m benchmarks.prove_containers $(if $(CACHE),--cache "$(CACHE)")
+
+prove-wheel: setup ## installed from a wheel, outside a checkout: the whole loop runs
+	@$(RUN)/python -m benchmarks.prove_wheel
 
 soak: setup ## 30 minutes at 80 % of capacity: latency and memory stay as they were
 	@$(RUN)/python -m benchmarks.soak

@@ -116,3 +116,7 @@ _.keep_work_days
 # Columns of Delta tables (`pipelines.data.rows`), read by name.
 _.first_test, _.first_training
 _.first_revision
+
+# hatchling finds them (`stack/build_hook.py`).
+_.WheelBuildHook
+_.initialize

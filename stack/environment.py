@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pipelines import database, isolation
 from pipelines.errors import StackError
-from pipelines.settings import PROJECT, Settings
+from pipelines.settings import Settings
 
 INHERITED = {
     *("HOME", "USER", "LOGNAME", "LANG", "LANGUAGE", "TZ", "TMPDIR"),
@@ -72,7 +72,9 @@ def command(name: str) -> str:
     """The path of one of this environment's commands (``mlflow``, ``airflow`` …)."""
     path = environment_bin() / name
     if not path.is_file():
-        raise StackError(f"There is no {path}. Install what {PROJECT.name} needs: make setup.")
+        raise StackError(
+            f"There is no {path}. Install Medloop with its libraries (in a checkout: make setup)."
+        )
     return str(path)
 
 

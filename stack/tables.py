@@ -41,7 +41,7 @@ def bring_up_to_date(
     if made_by and _number(made_by) > _number(release):
         raise StackError(
             f"The database {name!r} was brought up to date by {made_by}; this is {release}, which "
-            "cannot read it. Install that release again (make setup with its uv.lock), or restore "
+            "cannot read it. Install that release again with its libraries, or restore "
             "a backup that was taken before it (medloop restore-backup)."
         )
     say(f"bringing the database {name} up to date")

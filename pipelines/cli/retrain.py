@@ -143,6 +143,6 @@ def _show_urls(settings: Settings, dataset: str) -> None:
         f"  Data Docs: the checks      {settings.home}/data_docs/index.html\n"
         f"  Copies and leaks found     {loop.leak_report(dataset)}\n\n"
         f"Try it:  curl -F image=@IMAGE {without_credentials(settings.service)}/predict\n"
-        "Stop it: make stop   See it: make status",
+        "Stop it: medloop stack down   See it: medloop status",
         soft_wrap=True,
     )

@@ -65,9 +65,13 @@ MAY_FAIL_ITS_CLAIMS = {"service", "soak"}
 """They claim speed, which a busy machine does not have; they exit with 1 then."""
 MAY_FIND_NOTHING = {"heat_on_lesions"}
 """A network of a few epochs may call no image a lesion; the table is empty then."""
-ELSEWHERE = {"prove_unattended", "prove_cluster", "prove_containers", "scale", "hdfs_put"}
-"""Run by tests of their own, or by hand: containers need root, podman and minutes; a
-measurement of scale starts processes and a Spark session of its own, the other one an HDFS."""
+ELSEWHERE = {
+    *("prove_unattended", "prove_cluster", "prove_containers", "prove_wheel"),
+    *("scale", "hdfs_put"),
+}
+"""Run by tests of their own, or by hand: containers need root, podman and minutes, a new
+environment minutes and gigabytes; a measurement of scale starts processes and a Spark session of
+its own, the other one an HDFS."""
 
 
 def test_the_loop_needs_nobody(unattended: "Future[list[Claim]]") -> None:
