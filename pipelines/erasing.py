@@ -5,15 +5,14 @@ goes with the process that holds it, however that ends, so an erasure also leave
 home: ``erasures/<dataset>.json``, until all is removed.
 """
 
-import fcntl
 import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
 
 from pipelines.errors import Unavailable
+from pipelines.locks import locked_if_free
 from pipelines.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ def step(settings: Settings, dataset: str) -> Iterator[None]:
         Unavailable: an erasure is at work for minutes, or one of the data set was cut short.
     """
     what = "images are being erased (medloop erase)"
-    with _lock(settings) as lock, _held(lock, fcntl.LOCK_SH, what=what):
+    with _held(settings, shared=True, what=what):
         if journal_file(settings, dataset).exists():
             raise Unavailable(
                 f"An erasure of images of {dataset} was cut short, so this step could read what "
@@ -53,36 +52,23 @@ def erasing(settings: Settings) -> Iterator[None]:
         Unavailable: one runs for minutes.
     """
     what = "a step of the loop runs (medloop status shows which)"
-    with _lock(settings) as lock, _held(lock, fcntl.LOCK_EX, what=what):
+    with _held(settings, shared=False, what=what):
         yield
 
 
 @contextmanager
-def _lock(settings: Settings) -> Iterator[IO[str]]:
-    settings.work.mkdir(parents=True, exist_ok=True)
-    with (settings.work / "steps.lock").open("a") as lock:
-        yield lock
-
-
-@contextmanager
-def _held(lock: IO[str], how: int, *, what: str) -> Iterator[None]:
+def _held(settings: Settings, *, shared: bool, what: str) -> Iterator[None]:
     deadline, is_told = time.monotonic() + WAIT_SECONDS, False
-    while True:
-        try:
-            fcntl.flock(lock, how | fcntl.LOCK_NB)
-        except BlockingIOError:
-            if time.monotonic() > deadline:
-                raise Unavailable(
-                    f"Waited {WAIT_SECONDS / 60:g} minutes: {what}. Nothing was changed. Wait "
-                    "until it is over, and try again."
-                ) from None
-            if not is_told:
-                logger.warning("Waiting: %s", what)
-                is_told = True
-            time.sleep(PAUSE_SECONDS)
-        else:
-            break
-    try:
-        yield
-    finally:
-        fcntl.flock(lock, fcntl.LOCK_UN)
+    while time.monotonic() <= deadline:
+        with locked_if_free(settings.work / "steps.lock", shared=shared) as is_held:
+            if is_held:
+                yield
+                return
+        if not is_told:
+            logger.warning("Waiting: %s", what)
+            is_told = True
+        time.sleep(PAUSE_SECONDS)
+    raise Unavailable(
+        f"Waited {WAIT_SECONDS / 60:g} minutes: {what}. Nothing was changed. Wait until it is "
+        "over, and try again."
+    )

@@ -1,14 +1,14 @@
 """Up, down, restart: each part once those it needs are ready, each stopped before them."""
 
-import fcntl
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from threading import Event
 
 from rich.console import Console
 
 from pipelines import layout
+from pipelines.locks import locked
 from pipelines.settings import Settings
 from pipelines.storage.local import LocalStore
 from stack.catalog import all_parts, choose
@@ -121,13 +121,9 @@ def _progress(console: Console | None) -> PartProgress:
     return PartProgress(console or Console(stderr=True))
 
 
-@contextmanager
-def _one_at_a_time(settings: Settings) -> Iterator[None]:
+def _one_at_a_time(settings: Settings) -> AbstractContextManager[None]:
     """Hold off a second ``up`` or ``down`` of the same installation until this one is done."""
-    settings.home.mkdir(parents=True, exist_ok=True)
-    with (settings.home / "stack.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return locked(settings.home / "stack.lock")
 
 
 def _the_service_first(part: Part) -> list[str]:

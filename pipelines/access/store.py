@@ -3,7 +3,6 @@
 Written whole or not at all, one writer at a time. Whoever reads it and cannot must let nobody in.
 """
 
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.access.tokens import Token
 from pipelines.errors import NotFound, SettingsError, TokenFileError
+from pipelines.locks import locked
 from pipelines.settings import Settings
 
 FORMAT_VERSION = 1
@@ -112,8 +112,7 @@ def revoke_token(settings: Settings, name: str) -> Token:
 def _changing(path: Path) -> Iterator[list[Token]]:
     """The tokens, to be changed in place; written when the block ends without an error."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with (path.parent / "lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with locked(path.parent / "lock"):
         tokens = list(read_tokens(path)) if path.exists() else []
         yield tokens
         write_private(path, _File(tokens=tuple(tokens)).model_dump_json(indent=2) + "\n")

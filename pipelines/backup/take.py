@@ -7,7 +7,6 @@ logs to it ends), and none of these files is changed afterwards. So whatever a d
 the backup, and what is newer in the files is named by nobody.
 """
 
-import fcntl
 import logging
 import os
 import resource
@@ -43,6 +42,7 @@ from pipelines.backup.ownership import (
 )
 from pipelines.backup.state import BackupState, read_state, write_state
 from pipelines.errors import BackupError, MedloopError, NotFound, Unavailable
+from pipelines.locks import locked_if_free
 from pipelines.progress import track
 from pipelines.provenance import git_commit
 from pipelines.retention.turn import turn
@@ -248,10 +248,8 @@ def _many_files() -> Iterator[None]:
 
 @contextmanager
 def _alone(folder: Path, installation: str) -> Iterator[None]:
-    """One backup of an installation at a time; the lock goes with the process that holds it."""
-    with (folder / f".{PREFIX}{installation}.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise BackupError(f"Another backup is being written to {folder}.") from error
+    """One backup of an installation at a time."""
+    with locked_if_free(folder / f".{PREFIX}{installation}.lock") as is_held:
+        if not is_held:
+            raise BackupError(f"Another backup is being written to {folder}.")
         yield

@@ -25,7 +25,6 @@ import pandas as pd
 import pyarrow as pa
 from numpy.typing import NDArray
 
-from pipelines.alone import alone
 from pipelines.atomic import written_whole
 from pipelines.data.input import cache
 from pipelines.data.input.arrays import Arrays, array_file
@@ -35,6 +34,7 @@ from pipelines.features import network, worker
 from pipelines.features.code import Kind, features_code
 from pipelines.features.network import Backbone
 from pipelines.features.worker import DescribeJob, features_path
+from pipelines.locks import alone
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Features, Prepared, PreparedImages, SplitName
 from pipelines.progress import track

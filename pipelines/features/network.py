@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from pipelines.alone import alone
 from pipelines.atomic import written_whole
 from pipelines.data.input.training_set import TrainingSet
+from pipelines.locks import alone
 from pipelines.models.identity import weights_identity
 from pipelines.progress import track
 from pipelines.spec import CandidateSpec

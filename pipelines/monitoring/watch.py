@@ -1,13 +1,12 @@
 """The champion that is watched: its bundle, its reference profile, its answers."""
 
-import fcntl
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date
 from functools import cached_property
 
 from pipelines.data.revisions import Row
+from pipelines.locks import locked
 from pipelines.monitoring.arrivals import new_images
 from pipelines.monitoring.reference import Reference, build, load
 from pipelines.monitoring.windows import Cutter, Ledger
@@ -73,11 +72,6 @@ def open_watch(spec: DatasetSpec, context: Context, champion: Registered) -> Wat
     return Watch(spec, context, champion, load_bundle(folder), reference)
 
 
-@contextmanager
-def alone(context: Context, dataset: str) -> Iterator[None]:
-    """Let one process of this machine at a time watch a data set; a killed one holds nothing."""
-    folder = context.settings.work / "monitor"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / f"{dataset}.lock").open("w") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+def alone(context: Context, dataset: str) -> AbstractContextManager[None]:
+    """Let one process of this machine at a time watch a data set."""
+    return locked(context.settings.work / "monitor" / f"{dataset}.lock")

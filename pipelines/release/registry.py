@@ -4,17 +4,16 @@ Aliases of the registered model say it all, and the service follows ``champion``
 which they move is such that a kill in between loses nothing.
 """
 
-import fcntl
 import logging
 import secrets
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.alone import alone
 from pipelines.errors import BundleError, ChampionChanged, NotFound
+from pipelines.locks import alone, locked
 from pipelines.outputs import Release, Verdict
 from pipelines.release import bundle as bundles
 from pipelines.release import promotions, report
@@ -329,16 +328,12 @@ def _download(tracking: Tracking, registered: Registered, folder: Path) -> None:
         shutil.rmtree(part, ignore_errors=True)
 
 
-@contextmanager
-def fetching(folder: Path) -> Iterator[None]:
+def fetching(folder: Path) -> AbstractContextManager[None]:
     """Let the service's workers, which all want a new champion at once, fetch it one by one.
 
-    Without it, one could take away what another is opening. A killed one holds nothing.
+    Without it, one could take away what another is opening.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
+    return locked(folder / ".lock")
 
 
 def _is_whole(folder: Path) -> bool:

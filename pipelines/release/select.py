@@ -6,7 +6,6 @@ from functools import partial
 
 import pandas as pd
 
-from pipelines.alone import alone
 from pipelines.data import revisions
 from pipelines.data.input.cache import fetch
 from pipelines.data.prepare.segmenters import fetch_segmenter
@@ -24,6 +23,7 @@ from pipelines.evaluation import (
 )
 from pipelines.evaluation.predictions import batches
 from pipelines.evaluation.record import read_predictions, require_evaluation
+from pipelines.locks import alone
 from pipelines.outputs import Challenger, Evaluated, Prepared
 from pipelines.release import build, bundle, export, registry, same_pixels, trust
 from pipelines.release.build import Origin, Original, build_bundle

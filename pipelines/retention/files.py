@@ -10,7 +10,7 @@ from contextlib import ExitStack
 from functools import partial
 from pathlib import Path
 
-from pipelines.alone import idle
+from pipelines.locks import locked_if_free
 from pipelines.retention.item import Item, Kind
 from pipelines.settings import Settings
 
@@ -182,7 +182,7 @@ def _item(settings: Settings, kind: Kind, path: Path, used: float, remove: Remov
 def _remove_idle(folder: Path, locks: list[Path]) -> bool:
     """Remove a folder of work, if nobody holds one of the locks."""
     with ExitStack() as held:
-        is_idle = all(held.enter_context(idle(lock)) for lock in locks)
+        is_idle = all(held.enter_context(locked_if_free(lock)) for lock in locks)
         if not is_idle or folder.is_symlink() or not folder.is_dir():
             return False
         remove_folder(folder)
@@ -197,7 +197,7 @@ def _remove_aside(folder: Path) -> bool:
 def _remove_lock(lock: Path) -> bool:
     if lock.is_symlink() or not lock.exists():
         return False
-    with idle(lock) as is_idle:
+    with locked_if_free(lock) as is_idle:
         if is_idle:
             lock.unlink()
         return is_idle

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from pipelines.alone import alone
+from pipelines.locks import alone
 from pipelines.settings import Settings
 
 

@@ -11,13 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
-from pipelines.alone import alone
 from pipelines.data.input.cache import fetch
 from pipelines.data.input.training_set import Images, TrainingSet
 from pipelines.evaluation.intervals import Interval
 from pipelines.evidence.heat import BATCH, Pictures
 from pipelines.evidence.pointing import mean_interval
 from pipelines.imaging.lesion import FOUND
+from pipelines.locks import alone
 from pipelines.outputs import Prepared
 from pipelines.reached import reached
 from pipelines.segmentation.overlap import Masks, box_areas, box_holds, dice, iou

@@ -15,13 +15,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pipelines.alone import alone
 from pipelines.data.input.cache import fetch
 from pipelines.data.prepare import prepare
 from pipelines.data.prepare.keys import listed_images
 from pipelines.data.prepare.segmenters import Segmenters
 from pipelines.decoding import pixel_version
 from pipelines.imaging.lesion import FILES, IR, SAID, FinderSpec, digest
+from pipelines.locks import alone
 from pipelines.outputs import Prepared, Segmenter, Snapshot, Split
 from pipelines.segmentation import folds, segment
 from pipelines.spec import DatasetSpec

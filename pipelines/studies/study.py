@@ -15,7 +15,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel
 
-from pipelines.alone import alone
+from pipelines.locks import alone
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint
 from pipelines.tracking import runs

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipelines.alone import alone
 from pipelines.data.input.training_set import TrainingSet
 from pipelines.errors import CandidateSkipped
 from pipelines.features.extract import training_set
+from pipelines.locks import alone
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Prepared, Trained
 from pipelines.spec import CandidateSpec, DatasetSpec

@@ -1,7 +1,6 @@
 """Logs of lines: written by a thread, so that whoever hands a line in never waits; appended to by
 several processes; put aside by size."""
 
-import fcntl
 import logging
 import os
 import queue
@@ -10,6 +9,7 @@ from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
 
+from pipelines.locks import locked
 from serving.metrics import count_audit_lost
 
 
@@ -61,12 +61,12 @@ class Appended:
     def _open(self) -> None:
         self.close()
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.close(self._open_lock())
+        self._lock.touch(mode=0o600)
         self._handle = os.open(self._path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
-    def _open_lock(self) -> int:
-        path = self._path.with_name(f".{self._path.name}.lock")
-        return os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+    @property
+    def _lock(self) -> Path:
+        return self._path.with_name(f".{self._path.name}.lock")
 
     def _is_elsewhere(self) -> bool:
         """Whether another process has put the file aside, or somebody has removed it."""
@@ -76,17 +76,13 @@ class Appended:
             return True
 
     def _put_aside(self) -> None:
-        lock = self._open_lock()
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX)
+        with locked(self._lock):
             if not self._is_elsewhere():
                 for number in range(self._files - 2, 0, -1):
                     older = self._numbered(number)
                     if older.exists():
                         older.replace(self._numbered(number + 1))
                 self._path.replace(self._numbered(1))
-        finally:
-            os.close(lock)
         self._open()
 
     def _numbered(self, number: int) -> Path:

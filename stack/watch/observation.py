@@ -1,12 +1,12 @@
 """What the watch sees in one look around the native stack; in containers, `stack.container`."""
 
-import fcntl
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
+from pipelines.locks import locked_if_free
 from pipelines.settings import Settings
 from stack.catalog import all_parts
 from stack.part import Part, Process
@@ -77,9 +77,5 @@ def _standings(
 
 def _is_changing(settings: Settings) -> bool:
     """Whether ``up``, ``down`` or ``restart`` holds the lock that only one of them may."""
-    with (settings.home / "stack.lock").open("a") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False
+    with locked_if_free(settings.home / "stack.lock", shared=True) as is_held:
+        return not is_held

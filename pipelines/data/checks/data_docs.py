@@ -5,11 +5,9 @@ index is drawn from stand in ``$MEDLOOP_HOME/expectations``. Suites are built fr
 time, so nothing else of Great Expectations is kept.
 """
 
-import fcntl
 import logging
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +18,7 @@ import pandas as pd
 import expectations
 from pipelines.data.checks.data_docs_index import write_index
 from pipelines.inside import path_inside
+from pipelines.locks import locked
 
 if TYPE_CHECKING:
     from great_expectations import ExpectationSuite
@@ -122,13 +121,9 @@ class DataDocs:
         place = f"validations/{inside}"
         return path_inside(self.results, inside), path_inside(self.site, place)
 
-    @contextmanager
-    def _alone(self) -> Iterator[None]:
-        """One writer of the site at a time: its index is drawn anew after every run."""
-        self.results.mkdir(parents=True, exist_ok=True)
-        with (self.results / ".lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            yield
+    def _alone(self) -> AbstractContextManager[None]:
+        """One writer of the site at a time: its index is drawn again after every run."""
+        return locked(self.results / ".lock")
 
 
 def _validate(

@@ -6,16 +6,16 @@ landed by hand wake nothing, and why a file that has not changed is opened once.
 hashes: no file name stands in it. Losing it costs one run that finds nothing new.
 """
 
-import fcntl
 import logging
 import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from pathlib import Path
 
 from pipelines.data.folders import FileState
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
+from pipelines.locks import locked, locked_if_free
 from pipelines.settings import Settings
 
 logger = logging.getLogger(__name__)
@@ -103,24 +103,14 @@ class Ledger:
             ledger.execute("PRAGMA secure_delete = ON")
             ledger.executemany("DELETE FROM opened WHERE key = ?", keys)
 
-    @contextmanager
-    def while_landing(self) -> Iterator[None]:
-        """Say, for as long as the block lasts, that files are being landed.
-
-        It is a lock, which goes with the process that holds it, however that ends.
-        """
-        with self._lock.open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_SH)
-            yield
+    def while_landing(self) -> AbstractContextManager[None]:
+        """Say, for as long as the block lasts, that files are being landed."""
+        return locked(self._lock, shared=True)
 
     def is_landing(self) -> bool:
         """Whether files are being landed now, by any process."""
-        with self._lock.open("w") as lock:
-            try:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                return True
-        return False
+        with locked_if_free(self._lock) as is_free:
+            return not is_free
 
     @property
     def _lock(self) -> Path:

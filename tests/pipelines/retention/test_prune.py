@@ -14,7 +14,6 @@ import pyarrow as pa
 import pytest
 from typer.testing import CliRunner
 
-from pipelines.alone import alone
 from pipelines.audit.entries import ANSWERS, AnsweredEntry, audit_folder
 from pipelines.audit.trace import trace
 from pipelines.cli.app import app
@@ -23,6 +22,7 @@ from pipelines.data.row_files import write_rows
 from pipelines.data.rows import Image, Original, Refused, table_of
 from pipelines.data.tables import Table
 from pipelines.errors import TrackingUnavailable
+from pipelines.locks import alone
 from pipelines.retention import prune, scheduler, stored
 from pipelines.retention.pins import read_pins
 from pipelines.retention.turn import turn
