@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java chromium run test lint format stop status bench-service prove-swap fuzz-service soak check-compose prove-unattended prove-cluster prove-containers wheel prove-wheel
+.PHONY: help setup java chromium systemd run test lint format stop status bench-service prove-swap fuzz-service soak check-compose prove-unattended prove-cluster prove-containers wheel prove-wheel
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -20,6 +20,9 @@ java:
 chromium:
 	@./stack/need-chromium.sh
 
+systemd:
+	@./stack/need-systemd.sh
+
 .tools/bin/uv:
 	@echo "Getting uv …"
 	@PIP_ROOT_USER_ACTION=ignore python3 -m pip install --quiet --disable-pip-version-check --target .tools uv \
@@ -32,7 +35,7 @@ chromium:
 run: setup ## the whole loop: stack up, retrain, serve, ask (DATASET=…, LANDING=…)
 	@$(RUN)/medloop run $(DATASET) $(if $(LANDING),--landing "$(LANDING)")
 
-test: setup chromium ## every test, on real parts, apart from your stack
+test: setup chromium systemd ## every test, on real parts, apart from your stack
 	@$(RUN)/pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 wheel: $(filter .tools/bin/uv,$(UV)) ## a wheel to install elsewhere, and the locked versions of what it needs, in dist/

@@ -74,7 +74,8 @@ def _as_server_user() -> list[str]:
     """PostgreSQL refuses to run as root, so root runs it as nobody.
 
     It keeps one of root's privileges, to pass through folders that only root may enter: the
-    environment and the data may well lie below ``/root``.
+    environment and the data may well lie below ``/root``. ``no_setuid_fixup`` makes it count for
+    access(2) too, by which ``initdb`` looks for its programs.
     """
     if os.geteuid() != 0:
         return []
@@ -86,7 +87,8 @@ def _as_server_user() -> list[str]:
         )
     user = pwd.getpwnam("nobody")
     ids = [f"--reuid={user.pw_uid}", f"--regid={user.pw_gid}", "--clear-groups"]
-    return [setpriv, *ids, "--inh-caps=+dac_override", "--ambient-caps=+dac_override", "--"]
+    kept = ["--inh-caps=+dac_override", "--ambient-caps=+dac_override"]
+    return [setpriv, *ids, "--securebits=+no_setuid_fixup", *kept, "--"]
 
 
 def _give_to_server_user(folder: Path) -> None:

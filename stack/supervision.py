@@ -54,6 +54,11 @@ class ProcessInfo:
         return self.state in ("STARTING", "RUNNING", "BACKOFF")
 
 
+def pid_file(settings: Settings) -> Path:
+    """Where supervisord notes its process ID."""
+    return settings.home / "supervisor" / "supervisord.pid"
+
+
 class Supervisor:
     """The supervisord of one installation.
 
@@ -128,7 +133,7 @@ class Supervisor:
     def family(self) -> list[psutil.Process]:
         """supervisord and all that descends from it, as it is now."""
         try:
-            daemon = psutil.Process(int((self._folder / "supervisord.pid").read_text()))
+            daemon = psutil.Process(int(pid_file(self._settings).read_text()))
             return [*daemon.children(recursive=True), daemon] if self.answers() else []
         except (OSError, ValueError, psutil.NoSuchProcess):
             return []
@@ -231,7 +236,7 @@ class Supervisor:
     def _sections(self) -> dict[str, dict[str, str]]:
         daemon = {
             "logfile": _literal(self.log("supervisord")),
-            "pidfile": _literal(self._folder / "supervisord.pid"),
+            "pidfile": _literal(pid_file(self._settings)),
             "childlogdir": _literal(self._settings.home / "logs"),
         }
         if os.geteuid() == 0:

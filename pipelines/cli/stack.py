@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from pipelines.cli.console import console, errors, table
+from pipelines.atomic import written_whole
+from pipelines.cli.console import console, done, errors, table
 from pipelines.settings import get_settings
 
 if TYPE_CHECKING:
@@ -65,6 +66,37 @@ def restart(part: Annotated[str, typer.Argument(help="A part, as status names it
     import stack
 
     stack.restart(get_settings(), part)
+
+
+@app.command()
+def install_service(
+    system: Annotated[
+        bool, typer.Option("--system", help="A unit of the system's manager, not the user's.")
+    ] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show the unit, write nothing.")
+    ] = False,
+) -> None:
+    """Write a systemd unit that runs the stack from the machine's start on, as this user.
+
+    systemd also starts it again after its supervisor has died. Prints the commands that are left
+    to type, some of them as root.
+    """
+    import getpass
+
+    import stack
+
+    service = stack.service(get_settings(), "system" if system else "user", user=getpass.getuser())
+    if dry_run:
+        console.print(f"# {service.file}\n{service.unit}", markup=False, soft_wrap=True)
+    else:
+        service.file.parent.mkdir(parents=True, exist_ok=True)
+        with written_whole(service.file) as part:
+            part.write_text(service.unit, "utf-8")
+        done(f"Wrote {service.file}")
+    console.print("Then, once (a stack that runs already is stopped first: medloop stack down):")
+    for command in service.commands:
+        console.print(f"  {command}", markup=False, soft_wrap=True)
 
 
 @app.command()
