@@ -42,6 +42,7 @@ class Installation:
         self.user = folder / "user"
         self.home = self.user / "medloop" / ".medloop"
         self.home.mkdir(parents=True)
+        self.built_from = str(git_commit())
         ports = {
             name: value
             for name, value in isolated_settings(self.home).model_dump().items()
@@ -125,9 +126,9 @@ def prove(installation: Installation) -> list[Claim]:
         Claim("every part is ready", "exit status 0", str(ready), ready == 0),
         Claim(
             "it knows its commit",
-            str(git_commit()),
+            installation.built_from,
             commit.strip(),
-            bool(git_commit()) and commit.strip() == git_commit(),
+            commit.strip() == installation.built_from,
         ),
         Claim("no process uses the checkout", "none", ", ".join(checkout) or "none", not checkout),
         Claim(
