@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 
 from pipelines.alerts.alert import Alert
 from pipelines.alerts.send import send
-from pipelines.alone import alone
 from pipelines.audit.entries import RolledBackEntry, audit_folder, note_rollback
 from pipelines.errors import BundleError, ChampionChanged, NotFound
+from pipelines.locks import alone
 from pipelines.release import promotions, registry
 from pipelines.release.predictor import open_predictor
 from pipelines.release.promotions import Promotion
