@@ -80,6 +80,16 @@ def names(settings: Settings) -> list[str]:
     return query(settings, f"SELECT datname FROM pg_database WHERE datname IN ({wanted})").split()
 
 
+def create(settings: Settings, name: str) -> None:
+    """Make a database if it is not there.
+
+    Raises:
+        DatabaseUnavailable: the server does not answer.
+    """
+    if not query(settings, f"SELECT 1 FROM pg_database WHERE datname = '{name}'"):
+        query(settings, f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0")
+
+
 def release(settings: Settings, name: str) -> str:
     """What a database's tables were made by, as ``mlflow 3.17.2``; empty if nobody has said."""
     described = "shobj_description(oid, 'pg_database')"

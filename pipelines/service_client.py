@@ -27,7 +27,7 @@ class ServiceClient:
             base_url=self.url,
             timeout=60,
             trust_env=False,
-            verify=_trust(settings.service_ca),
+            verify=trusted(settings.service_ca),
             headers=bearer(settings.home),
         )
 
@@ -90,7 +90,12 @@ def bearer(home: Path) -> dict[str, str]:
     return {"Authorization": f"Bearer {token}"} if token else {}
 
 
-def _trust(ca: Path | None) -> ssl.SSLContext | bool:
+def trusted(ca: Path | None) -> ssl.SSLContext | bool:
+    """Whose certificates are trusted: those of a file, or the system's.
+
+    Raises:
+        SettingsError: the file cannot be used.
+    """
     if ca is None:
         return True
     try:

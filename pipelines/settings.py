@@ -21,6 +21,7 @@ from pydantic_settings import (
 )
 
 from pipelines.errors import SettingsError
+from pipelines.queue_settings import QueueSettings
 from pipelines.reach import WILDCARDS, address_of, within
 from pipelines.renamed_settings import RenamedSource
 from pipelines.retention_settings import RetentionSettings
@@ -43,7 +44,7 @@ MAIL_ADDRESS = re.compile(r"[^@\s<>,;\"]+@[^@\s<>,;\"]+")
 ORIGIN = re.compile(r"https?://([a-z0-9.-]+|\[[0-9a-f:]+\])(:[0-9]{1,5})?")
 
 
-class Settings(SparkSettings, StoreSettings, RetentionSettings):
+class Settings(SparkSettings, StoreSettings, RetentionSettings, QueueSettings):
     """One installation of Medloop. Each field is set by ``MEDLOOP_<FIELD>`` (``medloop settings``).
 
     Every part listens on ``host`` (loopback unless told otherwise). ``store``, ``mlflow_uri``
@@ -285,7 +286,7 @@ class Settings(SparkSettings, StoreSettings, RetentionSettings):
             )
         return host
 
-    @field_validator("service_cors_origins")
+    @field_validator("service_cors_origins", "queue_webhook_origins")
     @classmethod
     def _origins(cls, text: str) -> str:
         for origin in listed(text):

@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving import classic, information, landing, predictions, samples
+from serving import classic, information, jobs, landing, predictions, samples
 from serving.access.permissions import (
     ANYBODY,
     ONLY_ADMINISTRATORS,
@@ -45,6 +45,7 @@ ROUTERS = (
     information.router,
     samples.router,
     landing.router,
+    jobs.router,
     classic.router,
     health,
     pages,

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipelines.jobs.table import Jobs
 from pipelines.release.predictor import Predictor, Reading
 from serving import replies
 from serving.champions import Champions
@@ -35,6 +36,8 @@ class Backend:
     """Whose model answers on ``/api/…`` where no data set is named."""
     note_upload: UploadObserver = lambda _: None
     """Told of every file for a landing folder, whatever became of it."""
+    jobs: Jobs | None = None
+    """What was submitted to be answered later; ``None`` where this installation takes no jobs."""
 
 
 async def _never() -> bool:
@@ -110,8 +113,15 @@ async def received(request: Request, query: FieldsT) -> Asked[FieldsT]:
     """
     backend = backend_of(request)
     backend.executor.require_room()  # at once, whatever is still to come
-    upload = await read_upload(request, backend.limits)
+    asked = await submitted(request, query)
     backend.executor.require_room()
+    return asked
+
+
+async def submitted(request: Request, query: FieldsT) -> Asked[FieldsT]:
+    """The same of a request that is answered later, however much waits now."""
+    backend = backend_of(request)
+    upload = await read_upload(request, backend.limits)
     fields = query
     if upload.fields:
         try:

@@ -42,6 +42,24 @@ LANDING_REFUSALS = {
     503: "The landing folder cannot be used now, or too much waits",
     507: "The landing folder's disk is full",
 }
+JOB_REFUSALS = {
+    404: "No such job (any more), or this service takes no jobs",
+    503: "The queue's database does not answer now",
+}
+RESULT_REFUSALS = {
+    **REFUSALS,
+    **JOB_REFUSALS,
+    409: "The job has not ended yet",
+    410: "The job was not answered in time",
+    500: "The service made a mistake each time it tried",
+}
+SUBMIT_REFUSALS = {
+    **REFUSALS,
+    404: "This service takes no jobs",
+    409: "The key is that of another image's job",
+    422: "A field's value cannot be used",
+    503: "Too many jobs wait, or the queue's database does not answer now",
+}
 TOKEN = {"token": {"type": "http", "scheme": "bearer", "description": "Of medloop token new"}}
 FILE = {"type": "string", "format": "binary"}
 

@@ -17,6 +17,7 @@ from pathlib import Path
 import bentoml
 
 from pipelines.errors import BadImage
+from pipelines.jobs.table import Jobs
 from pipelines.release.predictor import open_predictor
 from pipelines.settings import Settings, get_settings
 from pipelines.stage import default_context
@@ -96,6 +97,7 @@ class Worker:
             observers=tuple(observers),
             classic_dataset=get_settings().classic_dataset,
             note_upload=guard.audit.note_upload,
+            jobs=Jobs(get_settings()) if get_settings().queue else None,
         )
         attach(app, backend)
         self._second_port = _second_port(backend, arguments.host, get_settings())
@@ -131,6 +133,8 @@ class Worker:
         if self._follower:
             self._follower.stop()
         self._executor.close()
+        if self.backend.jobs:
+            await self.backend.jobs.close()
         if self._sampler:
             self._sampler.stop()
         guard.audit.stop()

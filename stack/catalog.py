@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 from pipelines.errors import StackError
 from pipelines.settings import Settings
-from stack import hdfs, postgres, scheduler, service, spark, tracking_server, yarn
+from stack import hdfs, postgres, queue, scheduler, service, spark, tracking_server, yarn
 from stack.part import Part
 from stack.watch import part as watch
 
@@ -18,6 +18,7 @@ def all_parts(settings: Settings) -> list[Part]:
         tracking_server.part(settings),
         scheduler.part(settings),
         service.part(settings),
+        *([queue.part(settings)] if settings.queue else []),
         watch.part(settings),
     ]
 

@@ -97,7 +97,7 @@ def parts(settings: Settings) -> list[Part]:
         Part(
             "spark", [cluster.processes[0], spark.worker(settings, master=MASTER)], cluster.prepare
         ),
-        *(known[name] for name in ("mlflow", "airflow", "service")),
+        *(known[name] for name in ("mlflow", "airflow", "service", "queue") if name in known),
     ]
 
 
@@ -137,10 +137,7 @@ def _ensure_database(settings: Settings, name: str) -> None:
     until = time.monotonic() + DATABASE_SECONDS
     while True:
         try:
-            if name not in database.names(settings):
-                database.query(
-                    settings, f"CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"
-                )
+            database.create(settings, name)
             return
         except DatabaseUnavailable:
             if time.monotonic() > until:

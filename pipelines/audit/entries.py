@@ -2,12 +2,12 @@
 
 ``$MEDLOOP_HOME/service/audit/answers.jsonl`` has a line for each image that was answered,
 ``refusals.jsonl`` one for each that was not, ``uploads.jsonl`` one for each file that was sent
-for a landing folder, ``erasures.jsonl`` one for each erasure of images, ``rollbacks.jsonl`` one for
-each automatic rollback. ``unauthenticated.jsonl``
-has the refusals of everybody else who reaches the service: a number of lines a minute, the rest
-counted. Older lines stand in ``.1``, ``.2`` and so on. The files are apart so that no flood of
-refused requests can push answers out, and nobody without a token the refusals of those who have
-one.
+for a landing folder, ``jobs.jsonl`` one for each job that was submitted or deleted (the request ID
+of its answer is the job's ID), ``erasures.jsonl`` one for each erasure of images,
+``rollbacks.jsonl`` one for each automatic rollback. ``unauthenticated.jsonl`` has the refusals of
+everybody else who reaches the service: a number of lines a minute, the rest counted. Older lines
+stand in ``.1``, ``.2`` and so on. The files are apart so that no flood of refused requests can push
+answers out, and nobody without a token the refusals of those who have one.
 """
 
 import mmap
@@ -17,7 +17,7 @@ from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError
 
@@ -28,6 +28,7 @@ ANSWERS = "answers.jsonl"
 REFUSALS = "refusals.jsonl"
 UNAUTHENTICATED = "unauthenticated.jsonl"
 UPLOADS = "uploads.jsonl"
+JOBS = "jobs.jsonl"
 ERASURES = "erasures.jsonl"
 ROLLBACKS = "rollbacks.jsonl"
 
@@ -94,6 +95,17 @@ class UploadedEntry(LoggedEntry):
     """``accepted``, ``duplicate`` or ``refused``."""
     code: str | None
     """Why it was not accepted."""
+
+
+class JobEntry(LoggedEntry):
+    """One job that was submitted or deleted."""
+
+    job: str
+    """Its ID; the `request_id` of its answer."""
+    event: Literal["submitted", "deleted"]
+    sha256: str
+    """Of its image."""
+    bytes: int
 
 
 class ErasedEntry(BaseModel):

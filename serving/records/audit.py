@@ -8,17 +8,21 @@ beyond share one for each status and code (`Budget`).
 
 import time
 from collections.abc import Callable
+from typing import Literal
 
 from pipelines.audit.entries import (
     ANSWERS,
+    JOBS,
     REFUSALS,
     UNAUTHENTICATED,
     UPLOADS,
     AnsweredEntry,
+    JobEntry,
     RefusedEntry,
     UploadedEntry,
     audit_folder,
 )
+from pipelines.jobs.table import Job
 from pipelines.settings import Settings
 from serving.context import RequestContext
 from serving.observed import Answered, Uploaded
@@ -85,15 +89,17 @@ class Audit:
         refusals: where lines on refusals go.
         unauthenticated: where lines on refusals of unauthenticated clients go.
         uploads: where lines on files for landing folders go.
+        jobs: where lines on jobs go.
     """
 
     def __init__(
-        self, answers: Spool, refusals: Spool, unauthenticated: Spool, uploads: Spool
+        self, answers: Spool, refusals: Spool, unauthenticated: Spool, uploads: Spool, jobs: Spool
     ) -> None:
         self._answers = answers
         self._refusals = refusals
         self._unauthenticated = unauthenticated
         self._uploads = uploads
+        self._jobs = jobs
         self._budget = Budget(STRANGERS_LINES)
         self._too_many = Budget(0)
         """Of those who are known: nothing else bounds how often they are told to slow down."""
@@ -108,7 +114,7 @@ class Audit:
                     Appended(folder / name, most_bytes=most_bytes, files=settings.audit_files),
                     name=name,
                 )
-                for name in (ANSWERS, REFUSALS, UNAUTHENTICATED, UPLOADS)
+                for name in (ANSWERS, REFUSALS, UNAUTHENTICATED, UPLOADS, JOBS)
             )
         )
 
@@ -126,7 +132,7 @@ class Audit:
 
     @property
     def _spools(self) -> tuple[Spool, ...]:
-        return self._answers, self._refusals, self._unauthenticated, self._uploads
+        return self._answers, self._refusals, self._unauthenticated, self._uploads, self._jobs
 
     def note_answer(self, answered: Answered) -> None:
         """Note an image that was answered; an `Observer`."""
@@ -168,6 +174,23 @@ class Audit:
         )
         self._uploads.put(_line(entry))
 
+    def note_job(
+        self, context: RequestContext, job: Job, *, event: Literal["submitted", "deleted"]
+    ) -> None:
+        """Note a job that was submitted or deleted."""
+        entry = JobEntry(
+            request_id=context.request_id,
+            token=context.token,
+            address=context.address,
+            path="/jobs",
+            milliseconds=round(context.seconds * 1e3, 2),
+            job=job.id,
+            event=event,
+            sha256=job.sha256,
+            bytes=job.bytes,
+        )
+        self._jobs.put(_line(entry))
+
     def note_refusals(self, context: RequestContext, status: int, *, route: str) -> None:
         """Note why a request, or images of a batch, are refused, as its answer begins."""
         self._write_due()
@@ -205,5 +228,5 @@ class Audit:
             spool.put(_line(entry))
 
 
-def _line(entry: AnsweredEntry | RefusedEntry | UploadedEntry) -> bytes:
+def _line(entry: AnsweredEntry | RefusedEntry | UploadedEntry | JobEntry) -> bytes:
     return entry.model_dump_json(by_alias=True).encode() + b"\n"
