@@ -77,6 +77,7 @@ _.model_loaded
 _.dataset_title
 _.image_size
 _.registry_detail
+_.kept_until
 _.labels_from
 _.credit
 

@@ -10,16 +10,17 @@ import hashlib
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
 from fastapi import APIRouter, Depends, Query
+from pydantic import Field
 from starlette.requests import Request
 from starlette.responses import Response
 
 from pipelines import database
 from pipelines.access.tokens import Role
 from pipelines.errors import BadImage, DatabaseUnavailable
-from pipelines.jobs.table import Job, Jobs, NewJob, QueueFull
+from pipelines.jobs.table import Job, Jobs, NewJob, QueueFull, Status
 from pipelines.jobs.webhook import is_allowed
 from serving.access.permissions import ONLY_ADMINISTRATORS, PREDICT, GuardedRoute
 from serving.asked import Asked, as_json, backend_of, submitted
@@ -31,15 +32,15 @@ from serving.schemas import (
     ExplainFields,
     Explanation,
     ImageError,
-    JobFields,
-    JobReply,
     PredictFields,
     Prediction,
+    Wire,
 )
 from serving.uploads import Upload
 
 router = APIRouter(route_class=GuardedRoute)
 
+Task = Literal["predict", "explain"]
 ROUTE = "/jobs"
 """What the audit log and the metrics call the route of a job's answer."""
 MOST_ATTEMPTS = 5
@@ -50,6 +51,37 @@ HOW = (
     "This service takes no jobs. It needs MEDLOOP_QUEUE=true and Medloop's PostgreSQL: start the "
     "stack (medloop stack up), or name a server in MEDLOOP_DATABASE_HOST. /predict answers at once."
 )
+
+
+class JobFields(ExplainFields):
+    """Text fields that go with the image of a job; each may also stand in the query."""
+
+    task: Task = "predict"
+    """Which answer is wanted: that of `/predict`, or that of `/explain`."""
+    urgent: bool = False
+    """Whether it is answered before jobs that are not."""
+    key: str | None = Field(default=None, min_length=1, max_length=200)
+    """A name of your own for the job. Sent again under the same key, it is the same job."""
+    notify: str | None = Field(default=None, max_length=1000)
+    """A URL that is told when the job has ended; its origin must be allowed here."""
+
+
+class JobReply(Wire):
+    """How a job stands."""
+
+    id: str
+    """Also the `request_id` of its answer."""
+    status: Status
+    task: Task
+    urgent: bool
+    sha256: str
+    """Of the image."""
+    submitted: str
+    ended: str | None
+    kept_until: str | None
+    """When the job and its result are removed; null until it has ended."""
+    error: ImageError | None
+    """Why it failed."""
 
 
 @router.post(
@@ -137,6 +169,7 @@ async def result(request: Request, job: str) -> Response:
 
 @router.delete(
     "/jobs/{job}",
+    operation_id="delete_job",
     response_model=JobReply,
     dependencies=[PREDICT],
     responses=refusals(JOB_REFUSALS),
@@ -234,7 +267,7 @@ def _unknown(job: str) -> Problem:
 
 
 def _reply(jobs: Jobs, job: Job) -> JobReply:
-    asked: Any = JobFields.model_validate_json(job.asked)
+    asked = JobFields.model_validate_json(job.asked)
     until = job.ended + timedelta(hours=jobs.settings.queue_keep_hours) if job.ended else None
     return JobReply(
         id=job.id,

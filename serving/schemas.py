@@ -60,19 +60,6 @@ class ExplainFields(OverlayFields):
     """Whether the image comes along as it was decoded: no browser draws DICOM or TIFF."""
 
 
-class JobFields(ExplainFields):
-    """Text fields that go with the image of a job; each may also stand in the query."""
-
-    task: Literal["predict", "explain"] = "predict"
-    """Which answer is wanted: that of `/predict`, or that of `/explain`."""
-    urgent: bool = False
-    """Whether it is answered before jobs that are not."""
-    key: str | None = Field(default=None, min_length=1, max_length=200)
-    """A name of your own for the job. Sent again under the same key, it is the same job."""
-    notify: str | None = Field(default=None, max_length=1000)
-    """A URL that is told when the job has ended; its origin must be allowed here."""
-
-
 class Reason(Wire):
     """One reason for what an answer says of itself."""
 
@@ -410,21 +397,3 @@ class ClassicError(Wire):
 
     status: Literal["error"] = "error"
     message: str
-
-
-class JobReply(Wire):
-    """How a job stands."""
-
-    id: str
-    """Also the `request_id` of its answer."""
-    status: Literal["waiting", "running", "done", "failed", "expired"]
-    task: Literal["predict", "explain"]
-    urgent: bool
-    sha256: str
-    """Of the image."""
-    submitted: str
-    ended: str | None
-    kept_until: str | None
-    """When the job and its result are removed; null until it has ended."""
-    error: ImageError | None
-    """Why it failed."""

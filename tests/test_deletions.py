@@ -152,6 +152,7 @@ GUARDS = {
     "pipelines/training/checkpoint.py::save": "epoch-*.npz and best-*.npz of its folder of epochs",
     "pipelines/training/train.py::train": "the folder of epochs in a claimed folder of work",
     "serving/__main__.py::run": "home/service/bentoml-<port>, of the service that holds the port",
+    "serving/jobs.py::delete": NO_FILE,
     "serving/records/log.py::Appended._put_aside": "rotation of the log it writes, under a lock",
     "serving/champions.py::_living": "a note of a worker that no longer runs",
     "stack/hdfs.py::_format": "home/hdfs/namenode.new; `stack up` holds its lock",

@@ -5,7 +5,7 @@ import hashlib
 import logging
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from pipelines.audit.entries import ErasedEntry, note_erasure
@@ -14,7 +14,7 @@ from pipelines.data.land.erased import keyed
 from pipelines.data.land.originals import LandedFiles
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
 from pipelines.erasing import erasing, journal_file
-from pipelines.erasure import certificate, lineage, manifests, stored, traces
+from pipelines.erasure import certificate, lineage, manifests, queued, stored, traces
 from pipelines.erasure.bundles import local_pieces
 from pipelines.erasure.certificate import Certificate
 from pipelines.erasure.home import Home
@@ -140,7 +140,10 @@ class Erasure:
 
     def _found(self) -> Traces:
         store, dataset = self._context.store, self._spec.name
-        found = traces.find(store, dataset, self._wanted(), self._names)
+        wanted = self._wanted()
+        found = traces.find(store, dataset, wanted, self._names)
+        jobs = queued.known(self._context.settings, wanted, self._names)
+        found = replace(found, originals=found.originals | (jobs - found.landed))
         if not found.count and self._journal is None:
             raise NotFound(
                 f"{dataset} has no such image. A patient's ID is given as it landed; a hash has 64 "
@@ -175,7 +178,11 @@ class Erasure:
         if not found.count:  # all that is left of an erasure that was cut short is its certificate
             return []
         in_store = stored.Stored(store, dataset, found, self._names, journal)
-        pieces = [*Home(settings, dataset, found).pieces(), *in_store.pieces()]
+        pieces = [
+            *Home(settings, dataset, found).pieces(),
+            *queued.pieces(settings, found),
+            *in_store.pieces(),
+        ]
         if self._tracking is None:
             return pieces
         tracked = Tracked(

@@ -77,9 +77,7 @@ class QueueWorker:
         ) as self._service:
             sweeping = asyncio.create_task(self._sweep(manager.shutdown))
             try:
-                await manager.run(
-                    heartbeat_timeout=self._heartbeat, dequeue_timeout=timedelta(seconds=5)
-                )
+                await manager.run(heartbeat_timeout=self._heartbeat, dequeue_timeout=POLL)
             finally:
                 manager.shutdown.set()
                 await sweeping

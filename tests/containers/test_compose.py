@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from pipelines.jobs.worker import figures_file
 from pipelines.settings import Settings
 from stack.catalog import all_parts
 from stack.part import Process
@@ -55,7 +56,13 @@ def test_one_container_builds_the_image_and_passes_the_commit() -> None:
     assert "ARG GIT_COMMIT" in (ROOT / "Dockerfile").read_text("utf-8")
 
 
-@pytest.mark.parametrize("name", OURS)
+def test_the_queue_which_listens_nowhere_is_known_by_the_metrics_that_it_writes() -> None:
+    file = figures_file(Settings(home=Path("/var/lib/medloop")))
+
+    assert str(file) in SERVICES["queue"]["healthcheck"]["test"][-1]
+
+
+@pytest.mark.parametrize("name", set(OURS) - {"queue"})
 def test_a_health_check_asks_a_name_at_which_the_server_listens(name: str) -> None:
     check = " ".join(SERVICES[name]["healthcheck"]["test"])
 

@@ -22,6 +22,7 @@ PREPARED = {
     "mlflow": ["mlflow", "prepared", "started"],
     "airflow-api-server": ["airflow", "prepared", "started"],
     "service": ["prepared", "started"],
+    "queue": ["queue", "prepared", "started"],
 }
 
 
@@ -92,17 +93,18 @@ def test_what_must_be_prepared_is_prepared_by_one_container(
 def test_a_database_that_is_just_starting_is_asked_again(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked: list[int] = []
+    asked: list[str] = []
     made: list[str] = []
 
-    def names(_: Settings) -> list[str]:
-        asked.append(1)
+    def query(_: Settings, sql: str) -> str:
+        asked.append(sql)
         if len(asked) == 1:
             raise DatabaseUnavailable("not yet")
-        return ["mlflow"]
+        if sql.startswith("CREATE"):
+            made.append(sql)
+        return ""
 
-    monkeypatch.setattr(database, "names", names)
-    monkeypatch.setattr(database, "query", lambda _, sql: made.append(sql))
+    monkeypatch.setattr(database, "query", query)
     monkeypatch.setattr(time, "sleep", lambda _: None)
 
     container._ensure_database(settings, "airflow")

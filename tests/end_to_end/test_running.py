@@ -45,7 +45,7 @@ VICTIMS = (
     ("airflow-scheduler",),
     ("postgres",),
     ("airflow-api-server",),
-    ("airflow-dag-processor", "airflow-triggerer", "watch"),
+    ("airflow-dag-processor", "airflow-triggerer", "watch", "queue"),
 )
 """What is killed, and has to be back before the next is; then the service, then all at once."""
 

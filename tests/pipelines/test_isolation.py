@@ -20,6 +20,7 @@ WORDS = {
     "alert_email_from": "from@example.org",
     "alert_email_to": "to@example.org",
     "service_cors_origins": "https://viewer.example.org",
+    "queue_webhook_origins": "https://ris.example.org",
     "service_hosts": "medloop.example.org",
     "store_endpoint": "https://elsewhere:9000",
     "webhdfs_url": "http://elsewhere:9870",

@@ -12,6 +12,9 @@ ROLES: dict[str, Role | None] = {
     **dict.fromkeys(("/api/classes", "/api/classify"), Role.PREDICT),
     **dict.fromkeys(("/docs", "/docs.json", "/static_content/{name:path}"), Role.PREDICT),
     **dict.fromkeys(("/samples", "/samples/{dataset}/{number}"), Role.PREDICT),
+    **dict.fromkeys(("/jobs", "/jobs/{job}", "/jobs/{job}/result"), Role.PREDICT),
+    # only the installation's own token is asked with here
+    "/jobs/{job}/answer": Role.ADMIN,
     # what BentoML's clients read before they ask
     "/schema.json": Role.PREDICT,
     **dict.fromkeys(("/landing", "/landing/{dataset}"), Role.UPLOAD),

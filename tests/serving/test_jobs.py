@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,10 +14,15 @@ from pipelines import database
 from pipelines.access.store import add_token
 from pipelines.access.tokens import Role, mint
 from pipelines.audit.entries import ANSWERS, JOBS, REFUSALS, audit_folder
+from pipelines.erasure.erase import Asked, Erasure
+from pipelines.errors import NotFound
 from pipelines.jobs.table import Jobs
 from pipelines.jobs.webhook import is_allowed
 from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
+from pipelines.spec import load_spec
+from pipelines.stage import Context
+from pipelines.storage.local import LocalStore
 from serving.access.permissions import guard_of
 from serving.app import build_app
 from serving.asked import Backend
@@ -89,7 +95,7 @@ def submit(client: TestClient, image: bytes | None = None, **fields: str) -> dic
 
 def answer(client: TestClient, job: dict[str, Any]) -> int:
     """What the process that works the queue off does."""
-    return client.post(f"/jobs/{job['id']}/answer").status_code
+    return int(client.post(f"/jobs/{job['id']}/answer").status_code)
 
 
 def stored(settings: Settings, columns: str) -> str:
@@ -312,6 +318,28 @@ def test_a_database_that_does_not_answer_is_a_503(settings: Settings) -> None:
     with serving(nowhere) as client:
         reply = client.get("/jobs/1")
     assert (reply.status_code, reply.json()["error"]["code"]) == (503, "queue_unavailable")
+
+
+def test_an_erasure_removes_the_jobs_of_an_image_waiting_and_ended(
+    client: TestClient, settings: Settings, tmp_path: Path
+) -> None:
+    hers, other = png(1), png(2)
+    ended = submit(client, hers)
+    answer(client, ended)
+    for image in hers, other:
+        submit(client, image)
+    context = Context(settings, LocalStore(tmp_path))
+    asked = Asked("image", hashlib.sha256(hers).hexdigest(), "Ticket 88")
+
+    certificate = Erasure(load_spec("phantom"), context, asked, mlflow=False).run()
+
+    assert certificate.images == 1
+    removed = {one.place: one.count for one in certificate.removed}
+    assert removed["postgres:queue"] == 2
+    assert stored(settings, "sha256") == hashlib.sha256(other).hexdigest()
+    assert client.get(f"/jobs/{ended['id']}/result").status_code == 404
+    with pytest.raises(NotFound):
+        Erasure(load_spec("phantom"), context, asked, mlflow=False).plan()
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -170,7 +171,7 @@ def test_a_job_survives_the_death_of_any_part_in_the_middle_of_it(
         if psutil.pid_exists(worker):
             os.kill(worker, signal.SIGCONT)
     for job in jobs:
-        await_true(lambda job=job: has_ended(http, job))
+        await_true(partial(has_ended, http, job))
     ended = [http.get(f"/jobs/{job}").json() for job in jobs]
     results = [http.get(f"/jobs/{job}/result").json() for job in jobs]
     assert [job["status"] for job in ended] == ["done"] * len(jobs)

@@ -22,7 +22,8 @@ def parts(tmp_path: Path) -> list[Part]:
         (["hdfs"], ["hdfs"]),
         (["mlflow"], ["postgres", "mlflow"]),
         (["yarn", "airflow"], ["postgres", "hdfs", "yarn", "airflow"]),
-        (None, ["postgres", "hdfs", "yarn", "mlflow", "airflow", "service", "watch"]),
+        (None, ["postgres", "hdfs", "yarn", "mlflow", "airflow", "service", "queue", "watch"]),
+        (["queue"], ["postgres", "queue"]),
     ],
 )
 def test_parts_come_with_what_they_need(
