@@ -20,7 +20,6 @@ from pgqueuer import Job as Entry
 from pgqueuer import QueueManager, RetryRequested
 from pgqueuer.queries import Queries
 
-from pipelines.atomic import written_whole
 from pipelines.errors import DatabaseUnavailable
 from pipelines.jobs.table import NORMAL, NOTIFY, URGENT, Figures, Jobs
 from pipelines.jobs.webhook import notify
@@ -138,7 +137,7 @@ def figures_file(settings: Settings) -> Path:
 
 def show(file: Path, figures: Figures) -> None:
     """Write the queue's metrics for Prometheus."""
-    from prometheus_client import CollectorRegistry, Gauge, generate_latest
+    from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
 
     registry = CollectorRegistry()
 
@@ -157,5 +156,4 @@ def show(file: Path, figures: Figures) -> None:
     for status in "done", "failed", "expired":
         ended.labels(status).set(figures.kept.get(status, 0))
     file.parent.mkdir(parents=True, exist_ok=True)
-    with written_whole(file) as fresh:
-        fresh.write_bytes(generate_latest(registry))
+    write_to_textfile(str(file), registry)

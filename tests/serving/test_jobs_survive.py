@@ -1,8 +1,10 @@
 """Jobs of a real stack whose parts are killed while they answer: each ends once, none is lost."""
 
 import hmac
+import json
 import os
 import signal
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,7 +21,7 @@ import pytest
 
 import stack
 from pipelines import database
-from pipelines.settings import Settings
+from pipelines.settings import PROJECT, Settings
 from stack.testing import running_stack
 from tests.serving.bundles import png
 from tests.serving.running import free_port, start, stop, wait_until_ready
@@ -183,6 +185,33 @@ def test_a_job_survives_the_death_of_any_part_in_the_middle_of_it(
     await_true(lambda: database.query(settings, left, database="queue") == "0")
     assert [http.get(f"/jobs/{job}").json() for job in jobs] == ended
     assert database.query(settings, "SELECT count(image) FROM jobs", database="queue") == "0"
+
+
+def test_the_commands_of_the_page_do_what_it_says(
+    settings: Settings, http: httpx.Client, tmp_path: Path
+) -> None:
+    page = (PROJECT / "docs" / "queue.md").read_text("utf-8")
+    commands = [line for line in page.splitlines() if line.startswith("curl ")]
+    (tmp_path / "scan.png").write_bytes(png())
+    environment = os.environ | {"JOB": ""}
+    statuses = []
+    for command in commands:
+        if command.endswith("/result"):
+            await_true(partial(has_ended, http, environment["JOB"]))
+        here = command.replace("http://127.0.0.1:3000", settings.service)
+        reply = subprocess.run(
+            f"{here} --silent --show-error --noproxy '*' --write-out '\n%{{http_code}}'",
+            shell=True,
+            cwd=tmp_path,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        body, _, status = reply.stdout.rpartition("\n")
+        environment["JOB"] = json.loads(body).get("id", environment["JOB"])
+        statuses.append(int(status))
+    assert statuses == [202, 200, 200, 200, 202, 202, 202]
 
 
 def test_a_notice_is_signed_sent_again_and_tells_nothing_else(
