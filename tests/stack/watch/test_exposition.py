@@ -13,6 +13,8 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest, write_t
 from pipelines.alerts.alert import Alert
 from pipelines.alerts.book import make_notice
 from pipelines.backup.state import BackupState, write_state
+from pipelines.jobs.table import Figures
+from pipelines.jobs.worker import figures_file, show
 from pipelines.scheduler import EndedRun
 from pipelines.settings import PROJECT, Settings
 from stack.room import Room
@@ -109,6 +111,7 @@ def queries() -> dict[str, str]:
 def test_every_query_asks_for_metrics_and_labels_that_there_are(tmp_path: Path, name: str) -> None:
     settings = Settings(home=tmp_path)
     write_state(settings, BackupState(succeeded_at=RUN.ended, bytes=1, seconds=1))
+    show(figures_file(settings), Figures(waiting=1, bytes=1, oldest_seconds=1, kept={}))
     samples = [sample for family in told(settings.metrics).collect() for sample in family.samples]
     query = queries()[name]
     asked = set(re.findall(r"medloop_\w+", query))
