@@ -38,6 +38,11 @@ class Server:
         """Process id → proportional set size in MB: shared pages count by their share."""
         return {p.pid: p.memory_full_info().pss / MEGABYTE for p in self.family()}
 
+    def private_memory(self) -> float:
+        """Memory in MB that no other process shares, of the process that takes most of it: what
+        one more worker costs."""
+        return float(max(p.memory_full_info().uss for p in self.family()) / MEGABYTE)
+
     def processor_seconds(self) -> float:
         """Processor time of the whole family until now."""
         return sum(sum(p.cpu_times()[:2]) for p in self.family())

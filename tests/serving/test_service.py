@@ -1,5 +1,6 @@
 """The real BentoML server, as its own process."""
 
+import argparse
 import os
 import shutil
 import signal
@@ -15,6 +16,8 @@ import httpx
 import psutil
 import pytest
 
+import serving.__main__ as run_service
+from pipelines.errors import StackError
 from tests.serving.bundles import CLASSES, jpeg, png
 from tests.serving.running import free_port, start, stop, wait_until_ready
 
@@ -149,6 +152,20 @@ def test_a_broken_pinned_bundle_ends_it_with_the_reason(
     assert "error: " in log
     assert said in log
     assert "Traceback" not in log
+
+
+def test_a_bundle_check_that_is_killed_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(run_service, "_open_bundle", lambda *_: os._exit(9))
+    check = run_service.BundleCheck(argparse.Namespace(), tmp_path)
+    with pytest.raises(StackError, match="ended before it was done"):
+        check.wait()
+
+
+def test_the_supervisor_of_a_pinned_bundle_loads_no_inference(own: Own) -> None:
+    supervisor = psutil.Process(own.run().pid)
+    assert not [m.path for m in supervisor.memory_maps() if "openvino" in m.path]
 
 
 def test_an_unusable_setting_ends_it_with_the_reason(tmp_path: Path) -> None:
