@@ -13,7 +13,7 @@ from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from serving import classic, information, jobs, landing, predictions, samples
+from serving import compat, information, jobs, landing, predictions
 from serving.access.permissions import (
     ANYBODY,
     ONLY_ADMINISTRATORS,
@@ -43,10 +43,9 @@ health = APIRouter(route_class=GuardedRoute, default_response_class=Response)
 ROUTERS = (
     predictions.router,
     information.router,
-    samples.router,
     landing.router,
     jobs.router,
-    classic.router,
+    compat.router,
     health,
     pages,
 )

@@ -1,6 +1,7 @@
-"""What a route works with: the request's images and checked fields, and what answers them."""
+"""What a route works with: the request's images and checked fields, what answers them, and the
+answer in words."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
@@ -9,14 +10,14 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
+from pipelines.evaluation.abstention import Reason as Given
 from pipelines.jobs.table import Jobs
 from pipelines.release.predictor import Predictor, Reading
-from serving import replies
 from serving.champions import Champions
 from serving.context import Problem, RequestContext, context_of, route_of
 from serving.executor import InferenceExecutor
-from serving.observed import Answered, Observer, UploadObserver
-from serving.schemas import Prediction, Wire
+from serving.records import Answered, Observer, UploadObserver
+from serving.schemas import Prediction, Reason, Review, Wire
 from serving.uploads import Limits, Upload, read_upload
 
 FieldsT = TypeVar("FieldsT", bound=Wire)
@@ -32,7 +33,7 @@ class Backend:
     limits: Limits
     observers: tuple[Observer, ...] = ()
     """Told of every image that is answered."""
-    classic_dataset: str | None = None
+    legacy_dataset: str | None = None
     """Whose model answers on ``/api/…`` where no data set is named."""
     note_upload: UploadObserver = lambda _: None
     """Told of every file for a landing folder, whatever became of it."""
@@ -86,7 +87,7 @@ class Asked(Generic[FieldsT]):
     def answered(self, predictor: Predictor, reading: Reading) -> Prediction:
         """The answer in words; those who keep count are told."""
         context = self.context
-        answer = replies.prediction(predictor, reading, request_id=context.request_id)
+        answer = prediction_of(predictor, reading, request_id=context.request_id)
         answered = Answered(context, self.route, predictor, reading, answer, context.seconds)
         for observe in self.backend.observers:
             observe(answered)
@@ -138,3 +139,36 @@ async def submitted(request: Request, query: FieldsT) -> Asked[FieldsT]:
         route_of(request.scope),
         request.is_disconnected,
     )
+
+
+def prediction_of(predictor: Predictor, reading: Reading, *, request_id: str) -> Prediction:
+    """A reading as the answer of ``/predict``."""
+    manifest = predictor.bundle.manifest
+    decided = manifest.classes[reading.best]
+    shares = reading.shares
+    return Prediction(
+        dataset=manifest.dataset,
+        dataset_title=manifest.title,
+        model_version=predictor.version,
+        class_name=decided.name,
+        title=decided.title,
+        finding=decided.finding,
+        confidence=shares[reading.best],
+        certainty=min(1.0, reading.certainty),
+        probabilities=dict(zip(predictor.class_names, shares, strict=True)),
+        abstained=bool(reading.doubts),
+        abstained_because=_reasons(reading.doubts),
+        review=_review(predictor.review(reading)),
+        synthetic=manifest.synthetic,
+        disclaimer=manifest.disclaimer,
+        request_id=request_id,
+    )
+
+
+def _review(reasons: Iterable[Given]) -> Review:
+    given = _reasons(reasons)
+    return Review(needed=bool(given), reasons=given)
+
+
+def _reasons(reasons: Iterable[Given]) -> list[Reason]:
+    return [Reason(code=reason.code, message=reason.message) for reason in reasons]

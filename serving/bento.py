@@ -75,7 +75,7 @@ class Arguments(BaseModel):
     threads: int = Field(default=os.cpu_count() or 1, ge=1)
     """Processor threads of one inference, and how many images are worked on at once."""
     host: str = "127.0.0.1"
-    """Where classic clients are listened for, if they are."""
+    """Where the second port is opened, if there is one."""
     auth: Auth = "tokens"
     """Closed unless whoever starts it has seen that only this machine reaches it."""
 

@@ -1,4 +1,4 @@
-"""One request while it is answered: its ID, its clock, who sent it, what it holds of the memory.
+"""One request while it is answered: its ID, its clock, who sent it, what its body takes of memory.
 
 The outermost middleware (`serving.middleware`) creates one `RequestContext` for each request.
 """
@@ -7,6 +7,7 @@ import secrets
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from starlette.requests import Request
 from starlette.types import Scope
@@ -14,9 +15,11 @@ from starlette.types import Scope
 from pipelines.access.tokens import Role
 from pipelines.errors import MedloopError
 
+if TYPE_CHECKING:
+    from serving.uploads import UploadShare
+
 KEY = "medloop.context"
 """Where a request's ASGI scope holds its `RequestContext`."""
-MEGABYTE = 1 << 20
 OTHER = "other"
 
 
@@ -37,55 +40,6 @@ class Problem(MedloopError):
         self.status = status
         self.code = code
         self.headers = headers or {}
-
-
-class UploadBudget:
-    """The bytes of all bodies that are read or worked on now, and how many they may be.
-
-    Args:
-        most: bytes; a form is taken apart in memory, so it costs up to three times its size.
-    """
-
-    def __init__(self, most: int = 256 * MEGABYTE) -> None:
-        self._most = most
-        self.held = 0
-
-    def take(self, size: int) -> None:
-        """Raises Problem: with so many bytes more there would be too many (503)."""
-        if self.held + size > self._most:
-            raise Problem(
-                503,
-                "overloaded",
-                "More is being uploaded to this service than it can hold. Send it again later.",
-                headers={"Retry-After": "1"},
-            )
-        self.held += size
-
-    def give_back(self, size: int) -> None:
-        """Release bytes."""
-        self.held -= size
-
-
-class Held:
-    """What one request holds of the `UploadBudget` until it is answered.
-
-    Args:
-        budget: what it is taken from.
-    """
-
-    def __init__(self, budget: UploadBudget) -> None:
-        self._budget = budget
-        self._bytes = 0
-
-    def more(self, size: int) -> None:
-        """Take more; raises Problem as `UploadBudget.take` does."""
-        self._budget.take(size)
-        self._bytes += size
-
-    def release(self) -> None:
-        """Give all of it back."""
-        self._budget.give_back(self._bytes)
-        self._bytes = 0
 
 
 @dataclass(frozen=True)
@@ -113,7 +67,8 @@ class RequestContext:
     began: float = field(default_factory=time.perf_counter)
     principal: Principal | None = None
     """``None`` until the client is known: no valid token came, or the route needs none."""
-    upload: Held | None = None
+    upload: "UploadShare | None" = None
+    """What its body takes of the `UploadBudget` until it is answered."""
     dataset: str | None = None
     """Whose model answers; ``None`` until it is chosen."""
     model_version: int | None = None

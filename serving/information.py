@@ -1,21 +1,23 @@
-"""What serves: classes, models, model cards; and figures for Prometheus."""
+"""What serves: classes, models, model cards, images to try it with; and figures for Prometheus."""
 
 import asyncio
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
 from pipelines.access.tokens import Role
+from pipelines.release.bundle import CanaryImage
 from pipelines.release.card.beside import beside
 from pipelines.release.predictor import Predictor
 from serving import metrics, replies
 from serving.access.permissions import METRICS, PREDICT, GuardedRoute
 from serving.asked import as_json, backend_of
 from serving.context import Problem, context_of
-from serving.describe import CARD_REFUSALS, answers, refusals
-from serving.schemas import CardFields, ClassesReply, ModelReply
+from serving.describe import CARD_REFUSALS, FILE, SAMPLE_REFUSALS, answers, refusals
+from serving.schemas import CardFields, ClassesReply, ModelReply, Sample, SamplesReply
 
 CARD_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; "
@@ -24,6 +26,8 @@ CARD_HEADERS = {
     "Cache-Control": "no-cache",
 }
 """The page brings its style and pictures along and asks for nothing else."""
+FREE = ("CC0-1.0", "CC-BY-4.0")
+"""Licences under which an image may be shown to whoever may ask for predictions."""
 HTML = answers("text/html; charset=utf-8", {"type": "string"})
 
 router = APIRouter(route_class=GuardedRoute)
@@ -63,6 +67,39 @@ async def figures() -> Response:
     return Response(await asyncio.to_thread(metrics.exposed), media_type=metrics.MEDIA_TYPE)
 
 
+@router.get("/samples", response_model=SamplesReply, dependencies=[PREDICT], responses=refusals())
+async def samples(request: Request) -> Response:
+    """An image of each class to try the service with; none of a data set whose licence does not
+    allow it to be shown."""
+    found = [
+        _described(predictor, number)
+        for predictor in backend_of(request).champions.serving()
+        for number in _first_of_each_class(predictor)
+    ]
+    return as_json(SamplesReply(samples=found))
+
+
+@router.get(
+    "/samples/{dataset}/{number}",
+    dependencies=[PREDICT],
+    response_class=Response,
+    responses=refusals(SAMPLE_REFUSALS) | answers("application/octet-stream", FILE),
+)
+async def sample(request: Request, dataset: str, number: int) -> Response:
+    """A sample image, in the encoding it was landed in."""
+    predictor = backend_of(request).champions.choose(dataset)
+    images = _shown(predictor)
+    if not 0 <= number < len(images):
+        message = f"dataset={dataset!r} has no sample {number}; /samples lists those there are."
+        raise Problem(404, "unknown_sample", message)
+    file = predictor.bundle.folder / images[number].file
+    try:
+        content = await asyncio.to_thread(file.read_bytes)
+    except FileNotFoundError as error:  # erased since the model was loaded
+        raise Problem(404, "unknown_sample", "This sample is no longer there.") from error
+    return Response(content, media_type="application/octet-stream")
+
+
 def _read(predictor: Predictor) -> bytes:
     try:
         return beside(predictor.bundle.folder).read_bytes()
@@ -75,3 +112,31 @@ def _read(predictor: Predictor) -> bytes:
             f"or it was fetched before cards were kept. Run `medloop select {dataset}`, then "
             f"`medloop promote {dataset}`.",
         ) from error
+
+
+def _shown(predictor: Predictor) -> list[CanaryImage]:
+    source = predictor.bundle.manifest.source
+    return predictor.bundle.canary if source and source.licence in FREE else []
+
+
+def _first_of_each_class(predictor: Predictor) -> list[int]:
+    first: dict[str, int] = {}
+    for number, image in enumerate(_shown(predictor)):
+        first.setdefault(image.label, number)
+    return list(first.values())
+
+
+def _described(predictor: Predictor, number: int) -> Sample:
+    manifest, image = predictor.bundle.manifest, _shown(predictor)[number]
+    source = manifest.source
+    assert source, "images without a licence are not shown"
+    titles = {c.name: c.title for c in manifest.classes}
+    return Sample(
+        dataset=manifest.dataset,
+        label=image.label,
+        title=titles[image.label],
+        file=image.file.rpartition("/")[2],
+        url=f"/samples/{quote(manifest.dataset)}/{number}",
+        synthetic=manifest.synthetic,
+        credit=f"{source.origin} ({source.licence})",
+    )

@@ -24,7 +24,7 @@ from serving.asked import Asked, as_json, received
 from serving.context import Problem
 from serving.describe import LANDING_REFUSALS, form, refusals
 from serving.metrics import count_refusal, count_upload
-from serving.observed import Uploaded
+from serving.records import Uploaded
 from serving.schemas import (
     LandingDataset,
     LandingFields,

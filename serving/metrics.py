@@ -18,7 +18,7 @@ from prometheus_client.multiprocess import MultiProcessCollector, mark_process_d
 
 if TYPE_CHECKING:
     from pipelines.release.predictor import Predictor
-    from serving.observed import Answered
+    from serving.records import Answered
 
 MEDIA_TYPE = CONTENT_TYPE_LATEST
 OUTCOMES = {500: "failed", 503: "unavailable", 504: "failed"}

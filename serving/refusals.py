@@ -1,8 +1,7 @@
-"""What the service says when it cannot answer: an HTTP status, a stable code, a sentence; and the
-headers that keep browsers out of whatever it says.
+"""What the service says when it cannot answer: an HTTP status, a stable code, a sentence.
 
 Every refusal has one shape, ``{"error": {"code", "message"}, "request_id"}``, and on ``/api/…``
-the one that classic clients read. What a client sends is never answered with a 5xx; only a missing
+the one of the legacy API. What a client sends is never answered with a 5xx; only a missing
 champion is (503), because it is not the client's fault.
 """
 
@@ -14,12 +13,11 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import Message, Scope
 
 from pipelines.errors import BadImage
 from serving.context import Problem, context_of
 from serving.metrics import count_refusal
-from serving.schemas import ClassicError, ErrorDetail, ErrorReply, Wire
+from serving.schemas import ErrorDetail, ErrorReply, LegacyError, Wire
 
 logger = logging.getLogger(__name__)
 
@@ -30,54 +28,12 @@ STATUS_OF_IMAGE_REASON = {
     "too_large": 413,
 }
 """The HTTP status of a `BadImage.reason`; every other reason is 422."""
-CLASSIC = "/api/"
-"""Below this, clients expect the classic API."""
+LEGACY_API = "/api/"
 HEADERS_OF_STATUS = {
     408: {"Connection": "close"},
     413: {"Connection": "close"},
     503: {"Retry-After": "5"},
 }
-SECURITY = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=(), usb=()",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
-"""For every answer that does not say otherwise itself: pictures of patients stay in no cache."""
-HSTS = "max-age=31536000"
-
-
-def secure(start: Message, scope: Scope, *, request_id: str) -> None:
-    """Add the headers of security, and the request's id, to an answer that is about to begin.
-
-    Args:
-        start: its ``http.response.start``.
-        scope: of the request.
-        request_id: see `serving.context`.
-    """
-    headers = [pair for pair in start["headers"] if pair[0] != b"x-request-id"]
-    given = {name for name, _ in headers}
-    wanted = security_headers(scope.get("scheme", "http"))
-    if scope["path"].startswith("/web/") and b"etag" in given:
-        headers.append((b"cache-control", b"no-cache"))  # kept, but asked after each time
-        given.add(b"cache-control")
-    headers += [pair for pair in wanted if pair[0] not in given]
-    headers.append((b"x-request-id", request_id.encode()))
-    start["headers"] = headers
-
-
-def security_headers(scheme: str) -> list[tuple[bytes, bytes]]:
-    """Names and values of the headers of security over ``http`` or ``https``."""
-    return _WITH_TLS if scheme == "https" else _PLAIN
-
-
-# as ASGI wants them, encoded once: this happens on every answer
-_PLAIN = [(name.lower().encode(), value.encode()) for name, value in SECURITY.items()]
-_WITH_TLS = [*_PLAIN, (b"strict-transport-security", HSTS.encode())]
 
 
 def reply_problem(request: Request, error: Exception) -> Response:
@@ -152,7 +108,7 @@ def refusal(request: Request, status: int, *, code: str, message: str) -> Respon
     body: Wire = ErrorReply(
         error=ErrorDetail(code=code, message=message), request_id=context.request_id
     )
-    if request.url.path.startswith(CLASSIC):
-        body = ClassicError(message=message)
+    if request.url.path.startswith(LEGACY_API):
+        body = LegacyError(message=message)
     headers = HEADERS_OF_STATUS.get(status)
     return Response(body.model_dump_json(), status, headers=headers, media_type="application/json")

@@ -1,14 +1,12 @@
-"""What the model saw, in the words of the service's answers."""
+"""Explanations, classes and models in the words of the service's answers."""
 
 import base64
-from collections.abc import Iterable
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from pipelines.evaluation.abstention import Reason as Given
 from pipelines.evaluation.attention import Attention as Located
 from pipelines.release.card.beside import beside
-from pipelines.release.predictor import Predictor, Reading
+from pipelines.release.predictor import Predictor
 from serving.schemas import (
     Attention,
     AttentionPlace,
@@ -18,43 +16,8 @@ from serving.schemas import (
     Explanation,
     ModelInfo,
     Prediction,
-    Reason,
-    Review,
     Source,
 )
-
-
-def prediction(predictor: Predictor, reading: Reading, *, request_id: str) -> Prediction:
-    """A reading as the answer of ``/predict``."""
-    manifest = predictor.bundle.manifest
-    decided = manifest.classes[reading.best]
-    shares = reading.shares
-    return Prediction(
-        dataset=manifest.dataset,
-        dataset_title=manifest.title,
-        model_version=predictor.version,
-        class_name=decided.name,
-        title=decided.title,
-        finding=decided.finding,
-        confidence=shares[reading.best],
-        certainty=min(1.0, reading.certainty),
-        probabilities=dict(zip(predictor.class_names, shares, strict=True)),
-        abstained=bool(reading.doubts),
-        abstained_because=_told(reading.doubts),
-        review=_review(predictor.review(reading)),
-        synthetic=manifest.synthetic,
-        disclaimer=manifest.disclaimer,
-        request_id=request_id,
-    )
-
-
-def _review(reasons: Iterable[Given]) -> Review:
-    told = _told(reasons)
-    return Review(needed=bool(told), reasons=told)
-
-
-def _told(reasons: Iterable[Given]) -> list[Reason]:
-    return [Reason(code=reason.code, message=reason.message) for reason in reasons]
 
 
 @dataclass(frozen=True)

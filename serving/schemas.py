@@ -392,7 +392,7 @@ class ErrorReply(Wire):
     request_id: str
 
 
-class ClassicError(Wire):
+class LegacyError(Wire):
     """Every refusal on ``/api/…``."""
 
     status: Literal["error"] = "error"

@@ -104,7 +104,7 @@ class MedloopService:
 
     @bentoml.on_startup  # type: ignore[untyped-decorator]
     async def listen(self) -> None:
-        """Listen for classic clients too, if that is set."""
+        """Listen at the second port too, if there is one."""
         await self._worker.listen()
 
     @bentoml.on_shutdown  # type: ignore[untyped-decorator]

@@ -14,19 +14,69 @@ from python_multipart.exceptions import MultipartParseError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from serving.context import MEGABYTE, Held, Problem, UploadBudget, context_of
+from serving.context import Problem, context_of
 
+MEGABYTE = 1 << 20
 DRAINED = 2
 """A body is read up to this many times the limit before its connection is closed."""
 RAW_TYPES = ("image/", "application/dicom", "application/octet-stream")
 IMAGE_FIELDS = ("image", "file")
-"""Parts of a form that hold an image; ``file`` is what classic web clients call it."""
+"""Parts of a form that hold an image; ``file`` is what clients of the legacy API call it."""
 MAX_TEXT_BYTES = 1_000
 MAX_FIELDS = 16
 HOW_TO_SEND = (
     "Send multipart/form-data with a file in the field 'image', or the image itself as the body "
     "with a Content-Type of image/…"
 )
+
+
+class UploadBudget:
+    """The bytes of all bodies that are read or worked on now, and how many they may be.
+
+    Args:
+        most: bytes; a form is taken apart in memory, so it costs up to three times its size.
+    """
+
+    def __init__(self, most: int = 256 * MEGABYTE) -> None:
+        self._most = most
+        self.taken = 0
+
+    def take(self, size: int) -> None:
+        """Raises Problem: with so many bytes more there would be too many (503)."""
+        if self.taken + size > self._most:
+            raise Problem(
+                503,
+                "overloaded",
+                "More is being uploaded to this service than it can hold. Send it again later.",
+                headers={"Retry-After": "1"},
+            )
+        self.taken += size
+
+    def give_back(self, size: int) -> None:
+        """Release bytes."""
+        self.taken -= size
+
+
+class UploadShare:
+    """What one request takes of the `UploadBudget` until it is answered.
+
+    Args:
+        budget: what it is taken from.
+    """
+
+    def __init__(self, budget: UploadBudget) -> None:
+        self._budget = budget
+        self._bytes = 0
+
+    def add(self, size: int) -> None:
+        """Take more; raises Problem as `UploadBudget.take` does."""
+        self._budget.take(size)
+        self._bytes += size
+
+    def release(self) -> None:
+        """Give all of it back."""
+        self._budget.give_back(self._bytes)
+        self._bytes = 0
 
 
 @dataclass(frozen=True)
@@ -114,18 +164,18 @@ async def read_body(request: Request, limits: Limits) -> bytes:
     """
     parts: list[bytes] = []
     size = 0
-    context_of(request).upload = held = Held(limits.budget)
+    context_of(request).upload = share = UploadShare(limits.budget)
     try:
         async with asyncio.timeout(limits.read_seconds):
             async for part in request.stream():
                 size += len(part)
                 if size > limits.body_bytes:
                     parts.clear()
-                    held.release()
+                    share.release()
                     if size > DRAINED * limits.body_bytes:
                         break
                 else:
-                    held.more(len(part))
+                    share.add(len(part))
                     parts.append(part)
     except TimeoutError as error:
         message = f"The body did not arrive within {limits.read_seconds:g} s; send it again."

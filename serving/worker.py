@@ -21,7 +21,7 @@ from pipelines.jobs.table import Jobs
 from pipelines.release.predictor import open_predictor
 from pipelines.settings import Settings, get_settings
 from pipelines.stage import default_context
-from serving import classic
+from serving import compat
 from serving.access.exposure import certificate_of
 from serving.access.permissions import guard_of
 from serving.app import attach, build_app
@@ -32,8 +32,8 @@ from serving.context import Problem, RequestContext
 from serving.executor import InferenceExecutor
 from serving.follower import Follower
 from serving.metrics import count_answer
-from serving.observed import Observer
 from serving.predictions import classify, draw, reason
+from serving.records import Observer
 from serving.records.sampler import Sampler
 from serving.refusals import status_of
 from serving.schemas import ExplainFields, Explanation, OverlayFields, PredictFields, Prediction
@@ -95,7 +95,7 @@ class Worker:
             self._executor,
             Limits(read_seconds=get_settings().service_read_seconds),
             observers=tuple(observers),
-            classic_dataset=get_settings().classic_dataset,
+            legacy_dataset=get_settings().classic_dataset,
             note_upload=guard.audit.note_upload,
             jobs=Jobs(get_settings()) if get_settings().queue else None,
         )
@@ -122,7 +122,7 @@ class Worker:
             return await reason(self._asked("/explain", image, fields))
 
     async def listen(self) -> None:
-        """Listen for classic clients too, if that is set."""
+        """Listen at the second port too, if there is one."""
         if self._second_port:
             await self._second_port.start()
 
@@ -148,7 +148,7 @@ def _second_port(backend: Backend, host: str, settings: Settings) -> SecondPort 
     if settings.classic_port is None:
         return None
     return SecondPort(
-        build_app(guard, backend, routers=[classic.router]),
+        build_app(guard, backend, routers=[compat.router]),
         host=host,
         port=settings.classic_port,
         certificate=certificate_of(settings),

@@ -1,7 +1,9 @@
-"""Who may ask which route. A permission is a dependency of each route; a route without one cannot
-be made, and a path without a route is for administrators only."""
+"""Who may ask which route, and how often. A permission is a dependency of each route; a route
+without one cannot be made, and a path without a route is for administrators only."""
 
 import math
+import time
+from collections import OrderedDict
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from ipaddress import ip_address, ip_network
@@ -17,9 +19,7 @@ from starlette.types import Receive, Scope, Send
 from pipelines.access.store import token_file
 from pipelines.access.tokens import Role
 from pipelines.settings import Settings, listed
-from serving.access.loopback import Loopback
-from serving.access.rates import Rates
-from serving.access.tokens import TokenVerifier
+from serving.access.clients import Loopback, TokenVerifier
 from serving.context import Principal, Problem, context_of
 from serving.records.audit import Audit
 from serving.refusals import HANDLERS, reply_crash
@@ -27,6 +27,43 @@ from serving.refusals import HANDLERS, reply_crash
 UNKNOWN_PER_SECOND = 5.0
 UNKNOWN_BURST = 50
 """How often one address may be refused a token's worth before it is not even listened to."""
+MOST_CALLERS = 10_000
+
+
+class Rates:
+    """Token buckets by the generic cell rate algorithm (ITU-T I.371): of each caller only the
+    time is kept at which its bucket will be full again.
+
+    Each worker keeps its own, so N workers together let a caller have N times as much: the limit
+    is there to keep one caller from taking a worker from all others.
+
+    Args:
+        per_second: how fast a bucket fills.
+        burst: how much it holds.
+        clock: seconds that never run back.
+    """
+
+    def __init__(
+        self, per_second: float, burst: int, *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._interval = 1 / per_second
+        self._slack = (burst - 1) / per_second
+        self._clock = clock
+        self._full_at: OrderedDict[str, float] = OrderedDict()
+
+    def wait(self, caller: str) -> float:
+        """Take one from a caller's bucket; how long to wait (s) if it is empty, else 0."""
+        now = self._clock()
+        full_at = max(self._full_at.get(caller, now), now)
+        wait = full_at - self._slack - now
+        if wait > 1e-9:
+            return wait
+        self._full_at[caller] = full_at + self._interval
+        self._full_at.move_to_end(caller)
+        if len(self._full_at) > MOST_CALLERS:
+            # whoever asked least recently is the nearest to a full bucket, which is no entry
+            self._full_at.popitem(last=False)
+        return 0.0
 
 
 @dataclass(frozen=True)

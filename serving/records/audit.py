@@ -25,7 +25,7 @@ from pipelines.audit.entries import (
 from pipelines.jobs.table import Job
 from pipelines.settings import Settings
 from serving.context import RequestContext
-from serving.observed import Answered, Uploaded
+from serving.records import Answered, Uploaded
 from serving.records.log import Appended, Spool
 
 SECONDS = 60.0

@@ -23,7 +23,7 @@ from pipelines.monitoring.samples import Model, Sample, divided
 from pipelines.settings import Settings
 from pipelines.storage import Store
 from serving.metrics import count_samples
-from serving.observed import Answered
+from serving.records import Answered
 
 logger = logging.getLogger(__name__)
 

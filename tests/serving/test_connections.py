@@ -12,7 +12,7 @@ import httpx
 import psutil
 import pytest
 
-from serving.context import MEGABYTE
+from serving.uploads import MEGABYTE
 from tests.serving.bundles import png
 from tests.serving.running import running_service
 

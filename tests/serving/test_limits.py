@@ -9,8 +9,8 @@ from starlette.testclient import TestClient
 from starlette.types import Message
 
 from serving.asked import Backend
-from serving.context import Held, Problem, UploadBudget, context_of, open_context
-from serving.uploads import DRAINED, Limits, read_body
+from serving.context import Problem, context_of, open_context
+from serving.uploads import DRAINED, Limits, UploadBudget, UploadShare, read_body
 from tests.serving.bundles import png
 
 LIMITS = Limits(body_bytes=100, read_seconds=0.05)
@@ -40,10 +40,10 @@ def _request(client: Client) -> Request:
     return Request(scope, client.receive)
 
 
-def _held(request: Request) -> Held:
-    held = context_of(request).upload
-    assert held
-    return held
+def _share(request: Request) -> UploadShare:
+    share = context_of(request).upload
+    assert share
+    return share
 
 
 def _read(client: Client) -> bytes:
@@ -83,8 +83,8 @@ def test_all_bodies_together_are_bounded_and_room_comes_back() -> None:
         asyncio.run(read_body(second, limits))
     assert (caught.value.status, caught.value.code) == (503, "overloaded")
     assert caught.value.headers["Retry-After"] == "1"
-    _held(second).release()
-    _held(first).release()
+    _share(second).release()
+    _share(first).release()
     third = _request(Client([b"a" * 100]))
     assert len(asyncio.run(read_body(third, limits))) == 100
 
@@ -100,7 +100,7 @@ def test_what_is_too_large_is_not_held() -> None:
 def test_an_answered_request_holds_nothing(serving_client: TestClient, backend: Backend) -> None:
     for image in (png(), b"no image", b"x" * 190_000):
         serving_client.post("/predict", content=image, headers={"Content-Type": "image/png"})
-    assert backend.limits.budget.held == 0
+    assert backend.limits.budget.taken == 0
 
 
 def test_a_client_that_leaves_is_no_crash() -> None:

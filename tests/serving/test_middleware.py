@@ -151,13 +151,13 @@ def test_an_answer_that_takes_too_long_is_504_and_frees_nothing_before_the_work_
         assert slow.status == 504
         assert at_work.is_set()
         assert not slow.task.done()
-        assert limits.budget.held == len(body), "the thread still holds the image"
+        assert limits.budget.taken == len(body), "the thread still holds the image"
         queued = asyncio.create_task(executor.run(lambda: "next"))
         done, _ = await asyncio.wait([queued], timeout=0.2)
         assert not done, "the thread's place was given away"
         go.set()
         await asyncio.gather(slow.task, queued)
-        assert limits.budget.held == 0
+        assert limits.budget.taken == 0
         assert slow.reply["error"]["code"] == "timed_out"
         assert slow.reply["request_id"] == slow.headers["x-request-id"]
         assert slow.headers["x-content-type-options"] == "nosniff"

@@ -20,9 +20,8 @@ from serving.app import build_app
 from serving.asked import Backend
 from serving.champions import Champions
 from serving.connections import Server
-from serving.context import MEGABYTE
 from serving.executor import InferenceExecutor
-from serving.uploads import Limits
+from serving.uploads import MEGABYTE, Limits
 from tests.serving.balancing import Proxy, proxied
 from tests.serving.listening import listening
 from tests.serving.running import free_port

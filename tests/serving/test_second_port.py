@@ -24,7 +24,7 @@ class Addresses:
     """A running service at its two addresses."""
 
     main: httpx.Client
-    classic: httpx.Client
+    legacy: httpx.Client
     process: subprocess.Popen[bytes]
 
 
@@ -40,7 +40,7 @@ def service(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         classic_port=ports[1],
         service_auth="on",
     )
-    main, classic = (
+    main, legacy = (
         httpx.Client(
             base_url=f"http://127.0.0.1:{port}",
             headers={"Authorization": f"Bearer {text}"},
@@ -50,23 +50,23 @@ def service(bundle: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         for port in ports
     )
     try:
-        with main, classic:
+        with main, legacy:
             wait_until_ready(main, process, home)
-            yield Addresses(main, classic, process)
+            yield Addresses(main, legacy, process)
     finally:
         stop(process)
 
 
-def test_it_answers_classic_clients(service: Addresses) -> None:
-    reply = service.classic.post("/api/classify", files={"file": png()})
+def test_it_answers_clients_of_the_legacy_api(service: Addresses) -> None:
+    reply = service.legacy.post("/api/classify", files={"file": png()})
     assert reply.json()["status"] == "success"
-    assert service.classic.get("/api/health").json()["model_loaded"] is True
+    assert service.legacy.get("/api/health").json()["model_loaded"] is True
 
 
 def test_both_addresses_answer_the_same(service: Addresses) -> None:
     bodies = [
         http.post("/api/classify", files={"file": png(2)}).json()
-        for http in (service.main, service.classic)
+        for http in (service.main, service.legacy)
     ]
     for body in bodies:
         del body["processing_time"]
@@ -75,12 +75,12 @@ def test_both_addresses_answer_the_same(service: Addresses) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/predict", "/model", "/metrics", "/livez", "/docs.json"])
 def test_it_answers_nothing_else(service: Addresses, path: str) -> None:
-    assert service.classic.get(path).status_code == 404
-    assert service.classic.post(path).status_code == 404
+    assert service.legacy.get(path).status_code == 404
+    assert service.legacy.post(path).status_code == 404
 
 
 def test_it_is_behind_the_same_gate(service: Addresses) -> None:
-    with httpx.Client(base_url=service.classic.base_url, trust_env=False) as stranger:
+    with httpx.Client(base_url=service.legacy.base_url, trust_env=False) as stranger:
         reply = stranger.post("/api/classify", files={"file": png()})
         health = stranger.get("/api/health")
     assert reply.status_code == 401
@@ -90,8 +90,8 @@ def test_it_is_behind_the_same_gate(service: Addresses) -> None:
 
 
 def test_what_it_answers_is_counted(service: Addresses) -> None:
-    service.classic.post("/api/classify", files={"file": png()})
-    with httpx.Client(base_url=service.classic.base_url, trust_env=False) as stranger:
+    service.legacy.post("/api/classify", files={"file": png()})
+    with httpx.Client(base_url=service.legacy.base_url, trust_env=False) as stranger:
         stranger.post("/api/classify", files={"file": png()})
     text = service.main.get("/metrics").text
     for outcome in ("ok", "refused"):
@@ -100,10 +100,10 @@ def test_what_it_answers_is_counted(service: Addresses) -> None:
 
 
 def test_what_is_in_flight_when_the_service_ends_is_still_answered(service: Addresses) -> None:
-    url = service.classic.base_url
+    url = service.legacy.base_url
     connection = http.client.HTTPConnection(url.host, url.port, timeout=20)
     connection.putrequest("POST", "/api/classify")
-    connection.putheader("Authorization", service.classic.headers["Authorization"])
+    connection.putheader("Authorization", service.legacy.headers["Authorization"])
     connection.putheader("Content-Type", "image/png")
     connection.putheader("Content-Length", str(len(png())))
     connection.endheaders(png()[:100])

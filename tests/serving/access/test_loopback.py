@@ -3,7 +3,7 @@
 import pytest
 from starlette.requests import Request
 
-from serving.access.loopback import Loopback
+from serving.access.clients import Loopback
 from serving.context import Problem
 
 LOOPBACK = Loopback(("scanner.local",), ("https://viewer.example",))

@@ -13,8 +13,7 @@ from pipelines.access.tokens import Role, mint
 from pipelines.audit.entries import audit_folder
 from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
-from serving.access.permissions import Guard, guard_of
-from serving.access.rates import Rates
+from serving.access.permissions import Guard, Rates, guard_of
 from serving.app import build_app
 from serving.asked import Backend
 from tests.serving.bundles import png

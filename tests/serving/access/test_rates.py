@@ -1,7 +1,7 @@
 """Token buckets."""
 
-from serving.access import rates
-from serving.access.rates import Rates
+from serving.access import permissions
+from serving.access.permissions import Rates
 
 
 class Clock:
@@ -46,7 +46,7 @@ def test_one_caller_does_not_hold_up_another() -> None:
 
 def test_any_number_of_callers_takes_bounded_memory() -> None:
     limit = Rates(1, 1, clock=Clock())
-    for n in range(rates.MOST_CALLERS + 500):
+    for n in range(permissions.MOST_CALLERS + 500):
         limit.wait(str(n))
-    assert len(limit._full_at) == rates.MOST_CALLERS
-    assert limit.wait(str(rates.MOST_CALLERS + 499)) > 0
+    assert len(limit._full_at) == permissions.MOST_CALLERS
+    assert limit.wait(str(permissions.MOST_CALLERS + 499)) > 0

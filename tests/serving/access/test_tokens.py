@@ -9,8 +9,8 @@ import pytest
 from pipelines.access.store import add_token, revoke_token, token_file
 from pipelines.access.tokens import Role, mint
 from pipelines.settings import Settings
-from serving.access import tokens
-from serving.access.tokens import TokenVerifier
+from serving.access import clients
+from serving.access.clients import TokenVerifier
 from serving.context import Problem
 
 
@@ -22,7 +22,7 @@ def settings(tmp_path: Path) -> Settings:
 @pytest.fixture
 def verifier(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> TokenVerifier:
     """Looks at the file each time it is asked."""
-    monkeypatch.setattr(tokens, "LOOK_SECONDS", 0)
+    monkeypatch.setattr(clients, "LOOK_SECONDS", 0)
     return TokenVerifier(token_file(settings))
 
 

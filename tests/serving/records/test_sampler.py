@@ -22,12 +22,12 @@ from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.storage.local import LocalStore
+from serving.asked import prediction_of
 from serving.context import Principal, RequestContext
 from serving.follower import remember
-from serving.observed import Answered
+from serving.records import Answered
 from serving.records import sampler as sampling
 from serving.records.sampler import Batches, Sampler, sample_of
-from serving.replies import prediction
 from tests.pipelines.monitoring.read_back import read_samples
 from tests.serving.bundles import CLASSES, png
 from tests.serving.running import free_port, start, stop, wait_until_ready
@@ -42,7 +42,7 @@ def answered(predictor: Predictor, seed: int) -> Answered:
         "/predict",
         predictor=predictor,
         reading=reading,
-        prediction=prediction(predictor, reading, request_id=request_id),
+        prediction=prediction_of(predictor, reading, request_id=request_id),
         seconds=0.01,
     )
 

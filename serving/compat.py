@@ -1,8 +1,7 @@
-"""The classic web clients' API, answered by the same code: ``/api/health``, ``classes``,
-``classify``.
+"""Legacy API compatibility: ``/api/health``, ``classes``, ``classify``, answered by the same code.
 
-These clients know nothing of abstention or review, so both are told in the texts they show. Their
-programs read exactly the fields of the models here.
+Clients of this API do not know abstention or review, so the texts they show mention both. They
+read exactly the fields of the models here.
 """
 
 from typing import Annotated, Literal
@@ -19,28 +18,28 @@ from serving.access.permissions import ANYBODY, PREDICT, GuardedRoute
 from serving.asked import as_json, backend_of, received
 from serving.describe import NO_CHAMPION, REFUSALS, form, refusals
 from serving.replies import data_uri
-from serving.schemas import ClassicError, OverlayFields, PredictFields, Prediction, Wire
+from serving.schemas import LegacyError, OverlayFields, PredictFields, Prediction, Wire
 
 router = APIRouter(route_class=GuardedRoute, prefix="/api")
 SEE_FIRST = "Have a qualified person see this case before anything is done about it."
 Percent = float
 
 
-class ClassicPrediction(Wire):
+class LegacyPrediction(Wire):
     """The class decided for."""
 
     class_name: str = Field(alias="class")
     confidence: Percent
 
 
-class ClassicVisualization(Wire):
+class LegacyVisualization(Wire):
     """Two PNG pictures of the same size, as data URIs."""
 
     original_image: str
     heatmap_overlay: str
 
 
-class ClassicAnalysis(Wire):
+class LegacyAnalysis(Wire):
     """The answer in words, for a person."""
 
     overview: str
@@ -51,19 +50,19 @@ class ClassicAnalysis(Wire):
     """What to do or bear in mind; the disclaimer is the last."""
 
 
-class ClassicReply(Wire):
+class LegacyReply(Wire):
     """The answer of ``/api/classify``."""
 
     status: Literal["success"] = "success"
-    prediction: ClassicPrediction
+    prediction: LegacyPrediction
     probabilities: dict[str, Percent]
-    visualization: ClassicVisualization
-    analysis: ClassicAnalysis
+    visualization: LegacyVisualization
+    analysis: LegacyAnalysis
     processing_time: float
     """Seconds."""
 
 
-class ClassicClasses(Wire):
+class LegacyClasses(Wire):
     """The classes of the data set that is answered for."""
 
     status: Literal["success"] = "success"
@@ -72,47 +71,47 @@ class ClassicClasses(Wire):
     """Class → its name as a person reads it."""
 
 
-class ClassicHealth(Wire):
+class LegacyHealth(Wire):
     """Whether the service is well."""
 
     status: Literal["healthy"] = "healthy"
     model_loaded: bool
 
 
-@router.get("/health", response_model=ClassicHealth, dependencies=[ANYBODY])
+@router.get("/health", response_model=LegacyHealth, dependencies=[ANYBODY])
 async def health(request: Request) -> Response:
     """Whether the service is well, and has a model to answer with."""
-    return as_json(ClassicHealth(model_loaded=bool(backend_of(request).champions.serving())))
+    return as_json(LegacyHealth(model_loaded=bool(backend_of(request).champions.serving())))
 
 
 @router.get(
     "/classes",
-    response_model=ClassicClasses,
+    response_model=LegacyClasses,
     dependencies=[PREDICT],
-    responses=refusals(NO_CHAMPION, shape=ClassicError),
+    responses=refusals(NO_CHAMPION, shape=LegacyError),
 )
 async def classes(request: Request) -> Response:
-    """The classes of the one data set that classic clients are answered for."""
+    """The classes of the one data set that this API answers for."""
     backend = backend_of(request)
-    manifest = backend.champions.choose(backend.classic_dataset).bundle.manifest
+    manifest = backend.champions.choose(backend.legacy_dataset).bundle.manifest
     titles = {c.name: c.title for c in manifest.classes}
-    return as_json(ClassicClasses(classes=list(titles), titles=titles))
+    return as_json(LegacyClasses(classes=list(titles), titles=titles))
 
 
 @router.post(
     "/classify",
-    response_model=ClassicReply,
+    response_model=LegacyReply,
     dependencies=[PREDICT],
-    responses=refusals(REFUSALS, shape=ClassicError),
+    responses=refusals(REFUSALS, shape=LegacyError),
     openapi_extra=form(PredictFields, image_field="file"),
 )
 async def classify(request: Request, fields: Annotated[PredictFields, Query()]) -> Response:
-    """Classify one image and explain the answer, as classic web clients expect it."""
+    """Classify one image and explain the answer, as clients of the legacy API expect it."""
     asked = await received(request, fields)
-    predictor = asked.choose(asked.fields.dataset or asked.backend.classic_dataset)
+    predictor = asked.choose(asked.fields.dataset or asked.backend.legacy_dataset)
     image = asked.image
 
-    def look() -> tuple[Reading, ClassicVisualization, Attention | None]:
+    def look() -> tuple[Reading, LegacyVisualization, Attention | None]:
         reading = predictor.read(image)
         shown = _pictures(predictor, reading)
         return reading, shown, predictor.attention(reading, reading.best)
@@ -120,8 +119,8 @@ async def classify(request: Request, fields: Annotated[PredictFields, Query()]) 
     reading, shown, attention = await asked.work(look)
     answer = asked.answered(predictor, reading)
     return as_json(
-        ClassicReply(
-            prediction=ClassicPrediction(
+        LegacyReply(
+            prediction=LegacyPrediction(
                 class_name=answer.class_name, confidence=_percent(answer.confidence)
             ),
             probabilities={name: _percent(p) for name, p in answer.probabilities.items()},
@@ -132,19 +131,19 @@ async def classify(request: Request, fields: Annotated[PredictFields, Query()]) 
     )
 
 
-def _pictures(predictor: Predictor, reading: Reading) -> ClassicVisualization:
+def _pictures(predictor: Predictor, reading: Reading) -> LegacyVisualization:
     original = overlay.picture_alone(reading.picture)
     warm = predictor.overlay(reading, reading.best, opacity=OverlayFields().opacity)
-    return ClassicVisualization(original_image=data_uri(original), heatmap_overlay=data_uri(warm))
+    return LegacyVisualization(original_image=data_uri(original), heatmap_overlay=data_uri(warm))
 
 
 def _analysis(
     predictor: Predictor, reading: Reading, *, answer: Prediction, attention: Attention | None
-) -> ClassicAnalysis:
+) -> LegacyAnalysis:
     decided = predictor.bundle.manifest.classes[reading.best]
     looked = attention.text if attention else "Nothing in the picture supports this class."
     first = [SEE_FIRST] if answer.review.needed else []
-    return ClassicAnalysis(
+    return LegacyAnalysis(
         overview=_overview(answer),
         description=" ".join(filter(None, (decided.about, looked))),
         recommendations=[*first, *decided.recommendations, answer.disclaimer],

@@ -1,4 +1,4 @@
-"""The classic web clients' API: exactly the fields such clients read, and the same answers."""
+"""The legacy API: exactly the fields that its clients read, and the same answers."""
 
 import base64
 import io
@@ -27,7 +27,7 @@ def classify(client: TestClient, image: bytes, field: str = "file") -> dict[str,
     return body
 
 
-def test_classify_answers_with_exactly_the_classic_fields(serving_client: TestClient) -> None:
+def test_classify_answers_with_exactly_the_legacy_fields(serving_client: TestClient) -> None:
     body = classify(serving_client, png(1))
     assert {name: type(value).__name__ for name, value in body.items()} == {
         "status": "str",
@@ -46,11 +46,11 @@ def test_classify_answers_with_exactly_the_classic_fields(serving_client: TestCl
 
 
 def test_its_figures_are_percentages_of_the_same_prediction(serving_client: TestClient) -> None:
-    classic = classify(serving_client, png(1))
+    legacy = classify(serving_client, png(1))
     modern = serving_client.post("/predict", files={"image": png(1)}).json()
-    assert classic["prediction"]["class"] == modern["class"]
-    assert classic["prediction"]["confidence"] == round(100 * modern["confidence"], 1)
-    assert classic["probabilities"] == {
+    assert legacy["prediction"]["class"] == modern["class"]
+    assert legacy["prediction"]["confidence"] == round(100 * modern["confidence"], 1)
+    assert legacy["probabilities"] == {
         name: round(100 * share, 1) for name, share in modern["probabilities"].items()
     }
 
@@ -142,12 +142,12 @@ def test_a_review_shows_in_the_texts_and_only_then(
         ({}, 415),
     ],
 )
-def test_every_refusal_has_the_classic_shape(
+def test_every_refusal_has_the_legacy_shape(
     serving_client: TestClient, request_: dict[str, Any], status: int
 ) -> None:
     reply = serving_client.post("/api/classify", **request_)
     assert reply.status_code == status, reply.text
-    _is_classic_error(reply.json())
+    _is_legacy_error(reply.json())
 
 
 def test_so_have_wrong_methods_unknown_paths_and_a_service_without_a_model(
@@ -161,7 +161,7 @@ def test_so_have_wrong_methods_unknown_paths_and_a_service_without_a_model(
     ]
     for status, reply in replies:
         assert reply.status_code == status
-        _is_classic_error(reply.json())
+        _is_legacy_error(reply.json())
 
 
 def test_health_tells_whether_a_model_is_loaded(
@@ -172,18 +172,18 @@ def test_health_tells_whether_a_model_is_loaded(
     assert client.get("/api/health").json() == {"status": "healthy", "model_loaded": True}
 
 
-def test_where_several_data_sets_are_served_one_is_the_classic_clients(
+def test_where_several_data_sets_are_served_one_is_for_the_legacy_api(
     serving_client: TestClient, backend: Backend, tmp_path: Path, cache: Path
 ) -> None:
     client = serving_client
     other = make_bundle(tmp_path / "other", dataset="brain_mri", seed=3)
     backend.champions.take(open_predictor(other, "openvino", cache=cache, threads=1))
-    client.app.state.backend = replace(backend, classic_dataset="brain_mri")  # type: ignore[attr-defined]
-    classic = classify(client, png(1))
+    client.app.state.backend = replace(backend, legacy_dataset="brain_mri")  # type: ignore[attr-defined]
+    legacy = classify(client, png(1))
     named = client.post("/predict", files={"image": png(1)}, data={"dataset": "brain_mri"}).json()
-    assert classic["prediction"]["confidence"] == round(100 * named["confidence"], 1)
+    assert legacy["prediction"]["confidence"] == round(100 * named["confidence"], 1)
     chosen = client.post("/api/classify?dataset=phantom", files={"file": png(1)}).json()
-    assert chosen["probabilities"] != classic["probabilities"]
+    assert chosen["probabilities"] != legacy["probabilities"]
     assert client.get("/api/classes").json()["classes"] == list(CLASSES)
 
 
@@ -201,7 +201,7 @@ def _pixels(uri: str) -> NDArray[np.uint8]:
     return np.asarray(Image.open(io.BytesIO(base64.b64decode(content))), np.uint8)
 
 
-def _is_classic_error(body: dict[str, Any]) -> None:
+def _is_legacy_error(body: dict[str, Any]) -> None:
     assert set(body) == {"status", "message"}
     assert body["status"] == "error"
     assert len(body["message"]) > 10
