@@ -6,6 +6,8 @@ Each group says who does. Add a name only with its reader; delete what nobody re
 
 # asyncio, uvicorn and the standard library call these, or read them.
 _.data_received
+_.connection_made
+_.connection_lost
 _.wait_closed
 _.should_exit
 _.capture_signals
