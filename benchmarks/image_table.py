@@ -21,7 +21,8 @@ import pyarrow as pa
 
 from pipelines.data import revisions
 from pipelines.data.land.changes import Change, changes, delivery_of, original_of
-from pipelines.data.row_files import LANDED, MASKED
+from pipelines.data.land.landing import LANDED
+from pipelines.data.land.masks import MASKED
 from pipelines.data.rows import Image, Original, schema_of, table_of
 from pipelines.data.tables import Table
 from pipelines.outputs import Snapshot
@@ -73,7 +74,7 @@ def _deliver(context: Context, listed: pa.Table, number: int, what: str) -> None
 def _original(change: Change) -> Original:
     found = {"bytes": 20_000, "format": "PNG", "width": 512, "height": 512, "traces": [0.5] * 14}
     about = {"sha256": change.sha256, "thumbnail": bytes(1024)}
-    return replace(original_of(found | about, pack="pack", place=0), facts=change.facts)
+    return replace(original_of(found | about, pack="pack", row=0), facts=change.facts)
 
 
 def _row(change: Change, number: int) -> Image:

@@ -26,7 +26,7 @@ from rich.console import Console
 from rich.table import Table
 
 from pipelines.data.land import ingest, landing
-from pipelines.data.row_files import read_rows
+from pipelines.data.parquet_files import read_rows
 from pipelines.imaging import decode, fit
 from pipelines.isolation import IsolatedSettings
 from pipelines.release.predictor import Predictor, open_predictor

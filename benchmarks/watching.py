@@ -19,7 +19,7 @@ from rich.progress import track
 from rich.table import Table
 
 from pipelines.data.folders import open_folder
-from pipelines.data.land.arrivals import LOOKS_PER_QUIET
+from pipelines.data.land.arrivals import CHECKS_PER_QUIET_PERIOD
 from pipelines.data.land.ledger import Ledger
 from pipelines.data.land.pseudonyms import Pseudonyms
 from pipelines.settings import get_settings
@@ -54,7 +54,7 @@ def _measured(folder: str, scratch: Path) -> Table:
     everything = source.all_files()
     look = _seconds(source.all_files)
     known = _seconds(lambda: ledger.unknown(source.location, everything))
-    share = look * LOOKS_PER_QUIET / LandingSpec().quiet_seconds
+    share = look * CHECKS_PER_QUIET_PERIOD / LandingSpec().quiet_seconds
     rows = Table("", "processor time", title=f"{len(everything):,} files in {source.location}")
     rows.add_row("a look: listing the folder", f"{look * 1e3:.0f} ms")
     rows.add_row("once a delivery: asking the ledger", f"{known * 1e3:.0f} ms")

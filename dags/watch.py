@@ -1,10 +1,10 @@
 """The watchers of the landing folders: what Airflow's triggerer runs.
 
-One trigger a data set, for as long as a DAG is woken by its landing folder. Looking is done by
-`pipelines.data.land.arrivals.Watch`, in a thread, as the triggerer's event loop must never wait.
-What is found is told through a *shared stream with acknowledgement*: Airflow calls ``advance`` when
-the event stands in its database, and only then is the delivery noted as told. So a triggerer that
-is killed in between tells it again, and one that is killed later does not.
+Each data set has one trigger while its landing folder starts a DAG.
+`pipelines.data.land.arrivals.FolderWatcher` runs in a thread, because the triggerer's event loop
+must never wait. Events use a *shared stream with acknowledgement*: Airflow calls ``advance`` when
+the event is in its database, and only then is the delivery marked as announced. A triggerer that is
+killed in between emits the event again; one that is killed later does not.
 """
 
 import asyncio
@@ -15,7 +15,7 @@ from typing import Any
 from airflow.triggers.base import BaseEventTrigger, TriggerEvent
 from airflow.triggers.shared_stream import AdvanceItem, SharedStreamProducer
 
-from pipelines.data.land.arrivals import Delivery, Watch
+from pipelines.data.land.arrivals import Delivery, FolderWatcher
 from pipelines.errors import MedloopError
 
 logger = logging.getLogger(__name__)
@@ -57,14 +57,14 @@ class LandingTrigger(BaseEventTrigger):
 
 
 class Deliveries(SharedStreamProducer):
-    """The deliveries of one data set, one after the other, each until it is told.
+    """The deliveries of one data set, one after the other, each until it is announced.
 
     Args:
         dataset: the data set's name.
     """
 
     def __init__(self, dataset: str) -> None:
-        self._watch = Watch(dataset)
+        self._watch = FolderWatcher(dataset)
         self._resolved = asyncio.Event()
 
     async def open_stream(self) -> AsyncIterator[tuple[dict[str, Any], Delivery]]:
@@ -74,27 +74,27 @@ class Deliveries(SharedStreamProducer):
                 self._resolved.clear()
                 yield _event(delivery), delivery
                 await self._resolved.wait()
-            await asyncio.sleep(self._watch.step)
+            await asyncio.sleep(self._watch.interval)
 
     async def advance(self, batch: Sequence[AdvanceItem]) -> None:
         try:
             for delivery, outcome in batch:
                 if outcome.is_clean:
-                    await asyncio.to_thread(self._watch.told, delivery)
+                    await asyncio.to_thread(self._watch.mark_announced, delivery)
         except Exception:
-            logger.exception("cannot note a delivery; it is told again after a restart")
+            logger.exception("cannot note a delivery; it is announced again after a restart")
         finally:
             self._resolved.set()
 
     async def _look(self) -> Delivery | None:
         try:
-            return await asyncio.to_thread(self._watch.look)
+            return await asyncio.to_thread(self._watch.check)
         except MedloopError as error:
             logger.warning("%s; looking again in %g s", error, AGAIN_SECONDS)
         except Exception:
             # The watcher outlives its mistakes: nobody would start it again.
             logger.exception("cannot look; again in %g s", AGAIN_SECONDS)
-        self._watch.step = AGAIN_SECONDS
+        self._watch.interval = AGAIN_SECONDS
         return None
 
 

@@ -14,8 +14,8 @@ from itertools import groupby
 from typing import Any
 
 from pipelines.data.land.changes import file_of, mask_of, original_of
+from pipelines.data.parquet_files import read_rows
 from pipelines.data.revisions import in_order, number_of
-from pipelines.data.row_files import read_rows
 from pipelines.data.rows import Image, Original, RowT, rows_of, schema_of, table_of
 from pipelines.data.tables import RevisionTaken, Table
 from pipelines.errors import NotFound
@@ -64,13 +64,13 @@ def revise(
     if images.revision() >= number:
         return
     before = dict(_before(images))
-    drawn = {m["image"]: mask_of(m, pack=m["file"], place=m["row"]) for m in masks}
+    drawn = {m["image"]: mask_of(m, pack=m["file"], row=m["row"]) for m in masks}
     ordered = sorted(files, key=lambda row: (row["sha256"], row["source_path"]))
     opened: list[Original] = []
     rows: list[Image] = []
     for sha256, of_image in groupby(ordered, key=lambda row: str(row["sha256"])):
         listed = list(of_image)
-        original = original_of(listed[0], pack=listed[0]["file"], place=listed[0]["row"])
+        original = original_of(listed[0], pack=listed[0]["file"], row=listed[0]["row"])
         labels = {row["label"] for row in listed}
         stood = before.pop(sha256, None)
         row = Image(

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from pipelines.data.delta_log import REVISION, Log, Part, RevisionTaken, reaching
-from pipelines.data.row_files import parquet_of
+from pipelines.data.parquet_files import parquet_of
 from pipelines.data.rows import Row, ddl_of, schema_of
 from pipelines.spark import parquet
 from pipelines.stage import Context

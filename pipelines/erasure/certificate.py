@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict
 
-from pipelines.data.land.erased import CERTIFICATE, FOLDER
+from pipelines.data.land.pseudonyms import CERTIFICATE, FOLDER
 from pipelines.documents import html
 from pipelines.documents.document import Document, Grid, Section, Text
 from pipelines.erasure.journal import Entry, Kind, Removed
@@ -40,7 +40,7 @@ class Certificate(BaseModel):
     retrain: str | None
     """The command that trains a model that has not seen them; ``None`` if none has."""
     refused: tuple[str, ...]
-    """Keyed hashes of the images: see `pipelines.data.land.erased`."""
+    """Keyed hashes of the images: see `pipelines.data.land.pseudonyms`."""
 
     @property
     def path(self) -> str:

@@ -10,9 +10,8 @@ from datetime import UTC, datetime
 
 from pipelines.audit.entries import ErasedEntry, note_erasure
 from pipelines.data.folders import landing_location, open_folder
-from pipelines.data.land.erased import keyed
 from pipelines.data.land.originals import LandedFiles
-from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
+from pipelines.data.land.pseudonyms import Pseudonyms, keyed, load_pseudonyms
 from pipelines.erasing import erasing, journal_file
 from pipelines.erasure import certificate, lineage, manifests, queued, stored, traces
 from pipelines.erasure.bundles import local_pieces

@@ -4,8 +4,7 @@ from collections.abc import Iterator
 from functools import partial
 
 from pipelines import database
-from pipelines.data.land.erased import keyed
-from pipelines.data.land.pseudonyms import Pseudonyms
+from pipelines.data.land.pseudonyms import Pseudonyms, keyed
 from pipelines.erasure.piece import ORIGINALS, Piece
 from pipelines.erasure.traces import Traces, Wanted
 from pipelines.jobs.table import DATABASE

@@ -16,8 +16,7 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from pipelines.data.land.erased import FOLDER
-from pipelines.data.land.pseudonyms import Pseudonyms
+from pipelines.data.land.pseudonyms import FOLDER, Pseudonyms
 from pipelines.data.rows import Member
 from pipelines.documents import html
 from pipelines.documents.document import Document, Text

@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from pipelines.data.land.changes import LANDED_SHA256
-from pipelines.data.land.erased import keyed
 from pipelines.data.land.originals import LandedFiles, original_of, printable
-from pipelines.data.land.pseudonyms import Pseudonyms
+from pipelines.data.land.pseudonyms import Pseudonyms, keyed
 from pipelines.errors import BadImage, NotFound
 from pipelines.spark.parquet import opened
 from pipelines.spec import DatasetSpec

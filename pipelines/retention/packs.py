@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from pipelines.data.land.landing import FILES
 from pipelines.data.land.masks import MASKS
-from pipelines.data.row_files import read_table
+from pipelines.data.parquet_files import read_table
 from pipelines.data.rows import Image, Original, Refused
 from pipelines.data.tables import Table
 from pipelines.errors import NotFound

@@ -15,7 +15,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from pipelines.data.folders import LandingFolder
-from pipelines.data.land.executor import decode_apart
+from pipelines.data.land.executor import decode_guarded
 from pipelines.data.land.originals import may_name_patient
 from pipelines.errors import BadImage
 from pipelines.release.predictor import Picture, Predictor, open_predictor
@@ -117,7 +117,7 @@ def _open_file(source: LandingFolder, predictor: Predictor, row: Row) -> Opened:
     try:
         with source.open(path) as file:
             data = file.read(predictor.limits.max_bytes + 1)
-        content: Picture | BadImage = predictor.see(data, decode=decode_apart)
+        content: Picture | BadImage = predictor.see(data, decode=decode_guarded)
     except BadImage as error:
         content = error
     name = "pseudonym" if may_name_patient(path, data) else "source_path"

@@ -15,7 +15,7 @@ from airflow.triggers.shared_stream import AdvanceItem, AdvanceOutcome
 
 from dags import assets, watch
 from dags.watch import Deliveries, LandingTrigger
-from pipelines.data.land.arrivals import Delivery, Watch
+from pipelines.data.land.arrivals import Delivery, FolderWatcher
 from pipelines.settings import Settings, get_settings
 
 SPEC: dict[str, Any] = {
@@ -143,14 +143,14 @@ def test_the_watcher_outlives_what_goes_wrong(folder: Path) -> None:
 def test_a_slow_look_does_not_hold_the_triggerer_up(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    look = Watch.look
+    look = FolderWatcher.check
 
     def slowly(self: Any) -> Delivery | None:
         time.sleep(1)
         return look(self)
 
     async def watched() -> float:
-        monkeypatch.setattr(Watch, "look", slowly)
+        monkeypatch.setattr(FolderWatcher, "check", slowly)
         driven = Driven()
         pending = asyncio.ensure_future(driven.take())
         longest = 0.0

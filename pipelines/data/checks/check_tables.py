@@ -13,8 +13,8 @@ import pyarrow.parquet as pq
 
 from pipelines.data import revisions
 from pipelines.data.input.cache import inspect
-from pipelines.data.land.erased import ERASED
 from pipelines.data.land.landing import COPY
+from pipelines.data.land.pseudonyms import ERASED
 from pipelines.data.split.members import members
 from pipelines.outputs import Landing, Prepared, Snapshot, Split
 from pipelines.stage import Context

@@ -27,7 +27,7 @@ from pipelines.data.duplicates import (
     descriptors,
     duplicates,
 )
-from pipelines.data.row_files import read_rows, write_rows
+from pipelines.data.parquet_files import read_rows, write_rows
 from pipelines.outputs import Snapshot
 from pipelines.spec import DuplicatesSpec
 from pipelines.stage import MANIFEST, Context, code_version, existing_output

@@ -1,8 +1,7 @@
-"""What a landing adds to a data set's images, and what it changes about them.
+"""The images that a landing adds to a data set or changes.
 
-Images are only ever added. What a landing says about bytes is newer than what was said about the
-same bytes before: their label and the rest follow it. The known images are Arrow columns; a few
-thousand at a time become rows, and only those that change are kept.
+A landing only adds images. It overrides the label and the other values of known images. Known
+images are Arrow columns; a few thousand at a time become rows, and only changed rows are kept.
 """
 
 import json
@@ -18,23 +17,23 @@ from pipelines.data.rows import File, Image, Mask, Original, rows_of
 from pipelines.stage import fingerprint
 
 LANDED_SHA256 = "landed_sha256"
-"""Field of a landed file's metadata: the sha256 of the file, where metadata was removed from it."""
+"""Field of a landed file's metadata: the sha256 of the file, if metadata was removed from it."""
 FOUND = tuple(
     field.name
     for field in fields(Original)
     if field.name not in ("facts", "sha256", "pack", "row", "thumbnail")
 )
-"""Columns that make two examinations of the same bytes differ."""
+"""Columns that ``facts`` is a fingerprint of."""
 BATCH = 4096
 """Images that are compared at a time."""
 ItemT = TypeVar("ItemT")
-NOWHERE = ""
-"""The pack of bytes that are not stored yet."""
+NOT_STORED = ""
+"""Pack of bytes that are not stored yet."""
 
 
 @dataclass(frozen=True)
 class Change:
-    """An image that is new, or about which something new is said."""
+    """An image that a landing adds or changes."""
 
     sha256: str
     before: Image | None
@@ -42,11 +41,11 @@ class Change:
     facts: str
     """Key of the row in ``originals``."""
     mask: Mask | None
-    """Its pack is `NOWHERE` where it is another than before."""
+    """Its pack is `NOT_STORED` if the mask is new."""
 
     @property
     def has_new_mask(self) -> bool:
-        """Whether the mask is another than before."""
+        """Whether the mask is new or has changed."""
         return self.mask is not None and self.mask != (self.before and self.before.mask)
 
     @property
@@ -61,24 +60,24 @@ class Change:
 
     @property
     def more_files(self) -> int:
-        """How many files more than before."""
+        """The number of files, less that before."""
         return len(self.files) - len(self.files_before)
 
     @property
     def more_masks(self) -> int:
-        """How many masks more than before."""
+        """The number of masks, less that before."""
         return bool(self.mask) - bool(self.before and self.before.mask)
 
     @property
-    def said(self) -> list[Any]:
-        """What the image's row says, wherever its bytes are stored; JSON."""
-        mask = self.mask and asdict(replace(self.mask, pack=NOWHERE, row=-1))
+    def content(self) -> list[Any]:
+        """The values of the image's row except where its bytes are stored, as JSON values."""
+        mask = self.mask and asdict(replace(self.mask, pack=NOT_STORED, row=-1))
         return [self.sha256, self.facts, [asdict(file) for file in self.files], mask]
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """What a landing has accepted, as Arrow columns sorted by image."""
+    """The accepted files of a landing, as Arrow columns sorted by image."""
 
     rows: pa.Table
     """``files.parquet`` of the landing without refused files, with `LANDED_SHA256`."""
@@ -103,10 +102,10 @@ def changes(
     """The images that a delivery adds or changes, by sha256.
 
     Args:
-        delivery: what has landed.
+        delivery: the accepted files.
         known: the columns of `Image` of all images so far, one row each.
-        pseudonym: of a patient's ID; one that is a pseudonym stays. Earlier releases kept the IDs
-            of plain images as they were.
+        pseudonym: patient ID → pseudonym; leaves pseudonyms as they are. Earlier releases stored
+            the IDs of plain images.
     """
     replaced = _replaced(delivery, known)
     others = {sha256 for _, sha256 in replaced} | _named(known, pseudonym)
@@ -118,18 +117,18 @@ def changes(
     unchanged: list[dict[str, Any]] = []
     for part in batched(chain(landed, ((sha256, unchanged) for sha256 in sorted(others)))):
         keys = pa.array([sha256 for sha256, _ in part])
-        before = {image.sha256: image for image in rows_of(_at(known, "sha256", keys), Image)}
-        drawn = {row["image"]: row for row in _dictionaries(_at(masks, "image", keys))}
+        before = {image.sha256: image for image in rows_of(_where(known, "sha256", keys), Image)}
+        masks_of = {row["image"]: row for row in _dictionaries(_where(masks, "image", keys))}
         for sha256, rows in part:
             change = _change(
-                sha256, before.get(sha256), rows, drawn.get(sha256), replaced, pseudonym
+                sha256, before.get(sha256), rows, masks_of.get(sha256), replaced, pseudonym
             )
             if change is not None:
                 yield change
 
 
 def file_of(row: dict[str, Any]) -> File:
-    """What a landed file's row says about it."""
+    """The `File` of a row of ``files.parquet``."""
     metadata = json.loads(row.get("metadata") or "{}")
     return File(
         source_path=row["source_path"],
@@ -142,30 +141,30 @@ def file_of(row: dict[str, Any]) -> File:
     )
 
 
-def original_of(row: dict[str, Any], *, pack: str = NOWHERE, place: int = -1) -> Original:
-    """What opening a landed file has shown, as its row lists it."""
-    found: dict[str, Any] = {name: row.get(name) for name in FOUND}
+def original_of(found: dict[str, Any], *, pack: str = NOT_STORED, row: int = -1) -> Original:
+    """The `Original` of a row of ``files.parquet``."""
+    values: dict[str, Any] = {name: found.get(name) for name in FOUND}
     return Original(
-        facts=fingerprint(row["sha256"], found),
-        sha256=row["sha256"],
+        facts=fingerprint(found["sha256"], values),
+        sha256=found["sha256"],
         pack=pack,
-        row=place,
-        thumbnail=row.get("thumbnail"),
-        **found,
+        row=row,
+        thumbnail=found.get("thumbnail"),
+        **values,
     )
 
 
-def mask_of(row: dict[str, Any], *, pack: str = NOWHERE, place: int = -1) -> Mask:
-    """A landed mask, as its row lists it."""
+def mask_of(found: dict[str, Any], *, pack: str = NOT_STORED, row: int = -1) -> Mask:
+    """The `Mask` of a row of ``masks.parquet``."""
     names = [field.name for field in fields(Mask) if field.name not in ("pack", "row")]
-    return Mask(pack=pack, row=place, **{name: row[name] for name in names})
+    return Mask(pack=pack, row=row, **{name: found[name] for name in names})
 
 
 def _change(
     sha256: str,
     before: Image | None,
     rows: list[dict[str, Any]],
-    drawn: dict[str, Any] | None,
+    mask_row: dict[str, Any] | None,
     replaced: set[tuple[str, str]],
     pseudonym: Callable[[str], str],
 ) -> Change | None:
@@ -179,10 +178,10 @@ def _change(
     by_path = {file.source_path: file for file in (*kept, *landed)}
     files = tuple(file for _, file in sorted(by_path.items()))
     mask = before.mask if before else None
-    if drawn is not None and (
-        mask is None or mask_of(drawn) != replace(mask, pack=NOWHERE, row=-1)
+    if mask_row is not None and (
+        mask is None or mask_of(mask_row) != replace(mask, pack=NOT_STORED, row=-1)
     ):
-        mask = mask_of(drawn)
+        mask = mask_of(mask_row)
     if before is not None:
         facts = rows[0]["facts"] if rows else before.facts
         if (files, facts, mask) == (before.files, before.facts, before.mask):
@@ -192,15 +191,15 @@ def _change(
 
 
 def _replaced(delivery: Delivery, known: pa.Table) -> set[tuple[str, str]]:
-    """Path and sha256 of files that an earlier release stored with their metadata, and of which
-    the original without it has landed."""
+    """Path and sha256 of files that an earlier release stored with metadata and that now landed
+    without it."""
     stored = pc.is_in(delivery.rows[LANDED_SHA256], value_set=known["sha256"].combine_chunks())
     rows = delivery.rows.filter(stored).select(["source_path", LANDED_SHA256])
     return {(row["source_path"], row[LANDED_SHA256]) for row in _dictionaries(rows)}
 
 
 def _named(known: pa.Table, pseudonym: Callable[[str], str]) -> set[str]:
-    """sha256 of images whose patients' IDs are not pseudonyms yet."""
+    """sha256 of images with patient IDs that are not pseudonyms yet."""
     listed = known["files"].combine_chunks()
     patients = pc.struct_field(listed.flatten(), "patient")
     plain = [one for one in pc.unique(patients).to_pylist() if one and pseudonym(one) != one]
@@ -214,19 +213,19 @@ def _paths(files: Iterable[File]) -> set[str]:
     return {file.source_path for file in files}
 
 
-def _at(table: pa.Table, column: str, keys: pa.Array) -> pa.Table:
-    """The rows of a table that have one of some keys."""
+def _where(table: pa.Table, column: str, keys: pa.Array) -> pa.Table:
+    """The rows with one of the keys in a column."""
     return table.filter(pc.is_in(table[column], value_set=keys))
 
 
 def batched(items: Iterable[ItemT]) -> Iterator[list[ItemT]]:
-    """Items, `BATCH` at a time."""
+    """Lists of `BATCH` items."""
     remaining = iter(items)
     while part := list(islice(remaining, BATCH)):
         yield part
 
 
 def _dictionaries(table: pa.Table) -> Iterator[dict[str, Any]]:
-    """Rows, made batch by batch."""
+    """Rows, converted batch by batch."""
     for batch in table.to_batches(max_chunksize=BATCH):
         yield from batch.to_pylist()

@@ -1,13 +1,12 @@
-"""DICOM files without the patient: what of them may enter the store.
+"""De-identification of DICOM files.
 
-Of a DICOM file only listed elements are kept: those that the image is drawn from
-(`pipelines.imaging.dicom_elements`), and the technique it was taken with. Everything else is
-removed: names, dates, places, free text, overlays, private elements, and comments inside
-compressed pixels. That is stricter than the Basic Application Level Confidentiality Profile
-(PS3.15, table E.1-1), which lists what to remove. Patient and UIDs are replaced by pseudonyms,
-so that what belongs together still does.
+An allow-list keeps the elements that decide the pixels (`pipelines.imaging.dicom_elements`) and the
+acquisition technique. Everything else is removed: names, dates, places, free text, overlays,
+private elements, and comments inside compressed pixels. That is stricter than the Basic Application
+Level Confidentiality Profile (PS3.15, table E.1-1), which lists what to remove. Pseudonyms replace
+patient ID and UIDs, so images of one patient stay together.
 
-Text burnt into the picture cannot be found this way: a file that declares it is refused.
+Text burnt into the image is not found this way: a file that declares such text is refused.
 """
 
 import io
@@ -48,7 +47,7 @@ from pipelines.imaging.sniff import begins_like_dicom, sniff
 
 SUFFIXES = (".dcm", ".dicom", ".dic", ".ima")
 OURS = UID("2.25.170938462750183645209384756102938475")
-"""Implementation class UID of the files written here; fixed, so that their bytes are too."""
+"""Implementation class UID of the files written here; constant, so their bytes are too."""
 
 KEPT = (
     *(keyword for keyword in IMAGE if keyword != "PixelData"),
@@ -90,14 +89,14 @@ PSEUDONYMISED_UIDS = (
     "FrameOfReferenceUID",
 )
 WORDS = ("LUTData", *(keyword for keyword in PALETTE if keyword.endswith("Data")))
-"""Elements of words that a file can hold as bytes, in its own order."""
+"""Elements of 16-bit words that a file may hold as bytes, in its own byte order."""
 READ = (*SHOWN, *KEPT, *TECHNIQUE, *PSEUDONYMISED_UIDS, "PatientID")
 
 
 def may_be_dicom(name: str, data: bytes) -> bool:
     """Whether a file is DICOM, or claims to be: then its bytes may name a patient.
 
-    Content decides before the name: a JPEG called ``x.dcm`` is a JPEG.
+    Content overrides the name: a JPEG called ``x.dcm`` is a JPEG.
     """
     if is_dicom(data) or begins_like_dicom(data):
         return True
@@ -117,10 +116,10 @@ def is_dicom(data: bytes) -> bool:
 
 
 def deidentify(data: bytes, names: Pseudonyms, *, frames: FrameRule = "single") -> bytes:
-    """A DICOM file of the same image without anything that identifies the patient.
+    """A DICOM file of the same image, without anything that identifies the patient.
 
-    The result has one frame, a preamble of zeros and no bits but those that are shown. The same
-    file and key give the same bytes. `pipelines.imaging.decode` shows both files alike.
+    The result has one frame, a preamble of zeros and zeros in all unused bits. The same file and
+    key give the same bytes. `pipelines.imaging.decode` gives the same pixels for both files.
 
     Args:
         data: the file.
@@ -133,7 +132,7 @@ def deidentify(data: bytes, names: Pseudonyms, *, frames: FrameRule = "single") 
     """
     try:
         return _rewritten(read(data, READ, with_pixels=True), names, frames)
-    except Exception as error:  # pydicom promises no type for broken files
+    except Exception as error:  # pydicom does not document which errors broken files raise
         raise refusal(error, "DICOM") from error
 
 
@@ -141,7 +140,7 @@ def _rewritten(source: Dataset, names: Pseudonyms, frames: FrameRule) -> bytes:
     if str(source.get("BurnedInAnnotation", "NO")).strip().upper() == "YES":
         raise BadImage(
             "burned_in_text",
-            "The file declares text burnt into the picture, which may name the patient. "
+            "The file declares text burnt into the image, which may name the patient. "
             "Black it out and set BurnedInAnnotation to NO.",
         )
     layout = described(source)
@@ -174,7 +173,7 @@ def _only(source: Dataset, keywords: tuple[str, ...], file: Dataset | None = Non
 
 
 def _keep_frame_groups(source: Dataset, kept: Dataset, index: int) -> None:
-    """Keep what the functional groups (Enhanced objects) say about how a frame is shown."""
+    """Keep the display settings of a frame in functional groups (Enhanced objects)."""
     for keyword in FRAME_GROUPS:
         groups = items(source, keyword)
         chosen = groups[:1] if keyword.startswith("Shared") else groups[index : index + 1]
@@ -188,7 +187,7 @@ def _keep_frame_groups(source: Dataset, kept: Dataset, index: int) -> None:
 
 
 def _normalise(source: Dataset, kept: Dataset, layout: Layout) -> None:
-    """Write what the decoder understood, where files write it in several ways."""
+    """Write values as the decoder understood them, where DICOM allows several ways."""
     if "NumberOfFrames" in kept:
         kept.NumberOfFrames = 1
     if "RepresentativeFrameNumber" in kept:
@@ -203,15 +202,15 @@ def _normalise(source: Dataset, kept: Dataset, layout: Layout) -> None:
         if keyword in kept:
             del kept[keyword]
         if value is not None:
-            # always unsigned, as its bits are: the decoder knows the sign from the pixels
+            # always unsigned: the decoder knows the sign from the pixels
             kept.add_new(pydicom.datadict.tag_for_keyword(keyword), "US", int(value) & 0xFFFF)
 
 
 def _with_pixels(source: Dataset, kept: Dataset, frame: Frame, layout: Layout) -> UID:
-    """Put the frame's pixels in; returns their transfer syntax.
+    """Add the pixels of the frame; return their transfer syntax.
 
-    They are written uncompressed where bits that are not in use hold something. Compressed
-    streams lose their comments.
+    Pixels with data in unused bits are written uncompressed. Compressed streams lose their
+    comments.
     """
     clean: Any = None
     if layout.stored < layout.allocated:
@@ -244,7 +243,7 @@ def _syntax_of_stream(stream: bytes) -> UID:
 
 
 def _patient(source: Dataset) -> str:
-    """Who is shown, as far as the file tells: its patient, else its study."""
+    """The patient ID, or the study UID if there is none."""
     patient = str(source.get("PatientID") or "").strip()
     return patient or str(source.get("StudyInstanceUID") or "").strip()
 

@@ -1,12 +1,11 @@
-"""Stage 2, ingest: what a landing says about images becomes a snapshot.
+"""Stage 2, ingest: turns a landing into a snapshot.
 
-A snapshot is a new revision of the tables (`pipelines.data.revisions`). It holds what a landing
-adds and changes, and appears whole or not at all: with the numbered commit of ``images``. The bytes
-are stored already (`pipelines.data.land.landing`); this stage moves rows only.
+A snapshot is a new revision of the tables (`pipelines.data.revisions`) with the rows that a landing
+adds and changes. It is atomic: the numbered commit of ``images`` creates it. Landing has stored the
+bytes (`pipelines.data.land.landing`); this stage writes rows only.
 
-The same landing again makes no new snapshot. Of two machines that ingest at once, the second builds
-its revision again on top of the first one's. The ledger notes the files only after their snapshot
-has its number.
+Ingesting the same landing again creates no snapshot. If two machines ingest at once, the second
+builds its revision again on top of the first. The ledger records the files after the commit.
 """
 
 import hashlib
@@ -29,8 +28,8 @@ from pipelines.data.land.landing import FILES
 from pipelines.data.land.ledger import open_ledger
 from pipelines.data.land.originals import LandedFiles
 from pipelines.data.land.pseudonyms import load_pseudonyms
+from pipelines.data.parquet_files import read_table
 from pipelines.data.revisions import latest
-from pipelines.data.row_files import read_table
 from pipelines.data.rows import Image, Original, Refused, schema_of, table_of
 from pipelines.data.tables import RevisionTaken, Table, compact
 from pipelines.errors import LandingError
@@ -43,22 +42,22 @@ __all__ = ["latest", "run"]
 
 logger = logging.getLogger(__name__)
 
-PLACE = ("facts", "sha256", "pack", "row")
+PACK_COLUMNS = ("facts", "sha256", "pack", "row")
 
 
 def run(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
-    """Add what a landing accepted to the data set, and keep what it refused in quarantine.
+    """Add the accepted files of a landing to the data set, and the refused ones to quarantine.
 
     Args:
         spec: the data set.
         context: settings and store.
-        landing: the listed files; their originals are stored.
+        landing: the landing; its originals are stored.
 
     Returns:
-        The new snapshot; the newest one that exists if the landing brings nothing new.
+        The new snapshot; the newest one if the landing has no changes.
 
     Raises:
-        LandingError: originals are no longer stored: they were erased, or pruned.
+        LandingError: originals were erased or pruned meanwhile.
         StoreUnavailable: the store does not answer.
     """
     snapshot = _add(spec, context, landing)
@@ -70,30 +69,30 @@ def _add(spec: DatasetSpec, context: Context, landing: Landing) -> Snapshot:
     listed = read_table(context.store, f"{landing.path}/{FILES}")
     if "facts" not in listed.column_names:
         raise LandingError(
-            f"Landing {landing.id} was made by an earlier release; land {landing.source} again."
+            f"Landing {landing.id} is of an earlier release. Land {landing.source} again."
         )
-    source = open_folder(context.settings, landing.source)
-    files = LandedFiles(spec, source, load_pseudonyms(context.settings))
-    originals = Table.open(context, spec.name, Original).arrow(PLACE)
+    folder = open_folder(context.settings, landing.source)
+    files = LandedFiles(spec, folder, load_pseudonyms(context.settings))
+    originals = Table.open(context, spec.name, Original).arrow(PACK_COLUMNS)
     ingestion = Ingestion(
         spec,
         context,
         landing,
-        delivery_of(listed, masks.landed(context, landing)),
+        delivery_of(listed, masks.read_masks(context, landing)),
         files,
         originals,
-        quarantine.keep(context, landing, listed, originals),
+        quarantine.append(context, landing, listed, originals),
     )
     while True:
         try:
             return ingestion.attempt()
         except RevisionTaken:
-            logger.warning("%s: another machine has ingested images meanwhile", spec.name)
+            logger.warning("%s: another machine ingested images meanwhile; trying again", spec.name)
 
 
 @dataclass(frozen=True)
 class Ingestion:
-    """One landing on its way into the tables."""
+    """The ingestion of one landing."""
 
     spec: DatasetSpec
     context: Context
@@ -101,15 +100,15 @@ class Ingestion:
     delivery: Delivery
     files: LandedFiles
     originals: pa.Table
-    """`PLACE` of all originals of the data set."""
+    """`PACK_COLUMNS` of all originals of the data set."""
     refused: str | None
-    """Store path of the table that lists what was refused."""
+    """Store path of the table of refused files."""
 
     def attempt(self) -> Snapshot:
-        """Commit what is new as the next revision; the newest snapshot where nothing is.
+        """Commit the changes as the next revision; return the newest snapshot if there are none.
 
         Raises:
-            RevisionTaken: another machine was first.
+            RevisionTaken: another machine committed this revision.
         """
         context, name = self.context, self.spec.name
         parent = revisions.confirmed(context, name)
@@ -119,10 +118,10 @@ class Ingestion:
         revision = Revision(known)
         for changed in batched(changes(self.delivery, known, self.files.group)):
             packs = self._packs_of(changed)
-            placed = self._with_places_of_masks(changed)
-            revision.add(placed, [self._row(change, number) for change in placed], packs)
+            packed = self._with_packs_of_masks(changed)
+            revision.add(packed, [self._row(change, number) for change in packed], packs)
         if parent and not revision.rows:
-            logger.info("%s: nothing new; snapshot %s stands", name, parent.id)
+            logger.info("%s: no changes; the newest snapshot is %s", name, parent.id)
             return parent
         snapshot = self._snapshot(parent, number, revision)
         note = json.dumps(self._manifest(snapshot, revision))
@@ -134,41 +133,41 @@ class Ingestion:
         return snapshot
 
     def _packs_of(self, changed: Sequence[Change]) -> Counter[str]:
-        """The packs that hold images which the data set did not have, and how many each."""
+        """Pack → number of images that are new to the data set."""
         facts = pa.array([change.facts for change in changed], pa.string())
         at = self._position("facts", facts)
         is_new = pa.array([change.before is None for change in changed])
         return Counter(self.originals["pack"].take(at.filter(is_new)).to_pylist())
 
     def _position(self, column: str, values: pa.Array) -> pa.Array:
-        """Rows of the originals that have these values.
+        """Positions of the originals that have these values.
 
         Raises:
-            LandingError: some are not there.
+            LandingError: an original is missing.
         """
         at = pc.index_in(values, value_set=self.originals[column].combine_chunks())
         if at.null_count:
             raise LandingError(
                 f"Originals of landing {self.landing.id} are no longer stored "
-                f"({at.null_count:,} of {len(at):,} images): they were erased since. Land "
+                f"({at.null_count:,} of {len(at):,} images): they were erased meanwhile. Land "
                 f"{self.landing.source} again."
             )
         return at
 
-    def _with_places_of_masks(self, changed: Sequence[Change]) -> list[Change]:
-        """The changes, with the places of new masks."""
-        drawn = [c.mask.sha256 for c in changed if c.mask and c.has_new_mask]
-        at = self._position("sha256", pa.array(drawn, pa.string()))
-        places = iter(self.originals.select(["pack", "row"]).take(at).to_pylist())
+    def _with_packs_of_masks(self, changed: Sequence[Change]) -> list[Change]:
+        """The changes, with pack and row of new masks."""
+        masks_of_changes = [c.mask.sha256 for c in changed if c.mask and c.has_new_mask]
+        at = self._position("sha256", pa.array(masks_of_changes, pa.string()))
+        packs_of_masks = iter(self.originals.select(["pack", "row"]).take(at).to_pylist())
         return [
-            replace(change, mask=replace(change.mask, **next(places)))
+            replace(change, mask=replace(change.mask, **next(packs_of_masks)))
             if change.mask and change.has_new_mask
             else change
             for change in changed
         ]
 
     def _snapshot(self, parent: Snapshot | None, number: int, revision: "Revision") -> Snapshot:
-        identity = fingerprint(parent.id if parent else None, revision.said.hexdigest())
+        identity = fingerprint(parent.id if parent else None, revision.digest.hexdigest())
         return Snapshot(
             dataset=self.spec.name,
             id=f"{number:04d}-{identity}",
@@ -211,21 +210,21 @@ class Ingestion:
 
 
 class Revision:
-    """What a landing adds and changes, as columns, and what the data set has then.
+    """The rows that a landing adds and changes, and the totals of the data set.
 
     Args:
-        known: the images that the data set has.
+        known: the images of the data set.
     """
 
     def __init__(self, known: pa.Table) -> None:
         labels = pc.struct_field(known["files"].combine_chunks().flatten(), "label")
         self.rows: list[pa.Table] = []
-        self.said = hashlib.sha256()
-        """Of what the rows say, wherever the bytes are stored."""
+        self.digest = hashlib.sha256()
+        """Of the values of the rows, except where bytes are stored."""
         self.labels = Counter(labels.to_pylist())
-        """Files of each class."""
+        """Class → number of files."""
         self.packs: Counter[str] = Counter()
-        """Packs of new images and masks, and how many each holds."""
+        """Pack → number of new images and masks."""
         self.images = pc.sum(known["copies"]).as_py() or 0
         self.masks = len(known) - known["mask"].null_count
         self.added = 0
@@ -235,7 +234,7 @@ class Revision:
         self.rows.append(table_of(rows, Image).replace_schema_metadata())
         self.packs.update(packs)
         for one in changed:
-            self.said.update(fingerprint(one.said).encode())
+            self.digest.update(fingerprint(one.content).encode())
             self.labels.update(file.label for file in one.files)
             self.labels.subtract(file.label for file in one.files_before)
             self.images += one.more_files

@@ -1,9 +1,9 @@
-"""Stage 1, landing: every file of a landing folder read once, judged, listed, and packed.
+"""Stage 1, landing: reads, examines, lists and packs every file of a landing folder.
 
-    folder → layout (what each file is said to show) → open and pack (what it holds) → files.parquet
+    folder → layout (labels) → open and pack (content) → files.parquet
 
-Originals are stored before anything says that the data set has them: that is up to `ingest`, after
-the checks. Nothing is left out: a file that cannot be used is listed with the reason why.
+Landing stores originals. `ingest` adds them to the data set, after the checks. Unusable files are
+listed too, each with its reason.
 """
 
 import hashlib
@@ -18,16 +18,15 @@ import pyarrow.compute as pc
 from pipelines.data.folders import FileState, open_folder
 from pipelines.data.labels import layout
 from pipelines.data.labels.entry import Entry
-from pipelines.data.land.changes import LANDED_SHA256
-from pipelines.data.land.erased import ERASED
-from pipelines.data.land.executor import OPENED
+from pipelines.data.land.changes import FOUND, LANDED_SHA256
+from pipelines.data.land.examine import OPENED
 from pipelines.data.land.ledger import open_ledger
-from pipelines.data.land.masks import MASKS, judged
+from pipelines.data.land.masks import MASKS, mask_rows
 from pipelines.data.land.opening import Opener, paths_of
 from pipelines.data.land.originals import LandedFiles, named_as_image, printable
-from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
+from pipelines.data.land.pseudonyms import ERASED, Pseudonyms, load_pseudonyms
+from pipelines.data.parquet_files import parquet_of
 from pipelines.data.revisions import latest
-from pipelines.data.row_files import LANDED, parquet_of
 from pipelines.outputs import Landing
 from pipelines.spec import DatasetSpec
 from pipelines.stage import MANIFEST, Context, existing_output, fingerprint
@@ -36,33 +35,42 @@ logger = logging.getLogger(__name__)
 
 FILES = "files.parquet"
 COPY = "copy"
-"""Reason of a file that nobody labelled and whose bytes are those of an accepted file."""
+"""Reason of an unlabelled file with the same bytes as an accepted file."""
 BATCH = 4096
-"""Files whose rows are made at a time."""
-SHOWN = tuple(name for name in LANDED.names if name in OPENED.names)
-"""Columns that opening a file fills in."""
+"""Files that are converted to rows at a time."""
+FROM_LABELS = ("source_path", "label", "landing_label", "declared_split", "group", "metadata")
+PROPERTIES = (name for name in FOUND if name in OPENED.names)
+FROM_OPENING = ("sha256", *PROPERTIES, "facts", "reason", "message")
+LANDED = pa.schema(
+    [
+        *((name, pa.string()) for name in (*FROM_LABELS, "sha256")),
+        ("bytes", pa.int64()),
+        *(OPENED.field(name) for name in FROM_OPENING[1:]),
+    ]
+)
+"""``files.parquet`` of a landing; see `pipelines.outputs.Landing`."""
 Row = dict[str, Any]
 
 
 def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
-    """List every file below ``source`` with its label, hash, properties and judgement, and store
-    the originals of those that the data set lacks.
+    """List every file of a landing folder with its label, hash and properties, and store the
+    originals of new images.
 
-    A file that has not changed since an earlier run is not opened again.
+    Files that have not changed since an earlier run are not opened again.
 
     Args:
         spec: the data set.
         context: settings and store.
-        source: the landing folder, a local path or ``hdfs:///PATH``.
+        source: path or URI of the landing folder.
 
     Returns:
-        The landing; its id is by content, so the same files give the same id wherever and
+        The landing. Its ID depends on content only: the same files give the same ID, wherever and
         whenever they land.
 
     Raises:
-        LandingError: the folder is missing, empty or not laid out as the spec says; it is the
-            first one, and holds nothing of a class.
-        StoreUnavailable: the store, or HDFS where the folder stands, does not answer.
+        LandingError: the folder is missing or empty, or does not have the layout of the spec; or
+            the first landing has no image of a class.
+        StoreUnavailable: the store or the landing folder does not answer.
     """
     folder = open_folder(context.settings, source)
     ledger = open_ledger(context.settings, spec.name)
@@ -70,32 +78,31 @@ def run(spec: DatasetSpec, context: Context, source: str) -> Landing:
         files = layout.files(spec, folder)
         names = load_pseudonyms(context.settings)
         opener = Opener(spec, context, folder, names, ledger)
-        rows, masks = _judged(spec, context, opener, files)
+        rows, masks = _examined(spec, context, opener, files)
         landing = _commit(spec, context, folder.location, rows, masks)
         ledger.landed(folder.location, files, landing.id)
     return landing
 
 
-def _judged(
+def _examined(
     spec: DatasetSpec, context: Context, opener: Opener, files: Sequence[FileState]
 ) -> tuple[pa.Table, pa.Table]:
-    """A row for every file, sorted by source path, with the columns `LANDED`; and one for every
-    mask of an accepted file."""
-    source, paths = opener.source, LandedFiles(spec, opener.source, opener.names)
-    entries = layout.entries(spec, source, list(files), pseudonym=paths.pseudonym)
+    """The rows of ``files.parquet``, sorted by source path, and of ``masks.parquet``."""
+    folder, paths = opener.folder, LandedFiles(spec, opener.folder, opener.names)
+    entries = layout.entries(spec, folder, list(files), pseudonym=paths.pseudonym)
     if latest(context, spec.name) is None:
-        layout.require_every_class(spec, source, entries)
-        layout.require_whole_splits(spec, source, entries)
+        layout.require_every_class(spec, folder, entries)
+        layout.require_whole_splits(spec, folder, entries)
     listed = {entry.relative for entry in entries}
     opened = opener.open([file for file in files if file.path in listed])
     order = paths_of(entry.relative for entry in entries)
     opened = opened.take(pc.index_in(order, value_set=opened["path"].combine_chunks()))
     rows = pa.concat_tables(_rows(entries, opened, paths, opener.names))
-    del opened, entries  # half of the memory that a large folder takes
+    del opened, entries  # half of the memory of a large landing
     rows = _with_copies(rows)
     is_accepted = pc.is_null(rows["reason"])
     accepted = rows.append_column("path", order).filter(is_accepted)
-    masks = judged(spec.landing, source, accepted, open_files=opener.open)
+    masks = mask_rows(spec.landing, folder, accepted, open_files=opener.open)
     return rows.sort_by("source_path"), masks
 
 
@@ -106,8 +113,8 @@ def _rows(
 
     Args:
         entries: the files.
-        opened: what opening each has shown; null for one that is named and not there.
-        paths: what files are called.
+        opened: the result of each; null if the label table or the corrections name a missing file.
+        paths: gives source paths.
         names: this installation's pseudonyms.
     """
     yield LANDED.empty_table()
@@ -119,17 +126,17 @@ def _rows(
 
 def _row(entry: Entry, found: Row, paths: LandedFiles, names: Pseudonyms) -> Row:
     """The row of a file."""
-    if found["reason"] == ERASED:  # nothing of the image comes in again, not even its name
+    if found["reason"] == ERASED:  # not even the name of an erased image is stored
         about = {"source_path": paths.pseudonym(entry.relative), "metadata": "{}"}
         return about | {"reason": found["reason"], "message": found["message"]}
-    is_there = found["path"] is not None
-    nameless = found["nameless"] if is_there else not named_as_image(entry.relative)
+    exists = found["path"] is not None
+    nameless = found["nameless"] if exists else not named_as_image(entry.relative)
     nameless = nameless or paths.replaces_names
     path = paths.pseudonym if nameless else paths.plain
     metadata = {field: printable(value) for field, value in entry.metadata.items()}
     if found["landed_sha256"]:
         metadata[LANDED_SHA256] = found["landed_sha256"]
-    row = {name: found[name] for name in SHOWN} | {
+    row = {name: found[name] for name in FROM_OPENING} | {
         "source_path": path(entry.relative),
         "label": entry.label,
         "landing_label": entry.landing_label and printable(entry.landing_label),
@@ -153,8 +160,7 @@ def _row(entry: Entry, found: Row, paths: LandedFiles, names: Pseudonyms) -> Row
 
 
 def _with_copies(rows: pa.Table) -> pa.Table:
-    """Note of each file without a label whether it is a copy of an accepted one: downloads often
-    hold everything twice."""
+    """Mark unlabelled copies of accepted files: archives often contain every file twice."""
     is_unlabelled = pc.fill_null(pc.equal(rows["reason"], "unlabelled"), False)
     if not pc.any(is_unlabelled).as_py():
         return rows
@@ -162,15 +168,15 @@ def _with_copies(rows: pa.Table) -> pa.Table:
     first = pc.index_in(rows["sha256"], value_set=accepted["sha256"].combine_chunks())
     of = accepted["source_path"].take(first)
     is_copy = pc.and_(is_unlabelled, pc.is_valid(of))
-    said = pc.binary_join_element_wise("The same bytes as ", of, ", which is accepted.", "")
-    for name, value in (("reason", COPY), ("message", said)):
+    message = pc.binary_join_element_wise("The same bytes as ", of, ", which is accepted.", "")
+    for name, value in (("reason", COPY), ("message", message)):
         at = rows.schema.get_field_index(name)
         rows = rows.set_column(at, LANDED.field(name), pc.if_else(is_copy, value, rows[name]))
     return rows
 
 
 def _commit(
-    spec: DatasetSpec, context: Context, place: str, rows: pa.Table, masks: pa.Table
+    spec: DatasetSpec, context: Context, location: str, rows: pa.Table, masks: pa.Table
 ) -> Landing:
     content = [parquet_of(rows), *([parquet_of(masks)] if len(masks) else [])]
     identity = fingerprint(spec.name, [hashlib.sha256(one).hexdigest() for one in content])
@@ -179,15 +185,15 @@ def _commit(
     landing = Landing(
         dataset=spec.name,
         id=identity,
-        source=place,
+        source=location,
         path=f"{spec.name}/landings/{identity}",
         files=len(rows),
         accepted=accepted,
         copies=copies,
         quarantined=dict(sorted(refused.items())),
     )
-    if stood := existing_output(context, landing.path, Landing):
-        return stood.model_copy(update={"source": place})
+    if existing := existing_output(context, landing.path, Landing):
+        return existing.model_copy(update={"source": location})
     with context.store.commit(landing.path) as staging:
         for name, data in zip((FILES, MASKS), content, strict=False):
             context.store.write(f"{staging}/{name}", data)

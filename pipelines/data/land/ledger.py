@@ -1,9 +1,9 @@
-"""Which files of a landing folder were announced, opened, landed and ingested already.
+"""The ledger: which files of a landing folder were announced, opened, landed and ingested.
 
-The ledger is a small SQLite file of the installation, ``$MEDLOOP_HOME/landed/<dataset>.sqlite``.
-It is why a delivery wakes the loop once, whatever is restarted meanwhile, why files that were
-landed by hand wake nothing, and why a file that has not changed is opened once. Its keys are keyed
-hashes: no file name stands in it. Losing it costs one run that finds nothing new.
+It is a SQLite file, ``$MEDLOOP_HOME/landed/<dataset>.sqlite``. Because of it, a delivery starts the
+loop once despite restarts, files that were landed by hand do not start it, and a file that has not
+changed is opened once. Keys are keyed hashes of paths, never file names. Without the ledger, the
+loop runs once more and finds nothing new.
 """
 
 import logging
@@ -25,16 +25,16 @@ FILES = """CREATE TABLE IF NOT EXISTS files
 OPENED = """CREATE TABLE IF NOT EXISTS opened
     (key TEXT PRIMARY KEY, version TEXT, found TEXT)"""
 SETTLED_SECONDS = 2.0
-"""A file that changed this recently may change again without its time showing it."""
+"""A file that changed this recently may change again with the same time."""
 KEYS_PER_QUERY = 500
 INGESTED = "UPDATE files SET ingested = ? WHERE landing = ? AND ingested IS NULL"
 
 
 class Ledger:
-    """The ledger of one data set. A file that changes, or is replaced, is another file.
+    """The ledger of one data set. A changed or replaced file counts as another file.
 
     Args:
-        path: the SQLite file; made if absent.
+        path: the SQLite file; created if missing.
         names: this installation's pseudonyms.
     """
 
@@ -46,69 +46,69 @@ class Ledger:
             ledger.execute(FILES)
             ledger.execute(OPENED)
 
-    def unknown(self, place: str, files: Iterable[FileState]) -> list[FileState]:
-        """Those of ``files`` that were neither announced nor landed.
+    def unknown(self, folder: str, files: Iterable[FileState]) -> list[FileState]:
+        """The files that were neither announced nor landed.
 
         Args:
-            place: the landing folder.
-            files: as they stand in it.
+            folder: the landing folder.
+            files: files of it.
         """
-        return self._without(place, files, "TRUE")
+        return self._not_in(folder, files, "TRUE")
 
-    def waiting(self, place: str, files: Iterable[FileState]) -> list[FileState]:
-        """Those of ``files`` that were not ingested yet; arguments as of `unknown`."""
-        return self._without(place, files, "ingested IS NOT NULL")
+    def waiting(self, folder: str, files: Iterable[FileState]) -> list[FileState]:
+        """The files that were not ingested yet; arguments as of `unknown`."""
+        return self._not_in(folder, files, "ingested IS NOT NULL")
 
-    def announce(self, place: str, files: Iterable[FileState]) -> None:
-        """Note that the loop was woken for these files; arguments as of `unknown`."""
-        rows = [(self._key(place, file),) for file in files]
+    def announce(self, folder: str, files: Iterable[FileState]) -> None:
+        """Record that these files were announced; arguments as of `unknown`."""
+        rows = [(self._key(folder, file),) for file in files]
         with self._connected() as ledger:
             ledger.executemany("INSERT OR IGNORE INTO files (key) VALUES (?)", rows)
 
-    def landed(self, place: str, files: Iterable[FileState], landing: str) -> None:
-        """Note that these files belong to a landing; other arguments as of `unknown`."""
-        rows = [(self._key(place, file), landing) for file in files]
+    def landed(self, folder: str, files: Iterable[FileState], landing: str) -> None:
+        """Record the landing of these files; other arguments as of `unknown`."""
+        rows = [(self._key(folder, file), landing) for file in files]
         note = """INSERT INTO files (key, landing) VALUES (?, ?)
             ON CONFLICT (key) DO UPDATE SET landing = excluded.landing"""
         with self._connected() as ledger:
             ledger.executemany(note, rows)
 
     def ingested(self, landing: str) -> None:
-        """Note that a landing's files are in a snapshot or in quarantine."""
+        """Record that the files of a landing are in a snapshot or in quarantine."""
         with self._connected() as ledger:
             ledger.execute(INGESTED, (time.time(), landing))
 
-    def note(self, place: str, found: Iterable[tuple[FileState, str]], *, version: str) -> None:
-        """Keep what opening files has shown.
+    def note(self, folder: str, found: Iterable[tuple[FileState, str]], *, version: str) -> None:
+        """Store the results of opening files.
 
         Args:
-            place: the landing folder.
-            found: each file with a text about it; see `is_settled`.
-            version: what the text depends on besides the file.
+            folder: the landing folder.
+            found: files, each with its result as text; see `is_settled`.
+            version: version of the code that opened them.
         """
-        rows = [(self._key(place, file), version, text) for file, text in found]
+        rows = [(self._key(folder, file), version, text) for file, text in found]
         with self._connected() as ledger:
             ledger.executemany("INSERT OR REPLACE INTO opened VALUES (?, ?, ?)", rows)
 
-    def opened(self, place: str, files: Iterable[FileState], *, version: str) -> dict[str, str]:
-        """What `note` has kept: path → text, of files that have not changed since."""
-        paths = {self._key(place, file): file.path for file in files}
-        query = "SELECT key, found FROM opened WHERE key IN ({marks}) AND version = ?"
-        return {paths[key]: text for key, text in self._asked(query, list(paths), version)}
+    def opened(self, folder: str, files: Iterable[FileState], *, version: str) -> dict[str, str]:
+        """Path → text that `note` stored, for files that have not changed since."""
+        paths = {self._key(folder, file): file.path for file in files}
+        query = "SELECT key, found FROM opened WHERE key IN ({placeholders}) AND version = ?"
+        return {paths[key]: text for key, text in self._query(query, list(paths), version)}
 
-    def forget(self, place: str, files: Iterable[FileState]) -> None:
-        """Remove what `note` has kept of files, from the disk too."""
-        keys = [(self._key(place, file),) for file in files]
+    def forget(self, folder: str, files: Iterable[FileState]) -> None:
+        """Delete the texts that `note` stored, also from the disk."""
+        keys = [(self._key(folder, file),) for file in files]
         with self._connected() as ledger:
             ledger.execute("PRAGMA secure_delete = ON")
             ledger.executemany("DELETE FROM opened WHERE key = ?", keys)
 
     def while_landing(self) -> AbstractContextManager[None]:
-        """Say, for as long as the block lasts, that files are being landed."""
+        """Hold the lock that `is_landing` checks. It ends with the process."""
         return locked(self._lock, shared=True)
 
     def is_landing(self) -> bool:
-        """Whether files are being landed now, by any process."""
+        """Whether any process is landing files now."""
         with locked_if_free(self._lock) as is_free:
             return not is_free
 
@@ -116,24 +116,26 @@ class Ledger:
     def _lock(self) -> Path:
         return self._path.with_suffix(".lock")
 
-    def _without(self, place: str, files: Iterable[FileState], state: str) -> list[FileState]:
-        """Those of ``files`` that no row in this state (a condition of SQL) stands for."""
-        remaining = {self._key(place, file): file for file in files}
-        query = f"SELECT key FROM files WHERE key IN ({{marks}}) AND {state}"
-        for (key,) in self._asked(query, list(remaining)):
+    def _not_in(self, folder: str, files: Iterable[FileState], state: str) -> list[FileState]:
+        """The files that have no row with this SQL condition."""
+        remaining = {self._key(folder, file): file for file in files}
+        query = f"SELECT key FROM files WHERE key IN ({{placeholders}}) AND {state}"
+        for (key,) in self._query(query, list(remaining)):
             del remaining[key]
         return list(remaining.values())
 
-    def _asked(self, query: str, keys: list[str], *further: str) -> Iterator[tuple[str, ...]]:
-        """Rows of a query about keys, which has ``{marks}`` in their place."""
+    def _query(self, query: str, keys: list[str], *further: str) -> Iterator[tuple[str, ...]]:
+        """Rows of a query about keys, which has ``{placeholders}`` in their folder."""
         with self._connected() as ledger:
             for start in range(0, len(keys), KEYS_PER_QUERY):
                 part = keys[start : start + KEYS_PER_QUERY]
-                marks = ",".join("?" * len(part))
-                yield from ledger.execute(query.format(marks=marks), (*part, *further))
+                placeholders = ",".join("?" * len(part))
+                yield from ledger.execute(
+                    query.format(placeholders=placeholders), (*part, *further)
+                )
 
-    def _key(self, place: str, file: FileState) -> str:
-        return self._names.of("landed", f"{place}/{file.path}\0{file.version}")
+    def _key(self, folder: str, file: FileState) -> str:
+        return self._names.of("landed", f"{folder}/{file.path}\0{file.version}")
 
     @contextmanager
     def _connected(self) -> Iterator[sqlite3.Connection]:
@@ -142,8 +144,8 @@ class Ledger:
 
 
 def is_settled(file: FileState, *, now: float) -> bool:
-    """Whether a change of a file from now on will be noticed: it has not just changed, and the file
-    system tells one file from its replacement."""
+    """Whether later changes of a file will be visible: it has not changed just now, and the file
+    system has IDs of files."""
     return bool(file.identity) and now - max(file.changed_ns / 1e9, file.arrived) >= SETTLED_SECONDS
 
 
@@ -153,7 +155,7 @@ def open_ledger(settings: Settings, dataset: str) -> Ledger:
 
 
 def has_entries(settings: Settings, dataset: str) -> bool:
-    """Whether files of a data set were ever announced or landed; a broken ledger counts as yes."""
+    """Whether files of a data set were ever announced or landed; true if the ledger is broken."""
     path = _path(settings, dataset)
     if not path.exists():
         return False

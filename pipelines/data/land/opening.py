@@ -1,8 +1,8 @@
-"""All files of a landing folder, each opened once: here, or by Spark's executors.
+"""Opens all files of a landing folder once, on this machine or in Spark executors.
 
-What is known of a file that has not changed is in the ledger, so a landing that was killed goes on
-with the packs that are missing. Executors open the files where Spark works on a cluster and the
-folder is in HDFS or a bucket, which every node can read.
+The ledger has the results of files that have not changed, so a killed landing continues with the
+missing packs. Executors open the files if Spark runs on a cluster and the folder is in HDFS or a
+bucket, which every node can read.
 """
 
 import json
@@ -20,10 +20,10 @@ import pyarrow.compute as pc
 
 from pipelines.data.folders import FileState, LandingFolder, LocalFolder
 from pipelines.data.land import deidentify, examine, executor, metadata, originals
-from pipelines.data.land.erased import ERASED, erased
-from pipelines.data.land.executor import OPENED, Landed, LandJob
+from pipelines.data.land.examine import OPENED
+from pipelines.data.land.executor import Landed, LandJob
 from pipelines.data.land.ledger import Ledger, is_settled
-from pipelines.data.land.pseudonyms import Pseudonyms
+from pipelines.data.land.pseudonyms import ERASED, Pseudonyms, erased_images
 from pipelines.data.rows import Original
 from pipelines.data.tables import Table
 from pipelines.decoding import decoding_versions, imaging_modules
@@ -38,15 +38,15 @@ from pipelines.storage import open_store
 logger = logging.getLogger(__name__)
 
 IMAGING = ("blank", "decode", "kind", "perceptual", "shades", "traces")
-"""The modules of `pipelines.imaging` that say what is found in a file."""
+"""Modules of `pipelines.imaging` that decide the result of a file."""
 FEW_FILES = 64
-"""Up to this number, one process opens them sooner than several have started."""
+"""Most files for which starting several processes takes longer than opening them."""
 TASK_BYTES = 256 * 1000**2
-"""Of the files of a Spark task, at most; less where that gives each core one."""
-MAY_HEAL = ("unreadable", "out_of_memory", "unexpected_error", "process_died", "timeout")
-"""Reasons that need not be the file's fault: the next landing opens the file again."""
-KNOWN_AT_ONCE = 4096
-"""Files that the ledger is asked about at a time."""
+"""Most bytes of the files of a Spark task; less if each core then has a task."""
+RETRIED = ("unreadable", "out_of_memory", "unexpected_error", "process_died", "timeout")
+"""Reasons that may not be the file's fault: the next landing opens the file again."""
+LEDGER_BATCH = 4096
+"""Files of one query to the ledger."""
 
 
 @dataclass(frozen=True)
@@ -56,25 +56,25 @@ class Opener:
     Args:
         spec: the data set.
         context: settings and store.
-        source: the landing folder.
+        folder: the landing folder.
         names: this installation's pseudonyms.
-        ledger: what is known of files.
+        ledger: results of earlier landings.
     """
 
     spec: DatasetSpec
     context: Context
-    source: LandingFolder
+    folder: LandingFolder
     names: Pseudonyms
     ledger: Ledger
 
     def open(self, files: Sequence[FileState]) -> pa.Table:
-        """What each file holds; one that has not changed since an earlier run is not opened.
+        """The results of all files; files that have not changed are not opened again.
 
         Returns:
-            `OPENED`, in no order.
+            `OPENED`, in any order.
 
         Raises:
-            StoreUnavailable: HDFS, where the folder is, or the store does not answer.
+            StoreUnavailable: the store or the landing folder does not answer.
             StackError: the process that opens files does not start.
         """
         table = Table.open(self.context, self.spec.name, Original)
@@ -82,51 +82,51 @@ class Opener:
         found = [self._known(files, table.read(parts, ["facts"])["facts"])]
         unseen, now = _without(files, found[0]["path"]), time.time()
         settled = {file.path: file for file in unseen if is_settled(file, now=now)}
-        limits, gone = limits_of(self.spec.limits), erased(self.context, self.spec.name)
-        job = LandJob(self.source, self.names, limits, gone, self.spec.name, tuple(parts))
+        limits, erased = limits_of(self.spec.limits), erased_images(self.context, self.spec.name)
+        job = LandJob(self.folder, self.names, limits, erased, self.spec.name, tuple(parts))
         for landed in self._each(unseen, job):
             table.register(landed.parts)
             self._note(landed.opened, settled)
             found.append(landed.opened)
         counts = f"{len(files):,} files, {len(unseen):,} opened"
-        logger.info("%s: %s", self.source.location, counts)
+        logger.info("%s: %s", self.folder.location, counts)
         return pa.concat_tables(found)
 
     def _each(self, files: Sequence[FileState], job: LandJob) -> Iterator[Landed]:
         settings = self.context.settings
         if not files:
             return
-        is_small = sum(file.size for file in files) <= TASK_BYTES  # done before Spark has started
-        if not (is_small or settings.spark_is_local or isinstance(self.source, LocalFolder)):
+        is_small = sum(file.size for file in files) <= TASK_BYTES  # faster than starting Spark
+        if not (is_small or settings.spark_is_local or isinstance(self.folder, LocalFolder)):
             yield from _by_spark(files, job, settings)
             return
         processes = 1 if len(files) <= FEW_FILES else len(os.sched_getaffinity(0))
         paths = [file.path for file in files]
         yield from executor.land(paths, job, self.context.store, processes=processes)
 
-    def _known(self, files: Sequence[FileState], held: pa.ChunkedArray) -> pa.Table:
-        """What the ledger says of files whose originals the data set has, or that have none."""
-        place, gone = self.source.location, erased(self.context, self.spec.name)
+    def _known(self, files: Sequence[FileState], stored: pa.ChunkedArray) -> pa.Table:
+        """Results in the ledger, except those whose originals are not stored."""
+        location, erased = self.folder.location, erased_images(self.context, self.spec.name)
         tables = [OPENED.empty_table()]
-        for start in range(0, len(files), KNOWN_AT_ONCE):
-            part = files[start : start + KNOWN_AT_ONCE]
-            said = self.ledger.opened(place, part, version=self._version)
-            rows = {path: json.loads(text) for path, text in said.items()}
-            again = {p for p, r in rows.items() if gone.has((r["sha256"], r["landed_sha256"]))}
-            self.ledger.forget(place, [file for file in part if file.path in again])
+        for start in range(0, len(files), LEDGER_BATCH):
+            part = files[start : start + LEDGER_BATCH]
+            texts = self.ledger.opened(location, part, version=self._version)
+            rows = {path: json.loads(text) for path, text in texts.items()}
+            again = {p for p, r in rows.items() if erased.has((r["sha256"], r["landed_sha256"]))}
+            self.ledger.forget(location, [file for file in part if file.path in again])
             kept = [r | {"path": os.fsencode(p)} for p, r in rows.items() if p not in again]
             tables.append(pa.Table.from_pylist(kept, schema=OPENED))
         known = pa.concat_tables(tables)
-        is_there = pc.is_in(known["facts"], value_set=held.combine_chunks())
+        is_there = pc.is_in(known["facts"], value_set=stored.combine_chunks())
         return known.filter(pc.or_(pc.is_null(known["facts"]), is_there))
 
     def _note(self, opened: pa.Table, settled: dict[str, FileState]) -> None:
-        """Keep in the ledger what need not be found again."""
-        passing = pc.is_in(opened["reason"], value_set=pa.array([*MAY_HEAL, ERASED]))
+        """Store results in the ledger, except those to retry."""
+        passing = pc.is_in(opened["reason"], value_set=pa.array([*RETRIED, ERASED]))
         rows = opened.filter(pc.invert(passing)).drop_columns(["frames"]).to_pylist()
         by_path = ((os.fsdecode(row.pop("path")), row) for row in rows)
-        said = [(settled[path], json.dumps(row)) for path, row in by_path if path in settled]
-        self.ledger.note(self.source.location, said, version=self._version)
+        texts = [(settled[path], json.dumps(row)) for path, row in by_path if path in settled]
+        self.ledger.note(self.folder.location, texts, version=self._version)
 
     @property
     def _version(self) -> str:
@@ -134,27 +134,27 @@ class Opener:
 
 
 def examination_version() -> str:
-    """The version of the code and libraries that decide how a file is judged and described."""
+    """Version of the code and libraries that decide the result of a file."""
     stripping = (metadata, *metadata.MODULES)
     ours = (examine, deidentify, originals, *stripping, *imaging_modules(*IMAGING))
     return fingerprint(code_version(*ours), decoding_versions())
 
 
 def paths_of(paths: Iterable[str]) -> pa.Array:
-    """Paths as the column ``path`` has them."""
+    """Paths as bytes, as in the column ``path``."""
     return pa.array([os.fsencode(path) for path in paths], pa.binary())
 
 
 def _without(files: Sequence[FileState], known: pa.ChunkedArray) -> list[FileState]:
-    """Those of ``files`` whose path is not known."""
+    """The files whose path is not in ``known``."""
     is_known = pc.is_in(paths_of(file.path for file in files), value_set=known)
     return [file for file, one in zip(files, is_known, strict=True) if not one.as_py()]
 
 
 def _by_spark(files: Sequence[FileState], job: LandJob, settings: Settings) -> Iterator[Landed]:
-    """Results of one Spark task each, as soon as it has ended.
+    """The results of each Spark task, when it ends.
 
-    Every task is a job of its own, so that what has ended is kept when the driver is killed.
+    Each task is a separate job, so finished ones are kept if the driver is killed.
     """
     with spark_session(settings, name=f"land {job.dataset}") as spark:
         context = spark.sparkContext
@@ -177,11 +177,11 @@ def _by_spark(files: Sequence[FileState], job: LandJob, settings: Settings) -> I
 
 
 def chunks_of(files: Sequence[FileState], *, cores: int) -> list[list[str]]:
-    """Paths of the files of each task: one task for each core, or more of `TASK_BYTES`; none for
-    less than `FEW_FILES`.
+    """Paths of the files of each task: one task for each core, or more of `TASK_BYTES`; none with
+    fewer than `FEW_FILES`.
 
-    Files of one size are in one task unless they fill more than one. A task stores equal files
-    once, and cannot know what another one stores meanwhile.
+    Files of the same size are in one task if they fit. A task stores equal files once, but two
+    tasks store equal files twice.
     """
     size = max(1, sum(file.size for file in files))
     tasks = max(-(-size // TASK_BYTES), min(cores, -(-len(files) // FEW_FILES)))
@@ -198,5 +198,5 @@ def chunks_of(files: Sequence[FileState], *, cores: int) -> list[list[str]]:
 
 
 def _task(paths: list[str], *, job: LandJob, settings: Settings) -> list[Landed]:
-    """What one of Spark's workers does."""
+    """Open the files of one Spark task."""
     return list(executor.land(paths, job, open_store(settings), processes=1))

@@ -1,9 +1,9 @@
-"""Refused files, each with its reason, for somebody to look at and mend: the table ``quarantine``.
+"""The table ``quarantine``: refused files, each with its reason.
 
-The original of a file whose image could be decoded is in a pack (it has no label, or shows
-nothing); ``medloop restore`` gets it back. Anything else may hold a patient's name, whatever it is
-called: DICOM that cannot be de-identified, an archive, a text, a damaged file. It is listed, and
-stays where it landed. `medloop locate` finds the file whose name was replaced.
+If the image of a refused file could be decoded, its original is in a pack, and ``medloop restore``
+returns it. Any other file may contain a patient's name (DICOM that cannot be de-identified, an
+archive, a text, a damaged file), so it is listed but not stored. ``medloop locate`` prints the path
+of a file whose name was replaced.
 """
 
 from datetime import UTC, datetime
@@ -21,13 +21,13 @@ from pipelines.stage import Context
 
 COLUMNS = ("source_path", "reason", "message", "landing_label", "bytes", "sha256", "copied")
 KEY = ("source_path", "reason", "sha256")
-"""What tells refusals apart: the same folder that lands again adds none."""
-NONE = ""
-"""Stands for a file without a sha256 where rows are compared."""
+"""Columns that identify a refusal: landing the same folder again adds none."""
+NO_SHA256 = ""
+"""Value of a missing sha256 in a key."""
 
 
-def keep(context: Context, landing: Landing, listed: pa.Table, originals: pa.Table) -> str | None:
-    """Add what a landing has refused to the table.
+def append(context: Context, landing: Landing, listed: pa.Table, originals: pa.Table) -> str | None:
+    """Add the refused files of a landing to the table.
 
     Args:
         context: settings and store.
@@ -50,11 +50,11 @@ def keep(context: Context, landing: Landing, listed: pa.Table, originals: pa.Tab
     refused = refused.filter(pc.invert(pc.is_in(_keys(refused), value_set=known)))
     if len(refused):
         at = pc.index_in(refused["facts"], value_set=originals["facts"].combine_chunks())
-        places = originals.select(["pack", "row"]).take(at)
+        packs = originals.select(["pack", "row"]).take(at)
         always = {"landing": landing.id, "arrived": datetime.now(UTC)}
         schema = schema_of(Refused).remove_metadata()
         columns = {name: refused[name] for name in schema.names if name in refused.column_names}
-        columns |= {name: places[name] for name in places.column_names}
+        columns |= {name: packs[name] for name in packs.column_names}
         columns |= {name: pa.array([value] * len(refused)) for name, value in always.items()}
         columns["patient"] = refused["group"]
         table.append(pa.table({name: columns[name] for name in schema.names}).cast(schema))
@@ -62,8 +62,8 @@ def keep(context: Context, landing: Landing, listed: pa.Table, originals: pa.Tab
 
 
 def _keys(rows: pa.Table) -> pa.ChunkedArray:
-    """One text for each row."""
-    texts = [pc.fill_null(rows[name], NONE) for name in KEY]
+    """The key of each row, as one text."""
+    texts = [pc.fill_null(rows[name], NO_SHA256) for name in KEY]
     return pc.binary_join_element_wise(*texts, "\0").combine_chunks()
 
 

@@ -1,7 +1,7 @@
-"""Images that come through the service: judged, named, and written into a landing folder.
+"""Uploads through the service: checks, names and writes images into a landing folder.
 
-A file is complete when it appears, nothing is ever overwritten, and no name that a client sends
-leads out of the folder. From there on it is a file of the landing folder as any other.
+Files are written atomically and never overwritten, and a name from a client cannot lead out of the
+folder. After that, an upload is a file of the landing folder like any other.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ SUFFIXES: dict[Format, tuple[str, ...]] = {
     "WEBP": (".webp",),
     "DICOM": (".dcm",),
 }
-"""Endings of a format's files; the first is given to a file with another one."""
+"""File extensions of a format; a file with another extension gets the first one."""
 LONGEST_STEM = 100
 HASH_DIGITS = 16
 
@@ -38,7 +38,7 @@ Status = Literal["accepted", "duplicate", "refused"]
 
 @dataclass(frozen=True)
 class Checked:
-    """An image that may be landed."""
+    """An image that can be landed."""
 
     data: bytes
     sha256: str
@@ -47,25 +47,25 @@ class Checked:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of one file."""
+    """The result of uploading one file."""
 
     status: Status
     code: str | None = None
-    """Why it was not accepted: a stable word."""
+    """Stable code of the reason why it was not accepted."""
     message: str | None = None
-    """The same for a person."""
+    """The reason as a sentence."""
 
 
 def check(spec: DatasetSpec, data: bytes) -> Checked:
-    """Open one image as landing will.
+    """Check an image as landing does.
 
     Raises:
-        BadImage: it cannot be used, for the reason that landing would give.
+        BadImage: it cannot be used; the reason is that of landing.
     """
     limits = limits_of(spec.limits)
     format = imaging.inspect(data, limits=limits).format
     if imaging.is_blank(imaging.decode(data, limits=limits)):
-        raise BadImage("blank", "The image is one shade all over.")
+        raise BadImage("blank", "The image has a single shade.")
     return Checked(data, hashlib.sha256(data).hexdigest(), format)
 
 
@@ -74,40 +74,39 @@ class Delivery:
 
     Args:
         spec: the data set.
-        source: its landing folder; listed once, here.
-        label: a class, or what the landing folder calls it; ``None`` for images nobody has
-            labelled yet.
+        landing_folder: its landing folder; listed once, by the constructor.
+        label: a class or landing label; ``None`` for unlabelled images.
 
     Raises:
         LabelError: the data set has no such class, or takes its labels from a table.
         LandingError: the folder cannot be read.
-        StoreUnavailable: it is in HDFS, which does not answer.
+        StoreUnavailable: HDFS or the bucket does not answer.
     """
 
-    def __init__(self, spec: DatasetSpec, source: LandingFolder, label: str | None) -> None:
-        self.location = source.location
+    def __init__(self, spec: DatasetSpec, landing_folder: LandingFolder, label: str | None) -> None:
+        self.location = landing_folder.location
         self._spec = spec
-        self._source = source
+        self._landing_folder = landing_folder
         self._names = FileNames(spec.landing)
         self._label = _landing_label(spec, label)
-        states = source.all_files() if source.exists() else []
+        states = landing_folder.all_files() if landing_folder.exists() else []
         self.folder = _folder(spec, states, self._label)
-        """Where the images go, relative to the landing folder."""
+        """Target folder, relative to the landing folder."""
         self._by_size: dict[int, list[str]] = defaultdict(list)
         for state in states:
             self._by_size[state.size].append(state.path)
 
     def add(self, name: str, image: Checked) -> Outcome:
-        """Write one image, unless its bytes are in the landing folder already.
+        """Write one image, unless the landing folder has the same bytes.
 
         Args:
-            name: what the client calls the file; as much of it is kept as is safe, because a data
-                set may read patient and label from names. Of DICOM files nothing is kept.
+            name: file name from the client. Its safe characters are kept, because a data set may
+                read patient and label from names. Names of DICOM files are not kept.
             image: the image.
 
         Raises:
-            OSError: the folder cannot be written, or the disk is full.
-            StoreUnavailable: HDFS does not answer.
+            OSError: the folder is not writable, or the disk is full.
+            StoreUnavailable: HDFS or the bucket does not answer.
         """
         if found := self._found(image):
             where = found.rpartition("/")[0] or "its top"
@@ -119,41 +118,41 @@ class Delivery:
         if refused := self._refused(f"{stem}{suffix}"):
             return refused
         for path in (f"{stem}{suffix}", f"{stem}-{digits}{suffix}"):
-            if self._source.add(f"{self.folder}/{path}", image.data):
+            if self._landing_folder.add(f"{self.folder}/{path}", image.data):
                 self._by_size[len(image.data)].append(f"{self.folder}/{path}")
                 return Outcome("accepted")
-        # Somebody else has brought the same bytes just now: the name holds their hash.
+        # Another client has just uploaded the same bytes: the name contains their hash.
         return Outcome("duplicate", "duplicate", "The landing folder has the same bytes already.")
 
     def _found(self, image: Checked) -> str | None:
-        """A file of the folder that has the same bytes; only those of its size are read."""
+        """The path of a file with the same bytes; reads only files of the same size."""
         for path in self._by_size[len(image.data)]:
             try:
-                if hashlib.sha256(self._source.read(path)).hexdigest() == image.sha256:
+                if hashlib.sha256(self._landing_folder.read(path)).hexdigest() == image.sha256:
                     return path
-            except BadImage:  # it is gone
+            except BadImage:  # deleted meanwhile
                 continue
         return None
 
     def _refused(self, name: str) -> Outcome | None:
-        """Why a file under this name would not be landed as the client means it."""
+        """The refusal if landing would ignore this name, or read another label from it."""
         path = f"{self.folder}/{name}"
         if self._label is None:
             return None
         if not wanted([FileState(path, 1, 0, 0)], ignore=self._spec.landing.left_out):
             message = f"{self._spec.name} ignores files of this name (landing.ignore)."
             return Outcome("refused", "name_ignored", message)
-        told = self._names.label(name)
+        label_of_name = self._names.label(name)
         known = self._spec.class_of_label
-        if told is not None and known.get(told) != known[self._label]:
-            message = f"The file's name says {told!r}, and it was sent as {self._label!r}."
+        if label_of_name is not None and known.get(label_of_name) != known[self._label]:
+            message = f"The file name says {label_of_name!r}, but label={self._label!r} was sent."
             return Outcome("refused", "label_conflict", message)
         return None
 
 
 def safe_name(name: str, format: Format) -> tuple[str, str]:
-    """Stem and suffix of a file's name without folders and without anything but plain letters,
-    digits, dots, dashes and underscores; the stem may be empty."""
+    """Stem and suffix of a file name: letters of ASCII, digits, dots, dashes and underscores only.
+    The stem may be empty."""
     last = PurePosixPath(name.replace("\\", "/")).name
     stem, dot, ending = last.rpartition(".")
     plain = unicodedata.normalize("NFKD", stem if dot else last).encode("ascii", "ignore").decode()
@@ -163,7 +162,7 @@ def safe_name(name: str, format: Format) -> tuple[str, str]:
 
 
 def _landing_label(spec: DatasetSpec, label: str | None) -> str | None:
-    """The label as the landing folder knows it."""
+    """The landing label of a class or landing label."""
     if label is None:
         return None
     if spec.landing.table:
@@ -183,9 +182,9 @@ def _landing_label(spec: DatasetSpec, label: str | None) -> str | None:
 
 
 def _folder(spec: DatasetSpec, states: list[FileState], label: str | None) -> str:
-    """Where images of a label go: into the folder of the training images, where the collection
-    has one (never among those that test or validate a model), else into a class folder at the
-    top; see `pipelines.data.labels.layout`."""
+    """The target folder of a label: in the folder of training images if there are split folders
+    (never in those of validation or test), else a class folder at the top; see
+    `pipelines.data.labels.layout`."""
     if label is None:
         return UNLABELLED
     splits = spec.landing.split_of_folder

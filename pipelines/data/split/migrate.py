@@ -8,8 +8,8 @@ import json
 import logging
 from collections.abc import Iterator
 
+from pipelines.data.parquet_files import read_table
 from pipelines.data.revisions import number_of
-from pipelines.data.row_files import read_table
 from pipelines.data.rows import Member
 from pipelines.data.split.members import KEY, SAID, append, known
 from pipelines.data.tables import RevisionTaken, Table

@@ -11,9 +11,10 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from pipelines.data import rows as row_types
+from pipelines.data.land.landing import LANDED
 from pipelines.data.packing import PACKED
+from pipelines.data.parquet_files import write_rows
 from pipelines.data.revisions import number_of
-from pipelines.data.row_files import LANDED, write_rows
 from pipelines.data.tables import Table
 from pipelines.outputs import SPLITS, Landing, Snapshot, Split
 from pipelines.spec import DatasetSpec

@@ -17,8 +17,8 @@ from PIL import Image, PngImagePlugin
 
 from pipelines.data.input.cache import fetch
 from pipelines.data.land import ingest, landing
+from pipelines.data.parquet_files import read_rows
 from pipelines.data.restore import originals
-from pipelines.data.row_files import read_rows
 from pipelines.data.split import split
 from pipelines.outputs import DataProfile, Landing, Prepared, Snapshot, Split
 from pipelines.settings import Settings, get_settings

@@ -18,7 +18,7 @@ from pipelines.audit.entries import ANSWERS, AnsweredEntry, audit_folder
 from pipelines.audit.trace import trace
 from pipelines.cli.app import app
 from pipelines.data.land.changes import original_of
-from pipelines.data.row_files import write_rows
+from pipelines.data.parquet_files import write_rows
 from pipelines.data.rows import Image, Original, Refused, table_of
 from pipelines.data.tables import Table
 from pipelines.errors import TrackingUnavailable
@@ -238,7 +238,7 @@ def packed(context: Context, *sha256s: str) -> str:
     folder = f"{NAME}/packs/{sha256s[0]}"
     for row, sha256 in enumerate(sha256s):
         found = {"sha256": sha256, "bytes": 1}
-        original = original_of(found, pack=f"{folder}/originals.parquet", place=row)
+        original = original_of(found, pack=f"{folder}/originals.parquet", row=row)
         Table.open(context, NAME, Original).append(table_of([original], Original))
     context.store.write(f"{folder}/originals.parquet", b"pack")
     aged(context, f"{folder}/originals.parquet", OLD)

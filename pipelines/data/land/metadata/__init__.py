@@ -1,10 +1,9 @@
-"""Removing what an image file says besides its pixels, without encoding the pixels again.
+"""Removes metadata from image files without encoding the pixels again.
 
-Photographs carry the place and time they were taken, names, serial numbers of cameras, comments
-and thumbnails of the uncropped image. An allow-list decides, format by format, what stays: what
-the pixels are drawn from, their orientation, the colour profile and the resolution. Everything
-else goes, data behind the end of the image included. A file that has nothing else stays the same,
-byte for byte.
+Image files may contain location and time, names, serial numbers of cameras, comments and thumbnails
+of the uncropped image. An allow-list for each format keeps the pixels, their orientation, the
+colour profile and the resolution. Everything else is removed, also data after the end of the image.
+A file without metadata stays the same, byte for byte.
 """
 
 import io
@@ -32,14 +31,14 @@ _STRIP: dict[str, Callable[[bytes, int], bytes]] = {
 
 
 def stripped(data: bytes) -> bytes:
-    """The file without its metadata; ``data`` itself if there is nothing to remove.
+    """The file without its metadata; ``data`` itself if it has none.
 
     Args:
-        data: a JPEG, PNG, TIFF, BMP or WebP file; anything else, and a damaged one, is returned
-            with what can be removed removed: it is no image, and nobody keeps it.
+        data: a JPEG, PNG, TIFF, BMP or WebP file. Other files are returned as they are; damaged
+            ones may keep metadata, but are not images and are never stored.
 
     Raises:
-        BadImage: ``unsupported``: it is a TIFF or BMP of a structure that is not understood.
+        BadImage: ``unsupported``: the structure of a TIFF or BMP file is not supported.
     """
     try:
         format = imaging.sniff(data)
@@ -59,15 +58,15 @@ def stripped(data: bytes) -> bytes:
 
 
 def require_same_pixels(shown: NDArray[np.uint8], after: bytes, *, limits: Limits) -> None:
-    """Make sure that a stripped file shows what it showed before.
+    """Require that a file without metadata has the same pixels as before.
 
     Args:
-        shown: uint8 (height, width, 3), what the file showed as it landed.
-        after: what `stripped` made of it.
-        limits: beyond which it is not decoded.
+        shown: uint8 (height, width, 3), pixels of the landed file.
+        after: result of `stripped`.
+        limits: limits of size and pixels.
 
     Raises:
-        BadImage: ``unsupported``: it does not, so its metadata cannot be removed this way.
+        BadImage: ``unsupported``: the pixels differ, so the metadata cannot be removed.
     """
     try:
         same = np.array_equal(shown, imaging.decode(after, limits=limits))
@@ -82,9 +81,9 @@ def require_same_pixels(shown: NDArray[np.uint8], after: bytes, *, limits: Limit
 
 
 def _orientation(data: bytes, format: str) -> int:
-    """How the image is turned when it is shown, 1 to 8, as its decoder finds it: in EXIF or XMP."""
+    """EXIF orientation, 1 to 8, from EXIF or XMP."""
     try:
         found = Image.open(io.BytesIO(data), formats=(format,)).getexif().get(ORIENTATION, UPRIGHT)
-    except Exception:  # libraries promise no type for broken files
+    except Exception:  # libraries do not document which errors broken files raise
         return UPRIGHT
     return found if isinstance(found, int) and 1 <= found <= 8 else UPRIGHT

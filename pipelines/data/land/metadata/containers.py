@@ -17,23 +17,23 @@ PNG_CHUNKS = {
     *(b"acTL", b"fcTL", b"fdAT"),
 }
 PNG_COMMENTS = (b"Comment\0SYNTHETIC head phantom drawn by Medloop; no patient, no scanner",)
-"""Texts of our own."""
+"""Comments that Medloop writes into its phantoms."""
 
 
 def stripped_png(data: bytes, orientation: int) -> bytes:
-    """The file with the chunks that pixels are drawn from, colours and resolution.
+    """The file with the chunks of pixels, colours and resolution only.
 
     Args:
-        data: the file. What is behind its last chunk goes.
-        orientation: 1 to 8; noted in an EXIF chunk of its own unless it is 1.
+        data: the file. Data after its last chunk is removed.
+        orientation: 1 to 8; written into a new EXIF chunk unless it is 1.
     """
     out = bytearray(data[:PNG_SIGNATURE_BYTES])
     at = PNG_SIGNATURE_BYTES
     while at + 8 <= len(data):
         length, kind = int.from_bytes(data[at : at + 4]), data[at + 4 : at + 8]
         end = at + 12 + length
-        is_text_of_ours = kind == b"tEXt" and data[at + 8 : end - 4] in PNG_COMMENTS
-        if kind in PNG_CHUNKS or is_text_of_ours:
+        is_own_comment = kind == b"tEXt" and data[at + 8 : end - 4] in PNG_COMMENTS
+        if kind in PNG_CHUNKS or is_own_comment:
             out += data[at:end]
         if kind == b"IHDR" and orientation > 1:
             out += _png_chunk(b"eXIf", only_orientation(orientation))
@@ -54,11 +54,11 @@ EXIF_FLAG, XMP_FLAG = 0x08, 0x04
 
 
 def stripped_webp(data: bytes, orientation: int) -> bytes:
-    """The file with the chunks that pixels are drawn from, and the colour profile.
+    """The file with the chunks of pixels and the colour profile only.
 
     Args:
-        data: the file. What is behind its container goes; one that is cut off stays as it is.
-        orientation: 1 to 8; noted in an EXIF chunk of its own unless it is 1.
+        data: the file. Data after its container is removed; a truncated file stays as it is.
+        orientation: 1 to 8; written into a new EXIF chunk unless it is 1.
     """
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data):
@@ -87,10 +87,10 @@ BMP_UNCOMPRESSED = (0, 3, 6)
 
 
 def stripped_bmp(data: bytes) -> bytes:
-    """The file with zeros in its gaps, without a colour profile, and without what follows.
+    """The file with zeros in unused bytes, without a colour profile and data after the pixels.
 
     Raises:
-        BadImage: ``unsupported``: its header is not understood.
+        BadImage: ``unsupported``: its header is not supported.
     """
     size = int.from_bytes(data[14:18], "little")
     offset = int.from_bytes(data[10:14], "little")
@@ -102,7 +102,10 @@ def stripped_bmp(data: bytes) -> bytes:
         bits, compression = _number(data, 28, 2), _number(data, 30, 4)
         image, colours, entry = _number(data, 34, 4), _number(data, 46, 4), 4
     else:
-        raise refuse("unsupported", f"The BMP has a header of {size} bytes, which is not read.")
+        raise refuse(
+            "unsupported",
+            f"The BMP file has a header of {size} bytes, which is not supported. Save it as PNG.",
+        )
     colours = colours or (1 << bits if bits <= 8 else 0)
     masks = BMP_MASK_BYTES.get(compression, 0) if size == 40 else 0
     table = BMP_HEADER_BYTES + size + masks + colours * entry

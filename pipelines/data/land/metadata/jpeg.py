@@ -6,18 +6,18 @@ from collections.abc import Iterator
 
 
 def only_orientation(orientation: int) -> bytes:
-    """A TIFF structure with the one tag, as EXIF blocks hold it."""
+    """An EXIF block with the orientation only."""
     entry = struct.pack(">HHIHH", 0x0112, 3, 1, orientation, 0)
     return b"MM\0*" + struct.pack(">IH", 8, 1) + entry + struct.pack(">I", 0)
 
 
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
-ALONE = {0x01, *range(0xD0, 0xD8)}
+WITHOUT_LENGTH = {0x01, *range(0xD0, 0xD8)}
 """Markers without a length."""
 APP0, APP1, APP2, APP14, APP15 = 0xE0, 0xE1, 0xE2, 0xEE, 0xEF
 JFIF = b"JFIF\0"
 JFIF_BYTES = 12
-"""Of its fields before the size of the thumbnail."""
+"""Size of its fields before the thumbnail."""
 COLOUR_PROFILE = b"ICC_PROFILE\0"
 ADOBE = b"Adobe"
 HARMLESS = re.compile(
@@ -27,23 +27,23 @@ HARMLESS = re.compile(
     rb"|LEAD Technologies Inc\. V[\d.]+"
     rb"|SYNTHETIC head phantom drawn by Medloop; no patient, no scanner"
 )
-"""Comments that programs write, the same into every file."""
+"""Comments that programs write into every file."""
 _SCAN_END = re.compile(rb"\xff+[^\0\xff\xd0-\xd7]")
 
 
 def stripped(data: bytes, orientation: int) -> bytes:
-    """The file with the segments that pixels are drawn from, and the colour profile.
+    """The file with the segments of pixels and the colour profile only.
 
     Args:
-        data: the file. What is behind its end mark goes.
-        orientation: 1 to 8; noted in an EXIF block of its own unless it is 1.
+        data: the file. Data after its end marker is removed.
+        orientation: 1 to 8; written into a new EXIF segment unless it is 1.
     """
-    turned = b"Exif\0\0" + only_orientation(orientation) if orientation > 1 else None
+    exif = b"Exif\0\0" + only_orientation(orientation) if orientation > 1 else None
     out = bytearray(data[:2])
     for marker, content in _segments(data):
-        if turned is not None and marker != APP0:  # EXIF goes behind JFIF
-            out += _segment(APP1, turned)
-            turned = None
+        if exif is not None and marker != APP0:  # EXIF follows JFIF
+            out += _segment(APP1, exif)
+            exif = None
         if marker is None:
             out += content
         elif (kept := _kept(marker, content)) is not None:
@@ -52,14 +52,15 @@ def stripped(data: bytes, orientation: int) -> bytes:
 
 
 def _segments(data: bytes) -> Iterator[tuple[int | None, bytes]]:
-    """Each marker with its content; scans, lone markers and the end have no marker: ``None``."""
+    """Each marker with its content; ``None`` as the marker of scans and of markers without
+    length."""
     at = 2
     while at + 1 < len(data):
         if data[at] != 0xFF or data[at + 1] in (0, 0xFF):
-            at += 1  # fill bytes, or garbage that decoders skip
+            at += 1  # fill bytes, or bytes that decoders skip
             continue
         marker = data[at + 1]
-        if marker in ALONE or marker in (SOI, EOI):
+        if marker in WITHOUT_LENGTH or marker in (SOI, EOI):
             yield None, data[at : at + 2]
             at += 2
             if marker == EOI:
@@ -82,7 +83,7 @@ def _segment(marker: int, content: bytes) -> bytes:
 
 
 def _kept(marker: int, content: bytes) -> bytes | None:
-    """What stays of a segment; ``None`` if it goes."""
+    """The part of a segment to keep; ``None`` if it is removed."""
     if marker == COM:
         return content if HARMLESS.fullmatch(content.rstrip(b"\0")) else None
     if not APP0 <= marker <= APP15:
@@ -92,5 +93,5 @@ def _kept(marker: int, content: bytes) -> bytes | None:
         return content[:JFIF_BYTES] + b"\0\0" if has_thumbnail else content
     if marker == APP2 and content.startswith(COLOUR_PROFILE):
         return content
-    # without it, a decoder could take RGB or CMYK for YCbCr
+    # without it, decoders could read RGB or CMYK as YCbCr
     return content[:12] if marker == APP14 and content.startswith(ADOBE) else None

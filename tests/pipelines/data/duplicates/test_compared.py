@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 
 from pipelines.data.duplicates import banded_spark, compared, duplicates
-from pipelines.data.row_files import read_rows
+from pipelines.data.parquet_files import read_rows
 from pipelines.outputs import Snapshot
 from pipelines.spec import DuplicatesSpec
 from pipelines.stage import Context

@@ -10,7 +10,7 @@ import yaml
 
 from pipelines.data.folders import open_folder
 from pipelines.data.land import landing
-from pipelines.data.land.arrivals import Delivery, Watch, waiting
+from pipelines.data.land.arrivals import Delivery, FolderWatcher, waiting
 from pipelines.data.land.ledger import open_ledger
 from pipelines.errors import SpecError, StoreUnavailable
 from pipelines.settings import Settings, get_settings
@@ -38,25 +38,25 @@ class Hall:
     def folder(self, name: str = "pets") -> Path:
         return self.settings.home / "landing" / name
 
-    def watch(self, name: str = "pets") -> Watch:
-        return Watch(name, clock=lambda: self.now)
+    def watch(self, name: str = "pets") -> FolderWatcher:
+        return FolderWatcher(name, clock=lambda: self.now)
 
     def drop(self, name: str, content: bytes = b"picture", dataset: str = "pets") -> Path:
         return write(self.folder(dataset) / name, content)
 
-    def look(self, watch: Watch, after: float) -> list[str]:
+    def look(self, watch: FolderWatcher, after: float) -> list[str]:
         """Paths of what is told when so many seconds have gone by."""
         self.now += after
-        delivery = watch.look()
+        delivery = watch.check()
         return [file.path for file in delivery.files] if delivery else []
 
-    def tell(self, watch: Watch) -> Delivery:
+    def tell(self, watch: FolderWatcher) -> Delivery:
         """Let a delivery be complete and told."""
-        watch.look()
+        watch.check()
         self.now += 60
-        delivery = watch.look()
+        delivery = watch.check()
         assert delivery
-        watch.told(delivery)
+        watch.mark_announced(delivery)
         return delivery
 
 
@@ -195,9 +195,9 @@ def test_the_next_delivery_needs_the_marker_anew(hall: Hall) -> None:
     watch = hall.watch()
     hall.drop("cat/1.png")
     marker = hall.drop("READY", b"")
-    delivery = watch.look()
+    delivery = watch.check()
     assert delivery
-    watch.told(delivery)
+    watch.mark_announced(delivery)
     hall.drop("cat/2.png")
     assert hall.look(hall.watch(), 600) == []
     marker.touch()
@@ -230,10 +230,10 @@ def test_a_corrected_spec_holds_from_the_next_look_on(hall: Hall) -> None:
     hall.look(watch, 0)
     hall.write_spec(quiet_seconds=5)
     assert hall.look(watch, 5) == ["cat/1.png"]
-    assert watch.step == 1.25
+    assert watch.interval == 1.25
     (hall.settings.datasets / "pets.yaml").write_text("name: [")
     with pytest.raises(SpecError, match="is not YAML"):
-        watch.look()
+        watch.check()
 
 
 def test_a_folder_in_hdfs_that_is_away_is_an_error_and_told_when_it_is_back(

@@ -7,12 +7,11 @@ from pipelines import guarded
 from pipelines.data.folders import FileState, LocalFolder
 from pipelines.data.folders.hdfs import HdfsFolder
 from pipelines.data.land import executor, landing, opening
-from pipelines.data.land.erased import Erased, keyed
 from pipelines.data.land.examine import Examined
 from pipelines.data.land.executor import Landed, LandJob, land
 from pipelines.data.land.ledger import open_ledger
 from pipelines.data.land.opening import Opener, chunks_of
-from pipelines.data.land.pseudonyms import load_pseudonyms
+from pipelines.data.land.pseudonyms import Erased, keyed, load_pseudonyms
 from pipelines.data.restore import originals
 from pipelines.data.rows import Original
 from pipelines.data.tables import Table

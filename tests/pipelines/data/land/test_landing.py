@@ -13,9 +13,10 @@ from pipelines.data.checks import check_tables
 from pipelines.data.folders import LandingFolder, LocalFolder
 from pipelines.data.land import executor, ingest, landing, ledger, opening
 from pipelines.data.land.examine import Examined, examine
+from pipelines.data.land.landing import LANDED
 from pipelines.data.land.originals import PSEUDONYM, LandedFiles
 from pipelines.data.land.pseudonyms import Pseudonyms, load_pseudonyms
-from pipelines.data.row_files import LANDED, read_rows
+from pipelines.data.parquet_files import read_rows
 from pipelines.data.rows import Refused
 from pipelines.data.tables import Table
 from pipelines.errors import LandingError, StoreUnavailable
@@ -303,6 +304,6 @@ def test_a_folder_that_is_not_as_the_spec_says_leaves_nothing(
     context: Context, tmp_path: Path
 ) -> None:
     write(tmp_path / "landing" / "cat" / "1.png", png(drawing(1)))
-    with pytest.raises(LandingError, match="nothing of class dog"):
+    with pytest.raises(LandingError, match="no images of class dog"):
         landing.run(spec(), context, str(tmp_path / "landing"))
     assert context.store.names("pets") == []

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from pipelines.data.input.cache import fetch
 from pipelines.data.land import ingest, landing
-from pipelines.data.land.masks import landed
+from pipelines.data.land.masks import read_masks
 from pipelines.data.prepare import prepare
 from pipelines.data.restore import originals, restore
 from pipelines.outputs import SPLITS, Snapshot
@@ -48,7 +48,7 @@ def ingested(context: Context, folder: Path) -> Snapshot:
 
 def refused(context: Context, folder: Path) -> dict[str, str]:
     """Path of a refused mask → its reason."""
-    found = landed(context, landing.run(with_masks(), context, str(folder))).to_pylist()
+    found = read_masks(context, landing.run(with_masks(), context, str(folder))).to_pylist()
     return {row["source_path"]: row["reason"] for row in found if row["reason"]}
 
 
