@@ -190,6 +190,12 @@ def find_uploads(folder: Path, request_id: str) -> list[UploadedEntry]:
     return [e for e in parsed(UploadedEntry, lines) if e.request_id == request_id]
 
 
+def find_jobs(folder: Path, job: str) -> list[JobEntry]:
+    """When a job was submitted and deleted."""
+    lines = _lines_with(folder, JOBS, job)
+    return [e for e in parsed(JobEntry, lines) if e.job == job]
+
+
 def files_of(folder: Path, name: str) -> list[Path]:
     """The files of a log that stand, the newest first."""
     numbered = [p for p in folder.glob(f"{name}.*") if p.suffix[1:].isdecimal()]

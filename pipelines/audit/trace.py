@@ -13,10 +13,12 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.audit.entries import (
     AnsweredEntry,
+    JobEntry,
     RefusedEntry,
     UploadedEntry,
     audit_folder,
     find_answers,
+    find_jobs,
     find_refusals,
     find_uploads,
 )
@@ -56,6 +58,8 @@ class Trace(BaseModel):
     refusals: list[RefusedEntry]
     uploads: list[UploadedEntry]
     """One for each file that was sent for a landing folder."""
+    jobs: list[JobEntry]
+    """When a job of this ID was submitted and deleted."""
     origin: Origin | None
     """Of the model that answered; null if nothing was answered, or no bundle can be had."""
     snapshot: dict[str, Any] | None
@@ -74,8 +78,8 @@ def trace(context: Context, request_id: str) -> Trace:
     """
     folder = audit_folder(context.settings)
     answers, refusals = find_answers(folder, request_id), find_refusals(folder, request_id)
-    uploads = find_uploads(folder, request_id)
-    if not answers and not refusals and not uploads:
+    uploads, jobs = find_uploads(folder, request_id), find_jobs(folder, request_id)
+    if not answers and not refusals and not uploads and not jobs:
         raise NotFound(
             f"The audit log in {folder} has no request {request_id!r}: another installation "
             "answered it, or its lines are older than those kept (MEDLOOP_AUDIT_FILES)."
@@ -87,6 +91,7 @@ def trace(context: Context, request_id: str) -> Trace:
         answers=answers,
         refusals=refusals,
         uploads=uploads,
+        jobs=jobs,
         origin=origin,
         snapshot=_stored(context, origin.snapshot, gaps) if origin else None,
         split=_stored(context, origin.split, gaps) if origin else None,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from pipelines.audit.entries import AnsweredEntry, RefusedEntry, UploadedEntry
+from pipelines.audit.entries import AnsweredEntry, JobEntry, RefusedEntry, UploadedEntry
 from pipelines.audit.trace import Origin, Trace
 from pipelines.audit.trace import trace as follow_back
 from pipelines.cli.console import console, errors
@@ -25,6 +25,8 @@ def trace(
     if as_json:
         print(found.model_dump_json(by_alias=True, indent=2))
         return
+    for job in found.jobs:
+        _show(f"Job: {job.event}", _of_job(job))
     for answer in found.answers:
         _show(f"Answered: {answer.class_name}", _of_answer(answer))
     for refusal in found.refusals:
@@ -52,6 +54,12 @@ def _of_answer(answer: AnsweredEntry) -> Iterator[Line]:
     yield "model", f"{answer.dataset} version {answer.model_version or 'unregistered'}"
     yield "MLflow run", answer.run_id
     yield "bundle", answer.bundle
+
+
+def _of_job(job: JobEntry) -> Iterator[Line]:
+    yield "when", f"{job.time:%Y-%m-%d %H:%M:%S} UTC"
+    yield "asked by", f"{job.token or 'no token'} at {job.address}, {job.path}"
+    yield "image", f"sha256 {job.sha256}"
 
 
 def _of_upload(upload: UploadedEntry) -> Iterator[Line]:

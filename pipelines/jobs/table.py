@@ -29,6 +29,8 @@ SECONDS = 10.0
 """How long the database may take to connect, and for one statement."""
 CONNECTIONS = 4
 """Of one process."""
+SUBMITTING = 3_000_001
+"""PostgreSQL's advisory lock of those who submit: one at a time, so that limits and keys hold."""
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS jobs (
     id text PRIMARY KEY,
@@ -164,7 +166,7 @@ class Jobs:
             QueueFull: too much waits already.
         """
         async with self._transaction() as connection:
-            await connection.execute("LOCK TABLE jobs IN SHARE ROW EXCLUSIVE MODE")
+            await connection.execute("SELECT pg_advisory_xact_lock($1)", SUBMITTING)
             row = await connection.fetchrow(
                 f"SELECT {COLUMNS} FROM jobs WHERE owner IS NOT DISTINCT FROM $1 AND key = $2",
                 *(new.owner, new.key),

@@ -14,6 +14,7 @@ from pipelines import database
 from pipelines.access.store import add_token
 from pipelines.access.tokens import Role, mint
 from pipelines.audit.entries import ANSWERS, JOBS, REFUSALS, audit_folder
+from pipelines.audit.trace import trace
 from pipelines.erasure.erase import Asked, Erasure
 from pipelines.errors import NotFound
 from pipelines.jobs.table import Jobs
@@ -164,6 +165,10 @@ def test_the_audit_log_tells_who_had_what_answered(
         for job in good, bad:
             assert client.post(f"/jobs/{job['id']}/answer", headers=own).status_code == 204
         client.delete(f"/jobs/{bad['id']}")
+    context = Context(settings, LocalStore(settings.home / "none"))
+    traced = trace(context, bad["id"])
+    assert [job.event for job in traced.jobs] == ["submitted", "deleted"]
+    assert [refusal.code for refusal in traced.refusals] == ["unknown_format"]
     events = [(e["job"], e["event"], e["token"]) for e in lines(settings, JOBS)][-3:]
     assert events == [
         (good["id"], "submitted", "ward-7"),

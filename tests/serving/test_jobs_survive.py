@@ -128,19 +128,19 @@ def has_ended(http: httpx.Client, job: str) -> bool:
 
 HOLD = """
 CREATE FUNCTION hold() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN PERFORM pg_advisory_xact_lock_shared(1); RETURN NEW; END $$;
+BEGIN PERFORM pg_advisory_xact_lock_shared(NEW.urgent::integer); RETURN NEW; END $$;
 CREATE TRIGGER hold BEFORE UPDATE ON jobs FOR EACH ROW WHEN (NEW.status = 'done')
 EXECUTE FUNCTION hold();
 """
-"""An answer is stored only while nobody holds the lock 1."""
+"""An answer is stored only while nobody holds the lock 0, that of an urgent job the lock 1."""
 
 
 @contextmanager
-def held(settings: Settings) -> Iterator[None]:
-    """No answer can be stored: a job that the service has an answer for stays ``running``."""
+def held(settings: Settings, *, urgent: bool = False) -> Iterator[None]:
+    """No answer of the kind can be stored: a job that has one stays ``running``."""
     connection = psycopg2.connect(host=database.host(settings), user="postgres", dbname="queue")
     try:
-        connection.cursor().execute("SELECT pg_advisory_lock(1)")
+        connection.cursor().execute("SELECT pg_advisory_lock(%s)", [int(urgent)])
         yield
     finally:
         connection.close()
@@ -185,6 +185,21 @@ def test_a_job_survives_the_death_of_any_part_in_the_middle_of_it(
     await_true(lambda: database.query(settings, left, database="queue") == "0")
     assert [http.get(f"/jobs/{job}").json() for job in jobs] == ended
     assert database.query(settings, "SELECT count(image) FROM jobs", database="queue") == "0"
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+def test_urgent_jobs_do_not_wait_for_normal_ones_which_do_not_starve(
+    urgent: bool, settings: Settings, http: httpx.Client
+) -> None:
+    flag = {True: "true", False: "false"}
+    with held(settings, urgent=not urgent):
+        others = [submit(http, png(), urgent=flag[not urgent]) for _ in range(3)]
+        await_held(settings)
+        job = submit(http, png(), urgent=flag[urgent])
+        await_true(partial(has_ended, http, job))
+        assert not any(has_ended(http, other) for other in others)
+    for other in others:
+        await_true(partial(has_ended, http, other))
 
 
 def test_the_commands_of_the_page_do_what_it_says(
