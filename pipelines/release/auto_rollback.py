@@ -58,7 +58,9 @@ def _judged(limits: AutoRollbackSpec, context: Context, promotion: Promotion) ->
         return _changed(context, promotion, reasons=reasons)
     if datetime.now(UTC) < promotion.at + timedelta(hours=limits.hours):
         return promotion
-    said = f"not worse in {limits.hours:g} h: {len(new.answers)} answers, {len(old.answers)} before"
+    enough = "not worse" if len(new.answers) >= limits.answers else "too few answers to compare"
+    counts = f"{len(new.answers)} answers, {len(old.answers)} before"
+    said = f"{enough} in {limits.hours:g} h: {counts}"
     tags = {versions.WATCHED_TAG: said}
     tracking = open_tracking(context.settings)
     versions.tag(tracking, promotion.dataset, promotion.version, tags=tags)

@@ -8,11 +8,18 @@ from pathlib import Path
 
 import httpx
 import pytest
+from typer.testing import CliRunner
 
 from benchmarks.swaps import flip_a_bit
 from pipelines.cli import status
+from pipelines.cli.app import app
+from pipelines.release import registry
 from pipelines.release.bundle import IR_WEIGHTS, read_manifest, write_manifest
 from pipelines.settings import Settings, get_settings
+from pipelines.spec import load_spec
+from pipelines.spec.operations import AutoRollbackSpec
+from pipelines.stage import Context
+from pipelines.storage import open_store
 from pipelines.tracking import versions
 from pipelines.tracking.client import open_tracking
 from tests.serving.bundles import jpeg, png
@@ -33,6 +40,23 @@ def http(mlflow_server: Settings, home: Path) -> Iterator[httpx.Client]:
     """The service, following the test's MLflow; these tests tell one story, in order."""
     with running_service(home, mlflow_uri=mlflow_server.tracking_uri) as client:
         yield client
+
+
+@pytest.fixture
+def ours(
+    http: httpx.Client, mlflow_server: Settings, home: Path, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Settings]:
+    """The service's installation, which commands of this process find."""
+    for name, value in {
+        "MEDLOOP_HOME": home,
+        "MEDLOOP_STORE": (home / "store").as_uri(),
+        "MEDLOOP_MLFLOW_URI": mlflow_server.tracking_uri,
+        "MEDLOOP_SERVICE_URL": http.base_url,
+    }.items():
+        monkeypatch.setenv(name, str(value).rstrip("/"))
+    get_settings.cache_clear()
+    yield get_settings()
+    get_settings.cache_clear()
 
 
 def test_before_any_champion_it_is_up_and_says_so(http: httpx.Client) -> None:
@@ -149,6 +173,42 @@ def test_a_disk_that_takes_no_note_stops_no_swap_and_is_asked_again(
     assert f"/{version}-" in json.loads(note.read_text("utf-8"))["bundle"]
 
 
+def test_a_champion_that_does_worse_than_the_one_before_is_rolled_back(
+    http: httpx.Client,
+    mlflow_server: Settings,
+    tmp_path: Path,
+    ours: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its canary images are small: that it refuses larger ones shows in practice only."""
+
+    def shrink(folder: Path) -> None:
+        manifest = read_manifest(folder)
+        limits = manifest.limits.model_copy(update={"max_megapixels": 0.01})
+        write_manifest(folder, manifest.model_copy(update={"limits": limits}))
+
+    spec = load_spec("phantom")
+    limited = spec.model_copy(update={"auto_rollback": AutoRollbackSpec(refused=0.1)})
+    monkeypatch.setattr("pipelines.loop.opening.load_spec", lambda _: limited)
+    context = Context(settings=ours, store=open_store(ours))
+    for name, spoil in (("good", None), ("worse", shrink)):
+        version = publish(mlflow_server, tmp_path / name, dataset="phantom", seed=11, spoil=spoil)
+        registry.promote(context, "phantom", version)
+        _wait_for_version(http, version)
+        for seed in range(25):
+            image = png(seed, width=200, height=200)
+            http.post("/predict", files={"image": image}, data={"dataset": "phantom"})
+
+    def checked() -> bool:
+        result = CliRunner().invoke(app, ["check-promotions"])
+        assert result.exit_code == 0, result.output
+        return "rolled back" in " ".join(result.output.split())
+
+    _wait(checked)  # the last lines of the audit log are written meanwhile
+    _wait_for_version(http, version - 1)
+    assert f"version {version} was rolled back (images refused: " in status.champion("phantom")
+
+
 def test_a_second_data_set_serves_beside_the_first(
     http: httpx.Client, mlflow_server: Settings, tmp_path: Path
 ) -> None:
@@ -159,21 +219,10 @@ def test_a_second_data_set_serves_beside_the_first(
     assert (reply.json()["dataset"], reply.json()["model_version"]) == ("chest_xray", version)
 
 
+@pytest.mark.usefixtures("ours")
 def test_service_and_status_agree_where_the_registry_was_edited_by_hand(
-    http: httpx.Client,
-    mlflow_server: Settings,
-    tmp_path: Path,
-    home: Path,
-    monkeypatch: pytest.MonkeyPatch,
+    http: httpx.Client, mlflow_server: Settings, tmp_path: Path
 ) -> None:
-    for name, value in {
-        "MEDLOOP_HOME": home,
-        "MEDLOOP_STORE": (home / "store").as_uri(),
-        "MEDLOOP_MLFLOW_URI": mlflow_server.tracking_uri,
-        "MEDLOOP_SERVICE_URL": http.base_url,
-    }.items():
-        monkeypatch.setenv(name, str(value).rstrip("/"))
-    get_settings.cache_clear()
     tracking, serves = open_tracking(mlflow_server), _version(http)
     assert serves is not None
     note = f"serves version {serves}; the registry has no champion alias"
@@ -182,7 +231,8 @@ def test_service_and_status_agree_where_the_registry_was_edited_by_hand(
         edit()
         _wait(lambda: _note(http) == expected)
         assert _version(http) == serves
-        assert status.champion("phantom") == (expected or f"version {serves}")
+        told = status.champion("phantom").partition(", as version ")[0]  # the rollback before
+        assert told == (expected or f"version {serves}")
 
     client = tracking.client
     edited(lambda: versions.delete_alias(tracking, "phantom", "champion"), note)
@@ -198,7 +248,6 @@ def test_service_and_status_agree_where_the_registry_was_edited_by_hand(
     client.delete_run(versions.named(tracking, "phantom", again).run_id)
     time.sleep(2)  # several looks
     assert (_note(http), _version(http)) == (None, again)
-    get_settings.cache_clear()
 
 
 def _note(http: httpx.Client) -> str | None:

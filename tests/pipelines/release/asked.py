@@ -9,7 +9,14 @@ from pipelines.release.promotions import Promotion
 
 
 def write_log(
-    folder: Path, promotion: Promotion, *, new: int, failed: int = 0, old: int = 60, **fields: Any
+    folder: Path,
+    promotion: Promotion,
+    *,
+    new: int,
+    failed: int = 0,
+    old: int = 60,
+    before: str = "/predict",
+    **fields: Any,
 ) -> None:
     """Add answers of the version before a promotion, and of its version afterwards.
 
@@ -19,13 +26,14 @@ def write_log(
         new: answers since then.
         failed: requests among them that failed.
         old: answers before.
+        before: path that the answers before were asked at.
         fields: of the answers since then.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / ANSWERS).open("ab") as answers, (folder / REFUSALS).open("ab") as refusals:
         for number in range(old):
             at = promotion.at - timedelta(seconds=old - number)
-            answers.write(_answer(promotion, at, 1, number))
+            answers.write(_answer(promotion, at, 1, number, path=before))
         for number in range(new + failed):
             at = promotion.at + timedelta(seconds=1 + number / 10)
             if number % 2 == 0 and number // 2 < failed:

@@ -167,13 +167,15 @@ def test_a_person_who_has_turned_it_off_or_was_faster_is_not_overruled(
 def test_one_that_is_no_worse_is_watched_no_longer_than_it_is_said(
     here: Context, spec: DatasetSpec, promoted: Promotion
 ) -> None:
-    write_log(audit_folder(here.settings), promoted, new=100)
+    long_ago = promoted.model_copy(update={"at": promoted.at - timedelta(hours=50)})
+    for promotion in (long_ago, promoted):
+        write_log(audit_folder(here.settings), promotion, new=100)
     assert auto_rollback.check(spec, here) == promoted
-    at = promoted.at - timedelta(hours=25)
-    promotions.note(here.settings, promoted.model_copy(update={"at": at}))
+    promotions.note(here.settings, long_ago)
 
     done = auto_rollback.check(spec, here)
     assert done is not None
     assert done.outcome is not None
+    assert done.outcome == "not worse in 24 h: 100 answers, 60 before"
     assert tags(here, promoted, 2)[versions.WATCHED_TAG] == done.outcome
     assert not promotions.watched(here.settings)

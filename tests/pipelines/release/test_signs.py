@@ -1,6 +1,6 @@
 """What of two versions' answers is compared, by what the data set says."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -71,13 +71,22 @@ def test_what_was_asked_of_others_or_long_ago_is_not_counted(tmp_path: Path) -> 
     assert not traffic(folder, late, hours=24)[1].answers
 
 
-def test_logs_are_compared_as_far_back_as_both_were_read(
+def test_answers_to_batches_are_not_slow(tmp_path: Path) -> None:
+    for number, path in enumerate(("/explain", "/predict/batch")):
+        folder = tmp_path / str(number)
+        write_log(folder, PROMOTION, new=40, before=path, path=path, milliseconds=900.0)
+        assert bool(risen(folder)) == (path == "/explain")
+
+
+def test_logs_are_compared_as_far_as_both_were_read(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Else failures of a whole day would stand beside the answers of a minute."""
     monkeypatch.setattr("pipelines.release.signs.LINES", 30)
-    write_log(tmp_path, PROMOTION, new=10, failed=40)
+    write_log(tmp_path, PROMOTION, new=100)
+    hours_later = PROMOTION.model_copy(update={"at": PROMOTION.at + timedelta(hours=3)})
+    write_log(tmp_path, hours_later, new=0, failed=5, old=0)
     new, old = traffic(tmp_path, PROMOTION, hours=24)
 
-    assert len(old.answers) == 30
-    assert max(e.time for e in new.refusals) <= max(e.time for e in new.answers)
+    assert (len(new.answers), len(old.answers)) == (30, 30)
+    assert not new.refusals
