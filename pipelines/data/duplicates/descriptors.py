@@ -6,7 +6,7 @@ correlated. The correlation hardly changes with brightness, contrast or sharpnes
 between neighbouring slices of one scan.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Final
 
 import numpy as np
@@ -26,7 +26,9 @@ SIGMA = 2.0
 """How far local contrast reaches, in pixels of the thumbnail."""
 NOISE = 4.0
 """Contrast, in shades, below which it is not raised any further."""
-CHUNK_PAIRS = 1 << 14
+CHUNK = 1 << 11
+"""Thumbnails that are transformed at a time: 16 MB as float64."""
+CHUNK_PAIRS = 1 << 13
 WHOLE = 50_000
 """Most thumbnails that are normalised at once: 200 MB."""
 
@@ -37,8 +39,10 @@ Candidates = tuple[Positions, Positions, NDArray[np.uint8]]
 
 
 def stacked(contents: Iterable[bytes]) -> Thumbnails:
-    """Thumbnails as tables keep them, together: uint8 (n, 32, 32)."""
-    return np.frombuffer(b"".join(contents), np.uint8).reshape(-1, SIDE, SIDE)
+    """Thumbnails of 1,024 bytes each as one array: uint8 (n, 32, 32)."""
+    # NumPy drops zeros at the end of a string, and fills strings up with zeros.
+    each = np.fromiter(contents, f"S{SIDE * SIDE}")
+    return each.view(np.uint8).reshape(-1, SIDE, SIDE)
 
 
 def posed_hashes(thumbnails: Thumbnails) -> NDArray[np.uint64]:
@@ -53,14 +57,14 @@ def posed_hashes(thumbnails: Thumbnails) -> NDArray[np.uint64]:
     """
     from scipy.fft import dctn
 
-    frequencies = dctn(thumbnails.astype(np.float64), axes=(1, 2))[:, :LOW, :LOW]
-    frequencies = np.round(frequencies, 3)
-    index = np.arange(LOW)
-    hashes = [
-        _bits(frequencies * (rows**index)[:, None] * (columns**index)[None, :])
-        for rows, columns in POSES.values()
-    ]
-    return np.stack(hashes, axis=1)
+    index, hashes = np.arange(LOW), np.empty((len(thumbnails), len(POSES)), np.uint64)
+    for part in _chunks(len(thumbnails)):
+        frequencies = dctn(thumbnails[part].astype(np.float64), axes=(1, 2))[:, :LOW, :LOW]
+        frequencies = np.round(frequencies, 3)
+        for number, (rows, columns) in enumerate(POSES.values()):
+            signs = (rows**index)[:, None] * (columns**index)[None, :]
+            hashes[part, number] = _bits(frequencies * signs)
+    return hashes
 
 
 def _bits(frequencies: NDArray[np.float64]) -> NDArray[np.uint64]:
@@ -85,13 +89,20 @@ def normalised(thumbnails: Thumbnails) -> NDArray[np.float32]:
         smooth: NDArray[np.float32] = gaussian_filter(values, (0, SIGMA, SIGMA), mode="reflect")
         return smooth
 
-    shades = thumbnails.astype(np.float32)
-    detail = shades - around(shades)
-    even = detail / (np.sqrt(around(detail**2)) + NOISE)
-    even -= even.mean(axis=(1, 2), keepdims=True)
-    length = np.sqrt((even**2).sum(axis=(1, 2), keepdims=True))
-    unit: NDArray[np.float32] = even / np.maximum(length, np.finfo(np.float32).tiny)
+    unit = np.empty(thumbnails.shape, np.float32)
+    for part in _chunks(len(thumbnails)):
+        shades = thumbnails[part].astype(np.float32)
+        detail = shades - around(shades)
+        even = detail / (np.sqrt(around(detail**2)) + NOISE)
+        even -= even.mean(axis=(1, 2), keepdims=True)
+        length = np.sqrt((even**2).sum(axis=(1, 2), keepdims=True))
+        unit[part] = even / np.maximum(length, np.finfo(np.float32).tiny)
     return unit
+
+
+def _chunks(count: int) -> Iterator[slice]:
+    """Parts of an array whose intermediate results are a few tens of megabytes."""
+    return (slice(start, start + CHUNK) for start in range(0, count, CHUNK))
 
 
 def correlations(

@@ -50,7 +50,8 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
     rows = files.to_pandas().rename(columns={"patient": "group"})
     opened = revisions.state(context, snapshot, ["thumbnail", "traces"])
     images = rows.drop_duplicates("sha256", ignore_index=True)
-    images = images.assign(thumbnail=opened["thumbnail"].to_pylist())
+    # As an Arrow column: a million thumbnails as Python objects would take another gigabyte.
+    images = images.assign(thumbnail=pd.arrays.ArrowExtensionArray(opened["thumbnail"]))
     pairs = comparing.pairs_of(context, snapshot, images, spec.duplicates)
     rows["cluster"] = rows["sha256"].map(_clusters(images, rows, pairs, spec.duplicates))
     rows["source"] = rows["sha256"].map(

@@ -1,3 +1,5 @@
+import tracemalloc
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -127,3 +129,18 @@ def test_a_flat_picture_is_like_no_other() -> None:
 def test_too_few_pictures_make_no_pair(count: int) -> None:
     few = np.zeros((count, 32, 32), np.uint8)
     assert near_pairs(few, RULE).empty
+
+
+def test_memory_hardly_grows_with_the_number_of_thumbnails() -> None:
+    many = np.random.default_rng(1).integers(0, 256, (16_384, 32, 32), np.uint8)
+
+    def largest(transform: Callable[[Picture], Any]) -> float:
+        tracemalloc.start()
+        try:
+            transform(many)
+            return tracemalloc.get_traced_memory()[1] / 1e6
+        finally:
+            tracemalloc.stop()
+
+    assert largest(posed_hashes) < 100, "as float64, all together take 134 MB"
+    assert largest(normalised) < 150, "67 MB are the result"
