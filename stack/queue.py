@@ -6,8 +6,8 @@ import time
 from importlib.metadata import version
 
 from pipelines import database
+from pipelines.jobs.figures import figures_file
 from pipelines.jobs.table import DATABASE, Jobs, make_tables
-from pipelines.jobs.worker import figures_file
 from pipelines.settings import Settings
 from stack.part import Part, Process, Say
 

@@ -13,14 +13,16 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Literal
 
 from pipelines import database
 from pipelines.errors import DatabaseUnavailable, MedloopError
+from pipelines.jobs.figures import Figures
 from pipelines.settings import Settings
 
 if TYPE_CHECKING:
-    import asyncpg  # as PgQueuer, it is loaded by the first job: 4 MB
+    import asyncpg  # loaded by the first job, as PgQueuer is
 
 DATABASE = "queue"
 URGENT, NORMAL, NOTIFY = "urgent", "normal", "notify"
@@ -107,19 +109,6 @@ class Job:
     refused_message: str | None
 
 
-@dataclass(frozen=True)
-class Figures:
-    """What the queue holds, for metrics."""
-
-    waiting: int
-    bytes: int
-    """Of all images that wait."""
-    oldest_seconds: float
-    """Since the oldest job that has not ended was submitted; 0 where none waits."""
-    kept: dict[str, int]
-    """Status → jobs of it that have ended and are still kept."""
-
-
 class Jobs:
     """The table of jobs; connects when it is first used, on the event loop that uses it.
 
@@ -137,10 +126,12 @@ class Jobs:
 
     async def pool(self) -> "asyncpg.Pool":
         """Connections to the database; the password comes from ``PGPASSWORD`` or ``PGPASSFILE``."""
-        import asyncpg
-
         async with self._connecting:
             if self._pool is None:
+                # 0.2 s and 5 MB, which a service without jobs does without
+                await asyncio.to_thread(import_module, "pgqueuer.queries")
+                import asyncpg
+
                 async with _reaching(self.settings):
                     self._pool = await asyncpg.create_pool(
                         host=database.host(self.settings),
@@ -224,7 +215,11 @@ class Jobs:
         return _job(row) if row else None
 
     async def sweep(self) -> None:
-        """End the jobs that have waited too long, and remove those that have ended long ago."""
+        """End the jobs that have waited too long, remove those that have ended long ago, and give
+        PgQueuer those again that it has lost (where the database fails while it gives one back).
+        """
+        from pgqueuer.queries import Queries
+
         async with self._transaction() as connection:
             expired = await connection.fetch(
                 """UPDATE jobs SET status = 'expired', image = NULL, ended = now()
@@ -239,6 +234,16 @@ class Jobs:
                 "DELETE FROM jobs WHERE ended < now() - $1 * interval '1 hour'",
                 self.settings.queue_keep_hours,
             )
+            lost = await connection.fetch(
+                """SELECT id, urgent FROM jobs WHERE ended IS NULL
+                AND submitted < now() - interval '1 minute'
+                AND convert_to(id, 'UTF8') NOT IN (SELECT payload FROM pgqueuer)"""
+            )
+            for row in lost:
+                await _enqueue(connection, URGENT if row["urgent"] else NORMAL, row["id"])
+            # its log would grow for ever
+            queries = Queries.from_asyncpg_connection(connection)
+            await queries.clear_queue_log([URGENT, NORMAL, NOTIFY])
 
     async def figures(self) -> Figures:
         """How much waits, for how long, and how jobs have ended."""

@@ -16,6 +16,7 @@ from pipelines.alerts.channel import read_secret
 from pipelines.alerts.webhook import proof
 from pipelines.errors import DeliveryFailed
 from pipelines.jobs.table import Job
+from pipelines.service_client import trusted
 from pipelines.settings import Settings, listed
 
 logger = logging.getLogger(__name__)
@@ -47,7 +48,9 @@ async def notify(settings: Settings, job: Job) -> bool:
         secret = read_secret(settings.queue_webhook_secret_file)
         headers = proof(secret, body, sent_at=time.time(), way="hmac")
         async with (
-            httpx.AsyncClient(timeout=SECONDS, trust_env=False) as http,
+            httpx.AsyncClient(
+                timeout=SECONDS, trust_env=False, verify=trusted(settings.service_ca)
+            ) as http,
             http.stream(
                 "POST",
                 job.notify,

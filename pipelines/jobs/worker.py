@@ -12,8 +12,9 @@ import asyncio
 import logging
 import random
 import signal
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
+from functools import partial
 
 import httpx
 from pgqueuer import Job as Entry
@@ -21,13 +22,16 @@ from pgqueuer import QueueManager, RetryRequested
 from pgqueuer.queries import Queries
 
 from pipelines.errors import DatabaseUnavailable
-from pipelines.jobs.table import NORMAL, NOTIFY, URGENT, Figures, Jobs
+from pipelines.jobs.figures import figures_file, show
+from pipelines.jobs.table import NORMAL, NOTIFY, URGENT, Jobs
 from pipelines.jobs.webhook import notify
 from pipelines.service_client import bearer, trusted
 from pipelines.settings import Settings
 
 logger = logging.getLogger(__name__)
 
+Work = Callable[[Entry], Awaitable[str | None]]
+"""Does something for an entry; why it is not done, if it is not."""
 HEARTBEAT = timedelta(seconds=10)
 """A job whose process has been silent for so long is given to another."""
 POLL = timedelta(seconds=5)
@@ -46,12 +50,10 @@ class QueueWorker:
 
     Args:
         settings: the installation's.
-        heartbeat: see `HEARTBEAT`.
     """
 
-    def __init__(self, settings: Settings, *, heartbeat: timedelta = HEARTBEAT) -> None:
+    def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._heartbeat = heartbeat
         self._jobs = Jobs(settings)
 
     async def run(self) -> None:
@@ -63,7 +65,7 @@ class QueueWorker:
         manager = QueueManager(Queries.from_asyncpg_pool(await self._jobs.pool()))
         for name, at_once in (URGENT, 1), (NORMAL, 1), (NOTIFY, 2):
             limit = at_once * self._settings.queue_at_once
-            work = self._notify if name == NOTIFY else self._answer
+            work = partial(self._until_done, self._notify if name == NOTIFY else self._answer)
             manager.entrypoint(name, concurrency_limit=limit, accepts_context=False)(work)
         loop = asyncio.get_running_loop()
         for number in signal.SIGTERM, signal.SIGINT:
@@ -76,35 +78,49 @@ class QueueWorker:
         ) as self._service:
             sweeping = asyncio.create_task(self._sweep(manager.shutdown))
             try:
-                await manager.run(heartbeat_timeout=self._heartbeat, dequeue_timeout=POLL)
+                await manager.run(
+                    heartbeat_timeout=HEARTBEAT,
+                    dequeue_timeout=POLL,
+                    log_aggregation_interval=timedelta(0),  # statistics that nobody reads
+                )
             finally:
                 manager.shutdown.set()
                 await sweeping
 
-    async def _answer(self, entry: Entry) -> None:
-        """Let the service answer a job; 204 says that it has ended.
+    async def _until_done(
+        self, work: Callable[[Entry], Awaitable[str | None]], entry: Entry
+    ) -> None:
+        """Do the work of an entry; whatever is in its way, PgQueuer gives it again.
 
         Raises:
-            RetryRequested: it has not.
+            RetryRequested: it is not done.
         """
-        job = (entry.payload or b"").decode()
         try:
-            reply = await self._service.post(
-                f"/jobs/{job}/answer", headers=bearer(self._settings.home)
-            )
-        except httpx.TransportError as error:
-            raise _again(entry, f"the service does not answer ({type(error).__name__})") from error
-        if reply.status_code != httpx.codes.NO_CONTENT:
-            raise _again(entry, f"the service answers {reply.status_code}")
+            reason = await work(entry)
+        except Exception as error:
+            logger.info("job %s: %s: %s", _id(entry), type(error).__name__, error)
+            reason = type(error).__name__
+        if reason:
+            # At random within a factor of two: what a pause has stopped does not come all at once.
+            seconds = min(2.0**entry.attempts, MOST_DELAY) * random.uniform(0.5, 1)
+            raise RetryRequested(timedelta(seconds=seconds), reason)
 
-    async def _notify(self, entry: Entry) -> None:
-        job = await self._jobs.find((entry.payload or b"").decode())
+    async def _answer(self, entry: Entry) -> str | None:
+        """Let the service answer a job; why it has not ended, if it has not."""
+        headers = bearer(self._settings.home)
+        reply = await self._service.post(f"/jobs/{_id(entry)}/answer", headers=headers)
+        ended = reply.status_code == httpx.codes.NO_CONTENT
+        return None if ended else f"the service answers {reply.status_code}"
+
+    async def _notify(self, entry: Entry) -> str | None:
+        """Send the notice of a job that has ended; why it was not taken, if it was not."""
+        job = await self._jobs.find(_id(entry))
         if job is None or await notify(self._settings, job):
-            return
+            return None
         if entry.attempts + 1 >= NOTICES:
             logger.warning("job %s: its notice was not taken; given up", job.id)
-            return
-        raise _again(entry, "the notice was not taken")
+            return None
+        return "the notice was not taken"
 
     async def _sweep(self, ends: asyncio.Event) -> None:
         """Let jobs expire, and say how many wait; ends with the queue or the database."""
@@ -123,37 +139,5 @@ class QueueWorker:
                 continue
 
 
-def _again(entry: Entry, reason: str) -> RetryRequested:
-    """Try a job again, later each time; at random within a factor of two, so that the jobs that a
-    pause has stopped do not all come at once."""
-    seconds = min(2.0**entry.attempts, MOST_DELAY) * random.uniform(0.5, 1)
-    return RetryRequested(timedelta(seconds=seconds), reason)
-
-
-def figures_file(settings: Settings) -> Path:
-    """Where the queue's metrics are; the watch serves them, and they show that it works."""
-    return settings.metrics / "queue.prom"
-
-
-def show(file: Path, figures: Figures) -> None:
-    """Write the queue's metrics for Prometheus."""
-    from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
-
-    registry = CollectorRegistry()
-
-    def gauge(name: str, text: str, value: float) -> None:
-        Gauge(f"medloop_queue_{name}", text, registry=registry).set(value)
-
-    gauge("waiting_jobs", "Jobs that have not ended.", figures.waiting)
-    gauge("waiting_bytes", "Bytes of their images.", figures.bytes)
-    gauge("oldest_seconds", "Age of the oldest job that has not ended.", figures.oldest_seconds)
-    ended = Gauge(
-        "medloop_queue_ended_jobs",
-        "Jobs that have ended and are kept, by status: done, failed, expired.",
-        ["status"],
-        registry=registry,
-    )
-    for status in "done", "failed", "expired":
-        ended.labels(status).set(figures.kept.get(status, 0))
-    file.parent.mkdir(parents=True, exist_ok=True)
-    write_to_textfile(str(file), registry)
+def _id(entry: Entry) -> str:
+    return (entry.payload or b"").decode()

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pipelines.jobs.worker import figures_file
+from pipelines.jobs.figures import figures_file
 from pipelines.settings import Settings
 from stack.catalog import all_parts
 from stack.part import Process

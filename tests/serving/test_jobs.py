@@ -309,6 +309,19 @@ def test_what_waits_too_long_expires_and_what_ended_is_removed(settings: Setting
         assert client.get(f"/jobs/{job['id']}").status_code == 404
 
 
+def test_a_job_that_the_library_has_lost_is_given_to_it_again(
+    client: TestClient, settings: Settings
+) -> None:
+    submit(client)
+    lose = "TRUNCATE pgqueuer; UPDATE jobs SET submitted = submitted - interval '2 minutes'"
+    database.query(settings, lose, database="queue")
+    assert client.portal
+    for _ in range(2):
+        client.portal.call(jobs_of(client).sweep)
+        entries = "SELECT entrypoint, convert_from(payload, 'UTF8') = jobs.id FROM pgqueuer, jobs"
+        assert database.query(settings, entries, database="queue") == "normal|t"
+
+
 def test_an_installation_without_postgresql_says_what_to_set(client: TestClient) -> None:
     jobs = jobs_of(client)
     jobs.settings = jobs.settings.model_copy(update={"home": jobs.settings.home / "elsewhere"})

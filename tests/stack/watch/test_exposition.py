@@ -13,8 +13,7 @@ from prometheus_client import CollectorRegistry, Gauge, generate_latest, write_t
 from pipelines.alerts.alert import Alert
 from pipelines.alerts.book import make_notice
 from pipelines.backup.state import BackupState, write_state
-from pipelines.jobs.table import Figures
-from pipelines.jobs.worker import figures_file, show
+from pipelines.jobs.figures import Figures, figures_file, show
 from pipelines.scheduler import EndedRun
 from pipelines.settings import PROJECT, Settings
 from stack.room import Room
