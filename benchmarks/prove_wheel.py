@@ -63,7 +63,8 @@ class Installation:
         uv = shutil.which("uv", path=f"{PROJECT}/.tools/bin:{os.environ['PATH']}") or "uv"
         subprocess.run([uv, "venv", "--quiet", "--python", sys.executable, environment], check=True)
         wheels = map(str, Path(dist).glob("*.whl"))
-        install = [uv, "pip", "install", "--quiet", "--python", environment, "--compile-bytecode"]
+        # Not `--compile-bytecode`: each library that is not imported would take time and disk.
+        install = [uv, "pip", "install", "--quiet", "--python", environment]
         install += ["--link-mode", "hardlink", "--constraints", f"{dist}/constraints.txt"]
         subprocess.run([*install, *wheels], cwd=self.user, check=True)
 

@@ -5,9 +5,6 @@ BentoML's supervisor imports `serving.service` and not this module: it needs no 
 
 import logging
 import os
-import signal
-import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
@@ -16,6 +13,7 @@ from pathlib import Path
 
 import bentoml
 
+from pipelines import tether
 from pipelines.errors import BadImage
 from pipelines.jobs.table import Jobs
 from pipelines.release.predictor import open_predictor
@@ -41,8 +39,6 @@ from serving.second_port import SecondPort
 from serving.uploads import Limits, Upload
 
 logger = logging.getLogger(__name__)
-
-CHECK_SECONDS = 1.0
 
 guard = guard_of(get_settings(), tokens=bentoml.use_arguments(Arguments).auth == "tokens")
 app = build_app(guard)
@@ -172,14 +168,7 @@ def _refusing() -> Iterator[None]:
 def _end_with_parent() -> None:
     """End with the process that started this one, so that a killed service frees its port.
 
-    Watches it from a thread, if this process is a worker of BentoML's supervisor.
+    Only where this process is a worker of BentoML's supervisor.
     """
     if bentoml.server_context.worker_index is not None:
-        threading.Thread(target=_watch, args=(os.getppid(),), name="parent", daemon=True).start()
-
-
-def _watch(parent: int) -> None:
-    while os.getppid() == parent:
-        time.sleep(CHECK_SECONDS)
-    logger.warning("The supervising process is gone; this worker ends too")
-    os.kill(os.getpid(), signal.SIGTERM)
+        tether.end_with(os.getppid())

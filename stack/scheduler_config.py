@@ -11,6 +11,7 @@ import secrets
 from pathlib import Path
 
 from pipelines import database
+from pipelines.atomic import write_private
 from pipelines.settings import PROJECT, Settings
 from stack import private
 
@@ -41,7 +42,7 @@ def write_configuration(settings: Settings) -> None:
     )
     text = io.StringIO()
     config.write(text)
-    private.write(airflow_home(settings) / "airflow.cfg", text.getvalue())
+    write_private(airflow_home(settings) / "airflow.cfg", text.getvalue())
 
 
 def _options(settings: Settings) -> dict[str, dict[str, object]]:

@@ -9,6 +9,7 @@ import secrets
 from importlib.metadata import version
 from pathlib import Path
 
+from pipelines.atomic import write_private
 from pipelines.settings import Settings
 from pipelines.spark.cluster import standalone_file
 from stack import private
@@ -124,7 +125,7 @@ def _prepare(settings: Settings) -> None:
         "spark.worker.cleanup.appDataTtl": "3600",
     }
     text = "".join(f"{name} {value}\n" for name, value in options.items())
-    private.write(standalone_file(settings), text)
+    write_private(standalone_file(settings), text)
 
 
 def _master_obstacle(settings: Settings) -> str | None:

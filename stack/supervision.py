@@ -22,10 +22,11 @@ from xmlrpc.client import Fault, ServerProxy
 
 import psutil
 
+from pipelines.atomic import write_private
 from pipelines.errors import StackError
 from pipelines.settings import PROJECT, Settings
 from pipelines.sockets import make_socket_folder, socket_folder
-from stack import launch, private
+from stack import launch
 from stack.environment import command, inherited_environment, stack_environment
 from stack.part import Process
 from stack.postgres import STOP_SECONDS
@@ -231,7 +232,7 @@ class Supervisor:
         text = io.StringIO()
         config.write(text)
         # Private: the settings in it may hold a login in an address.
-        private.write(self._configuration, text.getvalue())
+        write_private(self._configuration, text.getvalue())
 
     def _sections(self) -> dict[str, dict[str, str]]:
         daemon = {

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 import psutil
 
+from pipelines.atomic import write_private
 from pipelines.reach import WILDCARDS, address_of, only_this_machine
 from pipelines.settings import Settings, listed
 from pipelines.tracking.login import own_login_file
@@ -68,7 +69,7 @@ def prepare(settings: Settings, *, users: str) -> None:
     file = own_login_file(settings)
     login = private.once(file, _new_login)
     keys = private.once(file.with_name("keys.json"), lambda: {"session": secrets.token_hex(32)})
-    private.write(file.with_name("keys.env"), f"MLFLOW_FLASK_SERVER_SECRET_KEY={keys['session']}\n")
+    write_private(file.with_name("keys.env"), f"MLFLOW_FLASK_SERVER_SECRET_KEY={keys['session']}\n")
     config = configparser.RawConfigParser()
     config["mlflow"] = {
         "default_permission": "READ",
@@ -80,7 +81,7 @@ def prepare(settings: Settings, *, users: str) -> None:
     }
     text = io.StringIO()
     config.write(text)
-    private.write(file.with_name("auth.ini"), text.getvalue())
+    write_private(file.with_name("auth.ini"), text.getvalue())
 
 
 def _new_login() -> dict[str, str]:

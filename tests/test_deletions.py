@@ -18,9 +18,8 @@ NO_FILE = "no file: an alias or a tag in MLflow, or a name in a table"
 STORE = "the store's own primitive: Store.delete refuses its root and paths that lead out of it"
 
 GUARDS = {
-    "pipelines/access/store.py::write_private": OWN_NAME,
     "pipelines/atomic.py::written_whole": OWN_NAME,
-    "pipelines/backup/ownership.py::_make_id": OWN_NAME,
+    "pipelines/atomic.py::make_private": OWN_NAME,
     "pipelines/backup/ownership.py::remove_expired": (
         "only backups whose sealed manifest carries this installation's ID; never the newest"
     ),
@@ -51,7 +50,6 @@ GUARDS = {
         "the listing of a part, once another part that holds its images is listed"
     ),
     "pipelines/phantom/landing.py::generate": "replaces an empty folder only",
-    "pipelines/data/land/pseudonyms.py::_make_key": OWN_NAME,
     "pipelines/data/input/cache.py::_fetch_part": "its own download, once it is unpacked",
     "pipelines/data/split/migrate.py::_import": "a split of layout 2 whose rows are in the table",
     "pipelines/data/migrate.py::migrate": "files of the first layout whose rows are in the tables",

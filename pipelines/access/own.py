@@ -8,8 +8,9 @@ import secrets
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pipelines.access.store import add_token, read_tokens, token_file, write_private
+from pipelines.access.store import add_token, read_tokens, token_file
 from pipelines.access.tokens import Role, Token, mint, parse
+from pipelines.atomic import write_private
 from pipelines.settings import Settings
 
 OWN_PREFIX = "medloop-own-"

@@ -3,8 +3,6 @@
 Written whole or not at all, one writer at a time. Whoever reads it and cannot must let nobody in.
 """
 
-import os
-import secrets
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -13,6 +11,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pipelines.access.tokens import Token
+from pipelines.atomic import write_private
 from pipelines.errors import NotFound, SettingsError, TokenFileError
 from pipelines.locks import locked
 from pipelines.settings import Settings
@@ -116,22 +115,3 @@ def _changing(path: Path) -> Iterator[list[Token]]:
         tokens = list(read_tokens(path)) if path.exists() else []
         yield tokens
         write_private(path, _File(tokens=tuple(tokens)).model_dump_json(indent=2) + "\n")
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read, whole or not at all, power failures included."""
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

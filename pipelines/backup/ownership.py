@@ -14,6 +14,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pipelines.atomic import make_private
 from pipelines.backup.manifest import MANIFEST, BackupManifest, read_manifest
 from pipelines.errors import BackupError, PathRefused, SettingsError
 from pipelines.inside import path_inside
@@ -45,7 +46,9 @@ def installation_id(settings: Settings) -> str:
     """
     if (known := known_installation(settings)) is not None:
         return known
-    _make_id(_path(settings))
+    path = _path(settings)
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make_private(path, _note(secrets.token_hex(16)).encode())
     made = known_installation(settings)
     assert made is not None
     return made
@@ -73,21 +76,13 @@ def _path(settings: Settings) -> Path:
     return settings.home / "backups" / "installation.json"
 
 
-def _make_id(path: Path) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        mark(part, secrets.token_hex(16))
-        path.hardlink_to(part)  # if two processes do it at once, the first one's stays
-    except FileExistsError:
-        return
-    finally:
-        part.unlink(missing_ok=True)
-
-
 def mark(path: Path, installation: str) -> None:
     """Note in a file which installation something belongs to."""
-    path.write_text(Owner(installation=installation).model_dump_json() + "\n", encoding="utf-8")
+    path.write_text(_note(installation), encoding="utf-8")
+
+
+def _note(installation: str) -> str:
+    return Owner(installation=installation).model_dump_json() + "\n"
 
 
 def backups_in(folder: Path) -> list[tuple[Path, BackupManifest]]:

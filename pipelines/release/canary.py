@@ -130,7 +130,7 @@ def _service(folder: Path, *, home: Path) -> Iterator[httpx.Client]:
     """
     port = _free_port()
     service = ["-m", "serving", "--host", "127.0.0.1", "--port", str(port), "--bundle", str(folder)]
-    tether = [sys.executable, "-m", "pipelines.release.tethered", str(os.getpid())]
+    tether = [sys.executable, "-m", "pipelines.tether", str(os.getpid())]
     with tempfile.TemporaryFile(prefix="medloop-canary-") as log:
         process = subprocess.Popen(
             [*tether, sys.executable, *service],

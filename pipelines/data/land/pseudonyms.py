@@ -11,12 +11,11 @@ Erased images are refused when they land again. The certificate of an erasure
 
 import hashlib
 import hmac
-import os
 import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from pathlib import Path
 
+from pipelines.atomic import make_private
 from pipelines.errors import SettingsError
 from pipelines.settings import Settings
 from pipelines.stage import Context
@@ -56,7 +55,7 @@ def load_pseudonyms(settings: Settings) -> Pseudonyms:
     """
     path = settings.home / KEY_FILE
     if not path.exists():
-        _make_key(path)
+        make_private(path, secrets.token_bytes(KEY_BYTES))
     key = path.read_bytes()
     if len(key) != KEY_BYTES:
         raise SettingsError(
@@ -64,21 +63,6 @@ def load_pseudonyms(settings: Settings) -> Pseudonyms:
             "without it, patients get new pseudonyms."
         )
     return Pseudonyms(key)
-
-
-def _make_key(path: Path) -> None:
-    """Create the key file atomically; of two processes, the first one wins."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
-    handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(secrets.token_bytes(KEY_BYTES))
-        path.hardlink_to(part)
-    except FileExistsError:
-        return
-    finally:
-        part.unlink(missing_ok=True)
 
 
 MESSAGE = (
