@@ -40,6 +40,7 @@ def test_a_key_that_another_process_made_meanwhile_is_used(
     path = installation.home / KEY_FILE
 
     def made_by_another(count: int) -> bytes:
+        path.parent.mkdir(parents=True)
         path.write_bytes(b"a" * count)
         return b"b" * count
 
