@@ -1,8 +1,10 @@
-import secrets
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 
+from pipelines.atomic import make_private
+from pipelines.data.land import pseudonyms
 from pipelines.data.land.pseudonyms import KEY_FILE, load_pseudonyms
 from pipelines.errors import SettingsError
 from pipelines.settings import Settings
@@ -37,14 +39,11 @@ def test_two_that_start_at_once_agree_on_the_key(installation: Settings) -> None
 def test_a_key_that_another_process_made_meanwhile_is_used(
     installation: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = installation.home / KEY_FILE
+    def made_by_another(path: Path, content: bytes) -> None:
+        make_private(path, b"a" * 32)
+        make_private(path, content)
 
-    def made_by_another(count: int) -> bytes:
-        path.parent.mkdir(parents=True)
-        path.write_bytes(b"a" * count)
-        return b"b" * count
-
-    monkeypatch.setattr(secrets, "token_bytes", made_by_another)
+    monkeypatch.setattr(pseudonyms, "make_private", made_by_another)
     assert load_pseudonyms(installation).key == b"a" * 32
 
 
