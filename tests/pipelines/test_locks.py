@@ -24,7 +24,7 @@ def test_one_at_a_time_holds_a_lock_and_only_its_owner_may_open_it(tmp_path: Pat
 def test_several_share_a_lock_and_none_holds_it_alone_meanwhile(tmp_path: Path) -> None:
     path = tmp_path / "one.lock"
 
-    with locked(path, shared=True), locked(path, shared=True):
+    with locked(path, shared=True):
         assert is_free(path, shared=True)
         assert not is_free(path)
 
