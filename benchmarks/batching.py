@@ -3,20 +3,16 @@
     python -m benchmarks.batching [--bundle B] [--rounds 30]
 
 Processor time and elapsed time of an image's forward pass by the size of its batch, with all
-processors on one batch (``latency``), the service itself under full load in both tunings, and
-BentoML's own batcher beside the service, in turns.
+processors on one batch (``latency``), and the service in both tunings, image by image and with
+BentoML's adaptive batching, in turns.
 """
 
 import argparse
-import base64
-import json
 import os
 import statistics
-import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -25,20 +21,18 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks.load import saturate
-from benchmarks.processes import Server, running, serving
+from benchmarks.processes import Server, serving
 from benchmarks.subject import Subject, make_subject
 from benchmarks.wire import request
 from pipelines.imaging import decode, fit
 from pipelines.release.bundle import load_bundle
 from pipelines.release.runtime import Tuning, open_runtime
-from pipelines.settings import PROJECT
 
 SIZES = (1, 2, 4, 8, 16, 32)
 IMAGES = 32
 """Asked in each turn, in batches of each size."""
-CLIENTS = 8
 CROWDS = (1, 8, 16, 32)
-"""Clients at once, for BentoML's batcher beside the service."""
+"""Clients at once, of the service."""
 
 
 def main() -> None:
@@ -51,15 +45,7 @@ def main() -> None:
     subject = make_subject(options.bundle, None)
     console = Console()
     console.print(_table(_by_size(subject, options.rounds)))
-    for goal in ("latency", "throughput"):
-        with serving(subject.bundle, service_tuning=goal) as server:
-            message = request("/predict", subject.image, "image/jpeg")
-            load = saturate(server.port, message, clients=CLIENTS, seconds=options.seconds)
-            high = statistics.quantiles(load.latencies, n=20)[-1] * 1e3
-            console.print(
-                f"{goal}: {load.rate:.0f} images/s by {CLIENTS} clients, p95 {high:.0f} ms"
-            )
-    console.print(_beside_batcher(subject, options.seconds))
+    console.print(_of_services(subject, options.seconds))
 
 
 def _by_size(subject: Subject, rounds: int) -> dict[int, tuple[float, float]]:
@@ -86,34 +72,32 @@ def _by_size(subject: Subject, rounds: int) -> dict[int, tuple[float, float]]:
     }
 
 
-def _beside_batcher(subject: Subject, seconds: float) -> Table:
-    """The service, one image at a time, and `benchmarks.batchable_service`, asked in turns.
+def _of_services(subject: Subject, seconds: float) -> Table:
+    """The service in each tuning, one image at a time and with adaptive batching, in turns.
 
-    Both may let requests wait for half a minute, so that neither refuses any.
+    All may let requests wait for half a minute, so that none is refused.
     """
-    body = json.dumps({"images": [base64.b64encode(subject.image).decode()]}).encode()
     raw = request("/predict", subject.image, "image/jpeg")
     load_before = os.getloadavg()[0]
     table = Table(
         "clients",
-        "by",
+        "tuning",
+        "batching",
         "answers/s",
         "p50 ms",
         "p95 ms",
         "processor ms an answer",
         title=f"Load of the machine before: {load_before:.1f}",
     )
-    with (
-        serving(subject.bundle, service_wait_seconds=30) as ours,
-        _batchable(subject.bundle) as batchable,
-    ):
-        asked = {
-            "one by one": (ours, raw),
-            "batchable": (batchable, request("/predict", body, "application/json")),
-        }
+    with ExitStack() as stack:
+        servers = {}
+        for tuning, batching in product(("latency", "throughput"), ("off", "adaptive")):
+            settings = {"service_tuning": tuning, "service_batching": batching}
+            started = serving(subject.bundle, service_wait_seconds=30, **settings)
+            servers[tuning, batching] = stack.enter_context(started)
         for clients in CROWDS:
-            for name, (server, message) in asked.items():
-                table.add_row(str(clients), name, *_under(server, message, clients, seconds))
+            for row, server in servers.items():
+                table.add_row(str(clients), *row, *_under(server, raw, clients, seconds))
     return table
 
 
@@ -126,19 +110,6 @@ def _under(server: Server, message: bytes, clients: int, seconds: float) -> list
     high = statistics.quantiles(load.latencies, n=20)[-1]
     figures = (statistics.median(load.latencies), high, share / load.rate)
     return [f"{load.rate:.0f}", *(f"{figure * 1e3:.1f}" for figure in figures)]
-
-
-@contextmanager
-def _batchable(bundle: Path) -> Iterator[Server]:
-    """`benchmarks.batchable_service`, with a home of its own."""
-    command = [str(Path(sys.executable).with_name("bentoml")), "serve"]
-    command += ["benchmarks.batchable_service:Batchable", "--working-dir", str(PROJECT)]
-    command += ["--host", "127.0.0.1", "--arg", f"bundle={bundle.absolute()}"]
-    with (
-        tempfile.TemporaryDirectory(prefix="medloop-") as home,
-        running(command, "/readyz", BENTOML_HOME=home, BENTOML_DO_NOT_TRACK="true") as server,
-    ):
-        yield server
 
 
 def _table(rows: dict[int, tuple[float, float]]) -> Table:

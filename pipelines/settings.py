@@ -134,13 +134,14 @@ class Settings(SparkSettings, StoreSettings, RetentionSettings, QueueSettings):
     service_write_seconds: float = Field(default=30.0, gt=0)
     """How long a client of the service may leave its answer unread."""
     service_connections: int = Field(default=500, ge=10)
-    """Most connections of one worker at once; beyond that, one whose client has been
-    waited for longest is closed."""
+    """Most connections of one worker; beyond that, the client waited for longest gives way."""
     champion_poll_seconds: float = Field(default=5.0, gt=0)
     """How often the service asks MLflow whether the champion has changed."""
     service_tuning: Literal["latency", "throughput"] = "latency"
     """What the service's threads are used for: ``latency``, all of them on one image, for the
     soonest answer; ``throughput``, an image each, for the most answers when many ask at once."""
+    service_batching: Literal["off", "adaptive"] = "off"
+    """``adaptive``: BentoML's dispatcher gathers waiting images; the model runs them at once."""
 
     service_auth: Literal["auto", "on"] = "auto"
     """When the service asks for API tokens: wherever others than this machine can reach it

@@ -13,6 +13,7 @@ from starlette.responses import Response
 from pipelines.evaluation.abstention import Reason as Given
 from pipelines.jobs.table import Jobs
 from pipelines.release.predictor import Predictor, Reading
+from serving.batching import Batcher
 from serving.champions import Champions
 from serving.context import Problem, RequestContext, context_of, route_of
 from serving.executor import InferenceExecutor
@@ -37,6 +38,8 @@ class Backend:
     """Whose model answers on ``/api/…`` where no data set is named."""
     note_upload: UploadObserver = lambda _: None
     """Told of every file for a landing folder, whatever became of it."""
+    batcher: Batcher | None = None
+    """Gathers images of `/predict`, where that is set."""
     jobs: Jobs | None = None
     """What was submitted to be answered later; ``None`` where this installation takes no jobs."""
 
@@ -83,6 +86,18 @@ class Asked(Generic[FieldsT]):
         if self.context.is_expired:
             raise Problem(499, "disconnected", "The client was answered before the work was done.")
         return result
+
+    async def read(self, predictor: Predictor, image: bytes) -> Reading:
+        """Decode and classify one image: in one go, or together with others where that is set.
+
+        Raises:
+            BadImage: the bytes are not an image within the data set's limits.
+            Problem: nobody waits for the result any more (499), or it would wait too long (503).
+        """
+        if batcher := self.backend.batcher:
+            picture = await self.work(lambda: predictor.see(image))
+            return await batcher.judge(predictor, picture)
+        return await self.work(lambda: predictor.read(image))
 
     def answered(self, predictor: Predictor, reading: Reading) -> Prediction:
         """The answer in words; those who keep count are told."""

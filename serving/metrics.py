@@ -40,6 +40,11 @@ REFUSALS = Counter(
 BATCH_IMAGES = Histogram(
     "medloop_batch_images", "Images of a batch request.", buckets=(1, 2, 4, 8, 16, 32)
 )
+MODEL_BATCH_IMAGES = Histogram(
+    "medloop_model_batch_images",
+    "Images that the model was asked about at once, with adaptive batching.",
+    buckets=(1, 2, 4, 8, 16),
+)
 PREDICTIONS = Counter(
     "medloop_predictions",
     "Images classified, by predicted class.",
@@ -98,6 +103,11 @@ def count_request(route: str, *, status: int, seconds: float) -> None:
 def count_batch(images: int) -> None:
     """Count a batch request by its size."""
     BATCH_IMAGES.observe(images)
+
+
+def count_model_batch(images: int) -> None:
+    """Count a batch that adaptive batching has formed."""
+    MODEL_BATCH_IMAGES.observe(images)
 
 
 def count_answer(answered: "Answered") -> None:

@@ -120,8 +120,7 @@ async def gradcam_batch(request: Request, fields: Annotated[OverlayFields, Query
 async def classify(asked: Asked[PredictFields]) -> Prediction:
     """The answer of ``/predict``."""
     predictor = asked.choose(asked.fields.dataset)
-    image = asked.image
-    return asked.answered(predictor, await asked.work(lambda: predictor.read(image)))
+    return asked.answered(predictor, await asked.read(predictor, asked.image))
 
 
 async def draw(asked: Asked[OverlayFields]) -> tuple[Prediction, str, bytes]:

@@ -24,6 +24,7 @@ from serving.access.exposure import certificate_of
 from serving.access.permissions import guard_of
 from serving.app import attach, build_app
 from serving.asked import Asked, Backend, FieldsT
+from serving.batching import Batcher
 from serving.bento import Arguments
 from serving.champions import Champions, WorkerNotes
 from serving.context import Problem, RequestContext
@@ -86,6 +87,10 @@ class Worker:
             self._sampler = Sampler.of(get_settings(), default_context().store)
             self._sampler.start()
             observers.append(self._sampler.note)
+        self._batcher = None
+        if get_settings().service_batching == "adaptive":
+            wait_seconds = get_settings().service_wait_seconds
+            self._batcher = Batcher(self._executor, wait_seconds=wait_seconds)
         backend = self.backend = Backend(
             champions,
             self._executor,
@@ -93,6 +98,7 @@ class Worker:
             observers=tuple(observers),
             legacy_dataset=get_settings().classic_dataset,
             note_upload=guard.audit.note_upload,
+            batcher=self._batcher,
             jobs=Jobs(get_settings()) if get_settings().queue else None,
         )
         attach(app, backend)
@@ -128,6 +134,8 @@ class Worker:
             await self._second_port.stop()
         if self._follower:
             self._follower.stop()
+        if self._batcher:
+            self._batcher.close()
         self._executor.close()
         if self.backend.jobs:
             await self.backend.jobs.close()
