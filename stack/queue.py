@@ -6,13 +6,10 @@ import time
 from importlib.metadata import version
 
 from pipelines import database
-from pipelines.jobs.figures import figures_file
+from pipelines.jobs.figures import SILENT_SECONDS, figures_file
 from pipelines.jobs.table import DATABASE, Jobs, make_tables
 from pipelines.settings import Settings
 from stack.part import Part, Process, Say
-
-SILENT_SECONDS = 60
-"""It writes its metrics every few seconds; older ones say that it hangs."""
 
 
 def part(settings: Settings) -> Part:

@@ -13,6 +13,7 @@ from pipelines.cli import stack as stack_commands
 from pipelines.cli.console import Dataset, console, done, fail, table
 from pipelines.cli.outcome import decision
 from pipelines.errors import MedloopError, Unavailable
+from pipelines.jobs import figures
 from pipelines.scheduler import open_scheduler
 from pipelines.service_client import ServiceClient
 from pipelines.settings import get_settings
@@ -52,6 +53,8 @@ def status() -> None:
         )
     for error in wrong.values():
         fail(error)
+    if jobs := figures.summary(settings):
+        console.print(f"\n{jobs}", markup=False)
     if told := alerts.summary(settings):
         console.print(f"\n{told}", style="yellow")
 

@@ -1,11 +1,18 @@
 """The queue's metrics: a file that its process writes every few seconds."""
 
+import time
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 from prometheus_client import CollectorRegistry, Gauge, write_to_textfile
+from prometheus_client.parser import text_string_to_metric_families
 
 from pipelines.settings import Settings
+
+SILENT_SECONDS = 60
+"""The file is written every few seconds; an older one says that the process hangs or is gone."""
+ENDED = ("done", "failed", "expired")
 
 
 @dataclass(frozen=True)
@@ -26,6 +33,26 @@ def figures_file(settings: Settings) -> Path:
     return settings.metrics / "queue.prom"
 
 
+def summary(settings: Settings) -> str | None:
+    """How many jobs wait, in a line; ``None`` where no queue has written lately."""
+    file = figures_file(settings)
+    try:
+        if time.time() - file.stat().st_mtime > SILENT_SECONDS:
+            return None
+        families = list(text_string_to_metric_families(file.read_text("utf-8")))
+    except OSError:
+        return None
+    said = {
+        sample.labels.get("status", sample.name.removeprefix("medloop_queue_")): int(sample.value)
+        for family in families
+        for sample in family.samples
+    }
+    waiting, oldest = said["waiting_jobs"], timedelta(seconds=said["oldest_seconds"])
+    oldest_text = f", the oldest for {oldest}" if waiting else ""
+    ended = ", ".join(f"{said[status]} {status}" for status in ENDED)
+    return f"Jobs: {waiting} wait{oldest_text}; ended and kept: {ended}."
+
+
 def show(file: Path, figures: Figures) -> None:
     """Write the queue's metrics for Prometheus."""
     registry = CollectorRegistry()
@@ -42,7 +69,7 @@ def show(file: Path, figures: Figures) -> None:
         ["status"],
         registry=registry,
     )
-    for status in "done", "failed", "expired":
+    for status in ENDED:
         ended.labels(status).set(figures.kept.get(status, 0))
     file.parent.mkdir(parents=True, exist_ok=True)
     write_to_textfile(str(file), registry)
