@@ -85,7 +85,7 @@ def _compare(console: Console, name: str, thumbnails: NDArray[np.uint8]) -> None
         apart = _apart(exact, _clusters(found, len(thumbnails)))
         share = len(both) / len(exact) if len(exact) else float("nan")
         console.print(
-            f"  {bands.bits} x {4 * bands.fours}: recall {share:.4f} ({len(both):,} pairs), "
+            f"  {bands.bits} x {4 * bands.table_groups}: recall {share:.4f} ({len(both):,} pairs), "
             f"{false} pairs that are not of the rule, {apart} pairs in different clusters"
         )
 
@@ -94,7 +94,7 @@ def _banded(
     thumbnails: NDArray[np.uint8], bands: Bands, new: NDArray[np.bool_] | None = None
 ) -> pd.DataFrame:
     with (
-        mock.patch.object(duplicates, "EXACT", 0),
+        mock.patch.object(duplicates, "ALL_PAIRS_UP_TO", 0),
         mock.patch.object(duplicates, "bands_for", return_value=bands),
     ):
         return duplicates.near_pairs(thumbnails, RULE, new=new)
@@ -127,7 +127,7 @@ def _cost(images: int, known: float) -> str:
     expected = new[:copies] | new[-copies:]
     true = found[found["second"] - found["first"] == images - copies]
     return (
-        f"{images:,} images ({int(new.sum()):,} new), {bands.bits} x {4 * bands.fours}: "
+        f"{images:,} images ({int(new.sum()):,} new), {bands.bits} x {4 * bands.table_groups}: "
         f"{seconds:.0f} s, {cpu:.0f} s of CPU, {gigabytes:.2f} GiB; "
         f"{len(true):,} of {int(expected.sum()):,} copies found"
     )

@@ -95,7 +95,7 @@ def _divided(
         yield rows
         used = pd.DataFrame(index=pd.Index(rows["sha256"]), columns=before.columns, dtype="Int32")
         used.loc[rows["split"].eq("test").to_numpy(), "first_test"] = 1
-        used.loc[rows["split"].isin(members.LEARNT).to_numpy(), "first_training"] = 1
+        used.loc[rows["split"].isin(members.TRAINED).to_numpy(), "first_training"] = 1
         before = used.combine_first(before)
 
 

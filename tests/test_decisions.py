@@ -33,7 +33,7 @@ RULES = {
         "_of_target": "counts `Decisions`",
         "confusion": "counts `Decisions`",
     },
-    "pipelines/data/duplicates/clusters.py": {"_alike": ELSEWHERE},
+    "pipelines/data/duplicates/clusters.py": {"_best_correlations": ELSEWHERE},
     "pipelines/evaluation/calibration.py": {
         "softmax": NUMERIC,
         "fit_temperature": NUMERIC,

@@ -12,7 +12,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from pipelines.data.prepare.listings import IDENTITY, LISTED, listing, listing_path, part_path
+from pipelines.data.parquet_files import parquet_of
+from pipelines.data.prepare.listings import IDENTITY, LISTED, listing_path, part_path
 from pipelines.erasure.traces import Traces
 from pipelines.hashing import file_digest
 from pipelines.storage import Store
@@ -63,4 +64,4 @@ def _without(content: bytes, traces: Traces) -> bytes:
     has_lesion = rows["lesion"] >= 0
     rows = rows.assign(row=range(len(rows)))
     rows.loc[has_lesion, "lesion"] = range(int(has_lesion.sum()))
-    return listing(pa.Table.from_pandas(rows[LISTED.names], schema=LISTED, preserve_index=False))
+    return parquet_of(pa.Table.from_pandas(rows[LISTED.names], schema=LISTED, preserve_index=False))

@@ -29,11 +29,12 @@ from pipelines.atomic import written_whole
 from pipelines.data.input import cache
 from pipelines.data.input.arrays import Arrays, array_file
 from pipelines.data.input.training_set import TrainingSet
+from pipelines.data.prepare.listings import features_path
 from pipelines.errors import NotFound
 from pipelines.features import network, worker
 from pipelines.features.code import Kind, features_code
 from pipelines.features.network import Backbone
-from pipelines.features.worker import DescribeJob, features_path
+from pipelines.features.worker import DescribeJob
 from pipelines.locks import alone
 from pipelines.models.identity import weights_identity
 from pipelines.outputs import Features, Prepared, PreparedImages, SplitName
@@ -202,8 +203,8 @@ def _parts(rows: pa.Table) -> list[str]:
 
 
 def _missing(context: Context, features: Features, rows: pa.Table) -> list[str]:
-    there = set(context.store.names(features.path))
-    return [part for part in _parts(rows) if f"{part}.parquet" not in there]
+    existing = {f"{features.path}/{name}" for name in context.store.names(features.path)}
+    return [part for part in _parts(rows) if features_path(features.path, part) not in existing]
 
 
 def _describe(

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines.data.input.arrays import decode_column
-from pipelines.data.prepare.listings import part_path
+from pipelines.data.prepare.listings import features_path, part_path
 from pipelines.features import small, texture
 from pipelines.features.network import Describe, load
 from pipelines.settings import Settings
@@ -46,11 +46,6 @@ class DescribeJob:
     """Side of the square images in pixels."""
     archive: str | None
     """Name of the exported backbone among the files that Spark has sent, for ``deep``."""
-
-
-def features_path(folder: str, part: str) -> str:
-    """Store path of the features of a part."""
-    return f"{folder}/{part}.parquet"
 
 
 def describe_parts(

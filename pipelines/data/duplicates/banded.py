@@ -1,8 +1,16 @@
-"""Candidates for near duplicates among many images, by the bands of their signatures.
+"""Candidates for near duplicates among many images, by bands of signatures (LSH).
 
-The work grows with the number of images and of alike ones, not with the square of all. A pair of
-correlation 0.94 or more is missed in about 2 of 100 cases at most
-(docs/decisions/near-duplicates.md).
+The cost grows with the number of images and of similar images, not with its square. About 2 of 100
+pairs of correlation 0.94 or more are missed at most (docs/decisions/near-duplicates.md).
+
+A bit of a signature is the sign of a random projection of the normalised thumbnail. Two images of
+correlation c agree in it with probability 1 - arccos(c) / pi (Charikar 2002, "Similarity Estimation
+Techniques from Rounding Algorithms"). Each table has one band of bits; images that agree in a whole
+band of any table are candidates.
+
+A group of four tables has the same projections in the four poses. So the signature of a flipped
+image is its own, with the tables of each group exchanged, and whether two images match does not
+depend on which of them is flipped.
 """
 
 import logging
@@ -30,12 +38,12 @@ SEED = 13
 
 @dataclass(frozen=True)
 class Bands:
-    """How long bands are, and how many tables there are."""
+    """Bits per band, and number of tables."""
 
     bits: int
-    """Of a band, at most 32."""
-    fours: int
-    """Tables divided by four."""
+    """Bits of a band, at most 32."""
+    table_groups: int
+    """Groups of four tables."""
 
 
 PLANS: Final = ((1_000_000, Bands(16, 6)), (10_000_000, Bands(20, 10)))
@@ -43,20 +51,20 @@ LARGEST: Final = Bands(24, 16)
 
 
 def bands_for(images: int) -> Bands:
-    """Bands that find 98 % of pairs of correlation 0.94 and leave under 400 random candidates an
-    image, by computation (docs/decisions/near-duplicates.md)."""
+    """Bands that find 98 % of the pairs of correlation 0.94, with fewer than 400 random candidates
+    per image, by computation (docs/decisions/near-duplicates.md)."""
     return next((bands for most, bands in PLANS if images <= most), LARGEST)
 
 
-def signatures(pictures: NDArray[np.float32], bands: Bands) -> NDArray[np.uint32]:
-    """The bands of images: uint32 (n, fours, 4), the last axis in the order of `POSES`.
+def signatures(images: NDArray[np.float32], bands: Bands) -> NDArray[np.uint32]:
+    """The bands of images: uint32 (n, table_groups, 4), the last axis in the order of `POSES`.
 
     Args:
-        pictures: float32 (n, 32, 32), see `descriptors.normalised`.
-        bands: how many.
+        images: float32 (n, 32, 32), see `descriptors.normalised`.
+        bands: bits and tables.
     """
-    projected = pictures.reshape(len(pictures), -1) @ _projections(bands)
-    bits = (projected > 0).reshape(len(pictures), bands.fours, len(POSES), bands.bits)
+    projected = images.reshape(len(images), -1) @ _projections(bands)
+    bits = (projected > 0).reshape(len(images), bands.table_groups, len(POSES), bands.bits)
     value = np.uint32(1) << np.arange(bands.bits, dtype=np.uint32)
     found: NDArray[np.uint32] = (bits * value).sum(axis=-1, dtype=np.uint32)
     return found
@@ -65,7 +73,7 @@ def signatures(pictures: NDArray[np.float32], bands: Bands) -> NDArray[np.uint32
 @lru_cache(maxsize=2)
 def _projections(bands: Bands) -> NDArray[np.float32]:
     """(1024, tables x bits)."""
-    shape = (bands.fours, bands.bits, SIDE, SIDE)
+    shape = (bands.table_groups, bands.bits, SIDE, SIDE)
     drawn = np.random.default_rng(SEED).standard_normal(shape, dtype=np.float32)
     posed = [drawn[:, :, ::rows, ::columns] for rows, columns in POSES.values()]
     return np.stack(posed, axis=1).reshape(-1, SIDE * SIDE).T.copy()
@@ -78,73 +86,74 @@ CHUNK = 1 << 14
 
 @dataclass(frozen=True)
 class Described:
-    """What is compared of images that are not flat."""
+    """Hashes and signatures of images."""
 
     hashes: NDArray[np.uint64]
     """uint64 (n, 4)."""
     bands: NDArray[np.uint32]
-    """uint32 (n, fours, 4)."""
+    """uint32 (n, table_groups, 4)."""
     flat: NDArray[np.bool_]
-    """bool (n,): images without any detail, which resemble none."""
+    """bool (n,): images without detail, which have no duplicates."""
 
 
 def describe(thumbnails: Thumbnails, bands: Bands) -> Described:
-    """Hashes and signatures of some images, part by part, so that memory is bounded."""
+    """Compute hashes and signatures in chunks, so that memory is bounded."""
     count = len(thumbnails)
     hashes = np.empty((count, len(POSES)), np.uint64)
-    signed = np.empty((count, bands.fours, len(POSES)), np.uint32)
+    signed = np.empty((count, bands.table_groups, len(POSES)), np.uint32)
     flat = np.empty(count, np.bool_)
     for start in range(0, count, CHUNK):
         part = slice(start, start + CHUNK)
-        pictures = normalised(thumbnails[part])
+        images = normalised(thumbnails[part])
         hashes[part] = posed_hashes(thumbnails[part])
-        signed[part] = signatures(pictures, bands)
-        flat[part] = ~pictures.any(axis=(1, 2))
+        signed[part] = signatures(images, bands)
+        flat[part] = ~images.any(axis=(1, 2))
     return Described(hashes, signed, flat)
 
 
 def candidates(
     thumbnails: Thumbnails, new: NDArray[np.bool_], *, distance: int, bands: Bands
 ) -> Iterator[Candidates]:
-    """Pairs of images that agree in a band, one of them at least new, whose hashes differ in few
-    bits: see `duplicates.all_candidates`. A pair may come more than once.
+    """Pairs of images that agree in a band, as of `duplicates.all_candidates`. Pairs may repeat.
 
     Args:
         thumbnails: uint8 (n, 32, 32).
         new: bool (n,).
         distance: most differing bits.
-        bands: of the signatures.
+        bands: bits and tables.
     """
     described = describe(thumbnails, bands)
     load = Load()
-    for four in track(range(bands.fours), total=bands.fours, what="Comparing pictures"):
-        buckets = Buckets(rows_of(described, new, four))
+    for table_group in track(
+        range(bands.table_groups), total=bands.table_groups, what="Comparing images"
+    ):
+        buckets = Buckets(rows_of(described, new, table_group))
         load += buckets.load
         yield from buckets.matches(described.hashes, distance)
     report(load, len(thumbnails))
 
 
-def rows_of(described: Described, new: NDArray[np.bool_], four: int) -> Rows:
-    """The rows of one four of tables, with the bands of the next four as salt."""
-    lit = np.flatnonzero(~described.flat)
-    count, poses = len(lit), len(POSES)
-    following = (four + 1) % described.bands.shape[1]
+def rows_of(described: Described, new: NDArray[np.bool_], table_group: int) -> Rows:
+    """The rows of one group of tables, with the bands of the next group as salt."""
+    with_detail = np.flatnonzero(~described.flat)
+    count, poses = len(with_detail), len(POSES)
+    following = (table_group + 1) % described.bands.shape[1]
     return Rows(
-        bucket=described.bands[lit, four].ravel().astype(np.int64),
-        salt=described.bands[lit, following].ravel(),
+        bucket=described.bands[with_detail, table_group].ravel().astype(np.int64),
+        salt=described.bands[with_detail, following].ravel(),
         pose=np.tile(np.arange(poses, dtype=np.uint8), count),
-        image=np.repeat(lit, poses),
-        new=np.repeat(new[lit], poses),
+        image=np.repeat(with_detail, poses),
+        new=np.repeat(new[with_detail], poses),
     )
 
 
 def report(load: Load, images: int) -> None:
-    """Log how many buckets were overfull, if any were."""
+    """Log the number of overfull buckets, if any."""
     if load.overfull:
         logger.warning(
-            "Near duplicates: of %d images, many are alike: %d buckets were overfull and were "
-            "divided, %d rows met only the first of their bucket. The search may miss more pairs "
-            "than usual there. See docs/decisions/near-duplicates.md.",
+            "Near duplicates: many of %d images are similar. %d buckets were overfull and divided; "
+            "%d rows were compared with the first rows of their bucket only, so the search may "
+            "miss more pairs than usual. See docs/decisions/near-duplicates.md.",
             images,
             load.overfull,
             load.capped,

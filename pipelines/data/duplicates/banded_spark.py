@@ -1,7 +1,7 @@
-"""Near duplicates among very many images: `pipelines.data.duplicates.banded`, in Spark's executors.
+"""`pipelines.data.duplicates.banded` in Spark executors, for very many images.
 
-Thumbnails stay in executors: the driver sees the pairs that are found. Rows are grouped by table
-and slice of the bands, so that a group holds whole buckets and is large enough to be worth a call.
+Thumbnails stay in executors; the driver receives pairs only. Rows are grouped by table and slice of
+the bands, so a group has whole buckets and is large enough for one call.
 """
 
 import sys
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from pyspark.sql import DataFrame
 
 ROWS = 1 << 18
-"""Rows of a group, on average."""
+"""Average number of rows in a group."""
 HASHES = [f"hash{pose}" for pose in range(len(POSES))]
 SIGNED = (
     "four int, slice int, bucket bigint, salt bigint, pose int, sha256 string, new boolean, "
     + ", ".join(f"{name} bigint" for name in HASHES)
 )
-MET = "first string, second string, pose int, distance int, overfull bigint, capped bigint"
-FOUND = "first string, second string, pose int, distance int, correlation float"
+CANDIDATES = "first string, second string, pose int, distance int, overfull bigint, capped bigint"
+VERIFIED = "first string, second string, pose int, distance int, correlation float"
 
 
 def is_running() -> bool:
@@ -53,18 +53,18 @@ def near_pairs(
     *,
     new: NDArray[np.bool_],
 ) -> pd.DataFrame:
-    """Like `duplicates.near_pairs`, of a snapshot in the store.
+    """`duplicates.near_pairs` of a snapshot in the store.
 
     Args:
         context: settings and store.
-        snapshot: whose images are compared.
+        snapshot: the snapshot.
         sha256: its images, sorted.
-        rule: most differing bits, and least correlation.
+        rule: thresholds.
         new: bool, in the order of ``sha256``.
 
     Raises:
         StackError: Spark does not start.
-        Unavailable: its cluster does not answer.
+        Unavailable: the cluster does not answer.
     """
     from pyspark.sql import functions as F
 
@@ -74,33 +74,33 @@ def near_pairs(
         fresh = pd.DataFrame({"sha256": sha256[new]})
         marked = spark.createDataFrame(fresh).withColumn("new", F.lit(True))
         images = images.join(marked, "sha256", "left").fillna({"new": False})
-        met = candidates(images, rule, bands, images=len(sha256)).cache()
-        load = met.agg(F.sum("overfull"), F.sum("capped")).first()
-        pairs = verified(met, images, rule).toPandas()
-        met.unpersist()
+        candidate_rows = candidates(images, rule, bands, images=len(sha256)).cache()
+        load = candidate_rows.agg(F.sum("overfull"), F.sum("capped")).first()
+        pairs = verified(candidate_rows, images, rule).toPandas()
+        candidate_rows.unpersist()
     report(Load(*(int(value or 0) for value in load or ())), len(sha256))
     position = pd.Series(np.arange(len(sha256)), index=sha256)
-    places = {end: position[pairs[end]].to_numpy(np.intp) for end in ("first", "second")}
+    positions = {end: position[pairs[end]].to_numpy(np.intp) for end in ("first", "second")}
     named = pairs["pose"].map(dict(enumerate(POSES)))
     types = {"distance": np.uint8, "correlation": np.float32}
-    ordered = pairs.assign(**places, pose=named).astype(types).sort_values(["first", "second"])
+    ordered = pairs.assign(**positions, pose=named).astype(types).sort_values(["first", "second"])
     return best(ordered[["first", "second", "distance", "correlation", "pose"]])
 
 
 def candidates(
     frame: "DataFrame", rule: DuplicatesSpec, bands: Bands, *, images: int
 ) -> "DataFrame":
-    """Pairs that agree in a band and whose hashes differ in few bits.
+    """Pairs that agree in a band and have similar hashes.
 
     Args:
         frame: ``sha256``, ``thumbnail``, ``new``.
-        rule: most differing bits.
-        bands: of the signatures.
+        rule: thresholds.
+        bands: bits and tables.
         images: rows of ``frame``.
 
     Returns:
         ``first`` < ``second`` (sha256), number of the ``pose``, ``distance``; pairs may repeat.
-        Rows without a pair count ``overfull`` buckets and ``capped`` rows.
+        Rows without a pair have the numbers of ``overfull`` buckets and ``capped`` rows.
     """
     slices = max(1, images * len(POSES) // ROWS)
     distance = rule.hash_distance
@@ -110,17 +110,17 @@ def candidates(
             if len(part):
                 yield from _signed(part, bands, slices)
 
-    def meet(group: pd.DataFrame) -> pd.DataFrame:
-        return _met(group, distance)
+    def compare(group: pd.DataFrame) -> pd.DataFrame:
+        return _candidates_of(group, distance)
 
     signed = frame.mapInPandas(sign, SIGNED)
-    return signed.groupBy("four", "slice").applyInPandas(meet, MET)
+    return signed.groupBy("four", "slice").applyInPandas(compare, CANDIDATES)
 
 
 def _signed(part: pd.DataFrame, bands: Bands, slices: int) -> Iterator[pd.DataFrame]:
     described = describe(stacked(part["thumbnail"]), bands)
     hashes = described.hashes.view(np.int64)
-    for four in range(bands.fours):
+    for four in range(bands.table_groups):
         rows = rows_of(described, part["new"].to_numpy(bool), four)
         named = {name: hashes[rows.image, pose] for pose, name in enumerate(HASHES)}
         yield pd.DataFrame(
@@ -137,7 +137,7 @@ def _signed(part: pd.DataFrame, bands: Bands, slices: int) -> Iterator[pd.DataFr
         )
 
 
-def _met(group: pd.DataFrame, distance: int) -> pd.DataFrame:
+def _candidates_of(group: pd.DataFrame, distance: int) -> pd.DataFrame:
     names, first_row, image = np.unique(
         group["sha256"].to_numpy(str), return_index=True, return_inverse=True
     )
@@ -157,12 +157,14 @@ def _met(group: pd.DataFrame, distance: int) -> pd.DataFrame:
         bits = np.bitwise_count(hashes[first, 0] ^ hashes[second, pose])
         pair = {"first": names[first], "second": names[second], "pose": pose, "distance": bits}
         found.append(pd.DataFrame(pair).drop_duplicates())
-    return pd.concat(found).reindex(columns=[column.split()[0] for column in MET.split(", ")])
+    return pd.concat(found).reindex(
+        columns=[column.split()[0] for column in CANDIDATES.split(", ")]
+    )
 
 
-def verified(met: "DataFrame", images: "DataFrame", rule: DuplicatesSpec) -> "DataFrame":
+def verified(candidate_rows: "DataFrame", images: "DataFrame", rule: DuplicatesSpec) -> "DataFrame":
     """Candidates whose thumbnails correlate: ``first``, ``second``, ``pose``, ``distance``,
-    ``correlation``; each pair once for each pose."""
+    ``correlation``; each pair once per pose."""
     threshold = rule.correlation
 
     def verify(parts: Iterator[pd.DataFrame]) -> Iterator[pd.DataFrame]:
@@ -175,9 +177,13 @@ def verified(met: "DataFrame", images: "DataFrame", rule: DuplicatesSpec) -> "Da
             alike = alike[alike["correlation"] >= threshold]
             yield alike.drop(columns=["one", "other"])
 
-    pairs = met.dropna(subset=["first"]).select("first", "second", "pose", "distance").distinct()
+    pairs = (
+        candidate_rows.dropna(subset=["first"])
+        .select("first", "second", "pose", "distance")
+        .distinct()
+    )
     one = images.selectExpr("sha256 as first", "thumbnail as one")
     other = images.selectExpr("sha256 as second", "thumbnail as other")
     both = pairs.join(one, "first").join(other, "second")
     ordered = both.select("first", "second", "pose", "distance", "one", "other")
-    return ordered.mapInPandas(verify, FOUND)
+    return ordered.mapInPandas(verify, VERIFIED)

@@ -1,4 +1,4 @@
-"""Which images of a snapshot show the same picture; kept, so that no two are compared twice.
+"""Near duplicates of a snapshot, stored so that no two images are compared twice.
 
 ``<dataset>/pairs/<id>/`` belongs to a snapshot, a rule and a version of the code:
 
@@ -6,8 +6,8 @@
                        ``correlation``, ``pose``
     compared.parquet   the images that were compared: ``sha256``, ``thumbnail`` (CRC-32)
 
-The next snapshot takes them over and compares what it adds with all. An image whose thumbnail has
-changed counts as new. A folder holds everything of those before it, so only the newest is needed.
+The next snapshot copies them and compares its new images with all. An image with a changed
+thumbnail counts as new. A folder contains the pairs of earlier ones, so only the newest is needed.
 """
 
 import logging
@@ -38,10 +38,10 @@ MODULES: Final = (
     *(banded, banded_spark, buckets, descriptors, duplicates),
     sys.modules[__name__],
 )
-"""What decides which images are near duplicates."""
-ON_SPARK = 1_000_000
-"""Fewest images that executors compare, unless a Spark session runs anyway."""
-PAIRED = pa.schema(
+"""Modules that decide which images are near duplicates."""
+SPARK_FROM = 1_000_000
+"""Fewest images to start Spark for; a running session compares fewer."""
+PAIRS = pa.schema(
     [
         ("first", pa.string()),
         ("second", pa.string()),
@@ -56,17 +56,17 @@ COMPARED = pa.schema([("sha256", pa.string()), ("thumbnail", pa.int64())])
 def pairs_of(
     context: Context, snapshot: Snapshot, images: pd.DataFrame, rule: DuplicatesSpec
 ) -> pd.DataFrame:
-    """The near duplicates of a snapshot, as `duplicates.near_pairs` returns them.
+    """The near duplicates of a snapshot, as of `duplicates.near_pairs`.
 
     Args:
         context: settings and store.
-        snapshot: of ``images``.
-        images: one row an image, sorted by ``sha256``, with its ``thumbnail``.
-        rule: what a near duplicate is.
+        snapshot: the snapshot.
+        images: one row per image, sorted by ``sha256``, with its ``thumbnail``.
+        rule: thresholds.
 
     Raises:
         StoreUnavailable: the store does not answer.
-        StackError: Spark is needed, and does not start.
+        StackError: Spark is needed and does not start.
     """
     path = _path(context, snapshot, rule)
     position = pd.Series(np.arange(len(images)), index=images["sha256"])
@@ -84,19 +84,19 @@ def pairs_of(
     else:
         pairs = _found(context, snapshot, images, rule, new)
     logger.info(
-        "%s: compared %d new images with all %d, found %d pairs of near duplicates in all",
+        "%s: compared %d new images with all %d; %d pairs of near duplicates in total",
         *(snapshot.dataset, int(new.sum()), len(images), len(pairs)),
     )
     sha256 = images["sha256"]
     named = pairs.assign(**{end: sha256.to_numpy()[pairs[end]] for end in ("first", "second")})
     known = pd.DataFrame({"sha256": sha256, "thumbnail": checksums})
     with context.store.commit(path) as staging:
-        for name, table, schema in (("pairs", named, PAIRED), ("compared", known, COMPARED)):
+        for name, table, schema in (("pairs", named, PAIRS), ("compared", known, COMPARED)):
             records = table[schema.names].to_dict("records")
             rows = [{str(column): value for column, value in row.items()} for row in records]
             write_rows(context.store, f"{staging}/{name}.parquet", rows, schema=schema)
-        said = {"snapshot": snapshot.path, "images": len(images), "new": int(new.sum())}
-        context.store.write_json(f"{staging}/{MANIFEST}", said | {"pairs": len(pairs)})
+        manifest = {"snapshot": snapshot.path, "images": len(images), "new": int(new.sum())}
+        context.store.write_json(f"{staging}/{MANIFEST}", manifest | {"pairs": len(pairs)})
     return _pairs(context, path, position)
 
 
@@ -106,7 +106,7 @@ def _path(context: Context, snapshot: Snapshot, rule: DuplicatesSpec) -> str:
 
 
 def _earlier(context: Context, snapshot: Snapshot, rule: DuplicatesSpec) -> str | None:
-    """The folder of the nearest snapshot before this one that has been compared."""
+    """The folder of the newest earlier snapshot that has been compared."""
     before: Snapshot | None = snapshot
     while before is not None and before.parent is not None:
         path = f"{snapshot.dataset}/snapshots/{before.parent}"
@@ -127,13 +127,13 @@ def _is_new(
 
 
 def _pairs(context: Context, path: str, position: "pd.Series[int]") -> pd.DataFrame:
-    """The pairs that a folder holds of some images, by position."""
+    """The pairs of some images in a folder, by position."""
     rows = read_rows(context.store, f"{path}/pairs.parquet")
     pairs = pd.DataFrame(rows, columns=duplicates.COLUMNS)
     pairs = pairs[pairs["first"].isin(position.index) & pairs["second"].isin(position.index)]
-    places = {end: position[pairs[end]].to_numpy(np.intp) for end in ("first", "second")}
+    positions = {end: position[pairs[end]].to_numpy(np.intp) for end in ("first", "second")}
     types = {"distance": np.uint8, "correlation": np.float32}
-    return duplicates.best(pairs.assign(**places).astype(types))
+    return duplicates.best(pairs.assign(**positions).astype(types))
 
 
 def _found(
@@ -143,7 +143,7 @@ def _found(
     rule: DuplicatesSpec,
     new: NDArray[np.bool_],
 ) -> pd.DataFrame:
-    many = len(images) > duplicates.EXACT
-    if many and new.any() and (len(images) >= ON_SPARK or banded_spark.is_running()):
+    many = len(images) > duplicates.ALL_PAIRS_UP_TO
+    if many and new.any() and (len(images) >= SPARK_FROM or banded_spark.is_running()):
         return banded_spark.near_pairs(context, snapshot, images["sha256"], rule, new=new)
     return duplicates.near_pairs(descriptors.stacked(images["thumbnail"]), rule, new=new)

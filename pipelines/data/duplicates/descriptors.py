@@ -1,9 +1,8 @@
-"""What a thumbnail looks like: perceptual hashes in four poses, and local contrast.
+"""Descriptors of thumbnails: perceptual hashes in four poses, and local contrast.
 
-The hashes tell which images might be copies. Thumbnails that are normalised for local contrast
-(Pinto, Cox and DiCarlo 2008, "Why is Real-World Visual Object Recognition Hard?") are then
-correlated. The correlation hardly changes with brightness, contrast or sharpness, but it does
-between neighbouring slices of one scan.
+Hashes select candidates. Then thumbnails are normalised for local contrast (Pinto, Cox and DiCarlo
+2008, "Why is Real-World Visual Object Recognition Hard?") and correlated. The correlation hardly
+changes with brightness, contrast or sharpness, but differs between neighbouring slices of one scan.
 """
 
 from collections.abc import Iterable, Iterator
@@ -20,17 +19,17 @@ POSES: Final = {
     "upside down": (-1, 1),
     "turned by 180°": (-1, -1),
 }
-"""Pose → step through (rows, columns) that shows it. The number of a pose has one bit for each
-flip, so one pose after another is the pose with the exclusive or of their numbers."""
+"""Pose → steps through (rows, columns). The number of a pose has one bit per flip, so two poses in
+sequence are the pose with the exclusive or of their numbers."""
 SIGMA = 2.0
-"""How far local contrast reaches, in pixels of the thumbnail."""
-NOISE = 4.0
-"""Contrast, in shades, below which it is not raised any further."""
+"""Standard deviation of the Gaussian for local contrast, in pixels of the thumbnail."""
+CONTRAST_FLOOR = 4.0
+"""Added to the local contrast, in grey levels, so that noise is not amplified."""
 CHUNK = 1 << 11
 """Thumbnails that are transformed at a time: 16 MB as float64."""
 CHUNK_PAIRS = 1 << 13
-WHOLE = 50_000
-"""Most thumbnails that are normalised at once: 200 MB."""
+MAX_NORMALISED = 50_000
+"""Most thumbnails to normalise at once: 200 MB."""
 
 Thumbnails = NDArray[np.uint8]
 Positions = NDArray[np.intp]
@@ -52,8 +51,8 @@ def posed_hashes(thumbnails: Thumbnails) -> NDArray[np.uint64]:
     above their median, row by row, the first one in the highest bit (Zauner 2010, "Implementation
     and Benchmarking of Perceptual Image Hash Functions", section 3.2.1).
 
-    Mirroring a picture only turns the signs of its odd horizontal frequencies, turning it
-    upside down those of its odd vertical ones; so one transform serves all poses.
+    Mirroring an image changes only the signs of its odd horizontal frequencies, and turning it
+    upside down those of its odd vertical ones. So one transform is enough for all poses.
     """
     from scipy.fft import dctn
 
@@ -74,14 +73,14 @@ def _bits(frequencies: NDArray[np.float64]) -> NDArray[np.uint64]:
 
 
 def normalised(thumbnails: Thumbnails) -> NDArray[np.float32]:
-    """Thumbnails with every region's mean and contrast made alike, as unit vectors.
+    """Thumbnails with equal local mean and contrast, as unit vectors.
 
     Args:
         thumbnails: uint8 (n, 32, 32).
 
     Returns:
-        float32 (n, 32, 32); the sum of products of two is their correlation. A flat thumbnail
-        becomes zeros.
+        float32 (n, 32, 32); the dot product of two is their correlation. A flat thumbnail becomes
+        zeros.
     """
     from scipy.ndimage import gaussian_filter
 
@@ -93,10 +92,10 @@ def normalised(thumbnails: Thumbnails) -> NDArray[np.float32]:
     for part in _chunks(len(thumbnails)):
         shades = thumbnails[part].astype(np.float32)
         detail = shades - around(shades)
-        even = detail / (np.sqrt(around(detail**2)) + NOISE)
-        even -= even.mean(axis=(1, 2), keepdims=True)
-        length = np.sqrt((even**2).sum(axis=(1, 2), keepdims=True))
-        unit[part] = even / np.maximum(length, np.finfo(np.float32).tiny)
+        normalised_detail = detail / (np.sqrt(around(detail**2)) + CONTRAST_FLOOR)
+        normalised_detail -= normalised_detail.mean(axis=(1, 2), keepdims=True)
+        length = np.sqrt((normalised_detail**2).sum(axis=(1, 2), keepdims=True))
+        unit[part] = normalised_detail / np.maximum(length, np.finfo(np.float32).tiny)
     return unit
 
 
@@ -110,8 +109,8 @@ def correlations(
 ) -> NDArray[np.float32]:
     """Correlation of pairs of thumbnails, the second of each turned into its pose.
 
-    Of more than `WHOLE` thumbnails, only those of some pairs are in memory as floating-point
-    numbers at a time. Pairs that are sorted by ``first`` are fastest then.
+    With more than `MAX_NORMALISED` thumbnails, pairs are processed in chunks. Pairs that are sorted
+    by ``first`` are then fastest.
 
     Args:
         thumbnails: uint8 (n, 32, 32).
@@ -122,17 +121,17 @@ def correlations(
     found = np.empty(len(first), np.float32)
     # Normalising a thumbnail costs as much as ten comparisons.
     is_dense = 2 * len(first) > len(thumbnails)
-    whole = normalised(thumbnails) if is_dense and len(thumbnails) <= WHOLE else None
+    whole = normalised(thumbnails) if is_dense and len(thumbnails) <= MAX_NORMALISED else None
     for start in range(0, len(first), CHUNK_PAIRS):
         part = slice(start, start + CHUNK_PAIRS)
-        one, other, pictures = first[part], second[part], whole
-        if pictures is None:
+        one, other, images = first[part], second[part], whole
+        if images is None:
             used, index = np.unique(np.concatenate([one, other]), return_inverse=True)
             one, other = np.split(index, 2)
-            pictures = normalised(thumbnails[used])
-        turned = pictures[other]
+            images = normalised(thumbnails[used])
+        turned = images[other]
         for number, (rows, columns) in enumerate(POSES.values()):
             posed = pose[part] == number
             turned[posed] = turned[posed][:, ::rows, ::columns]
-        found[part] = np.einsum("nij,nij->n", pictures[one], turned)
+        found[part] = np.einsum("nij,nij->n", images[one], turned)
     return found

@@ -1,13 +1,13 @@
-"""Near duplicates: files that differ, but show one and the same picture.
+"""Near duplicates: different files that show the same picture.
 
-Collections hold copies that were saved again, made brighter, sharpened, mirrored or turned
-upside down; no checksum finds those. Two steps find them:
+Collections contain copies that were saved again, made brighter, sharpened, mirrored or turned
+upside down, which no checksum finds. Two steps find them:
 
-1. Candidates: images whose perceptual hashes differ in few bits. Up to `EXACT` images, all pairs
-   are compared; beyond, only those that agree in a band of their signatures.
+1. Candidates: images whose perceptual hashes differ in few bits. Up to `ALL_PAIRS_UP_TO` images,
+   all pairs are compared; with more, only pairs that agree in a band of their signatures.
 2. The thumbnails of candidates, normalised for local contrast, are correlated.
 
-How the thresholds were found, and what is missed: ``docs/decisions/near-duplicates.md``.
+Thresholds and recall: ``docs/decisions/near-duplicates.md``.
 """
 
 from collections.abc import Iterable, Iterator
@@ -29,8 +29,8 @@ from pipelines.data.duplicates.descriptors import (
 from pipelines.progress import track
 from pipelines.spec import DuplicatesSpec
 
-EXACT = 50_000
-"""Most images of which all pairs are compared: a minute on two cores."""
+ALL_PAIRS_UP_TO = 50_000
+"""Most images for comparing all pairs: a minute on two cores."""
 COLUMNS = ["first", "second", "distance", "correlation", "pose"]
 _POSES = np.array(list(POSES), dtype=object)
 
@@ -38,22 +38,22 @@ _POSES = np.array(list(POSES), dtype=object)
 def near_pairs(
     thumbnails: Thumbnails, rule: DuplicatesSpec, *, new: NDArray[np.bool_] | None = None
 ) -> pd.DataFrame:
-    """Pairs of pictures that show the same.
+    """Pairs of near duplicates.
 
     Args:
         thumbnails: uint8 (n, 32, 32), of n different files.
-        rule: most differing bits, and least correlation.
-        new: bool (n,), which images were not compared before: two that were are not compared
-            again. By default, all are new.
+        rule: thresholds.
+        new: bool (n,), images that were not compared before; pairs of others are skipped. By
+            default, all are new.
 
     Returns:
-        One row a pair, in order: ``first`` < ``second`` (positions in ``thumbnails``),
+        One row per pair, sorted: ``first`` < ``second`` (positions in ``thumbnails``),
         ``distance`` (bits), ``correlation`` (-1 to 1), ``pose`` in which the second shows the
         first.
     """
     count = len(thumbnails)
     fresh = np.ones(count, np.bool_) if new is None else new
-    if count <= EXACT:
+    if count <= ALL_PAIRS_UP_TO:
         found = all_candidates(thumbnails, fresh, distance=rule.hash_distance)
     else:
         found = banded.candidates(
@@ -85,7 +85,7 @@ def best(pairs: pd.DataFrame) -> pd.DataFrame:
 def _each_once(
     found: Iterable[Candidates], count: int
 ) -> tuple[Positions, Positions, NDArray[np.uint8]]:
-    """Candidates without repetitions, sorted."""
+    """Unique candidates, sorted."""
     poses, gathered = len(POSES), np.empty(0, np.int64)
     for first, second, pose in found:
         if len(first):
@@ -111,26 +111,26 @@ BLOCK_PAIRS = 1 << 23
 def all_candidates(
     thumbnails: Thumbnails, new: NDArray[np.bool_], *, distance: int
 ) -> Iterator[Candidates]:
-    """Pairs of images, one of them at least new, whose hashes differ in few bits.
+    """Pairs of images with similar hashes, at least one of them new. Compares all pairs.
 
     Args:
         thumbnails: uint8 (n, 32, 32).
         new: bool (n,).
-        distance: most differing bits.
+        distance: most differing bits of the hashes.
     """
     hashes = posed_hashes(thumbnails)
     parts = blocks(new)
     work = [(pose, part) for pose in range(len(POSES)) for part in parts]
-    for pose, (first, second) in track(work, total=len(work), what="Comparing pictures"):
+    for pose, (first, second) in track(work, total=len(work), what="Comparing images"):
         bits = np.bitwise_count(hashes[first, 0][:, None] ^ hashes[second, pose][None, :])
         row, column = np.nonzero((bits <= distance) & (first[:, None] < second[None, :]))
         yield first[row], second[column], np.full(len(row), pose, np.uint8)
 
 
 def blocks(new: NDArray[np.bool_]) -> list[tuple[Positions, Positions]]:
-    """What to compare with what, so many at a time that memory is bounded.
+    """Blocks of rows and columns to compare, so that memory is bounded.
 
-    Each pair of which one is new is in one block, in order.
+    Each pair with a new image is in exactly one block, in order.
     """
     fresh, known = np.flatnonzero(new), np.flatnonzero(~new)
     everything = np.arange(len(new))

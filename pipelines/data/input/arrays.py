@@ -1,4 +1,4 @@
-"""Rows of memory-mapped arrays: read in any order, with memory that does not grow with the data."""
+"""Rows of memory-mapped arrays, read in any order with constant memory."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ import pyarrow as pa
 from numpy.typing import NDArray
 
 OPEN_FILES = 256
-"""Mapped at a time; each takes a file descriptor."""
+"""Most arrays that are mapped at a time; each uses a file descriptor."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -19,10 +19,10 @@ class Arrays:
     """Rows that are spread over the arrays ``<folder>/<part>.npy``.
 
     Args:
-        folder: where the arrays are; all have rows of one shape and type.
+        folder: folder of the arrays; all have rows of the same shape and type.
         parts: their names.
         part: (n,) the array of each row, an index into ``parts``.
-        row: (n,) its place in that array.
+        row: (n,) its row in that array.
     """
 
     folder: Path
@@ -32,7 +32,7 @@ class Arrays:
 
     @classmethod
     def of(cls, folder: Path, table: pa.Table, row: str = "row") -> "Arrays":
-        """The rows of a table that names ``part`` and, in the column ``row``, the place."""
+        """The rows of a table that names ``part`` and, in the column ``row``, its row."""
         parts = table["part"].combine_chunks().dictionary_encode()
         names = tuple(parts.dictionary.to_pylist())
         return cls(folder, names, parts.indices.to_numpy(), table[row].to_numpy())
@@ -42,17 +42,17 @@ class Arrays:
 
     @property
     def files(self) -> list[Path]:
-        """The arrays that hold at least one of the rows."""
+        """The arrays that have at least one of the rows."""
         return [array_file(self.folder, self.parts[part]) for part in np.unique(self.part)]
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Of one row."""
+        """Shape of a row."""
         return tuple(self._first.shape[1:])
 
     @property
     def dtype(self) -> np.dtype[Any]:
-        """Of the values."""
+        """Type of the values."""
         return self._first.dtype
 
     @property
@@ -61,8 +61,8 @@ class Arrays:
 
     def chosen(self, positions: Sequence[int] | NDArray[Any]) -> "Arrays":
         """Some of the rows, in the order given."""
-        places = np.asarray(positions, np.int64)
-        return Arrays(self.folder, self.parts, self.part[places], self.row[places])
+        at = np.asarray(positions, np.int64)
+        return Arrays(self.folder, self.parts, self.part[at], self.row[at])
 
     def take(self, positions: Sequence[int] | NDArray[Any]) -> NDArray[Any]:
         """Rows as one array (positions, …), in the order given."""
@@ -89,7 +89,7 @@ def decode_column(column: Any, dtype: Any, shape: tuple[int, ...]) -> NDArray[An
     """A binary Arrow column, each value the bytes of one array, as (n, *shape).
 
     Raises:
-        ValueError: the values are not of that size.
+        ValueError: the values are not of this size.
     """
     joined = b"".join(value.as_buffer() for value in column)
     return np.frombuffer(joined, dtype).reshape(len(column), *shape)

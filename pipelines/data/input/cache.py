@@ -1,9 +1,9 @@
-"""The local cache of prepared images: each part is downloaded and verified once.
+"""The local cache of prepared images: downloads and verifies each part once.
 
-    <cache>/<dataset>/training_sets/<id>/   places.parquet and manifest.json of a training set
-    <cache>/<dataset>/prepared/<key>/       <part>.npy and lesions/<part>.npy: parts, unpacked
+    <cache>/<dataset>/training_sets/<id>/   rows and manifest of a training set
+    <cache>/<dataset>/prepared/<key>/       <part>.npy and lesions/<part>.npy: unpacked parts
 
-Training sets share the parts. Whatever is missing is fetched again, so anything may be removed.
+Training sets share parts. Missing files are downloaded again, so any file may be deleted.
 """
 
 import json
@@ -32,38 +32,38 @@ logger = logging.getLogger(__name__)
 
 PLACES = "places.parquet"
 READ_ROWS = 64
-"""Images in memory while a part is unpacked."""
+"""Images that are unpacked at a time."""
 MISSING = "it is missing"
 
 
 def fetch(context: Context, prepared: Prepared) -> TrainingSet:
-    """Open a training set; what is not on this machine yet is downloaded and verified.
+    """Open a training set; download and verify missing parts.
 
-    A killed fetch goes on where it stopped.
+    After a kill, the next call continues.
 
     Raises:
-        NotFound: the store has no such training set, or images of it are gone.
-        StoreUnavailable: the store does not answer, or a part is damaged; names the part.
+        NotFound: the training set, or an image of it, does not exist.
+        StoreUnavailable: the store does not answer, or a part is damaged (named in the message).
     """
     data, damage = inspect(context, prepared)
     for part, what in damage.items():
         file, listing = (name(prepared.images, part) for name in (part_path, listing_path))
         raise StoreUnavailable(
-            f"{context.store.uri(file)} is damaged: {what}. Try again; if it stays so, delete that "
-            f"file and {context.store.uri(listing)}, and prepare the data set again: only the "
-            "images of this part are prepared."
+            f"{context.store.uri(file)} is damaged: {what}. Try again. If that does not help, "
+            f"delete this file and {context.store.uri(listing)}, and prepare the data set again; "
+            "only the images of this part are prepared."
         )
     return data
 
 
 def inspect(context: Context, prepared: Prepared) -> tuple[TrainingSet, dict[str, str]]:
-    """As `fetch`, but report what is wrong with parts: name → damage."""
+    """Like `fetch`, but return damaged parts: name → damage."""
     folder = context.settings.cache / prepared.path
     if not (folder / MANIFEST).is_file():
         _note(context.store, prepared, folder)
     data = read_set(folder)
     damage = _download(context.store, prepared, data)
-    if MISSING in damage.values():  # its images were prepared again since, and are in other parts
+    if MISSING in damage.values():  # its images were prepared again, and are in other parts
         _note(context.store, prepared, folder)
         data = read_set(folder)
         damage = _download(context.store, prepared, data)
@@ -71,10 +71,10 @@ def inspect(context: Context, prepared: Prepared) -> tuple[TrainingSet, dict[str
 
 
 def read_set(folder: Path) -> TrainingSet:
-    """Open the folder of a training set in a cache, as `fetch` leaves it.
+    """Open a training set that `fetch` has downloaded.
 
     Raises:
-        NotFound: its manifest is missing or is not one.
+        NotFound: its manifest is missing or invalid.
     """
     file = folder / MANIFEST
     try:
@@ -91,7 +91,7 @@ def read_set(folder: Path) -> TrainingSet:
 
 
 def _note(store: Store, prepared: Prepared, folder: Path) -> None:
-    """Note where the images of a training set are; the manifest comes last."""
+    """Save the rows of a training set, then its manifest."""
     manifest = store.read_json(f"{prepared.path}/{MANIFEST}")
     table = placed(store, prepared)
     folder.mkdir(parents=True, exist_ok=True)
@@ -102,7 +102,7 @@ def _note(store: Store, prepared: Prepared, folder: Path) -> None:
 
 
 def _download(store: Store, prepared: Prepared, data: TrainingSet) -> dict[str, str]:
-    """Download the parts that are not here; part → what is wrong with it."""
+    """Download missing parts; return part → damage."""
     parts = data.table["part"].unique().to_pylist()
     masked = set(data.table.filter(pc.field("lesion") >= 0)["part"].unique().to_pylist())
     missing = [
@@ -121,7 +121,7 @@ def _download(store: Store, prepared: Prepared, data: TrainingSet) -> dict[str, 
 def _fetch_part(
     store: Store, prepared: Prepared, part: str, data: TrainingSet, *, masks: bool
 ) -> str | None:
-    """Download one part, verify it, and unpack it into arrays; what is wrong with it."""
+    """Download, verify and unpack one part; return its damage, if any."""
     packed, shape = data.folder / f".{part}", (data.size, data.size, 3)
     try:
         store.download(part_path(prepared.images, part), packed)
@@ -142,7 +142,7 @@ def _fetch_part(
 
 
 def _unpack(file: pq.ParquetFile, column: str, target: Path, shape: tuple[int, ...]) -> None:
-    """Write a column of a part as an array uint8 (n, *shape); null values are left out."""
+    """Write a column of a part as an array uint8 (n, *shape), without null values."""
     target.parent.mkdir(parents=True, exist_ok=True)
     count = 0
     with written_whole(target) as part, part.open("wb") as array:
@@ -152,7 +152,7 @@ def _unpack(file: pq.ParquetFile, column: str, target: Path, shape: tuple[int, .
             count += len(values)
             array.write(decode_column(values, np.uint8, shape).data)
         array.seek(0)
-        _write_header(array, (count, *shape))  # as long as the first: NumPy leaves room
+        _write_header(array, (count, *shape))  # the header has the same length: NumPy pads it
 
 
 def _write_header(array: BinaryIO, shape: tuple[int, ...]) -> None:

@@ -1,7 +1,7 @@
-"""A training set on this machine: a table of images, and arrays with their pixels.
+"""A training set on this machine: a table of images, arrays of their pixels, and batches.
 
-Pixels are read from memory-mapped arrays (`pipelines.data.input.cache` makes them), so a dozen
-images cost a dozen reads. Files of a training set that is open stay readable when they are removed.
+Pixels are in memory-mapped arrays, which `pipelines.data.input.cache` writes, so a dozen images
+cost a dozen reads. The files of an open training set stay readable after they are deleted.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,9 +24,9 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
 LESIONS = "lesions"
-"""Folder, beside the pixels, of arrays with masks."""
+"""Folder of arrays with masks, beside the pixels."""
 Describe = Callable[[pa.Table, Any], Path]
-"""Rows and a backbone → the folder of arrays with the features of the rows' parts."""
+"""Rows and a backbone → the folder of arrays with the features of their parts."""
 
 
 class Batch(NamedTuple):
@@ -39,7 +39,7 @@ class Batch(NamedTuple):
     ids: list[str]
     """sha256 of each original."""
     paths: list[str]
-    """Each original's path in its landing folder."""
+    """Source path of each original."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,7 +49,7 @@ class Images:
     size: int
     """Side of the square images in pixels."""
     folder: Path
-    """Of the arrays."""
+    """Folder of the arrays."""
     table: pa.Table
     """`pipelines.data.prepare.keys.PLACED`."""
 
@@ -63,13 +63,13 @@ class Images:
         return self.column("label").astype(np.int32)
 
     def column(self, name: str) -> NDArray[Any]:
-        """(rows,) a column of numbers or texts."""
+        """(rows,) values of a column."""
         found: NDArray[Any] = self.table[name].to_numpy()
         return found
 
     @cached_property
     def arrays(self) -> Arrays:
-        """Their pixels, uint8 (size, size, 3)."""
+        """Pixels of the images, uint8 (size, size, 3)."""
         return Arrays.of(self.folder, self.table)
 
     @cached_property
@@ -77,13 +77,13 @@ class Images:
         return Arrays.of(self.folder / LESIONS, self.table, "lesion")
 
     def pixels(self, positions: Sequence[int] | NDArray[Any]) -> NDArray[np.uint8]:
-        """(positions, size, size, 3) the images at some positions, in the order given."""
+        """(positions, size, size, 3) the images at some positions, in that order."""
         if not len(positions):
             return np.empty((0, self.size, self.size, 3), np.uint8)
         return self.arrays.take(positions)
 
     def batches(self, batch_size: int) -> Iterator[Batch]:
-        """Every image once, in order; the last batch may be smaller."""
+        """All images, in order; the last batch may be smaller."""
         arrays = self.arrays
         labels, ids, paths = self.labels(), self.column("sha256"), self.column("source_path")
         for start in range(0, self.rows, batch_size):
@@ -92,11 +92,11 @@ class Images:
             yield Batch(images, labels[part], ids[part].tolist(), paths[part].tolist())
 
     def with_lesion(self) -> NDArray[np.int64]:
-        """Positions of the images that came with a mask of their lesion."""
+        """Positions of the images with a mask."""
         return np.flatnonzero(self.column("lesion") >= 0)
 
     def lesions(self, positions: Sequence[int] | NDArray[Any]) -> NDArray[np.bool_]:
-        """(positions, size, size) true on the lesion, of images that have a mask."""
+        """(positions, size, size) true on the lesion; the images must have masks."""
         if not len(positions):
             return np.empty((0, self.size, self.size), np.bool_)
         return self._lesions.take(positions) > 0
@@ -104,17 +104,17 @@ class Images:
 
 @dataclass(frozen=True)
 class Part:
-    """Rows of a split, and the split they go to."""
+    """Rows of a split, and their target split."""
 
     source: SplitName
     chosen: NDArray[np.bool_]
-    """(rows of the source,) in order."""
+    """(rows of the source split,)"""
     target: SplitName
 
 
 @dataclass(frozen=True)
 class TrainingSet:
-    """A list of prepared images, each with its label, its split and its place."""
+    """A list of prepared images with label, split and location."""
 
     id: str
     """Fingerprint of the list."""
@@ -123,10 +123,10 @@ class TrainingSet:
     size: int
     """Side of the square images in pixels."""
     folder: Path
-    """Of the arrays, one for each part, and of what is computed for each part."""
+    """Folder of the arrays and features, one file per part."""
     table: pa.Table = field(compare=False, repr=False)
     describe: Describe | None = field(default=None, compare=False, repr=False)
-    """Computes features where they are missing; `pipelines.features.extract.training_set`."""
+    """Computes missing features; see `pipelines.features.extract.training_set`."""
 
     def split(self, name: SplitName) -> Images:
         """One of ``train``, ``validation``, ``test``."""
@@ -139,7 +139,7 @@ class TrainingSet:
         return found
 
     def subset(self, parts: Sequence[Part]) -> "TrainingSet":
-        """The chosen rows, in new splits; a split that no row goes to is empty. Copies nothing."""
+        """The chosen rows in their target splits. Copies no pixels."""
         tables = []
         for part in parts:
             rows = self.split(part.source).table.filter(pa.array(part.chosen))
@@ -165,20 +165,20 @@ class Stream:
     def shuffled(
         self, batch_size: int, *, seed: int, epoch: int, shown: NDArray[np.int64] | None = None
     ) -> "tf.data.Dataset":
-        """Rows in the order of (seed, epoch); float32 batches with int32 labels.
+        """Shuffled rows; float32 batches with int32 labels.
 
         Args:
-            batch_size: rows of a batch; the last may have fewer.
-            seed: the run's.
+            batch_size: rows per batch; the last may have fewer.
+            seed: seed of the run.
             epoch: from 0.
-            shown: (rows,) how often each row comes; once if ``None``.
+            shown: (rows,) how often each row occurs; once if ``None``.
         """
         every = np.arange(len(self.labels))
         rows = every if shown is None else every.repeat(shown)
         return self._batches(np.random.default_rng((seed, epoch)).permutation(rows), batch_size)
 
     def in_order(self, batch_size: int) -> "tf.data.Dataset":
-        """Every row once, in order; float32 batches with int32 labels."""
+        """All rows in order; float32 batches with int32 labels."""
         return self._batches(np.arange(len(self.labels)), batch_size)
 
     def _batches(self, order: NDArray[np.int64], batch_size: int) -> "tf.data.Dataset":
@@ -190,12 +190,12 @@ class Stream:
 
 
 def gathered(read: Any, steps: int, arrays: Arrays) -> "tf.data.Dataset":
-    """Batches that a function reads by their number, several at a time, in order.
+    """Batches that a function reads by number, several in parallel, in order.
 
     Args:
         read: number of a batch → its rows and its labels.
-        steps: how many batches there are.
-        arrays: what the rows are of.
+        steps: number of batches.
+        arrays: the arrays of the rows.
     """
     import tensorflow as tf
 

@@ -1,7 +1,7 @@
-"""Originals in, parts of prepared images out: what runs in Spark's executors.
+"""Prepares images in Spark executors: reads originals, writes parts.
 
-Rows arrive sorted by part. They are decoded, fitted and written a row group at a time, so memory
-does not grow with the part, and the same rows give the same bytes.
+Rows arrive sorted by part. They are decoded, fitted and written one row group at a time, so memory
+does not grow with the part. The same rows give the same bytes.
 """
 
 import hashlib
@@ -23,12 +23,12 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 from pydantic import BaseModel
 
+from pipelines.data.parquet_files import parquet_of
 from pipelines.data.prepare.listings import (
     IDENTITY,
     LISTED,
     SUMS,
     level_sums,
-    listing,
     listing_path,
     part_path,
 )
@@ -45,7 +45,7 @@ from pipelines.storage import Store, open_store
 logger = logging.getLogger(__name__)
 
 ROW_GROUP_BYTES = 20 << 20
-"""Pixels in a row group, before compression: what a writer or reader has to hold."""
+"""Bytes of pixels in a row group, before compression."""
 PART = pa.schema(
     [
         *((name, pa.string()) for name in IDENTITY),
@@ -54,34 +54,33 @@ PART = pa.schema(
     ]
 )
 """`IDENTITY`; ``pixels``: size * size * 3 bytes, uint8 RGB, row by row; ``lesion``: size * size
-bytes, 1 on the lesion, 0 elsewhere, fitted as its image is; null where no mask came."""
+bytes, 1 on the lesion, 0 elsewhere, fitted like its image; null without a mask."""
 PART_OPTIONS: dict[str, Any] = {
     "compression": "lz4",
     "use_dictionary": False,
     "write_statistics": ["sha256"],
 }
-"""LZ4: half the size on grey images, and four times as fast to read as zstd, which saves no
-more."""
+"""LZ4 halves the size of grey images, as zstd does, and is four times as fast to read."""
 ORIGINAL = ("number", "sha256", "source_path", "finder", "mask", "content", "mask_content")
-"""Columns of the rows that arrive. ``number`` is that of the part; ``finder`` is the number, among
-the job's, of the network that crops the image; ``mask`` and ``mask_content`` are the sha256 and the
-bytes of the mask that came with the image, empty and null without one."""
+"""Columns of the input rows. ``number`` is that of the part; ``finder`` is the index of the network
+in the job; ``mask`` and ``mask_content`` are the sha256 and the bytes of the mask, empty and null
+without one."""
 ACCEPTED = Limits(max_bytes=sys.maxsize, max_pixels=sys.maxsize, min_side=1)
-"""Whatever is in a snapshot was within the limits of its day; today's may be narrower."""
+"""No limits: landing has accepted the images, and the limits of the spec may be lower now."""
 
 Row = dict[str, Any]
 
 
 @dataclass(frozen=True)
 class PrepareJob:
-    """What an executor has to know.
+    """The arguments of `write_parts`.
 
     Args:
-        settings: how the store is reached.
+        settings: how to reach the store.
         folder: store path of the prepared images.
-        image: how a decoded image is fitted.
-        networks: of the networks that find the lesions to crop to, the name among the files that
-            Spark has sent and the sha256; none where images are not cropped to lesions.
+        image: how to fit a decoded image.
+        networks: name among the files that Spark sent, and sha256, of the networks that find
+            lesions; empty if images are not cropped to lesions.
     """
 
     settings: Settings
@@ -91,12 +90,12 @@ class PrepareJob:
 
     @property
     def group_rows(self) -> int:
-        """Images in a row group."""
+        """Number of images in a row group."""
         return max(1, ROW_GROUP_BYTES // (self.image.size**2 * 3))
 
 
 class PartReport(BaseModel):
-    """A part that was written."""
+    """A part was written."""
 
     part: str
     """Sha256 of its bytes."""
@@ -104,7 +103,7 @@ class PartReport(BaseModel):
 
 
 class PartFailure(BaseModel):
-    """Why a part could not be written, for the driver to raise."""
+    """A part could not be written; the driver raises the error."""
 
     error: str
     """Name of the class in `pipelines.errors`."""
@@ -113,11 +112,11 @@ class PartFailure(BaseModel):
 
 
 def write_parts(batches: Iterator[pa.RecordBatch], *, job: PrepareJob) -> Iterator[pa.RecordBatch]:
-    """Write the parts of one partition; ``mapInArrow`` calls this.
+    """Write the parts of one partition; called by ``mapInArrow``.
 
     Args:
-        batches: rows of `ORIGINAL`, those of a part together and in order.
-        job: the same for every partition.
+        batches: rows of `ORIGINAL`, sorted by part.
+        job: the same for all partitions.
 
     Yields:
         Batches with one column, ``report``: a `PartReport` or `PartFailure` as JSON.
@@ -135,11 +134,11 @@ def write_parts(batches: Iterator[pa.RecordBatch], *, job: PrepareJob) -> Iterat
 
 @lru_cache(maxsize=16)
 def _finder(archive: str) -> LesionFinder:
-    """A network, compiled once in this process."""
+    """A network, compiled once per process."""
     import cv2
     from pyspark import SparkFiles
 
-    cv2.setNumThreads(1)  # as many workers as cores run side by side
+    cv2.setNumThreads(1)  # there are as many workers as cores
     return LesionFinder(Path(SparkFiles.get(archive)))
 
 
@@ -152,65 +151,65 @@ def _write_part(store: Store, rows: Iterator[Row], *, job: PrepareJob) -> PartRe
                 writer.write_table(_row_group(members, listed, job=job))
         part = file_digest(file)
         store.replace_file(file, part_path(job.folder, part))
-    content = listing(pa.Table.from_pylist(listed, schema=LISTED))
+    content = parquet_of(pa.Table.from_pylist(listed, schema=LISTED))
     store.create(listing_path(job.folder, part), content)
     return PartReport(part=part, rows=len(listed))
 
 
 def _row_group(rows: Iterable[Row], listed: list[Row], *, job: PrepareJob) -> pa.Table:
-    """Prepare a few images, and add a row for each to ``listed``."""
-    ready = []
+    """Prepare some images, and add a row for each to ``listed``."""
+    part_rows = []
     lesions = sum(row["lesion"] >= 0 for row in listed)
     for row in rows:
         archive, network = job.networks[row["finder"]] if job.networks else ("", "")
         find: Finder | None = _finder(archive) if archive else None
         _require_unaltered(row)
         with accepted_image(row["source_path"]):
-            picture = decode(row["content"], limits=ACCEPTED)
-            box = crop_box(picture, job.image, find)
-            pixels = fit(picture, job.image, box)
-            lesion = _lesion(row["mask_content"], picture, job.image, box)
+            decoded = decode(row["content"], limits=ACCEPTED)
+            box = crop_box(decoded, job.image, find)
+            pixels = fit(decoded, job.image, box)
+            lesion = _lesion(row["mask_content"], decoded, job.image, box)
         sums = level_sums(pixels)
         identity = {"sha256": row["sha256"], "finder": network, "mask": row["mask"]}
-        ready.append({**identity, "pixels": pixels.tobytes(), "lesion": lesion})
+        part_rows.append({**identity, "pixels": pixels.tobytes(), "lesion": lesion})
         listed.append(
             identity
             | {"row": len(listed), "lesion": -1 if lesion is None else lesions}
-            | {"is_whole": find is not None and box == whole(picture)}
+            | {"is_whole": find is not None and box == whole(decoded)}
             | dict(zip(SUMS, np.concatenate(sums).tolist(), strict=True))
         )
         lesions += lesion is not None
-    return pa.Table.from_pylist(ready, schema=PART)
+    return pa.Table.from_pylist(part_rows, schema=PART)
 
 
 def _lesion(
-    mask: bytes | None, picture: NDArray[np.uint8], image: ImageSpec, box: Box
+    mask: bytes | None, decoded: NDArray[np.uint8], image: ImageSpec, box: Box
 ) -> bytes | None:
-    """A mask, fitted as its image is."""
+    """A mask, fitted like its image."""
     if mask is None:
         return None
-    return fit_mask(decode(mask, limits=ACCEPTED), picture, image, box).tobytes()
+    return fit_mask(decode(mask, limits=ACCEPTED), decoded, image, box).tobytes()
 
 
 def _require_unaltered(row: Row) -> None:
-    """Raises BadImage: the bytes of an original are not those that were accepted."""
+    """Raise BadImage if the bytes of an original are not those that were accepted."""
     if hashlib.sha256(row["content"]).hexdigest() != row["sha256"]:
         raise BadImage(
             "altered",
-            f"{row['source_path']}: its bytes in the snapshot are not those that landed (sha256 "
-            "differs). Ingest it again from its source.",
+            f"{row['source_path']}: its bytes in the snapshot differ from those that landed "
+            "(sha256). Ingest the file again.",
         )
 
 
 @contextmanager
 def accepted_image(path: str) -> Iterator[None]:
-    """Name the image, accepted at landing, that a block cannot use.
+    """Add the source path of an accepted image to any error of the block.
 
     Args:
         path: its source path.
 
     Raises:
-        BadImage: whatever went wrong with it, foreseen or not.
+        BadImage: the block raised any error.
     """
     try:
         with only_this_image(logger, path):

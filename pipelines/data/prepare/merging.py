@@ -1,12 +1,10 @@
-"""Small parts of prepared images become large ones, so that reading them does not take longer with
-each delivery.
+"""Merges small parts of prepared images, so that reading stays fast after many deliveries.
 
-A merged part takes over the rows, the listings and the features of those it is made of, so nothing
-is decoded or computed again. The small parts lose their listings only: whoever reads them meanwhile
-finds them where they were, and ``medloop prune`` removes them after a day.
+A merged part contains the rows, listings and features of the small ones, so nothing is decoded or
+computed again. Only the listings of the small parts are deleted: running readers still find the
+parts, and ``medloop prune`` removes them after a day.
 """
 
-import io
 import logging
 import time
 from collections.abc import Iterator, Sequence
@@ -21,11 +19,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from pipelines.data.parquet_files import parquet_of, read_table
 from pipelines.data.prepare.executor import PART, PART_OPTIONS
 from pipelines.data.prepare.listings import (
     LISTED,
-    SUFFIX,
-    listing,
+    features_path,
     listing_path,
     part_path,
     rows_of_parts,
@@ -44,19 +42,19 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 MOST_SMALL = 32
-"""Small parts from which they are merged: each delivery adds at least one."""
+"""Number of small parts that starts a merge; each delivery adds at least one."""
 SMALL = 8
-"""A part is small if so many of its size make at most one of the largest size."""
+"""A part is small if this many of its size fit into one of the largest size."""
 
 
 @dataclass(frozen=True)
 class MergeJob:
-    """What an executor has to know.
+    """The arguments of `merge_parts`.
 
     Args:
-        settings: how the store is reached.
+        settings: how to reach the store.
         folder: store path of the prepared images.
-        features: store paths of all folders of features; those of other images lack the parts.
+        features: store paths of all folders of features.
     """
 
     settings: Settings
@@ -71,10 +69,10 @@ def merge(spark: "SparkSession", context: Context, images: PreparedImages, *, mo
         spark: the session.
         context: settings and store.
         images: the folder.
-        most: images of a part.
+        most: most images of a part.
 
     Returns:
-        How many were merged.
+        Number of merged parts.
     """
     from pyspark.sql import functions as F
 
@@ -91,22 +89,24 @@ def merge(spark: "SparkSession", context: Context, images: PreparedImages, *, mo
     ordered = plan.repartitionById(tasks, F.col("number")).sortWithinPartitions("part")
     with told(spark, what=f"Merging small parts of {images.dataset}", tasks=tasks):
         made = ordered.mapInArrow(partial(merge_parts, job=job), "part string").collect()
-    for part in small.keys() - {row["part"] for row in made}:  # one alone comes out as it was
+    for part in small.keys() - {
+        row["part"] for row in made
+    }:  # a single part has the same name as before
         _retire(store, part, images.path, folders)
     logger.info("%s: %d small parts were merged", images.path, len(small))
     return len(small)
 
 
 def _retire(store: Store, part: str, folder: str, features: Sequence[str]) -> None:
-    """Remove the listing of a part; prune counts the age of its files from now on."""
-    for path in (part_path(folder, part), *(f"{one}/{part}{SUFFIX}" for one in features)):
+    """Delete the listing of a part; prune counts the age of its files from now on."""
+    for path in (part_path(folder, part), *(features_path(one, part) for one in features)):
         if store.exists(path):
             store.set_modified(path, time.time())
     store.delete(listing_path(folder, part))
 
 
 def _planned(small: dict[str, int], most: int) -> Iterator[tuple[int, str]]:
-    """Number of the merged part, and small part; none gets more than ``most`` images."""
+    """Pairs of (number of the merged part, small part); at most ``most`` images each."""
     number = total = 0
     for part, rows in small.items():
         if total + rows > most:
@@ -116,7 +116,7 @@ def _planned(small: dict[str, int], most: int) -> Iterator[tuple[int, str]]:
 
 
 def merge_parts(batches: Iterator[pa.RecordBatch], *, job: MergeJob) -> Iterator[pa.RecordBatch]:
-    """Write one part of all parts that a partition names; ``mapInArrow`` calls this."""
+    """Merge the parts of a partition into one; called by ``mapInArrow``."""
     parts = [part for batch in batches for part in batch.column("part").to_pylist()]
     if not parts:
         return
@@ -137,28 +137,29 @@ def merge_parts(batches: Iterator[pa.RecordBatch], *, job: MergeJob) -> Iterator
 
 
 def _merge_features(store: Store, folder: str, parts: list[str], name: str, file: Path) -> None:
-    """Put the features of parts together, where all have some."""
-    if not set(store.names(folder)) >= {f"{part}{SUFFIX}" for part in parts}:
+    """Merge the features of parts, if all of them have features."""
+    existing = {f"{folder}/{name}" for name in store.names(folder)}
+    if not existing >= {features_path(folder, part) for part in parts}:
         return
     tables = []
     for part in parts:
-        with opened(store, f"{folder}/{part}{SUFFIX}") as features:
+        with opened(store, features_path(folder, part)) as features:
             tables.append(features.read())
     table = pa.concat_tables(tables)
     moved = {"part": [name] * table.num_rows, "row": np.arange(table.num_rows, dtype=np.int32)}
     for column, values in moved.items():
         field = table.schema.field(column)
-        place = table.schema.get_field_index(column)
-        table = table.set_column(place, field, pa.array(values, field.type))
-    pq.write_table(table, file, compression="zstd")
-    store.replace_file(file, f"{folder}/{name}{SUFFIX}")
+        index = table.schema.get_field_index(column)
+        table = table.set_column(index, field, pa.array(values, field.type))
+    file.write_bytes(parquet_of(table))
+    store.replace_file(file, features_path(folder, name))
 
 
 def _listing(store: Store, folder: str, parts: list[str]) -> bytes:
-    """The listings of parts as that of one: rows and lesions are counted on."""
+    """The merged listings of parts: rows and lesions are numbered through."""
     tables, rows, lesions = [], 0, 0
     for part in parts:
-        table = pq.read_table(io.BytesIO(store.read(listing_path(folder, part))))
+        table = read_table(store, listing_path(folder, part))
         has_lesion = pc.greater_equal(table["lesion"], 0)
         columns = {
             "row": pc.add(table["row"], rows),
@@ -169,4 +170,4 @@ def _listing(store: Store, folder: str, parts: list[str]) -> bytes:
         tables.append(table.cast(LISTED))
         rows += table.num_rows
         lesions += pc.sum(has_lesion).as_py() or 0
-    return listing(pa.concat_tables(tables))
+    return parquet_of(pa.concat_tables(tables))

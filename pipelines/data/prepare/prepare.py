@@ -1,12 +1,10 @@
-"""The stage that prepares images with Spark, and lists those of a training set.
+"""Prepares images with Spark, and lists those of a training set.
 
-An image is prepared once for each way of preparing it: image spec, pixel code, and versions of the
-libraries that decode. A delivery prepares only its own images. A training set is a list of
-prepared images; its name and order depend on nothing but them and the seed, so the same images give
-the same training set however many deliveries brought them.
+An image is prepared once per image spec, pixel code and versions of the decoding libraries. A
+delivery prepares only its own images. A training set is a list of prepared images; its name and
+order depend only on images and seed, so they do not depend on deliveries.
 """
 
-import io
 import json
 import logging
 from collections.abc import Iterator
@@ -16,10 +14,10 @@ from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import TypeAdapter
 
 from pipelines import errors
+from pipelines.data.parquet_files import parquet_of
 from pipelines.data.prepare import executor, listings
 from pipelines.data.prepare.executor import PartFailure, PartReport, PrepareJob
 from pipelines.data.prepare.keys import (
@@ -48,9 +46,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 PART_BYTES = 256 << 20
-"""Most pixels in a part, before compression."""
+"""Most bytes of pixels in a part, before compression."""
 LEAST_ROWS = 64
-"""Images of a part that is smaller so that every core has one."""
+"""Least number of images in a part that is small so that every core has one."""
 
 
 def run(
@@ -60,20 +58,20 @@ def run(
     split: Split,
     segmenters: Segmenters | None = None,
 ) -> Prepared:
-    """Prepare the images of a split that are not prepared yet, and list them all.
+    """Prepare the missing images of a split, and list all of them.
 
-    A killed call loses only the parts that were not finished.
+    If the call is killed, finished parts stay.
 
     Args:
         spec: of the data set.
         context: settings and store.
         snapshot: the originals.
-        split: which of them, and in which part.
-        segmenters: find the lesions to crop to, where the spec says so.
+        split: the split of them.
+        segmenters: networks that find the lesions, if the spec crops to lesions.
 
     Raises:
-        BadImage: an accepted original cannot be decoded or has been altered; names its path.
-        NotFound: the snapshot lacks images that the split names, or a segmenter is gone.
+        BadImage: an accepted original cannot be decoded or has changed; names its path.
+        NotFound: the snapshot lacks images of the split, or a segmenter does not exist.
         StackError: Java is missing, or Spark does not start.
         StoreUnavailable: the store does not answer.
     """
@@ -88,13 +86,13 @@ def run(
 
 
 def prepared_images(spec: DatasetSpec, context: Context) -> PreparedImages:
-    """The folder of everything that is prepared as this code and the spec say; made if missing."""
+    """The folder of images prepared with this code and image spec; created if missing."""
     finder = spec.image.crop == "lesion"
     identity = context.identity(spec.image, _code(finder=finder))
     path = f"{spec.name}/prepared/{identity}"
-    if (done := existing_output(context, path, PreparedImages)) is not None:
-        used(context, path)  # prune leaves it alone while this run adds to it
-        return done
+    if (existing := existing_output(context, path, PreparedImages)) is not None:
+        used(context, path)  # prune keeps it while this run adds to it
+        return existing
     kept = PreparedImages(
         dataset=spec.name,
         id=identity,
@@ -103,12 +101,14 @@ def prepared_images(spec: DatasetSpec, context: Context) -> PreparedImages:
         versions=decoding_versions(finder=finder),
     )
     manifest = json.dumps({"output": kept.model_dump(mode="json")}, indent=2)
-    context.store.create(f"{path}/{MANIFEST}", manifest.encode())  # or another writer has just now
+    context.store.create(
+        f"{path}/{MANIFEST}", manifest.encode()
+    )  # false if another writer was first
     return kept
 
 
 def _code(*, finder: bool = False) -> str:
-    """What decides a pixel's value."""
+    """Version of the code that decides pixel values."""
     return fingerprint(code_version(executor, listings), pixel_version(finder=finder))
 
 
@@ -120,17 +120,17 @@ def list_images(
     *,
     made_from: tuple[Snapshot, Split, Segmenters | None],
 ) -> Prepared:
-    """Write a training set, unless it exists.
+    """Write a training set; return the existing one if there is one.
 
     Args:
         spec: of the data set.
         context: settings and store.
-        rows: of `training_rows`; all are prepared.
-        kept: the folder that they are in.
-        made_from: the originals, their split, and what found the lesions.
+        rows: from `training_rows`; all are prepared.
+        kept: the folder of prepared images.
+        made_from: snapshot, split and segmenters.
 
     Raises:
-        NotFound: images are not prepared.
+        NotFound: an image is not prepared.
         StoreUnavailable: the store does not answer.
     """
     snapshot, split, segmenters = made_from
@@ -152,16 +152,14 @@ def list_images(
         return prepared
     found = rows.merge(listed(context.store, kept.path), on=IDENTITY, how="left")
     if found["part"].isna().any():
-        lost = found.loc[found["part"].isna(), "source_path"]
+        absent = found.loc[found["part"].isna(), "source_path"]
         raise NotFound(
-            f"{len(lost)} images were not prepared, such as {lost.iloc[0]}: the packed files of "
-            f"{snapshot.path} hold others than its index says. Ingest the images again."
+            f"{len(absent)} images were not prepared, such as {absent.iloc[0]}: the packs of "
+            f"{snapshot.path} have other images than its index. Ingest the images again."
         )
-    content = io.BytesIO()
     table = pa.Table.from_pandas(rows[KEYS.names], schema=KEYS, preserve_index=False)
-    pq.write_table(table, content, compression="zstd")
     with context.store.commit(prepared.path) as staging:
-        context.store.write(f"{staging}/{KEYS_FILE}", content.getvalue())
+        context.store.write(f"{staging}/{KEYS_FILE}", parquet_of(table))
         context.store.write_json(f"{staging}/stats.json", _stats(spec, found))
         manifest = SetManifest(
             output=prepared,
@@ -174,7 +172,7 @@ def list_images(
 
 
 def _note_origin(context: Context, prepared: Prepared) -> None:
-    """Note that another snapshot or split gives the images of an existing training set."""
+    """Record that another snapshot or split has the images of an existing training set."""
     path = f"{prepared.path}/{MANIFEST}"
     manifest = SetManifest.model_validate(context.store.read_json(path))
     origin = (prepared.snapshot, prepared.split)
@@ -185,7 +183,7 @@ def _note_origin(context: Context, prepared: Prepared) -> None:
 
 
 def _missing(context: Context, rows: pd.DataFrame, kept: PreparedImages) -> pd.DataFrame:
-    """The images that are not prepared yet, each once, ordered by their identity."""
+    """The images that are not prepared yet, each once, sorted by `IDENTITY`."""
     known = listed(context.store, kept.path)[IDENTITY]
     found = rows.drop_duplicates(IDENTITY).merge(known, on=IDENTITY, how="left", indicator=True)
     missing = found[found["_merge"] == "left_only"].drop(columns="_merge")
@@ -220,8 +218,8 @@ def _prepare(
 
 
 def part_count(images: int, size: int, *, cores: int) -> int:
-    """How many parts images go to: none larger than `PART_BYTES`, and one for each core where that
-    leaves at least `LEAST_ROWS` images in each."""
+    """Number of parts: none larger than `PART_BYTES`, and one per core if each then has at least
+    `LEAST_ROWS` images."""
     by_size = -(-images * size**2 * 3 // PART_BYTES)
     return max(by_size, min(cores, -(-images // LEAST_ROWS)))
 
@@ -230,7 +228,7 @@ def part_count(images: int, size: int, *, cores: int) -> int:
 def _sent(
     spark: "SparkSession", context: Context, segmenters: Segmenters | None
 ) -> Iterator[tuple[tuple[str, str], ...]]:
-    """For each of `Segmenters.every`, its name at the executors and its sha256."""
+    """For each of `Segmenters.every`, its name among the files of executors, and its sha256."""
     with ExitStack() as sending:
         yield tuple(
             (sending.enter_context(sent(spark, fetch_segmenter(context, one.path))), one.sha256)
@@ -241,18 +239,18 @@ def _sent(
 def _originals(
     spark: "SparkSession", context: Context, missing: pd.DataFrame, *, parts: int
 ) -> "DataFrame":
-    """The originals of images, as `executor.ORIGINAL`: one partition a part, its rows in order.
+    """The originals of images, as `executor.ORIGINAL`: one partition per part, sorted.
 
-    They travel while they are still compressed, so that little travels.
+    Spark shuffles the compressed originals, which are smaller than pixels.
     """
     from pyspark.sql import functions as F
 
     files = [context.store.uri(pack) for pack in sorted(missing["pack"].unique())]
     packed = parquet.read(spark, context, "sha256 string, content binary", files)
     columns = ["number", "sha256", "source_path", "mask"]
-    places = spark.createDataFrame(missing[columns].assign(finder=missing["network"]))
+    packs = spark.createDataFrame(missing[columns].assign(finder=missing["network"]))
     return (
-        packed.join(F.broadcast(places), "sha256")
+        packed.join(F.broadcast(packs), "sha256")
         .join(_masks(spark, context, missing), "mask", "left")
         .repartitionById(parts, F.col("number").cast("int"))
         .sortWithinPartitions("number", "sha256", "finder", "mask")
@@ -261,7 +259,7 @@ def _originals(
 
 
 def _masks(spark: "SparkSession", context: Context, missing: pd.DataFrame) -> "DataFrame":
-    """``mask`` (sha256) and ``mask_content`` of the masks of images."""
+    """The masks of images: ``mask`` (sha256) and ``mask_content``."""
     from pyspark.sql import functions as F
 
     masks = missing.loc[missing["mask"] != "", ["mask", "mask_pack"]].drop_duplicates("mask")
@@ -274,7 +272,7 @@ def _masks(spark: "SparkSession", context: Context, missing: pd.DataFrame) -> "D
 
 
 def _require_written(report: str) -> None:
-    """Raises MedloopError: the executor reported that it failed."""
+    """Raise the MedloopError that an executor reported."""
     found = TypeAdapter(PartReport | PartFailure).validate_json(report)
     if isinstance(found, PartReport):
         return
@@ -285,9 +283,9 @@ def _require_written(report: str) -> None:
 
 
 def _stats(spec: DatasetSpec, rows: pd.DataFrame) -> dict[str, Any]:
-    """Split → ``all`` (every image together) and ``classes`` (each class), described; where images
-    are cropped to lesions, ``uncropped`` too: class → images used whole, as none was found or it
-    fills them."""
+    """Split → statistics of ``all`` images and of ``classes``. With crops to lesions also
+    ``uncropped``: class → number of images used whole, because no lesion was found or it fills
+    the image."""
     describe = partial(listings.describe, size=spec.image.size)
     stats: dict[str, Any] = {}
     for split in SPLITS:
@@ -301,6 +299,8 @@ def _stats(spec: DatasetSpec, rows: pd.DataFrame) -> dict[str, Any]:
         if spec.image.crop == "lesion":
             whole = {name: int(members["is_whole"].sum()) for name, members in by_name.items()}
             stats[split]["uncropped"] = whole
-            said = sum(whole.values())
-            logger.info("%s %s: no lesion found in %d images; whole", spec.name, split, said)
+            count = sum(whole.values())
+            logger.info(
+                "%s %s: %d images are not cropped: no lesion found", spec.name, split, count
+            )
     return stats

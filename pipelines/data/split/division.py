@@ -1,23 +1,23 @@
-"""Dividing clusters among training, validation and test: stable under growth, nothing cut apart.
+"""Divides clusters among training, validation and test. Never divides a cluster.
 
-**Test.** A test folder that comes with the collection is kept as it is. Where there is none, each
-node (a patient or lesion; an image where neither is known) has a number in [0, 1) by a hash of the
-seed and its name. A cluster with a node below the share is in the test set. So which clusters train
-depends on the set of images alone, not on how many deliveries brought them in which order, and a
-growing cluster may enter the test set but never leaves it. Earlier splits have a say:
+**Test.** The test folder of a collection is kept as it is. Without one, each node (a patient or
+lesion, or an image if both are unknown) has a number in [0, 1): a hash of the seed and its name. A
+cluster is in the test set if one of its nodes is below the share. So the test set depends on the
+set of images only, not on the order of deliveries, and a growing cluster may enter the test set but
+never leaves it. Earlier splits override this:
 
-- an image that was in the test set stays there; so does its cluster;
-- an image that has trained (or validated) never enters the test set: where its cluster does, it is
-  excluded as a leak;
-- a node that has trained is not drawn any more: another seed or share concerns new nodes only.
+- an image of the test set stays there, with its cluster;
+- an image that was used for training or validation never enters the test set: if its cluster does,
+  the image is excluded as a leak;
+- a node that was used for training is never drawn: another seed or share affects new nodes only.
 
-A class without any test image takes the cluster with its lowest number, rather one that has not
-trained. In these cases the order of deliveries matters.
+If a class has no test image, the cluster with the lowest number enters the test set, preferably one
+that was not used for training. In these cases the order of deliveries matters.
 
-**Validation.** What validates is drawn again for each split, from what does not test: no figure of
-it outlives the model. Clusters are ranked by a hash, class by class, and fill the share as closely
-as possible; so it depends on the set of images alone, and few change sides when it grows. It may
-be made of whole source clusters instead (`pipelines.data.split.division`).
+**Validation.** Each split draws its validation set again from the other images. Clusters are ranked
+by a hash, class by class, and fill the share as closely as possible. So the validation set depends
+on the set of images only, and few images move when it grows. It may consist of whole source
+clusters instead (`pipelines.data.split.division`).
 """
 
 import hashlib
@@ -28,18 +28,18 @@ import pandas as pd
 from pipelines.spec import SplitSpec
 
 HEX_DIGITS = 13
-"""Of a hash that make its number: as many as a float holds."""
+"""Digits of a hash that become its number: as many as a float can hold."""
 
 
 def decide(rows: pd.DataFrame, shares: SplitSpec, history: pd.DataFrame | None = None) -> None:
     """Set the columns ``split`` and ``excluded`` of each row; exactly one of them is not null.
 
     Args:
-        rows: one row a file, columns ``sha256``, ``group`` (patient or lesion, null where
+        rows: one row per file, columns ``sha256``, ``group`` (patient or lesion, null where
             unknown), ``label``, ``declared_split``, ``cluster`` and ``source``; of several files
-            with the same bytes, the first one in a split stands for all.
-        shares: how large the splits are.
-        history: what earlier splits did with images, as `members.history` returns it.
+            with the same bytes, the first one in a split counts.
+        shares: sizes of the splits.
+        history: earlier use of images, from `members.history`.
     """
     rows["split"], rows["excluded"] = None, None
     conflict = rows.groupby("sha256")["label"].transform("nunique") > 1
@@ -57,7 +57,7 @@ def decide(rows: pd.DataFrame, shares: SplitSpec, history: pd.DataFrame | None =
 
 
 def _keep(rows: pd.DataFrame, chosen: "pd.Series[bool]", split: str) -> None:
-    """Put rows into a split, and take out of the rest what shares a cluster with them."""
+    """Put rows into a split, and exclude other rows of the same clusters."""
     free = rows["excluded"].isna() & rows["split"].isna()
     ours = free & chosen
     rows.loc[ours, "split"] = split
@@ -66,10 +66,10 @@ def _keep(rows: pd.DataFrame, chosen: "pd.Series[bool]", split: str) -> None:
 
 
 def _tests(rows: pd.DataFrame, shares: SplitSpec, history: pd.DataFrame) -> "pd.Series[bool]":
-    """(rows,) whether a row's image is a test image."""
+    """(rows,) whether the image is a test image."""
     free = rows[rows["excluded"].isna()]
     declared = rows["declared_split"] == "test"
-    tested, learnt = (
+    tested, trained = (
         rows["sha256"].isin(history.index[history[since].notna()] if len(history) else [])
         for since in ("first_test", "first_training")
     )
@@ -77,15 +77,15 @@ def _tests(rows: pd.DataFrame, shares: SplitSpec, history: pd.DataFrame) -> "pd.
         return declared | (tested & ~rows["sha256"].isin(rows.loc[declared, "sha256"]))
     node = free["group"].fillna(free["sha256"])
     number = node.map({name: number_of(shares.seed, name) for name in node.unique()})
-    is_drawn = (number < shares.test) & ~node.isin(node[learnt[free.index]])
+    is_drawn = (number < shares.test) & ~node.isin(node[trained[free.index]])
     clusters = free.loc[is_drawn | tested[free.index], "cluster"]
-    tests = tested | (rows["cluster"].isin(clusters) & ~learnt)
+    tests = tested | (rows["cluster"].isin(clusters) & ~trained)
     for _, of_class in free.groupby("label"):
         if not tests[of_class.index].any():
-            new = of_class[~learnt[of_class.index]]
+            new = of_class[~trained[of_class.index]]
             lowest = number[(new if len(new) else of_class).index].idxmin()
             ours = free.index[free["cluster"] == free.at[lowest, "cluster"]]
-            tests[ours] = ~learnt[ours] if len(new) else True
+            tests[ours] = ~trained[ours] if len(new) else True
     return tests
 
 
@@ -96,25 +96,25 @@ def number_of(seed: int, node: str) -> float:
 
 
 def _validation(rest: pd.DataFrame, shares: SplitSpec) -> set[str]:
-    """The clusters that validate, of images that may train or validate."""
+    """The clusters of the validation set, from images that are not in the test set."""
     if shares.validation_by == "group":
         return draw(rest, shares.validation / (1 - shares.test), seed=shares.seed)
     chosen = validation_clusters(rest, shares.validation)
     sparse = sparse_classes(rest, chosen, shares.validation)
-    left = rest[rest["label"].isin(sparse) & ~rest["cluster"].isin(chosen)]
-    return chosen | draw(left, shares.validation, seed=shares.seed)
+    other = rest[rest["label"].isin(sparse) & ~rest["cluster"].isin(chosen)]
+    return chosen | draw(other, shares.validation, seed=shares.seed)
 
 
 def draw(images: pd.DataFrame, share: float, *, seed: int) -> set[str]:
-    """Clusters that together hold a share of each class, as nearly as possible.
+    """Draw clusters that together hold a share of each class, as nearly as possible.
 
-    A cluster of several classes counts as of its commonest one (of equal ones, the first by
+    A cluster of several classes counts for its most frequent class (of equal ones, the first by
     name).
 
     Args:
-        images: one row an image, columns ``cluster`` and ``label``.
+        images: one row per image, columns ``cluster`` and ``label``.
         share: of each class's images.
-        seed: another seed draws others.
+        seed: seed of the ranks.
     """
     sizes = images.groupby("cluster").size()
     counts = images.groupby(["cluster", "label"]).size().rename("count").reset_index()
@@ -128,15 +128,15 @@ def draw(images: pd.DataFrame, share: float, *, seed: int) -> set[str]:
 
 
 def _nearest(ranked: list[str], sizes: "pd.Series[int]", target: float) -> set[str]:
-    """The clusters, in rank order, each of which brings their sum closer to ``target``; the
-    smallest one, where none does."""
+    """The clusters, in rank order, that bring their sum closer to ``target``; the smallest one if
+    none does."""
     chosen = set()
-    room = target
+    remaining = target
     for cluster in ranked:
         size = int(sizes[cluster])
-        if size < 2 * room:
+        if size < 2 * remaining:
             chosen.add(cluster)
-            room -= size
+            remaining -= size
     if not chosen and len(ranked) > 1:
         chosen = {min(ranked, key=lambda cluster: int(sizes[cluster]))}
     return chosen
@@ -156,7 +156,7 @@ def validation_clusters(images: pd.DataFrame, share: float) -> set[str]:
     every source holds most of a class.
 
     Args:
-        images: one row an image, columns ``cluster``, ``label`` and ``source``.
+        images: one row per image, columns ``cluster``, ``label`` and ``source``.
         share: of each class that validation should hold.
     """
     source = source_of_cluster(images)
@@ -164,9 +164,9 @@ def validation_clusters(images: pd.DataFrame, share: float) -> set[str]:
     shares = counts / counts.sum()
     sources = shares.index.tolist()
     subsets = chain.from_iterable(combinations(sources, size) for size in range(len(sources)))
-    held = {subset: shares.loc[list(subset)].sum() for subset in subsets}
-    allowed = [subset for subset, of_class in held.items() if of_class.max() <= MOST_OF_A_CLASS]
-    best = min(allowed, key=lambda subset: float(((held[subset] - share) ** 2).sum()))
+    share_of = {subset: shares.loc[list(subset)].sum() for subset in subsets}
+    allowed = [subset for subset, of_class in share_of.items() if of_class.max() <= MOST_OF_A_CLASS]
+    best = min(allowed, key=lambda subset: float(((share_of[subset] - share) ** 2).sum()))
     return set(source.index[source.isin(best)])
 
 
@@ -174,12 +174,12 @@ def sparse_classes(images: pd.DataFrame, chosen: set[str], share: float) -> list
     """The classes of which the chosen clusters hold far less than is wanted.
 
     Args:
-        images: one row an image, columns ``cluster`` and ``label``.
+        images: one row per image, columns ``cluster`` and ``label``.
         chosen: the clusters that validate.
         share: of each class that validation should hold.
     """
-    held = images["cluster"].isin(chosen).astype(float).groupby(images["label"]).mean()
-    return [str(label) for label in held.index[held < SPARSE * share]]
+    share_of = images["cluster"].isin(chosen).astype(float).groupby(images["label"]).mean()
+    return [str(label) for label in share_of.index[share_of < SPARSE * share]]
 
 
 def source_of_cluster(images: pd.DataFrame) -> "pd.Series[int]":

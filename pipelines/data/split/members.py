@@ -1,8 +1,8 @@
-"""The table ``splits``: which split each file is in, and since when.
+"""The table ``splits``: the split of each file, and its earlier use.
 
 A split is a revision of this table, as a snapshot is one of ``images``: for each file, the newest
-row up to its number, which the split's manifest says. Only rows that a split changes are appended.
-So the newest rows also say which images have ever been in a test set, whatever rule put them there.
+row up to the number in the split's manifest. Only changed rows are appended. The newest rows also
+show which images have ever been in a test set.
 """
 
 from collections.abc import Sequence
@@ -21,11 +21,11 @@ from pipelines.outputs import Split
 from pipelines.stage import Context, existing_output
 
 KEY = ("sha256", "source_path")
-SAID = ("label", "cluster", "source", "split", "excluded")
-"""Columns of which a change makes a new row."""
+VALUES = ("label", "cluster", "source", "split", "excluded")
+"""Columns; a change appends a row."""
 SINCE = ("first_test", "first_training")
-GONE = "gone"
-LEARNT = ("train", "validation")
+REMOVED = "gone"
+TRAINED = ("train", "validation")
 
 
 def members(context: Context, path: str, columns: Sequence[str]) -> pa.Table:
@@ -33,28 +33,30 @@ def members(context: Context, path: str, columns: Sequence[str]) -> pa.Table:
 
     Args:
         context: settings and store.
-        path: of the split in the store, as outputs and models name it.
+        path: store path of the split.
         columns: of `Member`.
 
     Raises:
-        NotFound: the split is gone, or its rows are.
+        NotFound: the split or its rows do not exist.
         StoreUnavailable: the store does not answer.
     """
     split = existing_output(context, path, Split)
     if split is None:
-        raise NotFound(f"The split {context.store.uri(path)} is gone; split its snapshot again.")
+        raise NotFound(
+            f"The split {context.store.uri(path)} does not exist. Split its snapshot again."
+        )
     table = Table.open(context, split.dataset, Member)
     wanted = list(dict.fromkeys([*KEY, "revision", "excluded", *columns]))
     rows = newest(table.arrow(wanted, until=split.revision), KEY)
     if not rows.num_rows:
         raise NotFound(f"The tables of {split.dataset} do not hold the split {path}.")
-    is_gone = pc.fill_null(pc.equal(rows["excluded"], GONE), False)
-    return rows.filter(pc.invert(is_gone)).select(list(columns))
+    is_removed = pc.fill_null(pc.equal(rows["excluded"], REMOVED), False)
+    return rows.filter(pc.invert(is_removed)).select(list(columns))
 
 
-def known(table: Table, *, until: int) -> pd.DataFrame:
-    """The newest row of each file that was ever divided, sorted by `KEY`."""
-    columns = [*KEY, "revision", *SAID, *SINCE]
+def newest_rows(table: Table, *, until: int) -> pd.DataFrame:
+    """The newest row of each file, sorted by `KEY`."""
+    columns = [*KEY, "revision", *VALUES, *SINCE]
     frame: pd.DataFrame = newest(table.arrow(columns, until=until), KEY).to_pandas(
         types_mapper={pa.int32(): pd.Int32Dtype()}.get
     )
@@ -62,7 +64,7 @@ def known(table: Table, *, until: int) -> pd.DataFrame:
 
 
 def history(before: pd.DataFrame) -> pd.DataFrame:
-    """What earlier splits did with each image: `SINCE`, null where never, by sha256."""
+    """Earlier use of each image, by sha256: `SINCE`, null if never."""
     return before.groupby("sha256")[list(SINCE)].min()
 
 
@@ -73,31 +75,31 @@ def append(
 
     Args:
         table: ``splits``.
-        rows: one row a file, columns `KEY` and `SAID`.
-        before: the newest rows, as `known` returns them up to ``revision``.
+        rows: one row per file, columns `KEY` and `VALUES`.
+        before: the newest rows, from `newest_rows`.
         revision: of the newest rows.
-        keep: whether images remember what splits before ``revision`` did with them.
+        keep: whether to keep the earlier use of images.
 
     Returns:
-        The number of the split: the next one, or ``revision`` where nothing has changed.
+        The number of the split: the next one, or ``revision`` if nothing changed.
 
     Raises:
-        RevisionTaken: another process has appended rows meanwhile; decide again.
+        RevisionTaken: another process appended rows meanwhile; decide again.
         StoreUnavailable: the store does not answer.
     """
     number = revision + 1
     now, then = (table_.set_index(list(KEY)) for table_ in (rows, before))
     files = now.index.union(then.index)
-    is_gone = ~files.isin(now.index)
-    now, then = now[list(SAID)].reindex(files).astype({"source": "Int32"}), then.reindex(files)
-    now.loc[is_gone, "excluded"] = GONE
+    is_removed = ~files.isin(now.index)
+    now, then = now[list(VALUES)].reindex(files).astype({"source": "Int32"}), then.reindex(files)
+    now.loc[is_removed, "excluded"] = REMOVED
     sha256 = files.get_level_values("sha256")
     first = history(before) if keep else history(before[:0])
-    for since, names in zip(SINCE, (["test"], LEARNT), strict=True):
+    for since, names in zip(SINCE, (["test"], TRAINED), strict=True):
         is_in = sha256.isin(sha256[now["split"].isin(names)])
         earlier = first[since].reindex(sha256).set_axis(files).astype("Int32")
         now[since] = earlier.fillna(pd.Series(number, files, "Int32").where(is_in))
-    differs = np.any([_differs(now[n], then[n]) for n in SAID], axis=0)
+    differs = np.any([_differs(now[n], then[n]) for n in VALUES], axis=0)
     differs |= np.any([now[n].isna() != then[n].isna() for n in SINCE], axis=0)
     if not differs.any():
         return revision
@@ -109,6 +111,6 @@ def append(
 
 
 def _differs(one: pd.Series, other: pd.Series) -> NDArray[np.bool_]:
-    """Where two columns differ; null is like null."""
+    """Where two columns differ; null equals null."""
     same = (one == other).fillna(False).astype(bool) | (one.isna() & other.isna())
     return ~same.to_numpy(bool)

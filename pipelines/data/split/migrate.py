@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pipelines.data.parquet_files import read_table
 from pipelines.data.revisions import number_of
 from pipelines.data.rows import Member
-from pipelines.data.split.members import KEY, SAID, append, known
+from pipelines.data.split.members import KEY, VALUES, append, newest_rows
 from pipelines.data.tables import RevisionTaken, Table
 from pipelines.errors import NotFound
 from pipelines.stage import MANIFEST
@@ -39,7 +39,7 @@ def _import(store: Store, table: Table, path: str) -> None:
         rows = read_table(store, f"{path}/{FILE}").to_pandas()
     except NotFound:
         return  # imported by a process that was killed, or by another one
-    rows = rows.rename(columns={"group": "cluster"}).reindex(columns=[*KEY, *SAID])
+    rows = rows.rename(columns={"group": "cluster"}).reindex(columns=[*KEY, *VALUES])
     while True:
         revision = table.revision()  # before the manifest: another process may write both
         manifest = store.read_json(f"{path}/{MANIFEST}")
@@ -47,7 +47,7 @@ def _import(store: Store, table: Table, path: str) -> None:
             break
         try:
             number = append(
-                table, rows, known(table, until=revision), revision=revision, keep=False
+                table, rows, newest_rows(table, until=revision), revision=revision, keep=False
             )
         except RevisionTaken:
             logger.info("%s: another process imports splits, too", table.uri)

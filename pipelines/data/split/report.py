@@ -1,4 +1,4 @@
-"""The leak report: one HTML page that a person can read, keep and pass on."""
+"""The leak report: one HTML page with all figures inside."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -19,7 +19,7 @@ from pipelines.spec import DatasetSpec, DuplicatesSpec
 from pipelines.stage import Context
 
 REASONS = {
-    "leak": "Leaked: the test set shows the same picture, patient or lesion",
+    "leak": "Leaked: the test set has the same picture, patient or lesion",
     "duplicate": "Exact copy of an image in the same split",
     "label_conflict": "The same bytes have several labels",
 }
@@ -46,20 +46,20 @@ def page(
     leaked: pd.DataFrame,
     disagreeing: pd.DataFrame,
 ) -> str:
-    """The whole page, with its pictures inside.
+    """The whole page, with its figures inside.
 
     Args:
         spec: the data set.
         context: settings and store.
         split: its counts.
-        rows: one row a file, decided.
-        images: one row an image, in the order that ``pairs`` counts in, with the columns `PLACE`.
+        rows: one row per file, after `division.decide`.
+        images: one row per image, with the columns `PLACE`; ``pairs`` has positions in it.
         pairs: near duplicates.
-        leaked: as `leaks.find` gives them.
-        disagreeing: near duplicates under several labels.
+        leaked: from `leaks.find`.
+        disagreeing: near duplicates with different labels.
     """
-    alike = leaks.as_pairs(leaked) if len(leaked) else leaks.named(images, pairs)
-    shown = choose(alike.dropna(subset=["correlation"]), images)
+    similar = leaks.as_pairs(leaked) if len(leaked) else leaks.named(images, pairs)
+    shown = choose(similar.dropna(subset=["correlation"]), images)
     titles = [one.title for one in spec.classes]
     method = Section("How this was found", (Text(_method(spec.duplicates)),))
     with TemporaryDirectory(prefix="medloop-") as folder:
@@ -87,21 +87,21 @@ def page(
 
 
 def choose(pairs: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
-    """A few dozen pairs, from the most to the least alike, out of few packs.
+    """A few dozen pairs, from the most to the least similar, from few packs.
 
     Args:
         pairs: with ``first_sha256``, ``second_sha256`` and ``correlation``.
-        images: the snapshot's; ``pack`` is where an image is stored.
+        images: images of the snapshot, with their ``pack``.
     """
     pack = dict(zip(images["sha256"], images["pack"], strict=True))
     ranked = pairs.sort_values(["correlation", "first_sha256", "second_sha256"], ascending=False)
     read: set[str] = set()
     near: list[int] = []
-    for place, pair in enumerate(ranked.itertuples()):
+    for index, pair in enumerate(ranked.itertuples()):
         packs = {pack[str(pair.first_sha256)], pack[str(pair.second_sha256)]}
         if len(read | packs) <= PACKS_READ:
             read |= packs
-            near.append(place)
+            near.append(index)
     step = max(1, -(-len(near) // PAIRS_SHOWN))
     return ranked.iloc[near[::step]].reset_index(drop=True)
 
@@ -119,8 +119,8 @@ def _pictures(
     pictures = []
     for number, pair in enumerate(shown.to_dict("records")):
         sheet = Image.new("RGB", (2 * SIDE, SIDE))
-        for place, side in enumerate(("first", "second")):
-            sheet.paste(small[pair[f"{side}_sha256"]], (place * SIDE, 0))
+        for index, side in enumerate(("first", "second")):
+            sheet.paste(small[pair[f"{side}_sha256"]], (index * SIDE, 0))
         file = folder / f"{number}.jpeg"
         sheet.save(file, quality=80)
         names = f"{pair['first_source_path']} · {pair['second_source_path']}"
@@ -170,7 +170,7 @@ def _leaks(leaked: pd.DataFrame) -> Rows:
 
 
 def _contradictions(conflicts: pd.DataFrame, disagreeing: pd.DataFrame) -> Rows:
-    """Exact copies, which were left out, and near duplicates, which were kept together."""
+    """Exact copies, which were excluded, and near duplicates, which stay together."""
     for row in conflicts.to_dict("records"):
         yield row["source_path"], row["label"], f"copy {row['sha256'][:8]}, left out"
     for pair in disagreeing.to_dict("records"):

@@ -1,4 +1,4 @@
-"""Stage 3, split: who trains, who validates, who tests, with nothing shared between them.
+"""Stage 3, split: training, validation and test sets that share no picture, patient or lesion.
 
 Copies, near duplicates and images of one patient or lesion form a cluster, and a cluster stays
 together. Chains of near duplicates are cut (`pipelines.data.duplicates.clusters`). A test folder
@@ -24,8 +24,7 @@ from pipelines.data.duplicates import compared as comparing
 from pipelines.data.duplicates.descriptors import stacked
 from pipelines.data.revisions import PLACE
 from pipelines.data.rows import Member
-from pipelines.data.split import division, leaks, members, report
-from pipelines.data.split import source_clusters as sourcing
+from pipelines.data.split import division, leaks, members, report, source_clusters
 from pipelines.data.tables import RevisionTaken, Table, compact
 from pipelines.errors import SplitError
 from pipelines.outputs import SPLITS, Snapshot, Split
@@ -36,15 +35,15 @@ logger = logging.getLogger(__name__)
 
 
 def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
-    """Divide a snapshot; does nothing where the division stands already.
+    """Split a snapshot; returns the existing split if there is one.
 
     Raises:
-        SplitError: a class would be missing from training, validation or test.
+        SplitError: training, validation or test would have no image of a class.
     """
     identity = context.identity(snapshot.id, spec.class_names, spec.split, spec.duplicates, _code())
     path = f"{spec.name}/splits/{identity}"
-    if (done := existing_output(context, path, Split)) is not None:
-        return done
+    if (existing := existing_output(context, path, Split)) is not None:
+        return existing
     files = revisions.files(context, snapshot, [*PLACE, "label", "declared_split", "patient"])
     files = files.sort_by([("sha256", "ascending"), ("source_path", "ascending")])
     rows = files.to_pandas().rename(columns={"patient": "group"})
@@ -69,7 +68,7 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
         **_duplicates(rows, images, pairs),
     )
     with context.store.commit(path) as staging:
-        _report(spec, context, split, staging=staging, found=(rows, images, pairs))
+        _report(spec, context, split, staging=staging, result=(rows, images, pairs))
         context.store.write_json(f"{staging}/{MANIFEST}", {"output": split.model_dump(mode="json")})
     return split
 
@@ -81,15 +80,15 @@ def _divide(
     images: pd.DataFrame,
     pairs: pd.DataFrame,
 ) -> tuple[int, dict[str, dict[str, int]]]:
-    """Decide about each row, and append what changes to the table ``splits``.
+    """Divide the rows, and append changes to the table ``splits``.
 
     Returns:
-        Its revision, and the images of each split and class.
+        Its revision, and split → class → number of images.
     """
     table = Table.open(context, spec.name, Member)
     while True:
         revision = table.revision()
-        before = members.known(table, until=revision)
+        before = members.newest_rows(table, until=revision)
         division.decide(rows, spec.split, members.history(before))
         clusters.separate(rows, images, pairs)
         counts = _counts(spec, rows)
@@ -97,7 +96,7 @@ def _divide(
         try:
             revision = members.append(table, rows, before, revision=revision)
         except RevisionTaken:
-            logger.info("%s: another process has divided it meanwhile; once more", spec.name)
+            logger.info("%s: another process split it meanwhile; trying again", spec.name)
             continue
         compact(table)
         return revision, counts
@@ -109,14 +108,14 @@ def _report(
     split: Split,
     *,
     staging: str,
-    found: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
+    result: tuple[pd.DataFrame, pd.DataFrame, pd.DataFrame],
 ) -> None:
     """Write ``leaks.json`` and ``report.html``."""
-    rows, images, pairs = found
+    rows, images, pairs = result
     leaked = leaks.find(rows, images, pairs)
     disagreeing = leaks.disagreements(images, pairs)
-    said = leaks.summary(split, rows, leaked=leaked, disagreeing=disagreeing)
-    context.store.write_json(f"{staging}/leaks.json", said)
+    summary = leaks.summary(split, rows, leaked=leaked, disagreeing=disagreeing)
+    context.store.write_json(f"{staging}/leaks.json", summary)
     page = report.page(
         spec,
         context,
@@ -138,8 +137,8 @@ def _duplicates(rows: pd.DataFrame, images: pd.DataFrame, pairs: pd.DataFrame) -
 
 
 def _code() -> str:
-    """What decides who stands where."""
-    ours = (clusters, division, leaks, members, sourcing)
+    """Version of the code that decides the split."""
+    ours = (clusters, division, leaks, members, source_clusters)
     return code_version(sys.modules[__name__], *ours, *comparing.MODULES)
 
 
@@ -155,14 +154,14 @@ def _clusters(
 def _sources(
     images: pd.DataFrame, traces: list[list[float] | None], *, seed: int
 ) -> "pd.Series[int]":
-    """sha256 → source cluster; what an older Medloop examined has no traces to find one by."""
-    return pd.Series(sourcing.source_clusters(traces, seed=seed), index=images["sha256"])
+    """sha256 → source cluster; 0 for images without a fingerprint (older releases)."""
+    return pd.Series(source_clusters.source_clusters(traces, seed=seed), index=images["sha256"])
 
 
 def _counts(spec: DatasetSpec, rows: pd.DataFrame) -> dict[str, dict[str, int]]:
-    found = rows.groupby(["split", "label"]).size()
+    result = rows.groupby(["split", "label"]).size()
     return {
-        name: {label: int(found.get((name, label), 0)) for label in spec.class_names}
+        name: {label: int(result.get((name, label), 0)) for label in spec.class_names}
         for name in SPLITS
     }
 

@@ -48,13 +48,13 @@ def record_split(context: Context, path: str, rows: Iterable[Row], *, snapshot: 
     """Commit a split of these files; ``cluster`` is the patient where a row names none."""
     dataset, _, identity = path.split("/")
     listed = [
-        {name: row.get(name) for name in (*members.KEY, *members.SAID)}
+        {name: row.get(name) for name in (*members.KEY, *members.VALUES)}
         | {"cluster": row.get("cluster", row.get("group", row.get("patient")))}
         for row in rows
     ]
     table = Table.open(context, dataset, Member)
     revision = table.revision()
-    before = members.known(table, until=revision)
+    before = members.newest_rows(table, until=revision)
     split = Split(
         dataset=dataset,
         id=identity,

@@ -129,7 +129,7 @@ def test_each_training_image_is_cropped_by_the_network_of_its_fold(
     for place, row in enumerate(rows):
         picture = decode((folder / row["source_path"]).read_bytes())
         in_train = split_of[place] == "train"
-        used = networks.every[networks.place_of("train" if in_train else "test", f"group-{place}")]
+        used = networks.every[networks.index_of("train" if in_train else "test", f"group-{place}")]
         assert used == {2: finds, 3: blind}.get(place, final)
         find = LesionFinder(fetch_segmenter(context, used.path))
         expected = fit(picture, cropping().image, crop_box(picture, cropping().image, find))

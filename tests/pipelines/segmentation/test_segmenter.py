@@ -128,13 +128,13 @@ def test_a_training_image_is_cropped_by_a_network_that_has_not_learned_from_its_
     found = cross_fitted()
 
     for image, group in group_of.items():
-        place = found.place_of("train", group)
+        place = found.index_of("train", group)
         assert group in trained[place - 1], "it was held out"
         others = [m for m in masks if m[0] != "train" or fold_of[group_of[m[1]]] != place - 1]
         assert image not in [m[1] for m in others]
         assert found.every[place].path == segmenter.path_of(spec, context, others)
-    assert found.place_of("train", "of another group") == 0
-    assert found.place_of("validation", group) == found.place_of("test", group) == 0
+    assert found.index_of("train", "of another group") == 0
+    assert found.index_of("validation", group) == found.index_of("test", group) == 0
     assert trained[0] | trained[1] == set(fold_of)
     assert not trained[0] & trained[1]
     assert cross_fitted() == found

@@ -34,13 +34,13 @@ def keys(pairs: pd.DataFrame) -> set[tuple[int, int, str]]:
 
 @pytest.fixture
 def banded_only(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(duplicates, "EXACT", 0)
+    monkeypatch.setattr(duplicates, "ALL_PAIRS_UP_TO", 0)
 
 
 def test_the_banded_search_finds_what_the_exact_one_finds(monkeypatch: pytest.MonkeyPatch) -> None:
     thumbnails = collection(600, 300)
     exact = near_pairs(thumbnails, RULE)
-    monkeypatch.setattr(duplicates, "EXACT", 0)
+    monkeypatch.setattr(duplicates, "ALL_PAIRS_UP_TO", 0)
     found = near_pairs(thumbnails, RULE)
     assert len(exact) > 200
     assert exact["correlation"].lt(0.95).sum() > 30, "or the hard ones are not among them"
@@ -55,7 +55,7 @@ def test_the_banded_search_finds_what_the_exact_one_finds(monkeypatch: pytest.Mo
 def test_few_images_are_compared_exactly(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(banded, "candidates")
     assert len(near_pairs(collection(20, 8), RULE)) > 5
-    assert duplicates.EXACT == 50_000
+    assert duplicates.ALL_PAIRS_UP_TO == 50_000
 
 
 @pytest.mark.parametrize("known", [0, 150, 450])
@@ -95,7 +95,7 @@ def test_signs_agree_as_often_as_computed() -> None:
 @pytest.mark.parametrize("images", [1_000_000, 10_000_000, 100_000_000])
 def test_bands_grow_with_the_collection(images: int) -> None:
     bands = bands_for(images)
-    tables = 4 * bands.fours
+    tables = 4 * bands.table_groups
     agree = (1 - np.arccos(0.94) / np.pi) ** bands.bits
     assert 1 - (1 - agree) ** tables > 0.98
     assert images * tables / 2**bands.bits < 400
@@ -124,7 +124,7 @@ def test_images_of_one_bucket_meet_once_unless_both_are_known(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(buckets, "BLOCK_PAIRS", 2)
-    monkeypatch.setattr(buckets, "MOST", 2)
+    monkeypatch.setattr(buckets, "MAX_ROWS", 2)
     made = Buckets(rows([7, 5, 7, 5, 9], [0] * 5, [False, True, True, False, True]))
     assert sorted(met(made, 5)) == [(0, 2), (1, 3)]
     assert met(Buckets(rows([7, 7], [0, 0], [False, False])), 2) == []
@@ -134,7 +134,7 @@ def test_images_of_one_bucket_meet_once_unless_both_are_known(
 def test_an_overfull_bucket_is_divided_by_its_salt_and_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(buckets, "MOST", 3)
+    monkeypatch.setattr(buckets, "MAX_ROWS", 3)
     made = Buckets(rows([1] * 6 + [2] * 3, [0, 1, 0, 1, 0, 1, 0, 1, 0]))
     assert sorted(met(made, 9)) == [
         *((0, 2), (0, 4), (1, 3), (1, 5), (2, 4), (3, 5)),
@@ -146,7 +146,7 @@ def test_an_overfull_bucket_is_divided_by_its_salt_and_counted(
 def test_a_thousand_copies_of_one_image_still_hang_together(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(buckets, "MOST", 3)
+    monkeypatch.setattr(buckets, "MAX_ROWS", 3)
     made = Buckets(rows([1] * 1000, [5] * 1000))
     pairs = met(made, 1000)
     assert len(pairs) == 1 + 2 + 997 * 3
@@ -159,7 +159,7 @@ def test_a_thousand_copies_of_one_image_still_hang_together(
 def test_overfull_buckets_are_reported(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(buckets, "MOST", 3)
+    monkeypatch.setattr(buckets, "MAX_ROWS", 3)
     copies = np.repeat(collection(1, 0), 12, axis=0)
     assert len(near_pairs(copies, RULE)) >= 11
     assert "overfull" in caplog.text

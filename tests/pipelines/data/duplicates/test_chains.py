@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.ndimage import gaussian_filter
 
 from pipelines.data import revisions
-from pipelines.data.duplicates.clusters import LEAST, clusters, links, separate
+from pipelines.data.duplicates.clusters import MIN_CORRELATION, clusters, links, separate
 from pipelines.data.duplicates.descriptors import correlations
 from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.data.land import ingest, landing
@@ -42,7 +42,7 @@ def test_a_chain_is_cut_where_it_no_longer_shows_the_medoid() -> None:
     linked = links(pairs, thumbnails, correlation=RULE.correlation)
     pose = np.zeros(len(linked), np.uint8)
     first, second = linked["first"].to_numpy(), linked["second"].to_numpy()
-    assert (correlations(thumbnails, first, second, pose) >= LEAST).all()
+    assert (correlations(thumbnails, first, second, pose) >= MIN_CORRELATION).all()
     assert len(first) == len(set(first)), "each has one medoid"
     found = clusters(names(9), names(9), linked)
     assert 1 < found.nunique() < 9
@@ -69,7 +69,7 @@ def test_a_patient_is_never_split() -> None:
 def test_a_rule_below_the_medoids_threshold_cuts_none_of_its_own_pairs() -> None:
     thumbnails = chain(2, seed=0, step=0.6)
     pairs = near_pairs(thumbnails, DuplicatesSpec(hash_distance=24, correlation=0.7))
-    assert pairs["correlation"].lt(LEAST).all()
+    assert pairs["correlation"].lt(MIN_CORRELATION).all()
     assert len(pairs) == 1
     linked = links(pairs, thumbnails, correlation=0.7)
     assert clusters(names(2), names(2), linked).nunique() == 1

@@ -123,7 +123,7 @@ def test_spark_finds_what_one_process_finds(
     context: Context, monkeypatch: pytest.MonkeyPatch, spark: "SparkSession"
 ) -> None:
     images = table(240)
-    monkeypatch.setattr(duplicates, "EXACT", 0)
+    monkeypatch.setattr(duplicates, "ALL_PAIRS_UP_TO", 0)
     monkeypatch.setattr(banded_spark, "ROWS", 600)
     made = snapshot(context, images, 1)
     new = images.index.to_numpy() % 3 > 0

@@ -11,8 +11,8 @@ import pytest
 
 from pipelines.data.prepare import merging
 from pipelines.data.prepare.executor import PrepareJob, write_parts
-from pipelines.data.prepare.listings import IDENTITY, listed, part_path
-from pipelines.features.worker import FEATURES, features_path
+from pipelines.data.prepare.listings import IDENTITY, features_path, listed, part_path
+from pipelines.features.worker import FEATURES
 from pipelines.outputs import PreparedImages
 from pipelines.spark.parquet import opened
 from pipelines.spec import ImageSpec

@@ -53,9 +53,11 @@ def test_a_split_appends_what_it_changes_and_earlier_ones_stay(context: Context)
     assert parts(context, "pets/splits/a") == {"1": "train", "2": "test", "3": "train"}
     assert parts(context, "pets/splits/b") == {"1": "validation", "2": "test", "4": "test"}
     assert parts(context, "pets/splits/c") == {"1": "validation", "2": None, "3": "train"}
-    newest = members.known(Table.open(context, "pets", Member), until=3).set_index("sha256")
-    assert newest["excluded"].to_dict() == {"1": None, "2": "leak", "3": None, "4": members.GONE}
-    assert newest["first_test"].dropna().to_dict() == {"2": 1, "4": 2}, "also of what is gone"
+    newest = members.newest_rows(Table.open(context, "pets", Member), until=3).set_index("sha256")
+    assert newest["excluded"].to_dict() == {"1": None, "2": "leak", "3": None, "4": members.REMOVED}
+    assert newest["first_test"].dropna().to_dict() == {"2": 1, "4": 2}, (
+        "also of what does not exist"
+    )
     assert newest["first_training"].dropna().to_dict() == {"1": 1, "3": 1}
 
 
@@ -73,7 +75,9 @@ def test_copies_share_what_was_done_with_the_image(context: Context) -> None:
 
 
 def test_a_split_that_is_gone_is_said(context: Context) -> None:
-    with pytest.raises(NotFound, match="pets/splits/none is gone; split its snapshot again"):
+    with pytest.raises(
+        NotFound, match=r"pets/splits/none does not exist\. Split its snapshot again"
+    ):
         members.members(context, "pets/splits/none", ["sha256"])
 
 
@@ -113,6 +117,6 @@ def test_a_split_that_was_killed_before_its_manifest_goes_on(context: Context) -
 def test_a_revision_that_is_taken_is_not_written_twice(context: Context) -> None:
     record_split(context, "pets/splits/a", [row("1")])
     table = Table.open(context, "pets", Member)
-    nothing = members.known(table, until=0)
+    nothing = members.newest_rows(table, until=0)
     with pytest.raises(RevisionTaken):
         members.append(table, pd.DataFrame([row("2")]), nothing, revision=0)

@@ -109,7 +109,7 @@ def test_a_migration_may_be_killed_anywhere_and_repeated(
                 migrate(context.store)
         migrate(context.store)
         require_whole(context, expected)
-        newest = members.known(Table.open(context, "pets", Member), until=99)
+        newest = members.newest_rows(Table.open(context, "pets", Member), until=99)
         tested = set(newest.loc[newest["first_test"].notna(), "sha256"])
         assert tested == used_for_test(expected[f"pets/splits/{NEWEST}"])
         if steps.done < last:
