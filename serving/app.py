@@ -21,10 +21,10 @@ from serving.access.permissions import (
     Guard,
     GuardedRoute,
 )
-from serving.asked import Backend
 from serving.context import Problem
-from serving.describe import document
+from serving.image_request import Backend
 from serving.middleware import RequestMiddleware
+from serving.openapi import document
 from serving.refusals import HANDLERS
 
 API_VERSION = "1"

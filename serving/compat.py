@@ -15,8 +15,8 @@ from pipelines.evaluation import overlay
 from pipelines.evaluation.attention import Attention
 from pipelines.release.predictor import Predictor, Reading
 from serving.access.permissions import ANYBODY, PREDICT, GuardedRoute
-from serving.asked import as_json, backend_of, received
-from serving.describe import NO_CHAMPION, REFUSALS, form, refusals
+from serving.image_request import as_json, backend_of, receive
+from serving.openapi import NO_CHAMPION, REFUSALS, form, refusals
 from serving.replies import data_uri
 from serving.schemas import LegacyError, OverlayFields, PredictFields, Prediction, Wire
 
@@ -107,17 +107,17 @@ async def classes(request: Request) -> Response:
 )
 async def classify(request: Request, fields: Annotated[PredictFields, Query()]) -> Response:
     """Classify one image and explain the answer, as clients of the legacy API expect it."""
-    asked = await received(request, fields)
-    predictor = asked.choose(asked.fields.dataset or asked.backend.legacy_dataset)
-    image = asked.image
+    received = await receive(request, fields)
+    predictor = received.choose(received.fields.dataset or received.backend.legacy_dataset)
+    image = received.image
 
     def look() -> tuple[Reading, LegacyVisualization, Attention | None]:
         reading = predictor.read(image)
         shown = _pictures(predictor, reading)
         return reading, shown, predictor.attention(reading, reading.best)
 
-    reading, shown, attention = await asked.work(look)
-    answer = asked.answered(predictor, reading)
+    reading, shown, attention = await received.work(look)
+    answer = received.answer(predictor, reading)
     return as_json(
         LegacyReply(
             prediction=LegacyPrediction(
@@ -126,7 +126,7 @@ async def classify(request: Request, fields: Annotated[PredictFields, Query()]) 
             probabilities={name: _percent(p) for name, p in answer.probabilities.items()},
             visualization=shown,
             analysis=_analysis(predictor, reading, answer=answer, attention=attention),
-            processing_time=round(asked.context.seconds, 4),
+            processing_time=round(received.context.seconds, 4),
         )
     )
 

@@ -14,9 +14,9 @@ from pipelines.release.card.beside import beside
 from pipelines.release.predictor import Predictor
 from serving import metrics, replies
 from serving.access.permissions import METRICS, PREDICT, GuardedRoute
-from serving.asked import as_json, backend_of
 from serving.context import Problem, context_of
-from serving.describe import CARD_REFUSALS, FILE, SAMPLE_REFUSALS, answers, refusals
+from serving.image_request import as_json, backend_of
+from serving.openapi import CARD_REFUSALS, FILE, SAMPLE_REFUSALS, answers, refusals
 from serving.schemas import CardFields, ClassesReply, ModelReply, Sample, SamplesReply
 
 CARD_HEADERS = {

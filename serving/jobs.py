@@ -23,9 +23,9 @@ from pipelines.errors import BadImage, DatabaseUnavailable
 from pipelines.jobs.table import Job, Jobs, NewJob, QueueFull, Status
 from pipelines.jobs.webhook import is_allowed
 from serving.access.permissions import ONLY_ADMINISTRATORS, PREDICT, GuardedRoute
-from serving.asked import Asked, as_json, backend_of, submitted
 from serving.context import Principal, Problem, RequestContext, context_of
-from serving.describe import JOB_REFUSALS, RESULT_REFUSALS, SUBMIT_REFUSALS, form, refusals
+from serving.image_request import ImageRequest, as_json, backend_of, receive_for_later
+from serving.openapi import JOB_REFUSALS, RESULT_REFUSALS, SUBMIT_REFUSALS, form, refusals
 from serving.predictions import classify, reason
 from serving.refusals import status_of
 from serving.schemas import (
@@ -95,8 +95,8 @@ class JobReply(Wire):
 async def submit(request: Request, fields: Annotated[JobFields, Query()]) -> Response:
     """Submit an image to be answered later; the reply says under which ID."""
     async with _jobs(request) as jobs:
-        asked = await submitted(request, fields)
-        fields, image, context = asked.fields, asked.image, asked.context
+        received = await receive_for_later(request, fields)
+        fields, image, context = received.fields, received.image, received.context
         if fields.notify and not is_allowed(jobs.settings, fields.notify):
             message = (
                 "notify names an origin that is not allowed here; those that are stand in "
@@ -214,10 +214,10 @@ async def _answer(request: Request, jobs: Jobs, job: Job, image: bytes) -> None:
         reply: Prediction | Explanation
         if fields.task == "explain":
             explain = ExplainFields(**fields.model_dump(include=set(ExplainFields.model_fields)))
-            reply = await reason(Asked(backend, context, upload, explain, ROUTE))
+            reply = await reason(ImageRequest(backend, context, upload, explain, ROUTE))
         else:
             predict = PredictFields(dataset=fields.dataset)
-            reply = await classify(Asked(backend, context, upload, predict, ROUTE))
+            reply = await classify(ImageRequest(backend, context, upload, predict, ROUTE))
     except (Problem, BadImage) as error:
         code = error.code if isinstance(error, Problem) else error.reason
         refused = status_of(error)

@@ -20,10 +20,10 @@ from pipelines.failures import only_this_image
 from pipelines.settings import get_settings
 from pipelines.spec import DatasetSpec, load_spec, spec_names
 from serving.access.permissions import UPLOAD, GuardedRoute
-from serving.asked import Asked, as_json, received
 from serving.context import Problem
-from serving.describe import LANDING_REFUSALS, form, refusals
+from serving.image_request import ImageRequest, as_json, receive
 from serving.metrics import count_refusal, count_upload
+from serving.openapi import LANDING_REFUSALS, form, refusals
 from serving.records import Uploaded
 from serving.schemas import (
     LandingDataset,
@@ -60,17 +60,17 @@ async def land(
     """Bring images into a data set's landing folder; one that is refused does not spoil the
     others."""
     spec = await asyncio.to_thread(_spec, dataset)
-    asked = await received(request, fields)
-    label, upload = asked.fields.label, asked.upload
+    received = await receive(request, fields)
+    label, upload = received.fields.label, received.upload
     delivery = await asyncio.to_thread(_delivery, spec, label)
     items = []
     for name, data in zip(upload.names, upload.images, strict=True):
-        outcome, sha256 = await _land_one(asked, spec, delivery, name, data)
+        outcome, sha256 = await _land_one(received, spec, delivery, name, data)
         count_upload(spec.name, outcome.status)
-        asked.backend.note_upload(
+        received.backend.note_upload(
             Uploaded(
-                asked.context,
-                asked.route,
+                received.context,
+                received.route,
                 dataset=spec.name,
                 label=label,
                 folder=delivery.folder,
@@ -95,22 +95,26 @@ async def land(
             results=items,
             accepted=sum(item.status == "accepted" for item in items),
             then=_then(spec, label),
-            request_id=asked.context.request_id,
+            request_id=received.context.request_id,
         )
     )
 
 
 async def _land_one(
-    asked: Asked[LandingFields], spec: DatasetSpec, delivery: Delivery, name: str, data: bytes
+    received: ImageRequest[LandingFields],
+    spec: DatasetSpec,
+    delivery: Delivery,
+    name: str,
+    data: bytes,
 ) -> tuple[Outcome, str | None]:
     def opened() -> Checked | BadImage:
         try:
-            with only_this_image(logger, f"request {asked.context.request_id}, one image"):
+            with only_this_image(logger, f"request {received.context.request_id}, one image"):
                 return check(spec, data)
         except BadImage as error:
             return error
 
-    image = await asked.work(opened)
+    image = await received.work(opened)
     if isinstance(image, BadImage):
         count_refusal(image.reason)
         return Outcome("refused", image.reason, str(image)), None

@@ -23,13 +23,13 @@ from serving import compat
 from serving.access.exposure import certificate_of
 from serving.access.permissions import guard_of
 from serving.app import attach, build_app
-from serving.asked import Asked, Backend, FieldsT
 from serving.batching import Batcher
 from serving.bento import Arguments
 from serving.champions import Champions, WorkerNotes
 from serving.context import Problem, RequestContext
 from serving.executor import InferenceExecutor
 from serving.follower import Follower
+from serving.image_request import Backend, FieldsT, ImageRequest
 from serving.metrics import count_answer
 from serving.predictions import classify, draw, reason
 from serving.records import Observer
@@ -111,17 +111,17 @@ class Worker:
             BentoMLException: it is refused; carries the HTTP status and the message.
         """
         with _refusing():
-            return await classify(self._asked("/predict", image, fields))
+            return await classify(self._image_request("/predict", image, fields))
 
     async def gradcam(self, image: Path, fields: OverlayFields) -> bytes:
         """The same of ``/gradcam``."""
         with _refusing():
-            return (await draw(self._asked("/gradcam", image, fields)))[-1]
+            return (await draw(self._image_request("/gradcam", image, fields)))[-1]
 
     async def explain(self, image: Path, fields: ExplainFields) -> Explanation:
         """The same of ``/explain``."""
         with _refusing():
-            return await reason(self._asked("/explain", image, fields))
+            return await reason(self._image_request("/explain", image, fields))
 
     async def listen(self) -> None:
         """Listen at the second port too, if there is one."""
@@ -143,9 +143,9 @@ class Worker:
             self._sampler.stop()
         guard.audit.stop()
 
-    def _asked(self, route: str, image: Path, fields: FieldsT) -> Asked[FieldsT]:
+    def _image_request(self, route: str, image: Path, fields: FieldsT) -> ImageRequest[FieldsT]:
         upload = Upload((image.read_bytes(),), {}, (image.name,))
-        return Asked(self.backend, RequestContext(), upload, fields, route)
+        return ImageRequest(self.backend, RequestContext(), upload, fields, route)
 
 
 def _second_port(backend: Backend, host: str, settings: Settings) -> SecondPort | None:

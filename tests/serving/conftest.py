@@ -11,9 +11,9 @@ from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
 from serving.access.permissions import guard_of
 from serving.app import build_app
-from serving.asked import Backend
 from serving.champions import Champions
 from serving.executor import InferenceExecutor
+from serving.image_request import Backend
 from serving.metrics import count_answer
 from serving.uploads import Limits
 from tests.serving.bundles import make_bundle

@@ -17,7 +17,7 @@ from serving.champions import Champions
 from tests.serving.bundles import png
 from tests.serving.permitted import ROLES
 
-ROUTES = {"app", "asked", "compat", "information", "landing", "predictions", "service"}
+ROUTES = {"app", "compat", "image_request", "information", "landing", "predictions", "service"}
 """Modules with what answers requests."""
 
 

@@ -23,7 +23,7 @@ from pipelines.release.bundle import Decoding, load_bundle, read_manifest, write
 from pipelines.release.card.beside import beside
 from pipelines.settings import PROJECT, Settings
 from serving import bento
-from serving.asked import Backend
+from serving.image_request import Backend
 from tests.serving.bundles import make_bundle, png
 from tests.serving.running import BENTOML, of_bentoml, served_by_bentoml
 

@@ -15,8 +15,8 @@ from starlette.testclient import TestClient
 from pipelines.release.bundle import read_manifest, write_manifest
 from pipelines.release.predictor import Predictor, open_predictor
 from pipelines.spec import AbstentionSpec
-from serving.asked import Backend
 from serving.champions import Champions
+from serving.image_request import Backend
 from tests.serving.bundles import CLASSES, make_bundle, png
 
 

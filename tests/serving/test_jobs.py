@@ -26,9 +26,9 @@ from pipelines.stage import Context
 from pipelines.storage.local import LocalStore
 from serving.access.permissions import guard_of
 from serving.app import build_app
-from serving.asked import Backend
 from serving.champions import Champions
 from serving.executor import InferenceExecutor
+from serving.image_request import Backend
 from serving.uploads import Limits
 from stack import queue
 from stack.testing import running_stack

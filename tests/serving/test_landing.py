@@ -14,7 +14,7 @@ from pipelines.audit.entries import audit_folder, find_uploads
 from pipelines.settings import Settings
 from serving.access.permissions import guard_of
 from serving.app import build_app
-from serving.asked import Backend
+from serving.image_request import Backend
 from tests.serving.bundles import png
 
 

@@ -8,8 +8,8 @@ from starlette.requests import Request
 from starlette.testclient import TestClient
 from starlette.types import Message
 
-from serving.asked import Backend
 from serving.context import Problem, context_of, open_context
+from serving.image_request import Backend
 from serving.uploads import DRAINED, Limits, UploadBudget, UploadShare, read_body
 from tests.serving.bundles import png
 

@@ -20,9 +20,9 @@ from pipelines.release.runtime import Outputs
 from pipelines.settings import Settings
 from serving.access.permissions import Guard, guard_of
 from serving.app import build_app
-from serving.asked import Backend
 from serving.champions import Champions
 from serving.executor import InferenceExecutor
+from serving.image_request import Backend
 from serving.uploads import Limits
 from tests.serving.bundles import png
 

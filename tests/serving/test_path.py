@@ -14,8 +14,8 @@ from pipelines.release.predictor import Predictor
 from pipelines.settings import PROJECT, Settings
 from serving.access.permissions import guard_of
 from serving.app import build_app
-from serving.asked import Backend
 from serving.champions import Champions
+from serving.image_request import Backend
 from serving.metrics import count_answer
 from tests.serving.bundles import png
 

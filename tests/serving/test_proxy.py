@@ -17,10 +17,10 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from pipelines.settings import Settings
 from serving.access.permissions import guard_of
 from serving.app import build_app
-from serving.asked import Backend
 from serving.champions import Champions
 from serving.connections import Server
 from serving.executor import InferenceExecutor
+from serving.image_request import Backend
 from serving.uploads import MEGABYTE, Limits
 from tests.serving.balancing import Proxy, proxied
 from tests.serving.listening import listening

@@ -18,10 +18,10 @@ from pipelines.access.tokens import Role, mint
 from pipelines.settings import Settings
 from serving.access.permissions import Guard, guard_of
 from serving.app import build_app
-from serving.asked import Backend
 from serving.champions import Champions
 from serving.connections import Server, Timeouts
 from serving.executor import InferenceExecutor
+from serving.image_request import Backend
 from serving.uploads import Limits
 from tests.serving.certificates import make_certificate
 from tests.serving.listening import listening

@@ -15,7 +15,7 @@ from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
 from serving.access.permissions import Guard, Rates, guard_of
 from serving.app import build_app
-from serving.asked import Backend
+from serving.image_request import Backend
 from tests.serving.bundles import png
 
 ORIGIN = "https://viewer.example"

@@ -22,9 +22,9 @@ from pipelines.release.predictor import Predictor
 from pipelines.settings import Settings
 from pipelines.storage.hdfs import HdfsStore
 from pipelines.storage.local import LocalStore
-from serving.asked import prediction_of
 from serving.context import Principal, RequestContext
 from serving.follower import remember
+from serving.image_request import prediction_of
 from serving.records import Answered
 from serving.records import sampler as sampling
 from serving.records.sampler import Batches, Sampler, sample_of

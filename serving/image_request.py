@@ -49,7 +49,7 @@ async def _never() -> bool:
 
 
 @dataclass(frozen=True)
-class Asked(Generic[FieldsT]):
+class ImageRequest(Generic[FieldsT]):
     """Images and checked fields, and what is needed to answer them."""
 
     backend: Backend
@@ -99,7 +99,7 @@ class Asked(Generic[FieldsT]):
             return await batcher.judge(predictor, picture)
         return await self.work(lambda: predictor.read(image))
 
-    def answered(self, predictor: Predictor, reading: Reading) -> Prediction:
+    def answer(self, predictor: Predictor, reading: Reading) -> Prediction:
         """The answer in words; those who keep count are told."""
         context = self.context
         answer = prediction_of(predictor, reading, request_id=context.request_id)
@@ -120,7 +120,7 @@ def backend_of(request: Request) -> Backend:
     return backend
 
 
-async def received(request: Request, query: FieldsT) -> Asked[FieldsT]:
+async def receive(request: Request, query: FieldsT) -> ImageRequest[FieldsT]:
     """Read a request's images; the fields of its form override those of its query.
 
     Raises:
@@ -129,12 +129,12 @@ async def received(request: Request, query: FieldsT) -> Asked[FieldsT]:
     """
     backend = backend_of(request)
     backend.executor.require_room()  # at once, whatever is still to come
-    asked = await submitted(request, query)
+    received = await receive_for_later(request, query)
     backend.executor.require_room()
-    return asked
+    return received
 
 
-async def submitted(request: Request, query: FieldsT) -> Asked[FieldsT]:
+async def receive_for_later(request: Request, query: FieldsT) -> ImageRequest[FieldsT]:
     """The same of a request that is answered later, however much waits now."""
     backend = backend_of(request)
     upload = await read_upload(request, backend.limits)
@@ -146,7 +146,7 @@ async def submitted(request: Request, query: FieldsT) -> Asked[FieldsT]:
             )
         except ValidationError as error:
             raise RequestValidationError(error.errors()) from error
-    return Asked(
+    return ImageRequest(
         backend,
         context_of(request),
         upload,
