@@ -16,7 +16,7 @@ from pipelines.errors import BundleError, ChampionChanged, NotFound
 from pipelines.locks import alone, locked
 from pipelines.outputs import Release, Verdict
 from pipelines.release import bundle as bundles
-from pipelines.release import promotions, report
+from pipelines.release import promotions
 from pipelines.release.card import beside
 from pipelines.spec import DatasetSpec
 from pipelines.stage import Context, fingerprint
@@ -138,6 +138,8 @@ def promote(
             _note_promotion(tracking, chosen)
         drop_challenger(tracking, dataset, chosen.version)
         release = _release(tracking, dataset)
+    from pipelines.release import report  # SciPy and scikit-learn, which workers do without
+
     report.publish(tracking, chosen, before=release.previous, after=release.champion)
     return release
 
@@ -196,6 +198,8 @@ def refuse(spec: DatasetSpec, context: Context, verdict: Verdict) -> None:
         tags = {versions.REFUSED_TAG: "; ".join(verdict.refusals)[:5000]}
         versions.tag(tracking, spec.name, verdict.version, tags=tags)
         drop_challenger(tracking, spec.name, verdict.version)
+    from pipelines.release import report  # SciPy and scikit-learn, which workers do without
+
     report.publish(tracking, refused, before=verdict.champion, after=verdict.champion)
     logger.warning(
         "%s: version %d is REFUSED, the champion stays: %s",
