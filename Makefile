@@ -6,7 +6,7 @@ UV := $(shell command -v uv 2>/dev/null || echo .tools/bin/uv)
 RUN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup java chromium systemd run test lint format stop status bench-service prove-swap fuzz-service soak check-compose prove-unattended prove-cluster prove-containers wheel prove-wheel
+.PHONY: help setup java chromium systemd run test lint format stop status bench-service prove-swap fuzz-service soak check-compose prove-unattended prove-cluster prove-containers prove-bento wheel prove-wheel
 
 help: ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-17s %s\n", $$1, $$2}'
@@ -78,6 +78,9 @@ prove-cluster: setup ## four nodes as containers: a cluster makes what one machi
 
 prove-containers: setup ## docker-compose.yml, run: images built, all healthy, a retraining inside (root, podman)
 	@$(RUN)/python -m benchmarks.prove_containers $(if $(CACHE),--cache "$(CACHE)")
+
+prove-bento: setup ## bentoml build, bentoml containerize: a Bento answers in a container (root, podman)
+	@$(RUN)/python -m benchmarks.prove_bento $(if $(CACHE),--cache "$(CACHE)")
 
 prove-wheel: setup ## installed from a wheel, outside a checkout: the whole loop runs
 	@$(RUN)/python -m benchmarks.prove_wheel

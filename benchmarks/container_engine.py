@@ -40,6 +40,13 @@ CMD ["postgres"]
 """
 
 
+SLIM_FILE = f"""\
+FROM {PYTHON}
+RUN apt-get update && apt-get install --yes --no-install-recommends python3-pip \\
+ && rm /usr/lib/python3.11/EXTERNALLY-MANAGED
+"""
+
+
 class Engine:
     """Podman with a store of its own below a folder.
 
@@ -112,6 +119,15 @@ class Engine:
             ["nsenter", f"--net=/run/netns/{NETWORK}", *words], check=check, quiet=quiet
         )
 
+    def outside(self, *words: str, **variables: str) -> str:
+        """Run a program in this machine's own network, as builds do, with podman's configuration
+        and further variables of the environment.
+
+        Raises:
+            StackError: it fails.
+        """
+        return self._run(["env", *(f"{k}={v}" for k, v in variables.items()), *words])
+
     def podman(self, *words: str, check: bool = True) -> str:
         """Run podman in the containers' network."""
         return self.inside("podman", *words, check=check)
@@ -173,6 +189,16 @@ class Engine:
             raise StackError(f"{' '.join(command)} failed:\n{said}")
         return (ended.stdout or "").strip()
 
+    def slim_python(self, tag: str) -> None:
+        """Make a stand-in for Docker's image of Python, which has pip."""
+        if self.has(tag):
+            return
+        if not self.has(PYTHON):
+            self._python()
+        with _scratch() as context:
+            (context / "Dockerfile").write_text(SLIM_FILE)
+            self.build(tag, context=context)
+
     def stand_ins(self) -> Iterator[tuple[str, bool]]:
         """Make the public images that our files name; each, and whether it was there already."""
         for image, make in ((PYTHON, self._python), (UV, self._uv), (POSTGRES, self._postgres)):
@@ -196,7 +222,8 @@ class Engine:
                 shutil.copytree(
                     CERTIFICATES, root / CERTIFICATES.relative_to("/"), dirs_exist_ok=True
                 )
-                self._run(["chroot", str(root), "update-ca-certificates"])
+                # TMPDIR is a folder of this machine.
+                self._run(["chroot", str(root), "env", "-u", "TMPDIR", "update-ca-certificates"])
             self._import(root, PYTHON, "ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt")
 
     def _uv(self) -> None:

@@ -66,7 +66,7 @@ MAY_FAIL_ITS_CLAIMS = {"service", "soak"}
 MAY_FIND_NOTHING = {"heat_on_lesions"}
 """A network of a few epochs may call no image a lesion; the table is empty then."""
 ELSEWHERE = {
-    *("prove_unattended", "prove_cluster", "prove_containers", "prove_wheel"),
+    *("prove_unattended", "prove_cluster", "prove_containers", "prove_bento", "prove_wheel"),
     *("scale", "hdfs_put"),
 }
 """Run by tests of their own, or by hand: containers need root, podman and minutes, a new
