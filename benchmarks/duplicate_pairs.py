@@ -27,7 +27,7 @@ from pipelines.data.duplicates.descriptors import POSES, stacked
 from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.data.land import ingest, landing
 from pipelines.data.restore import originals
-from pipelines.data.revisions import PLACE, Row
+from pipelines.data.revisions import PACK_COLUMNS, Row
 from pipelines.data.split.leaks import named
 from pipelines.isolation import IsolatedSettings
 from pipelines.spec import DuplicatesSpec, load_spec
@@ -49,7 +49,7 @@ def main() -> None:
         context = Context(settings, open_store(settings))
         spec = load_spec(options.dataset)
         snapshot = ingest.run(spec, context, landing.run(spec, context, options.folder))
-        columns = [*PLACE, "label", "patient", "thumbnail"]
+        columns = [*PACK_COLUMNS, "label", "patient", "thumbnail"]
         images = revisions.files(context, snapshot, columns).to_pandas()
         images = images.drop_duplicates("sha256").rename(columns={"patient": "group"})
         images = images.sort_values("sha256", ignore_index=True)

@@ -147,7 +147,7 @@ def _a_test_image(context: Context, split: Split) -> bytes:
     rows = members(context, split.path, ["sha256", "split"]).to_pandas()
     first = rows.loc[rows["split"] == "test", "sha256"].min()
     snapshot = revisions.at(context, split.snapshot)
-    places = revisions.files(context, snapshot, revisions.PLACE, of=[first]).to_pylist()
+    places = revisions.files(context, snapshot, revisions.PACK_COLUMNS, of=[first]).to_pylist()
     (_, content), *_ = originals(context, places[:1])
     return content
 

@@ -42,7 +42,7 @@ GUARDS = {
     ),
     "pipelines/data/split/division.py::draw": NO_FILE,
     "pipelines/data/split/division.py::source_of_cluster": NO_FILE,
-    "pipelines/data/packing.py::deliver": "a pack that was made in a temporary folder",
+    "pipelines/data/packing.py::upload_pack": "a pack that was made in a temporary folder",
     "pipelines/retention/packs.py::_remove_unnamed": (
         "a pack that no table names, read again, and that was not written meanwhile"
     ),

@@ -1,8 +1,8 @@
-"""The logs of Delta tables: each commit is whole or absent, whoever else writes.
+"""The logs of Delta tables, with atomic commits.
 
-The `deltalake` library writes the log, and only this module imports it. A commit may carry a
-revision: of several writers of one revision, on any machines, one succeeds. Statistics in the log
-are of ``revision`` alone: the log outlives rows, and must not repeat what they say about patients.
+The `deltalake` library writes the log; only this module imports it. A commit may have a revision:
+if several writers commit the same revision, on any machines, one succeeds. The log has statistics
+of ``revision`` only, because it outlives rows and must not contain values of patients.
 """
 
 import json
@@ -29,22 +29,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 ATTEMPTS = 5
-"""How often a commit is tried that another writer has overtaken."""
+"""Attempts to commit while other writers commit."""
 REVISION = "revision"
 NOTE = "medloop"
-"""Field of a commit that holds what its writer says about it."""
+"""Field of a commit with the note of its writer."""
 
-_process: int | None = None
-"""The process that has loaded `deltalake`."""
+_loaded_by: int | None = None
+"""ID of the process that loaded `deltalake`."""
 
 
 class RevisionTaken(Exception):
-    """Another writer has committed this revision, or a later one."""
+    """Another writer committed this revision, or a later one."""
 
 
 @dataclass(frozen=True)
 class Part:
-    """A Parquet file of a table's folder, as its writer reports it; not yet part of the table."""
+    """A Parquet file in the folder of a table, not committed yet."""
 
     name: str
     bytes: int
@@ -53,10 +53,10 @@ class Part:
 
 @dataclass(frozen=True)
 class Log:
-    """The log of one table; it is created by its first commit.
+    """The log of one table; the first commit creates it.
 
-    Each method raises `StoreUnavailable` where the store does not answer, and `LayoutError` where
-    another program has changed the table's protocol.
+    Each method raises `StoreUnavailable` if the store does not answer, and `LayoutError` if another
+    program has changed the protocol of the table.
     """
 
     store: Store
@@ -65,12 +65,12 @@ class Log:
     schema: pa.Schema
 
     def revision(self) -> int:
-        """The newest revision; 0 where none was committed."""
-        return _revision_of(self._opened())
+        """The newest revision; 0 without commits."""
+        return _revision_of(self._open())
 
     def note(self) -> str:
-        """What the last writer that left a note said; empty if it is no longer in the log."""
-        delta = self._opened()
+        """The newest note in the log; empty if there is none."""
+        delta = self._open()
         for version in range(delta.version() if delta else -1, -1, -1):
             try:
                 commit = self.store.read(f"{self.path}/_delta_log/{version:020}.json")
@@ -81,10 +81,10 @@ class Log:
                     return str(note)
         return ""
 
-    def listed(self) -> pa.Table:
-        """The files of the table: ``path``, ``size_bytes`` and, where one was committed with a
-        revision, ``min.revision``."""
-        delta = self._opened()
+    def files(self) -> pa.Table:
+        """The files of the table: ``path``, ``size_bytes`` and, with revisions,
+        ``min.revision``."""
+        delta = self._open()
         if delta is None:
             return pa.table(
                 {"path": pa.array([], pa.string()), "size_bytes": pa.array([], "int64")}
@@ -98,59 +98,62 @@ class Log:
         *,
         revision: int | None = None,
         note: str = "",
-        only_all: bool = False,
+        if_all_exist: bool = False,
     ) -> bool:
-        """Remove and add files; those that are absent or there already are left out.
+        """Remove and add files. Skips files to remove that are missing and files to add that exist.
 
         Args:
             removed: names.
-            added: files that are in the folder.
-            revision: of the commit.
-            note: kept with the commit until the log is cleaned up.
-            only_all: commit nothing if one of ``removed`` is not part of the table any more.
+            added: files in the folder.
+            revision: revision of the commit.
+            note: stored with the commit.
+            if_all_exist: commit nothing unless all of ``removed`` are part of the table.
 
         Returns:
-            Whether the table is as asked for.
+            Whether the table has the requested files.
 
         Raises:
-            RevisionTaken: another writer has committed this revision, or a later one.
-            StoreUnavailable: the store does not answer, or others write all the time.
+            RevisionTaken: another writer committed this revision, or a later one.
+            StoreUnavailable: the store does not answer, or all attempts failed.
         """
         from deltalake.exceptions import CommitFailedError
         from deltalake.transaction import AddAction, RemoveAction
 
         self.store.require_layout()
         for _ in range(ATTEMPTS):
-            delta = self._opened() or self._created()
+            delta = self._open() or self._create()
             if revision is not None and _revision_of(delta) >= revision:
                 raise RevisionTaken(f"{self._uri} has revision {_revision_of(delta)}.")
-            known = set(pa.table(delta.get_add_actions())["path"].to_pylist())
-            if only_all and not known.issuperset(removed):
+            existing = set(pa.table(delta.get_add_actions())["path"].to_pylist())
+            if if_all_exist and not existing.issuperset(removed):
                 return False
             now = int(time.time() * 1000)
             actions: list[AddAction | RemoveAction] = [
                 AddAction(part.name, part.bytes, {}, now, True, _stats(part, revision))
                 for part in added
-                if part.name not in known
+                if part.name not in existing
             ]
-            actions += [RemoveAction(name, True, now) for name in removed if name in known]
+            actions += [RemoveAction(name, True, now) for name in removed if name in existing]
             if not actions and revision is None:
                 return True
             try:
                 with reaching(self._uri):
                     delta.create_write_transaction(
-                        actions, "append", delta.schema(), commit_properties=_said(revision, note)
+                        actions,
+                        "append",
+                        delta.schema(),
+                        commit_properties=_properties(revision, note),
                     )
                 return True
             except CommitFailedError as error:
-                logger.info("%s: another writer was first (%s)", self._uri, error)
-        raise StoreUnavailable(f"Others write {self._uri} all the time; run the step again.")
+                logger.info("%s: another writer committed first (%s)", self._uri, error)
+        raise StoreUnavailable(f"Other processes keep writing {self._uri}. Run the step again.")
 
     @property
     def _uri(self) -> str:
         return self.store.uri(self.path)
 
-    def _opened(self) -> "DeltaTable | None":
+    def _open(self) -> "DeltaTable | None":
         _require_one_process()
         from deltalake import DeltaTable
         from deltalake.exceptions import TableNotFoundError
@@ -169,7 +172,7 @@ class Log:
             )
         return delta
 
-    def _created(self) -> "DeltaTable":
+    def _create(self) -> "DeltaTable":
         from deltalake import DeltaTable
         from deltalake.exceptions import DeltaError
 
@@ -184,16 +187,16 @@ class Log:
                     storage_options=storage_options(self.store),
                 )
         except DeltaError:
-            delta = self._opened()
+            delta = self._open()
             if delta is None:
                 raise
-            return delta  # another writer has just created it
+            return delta  # another writer created it
 
 
 def storage_options(store: Store) -> dict[str, str]:
-    """What `deltalake` must know to reach a store.
+    """Options of `deltalake` to reach a store.
 
-    For S3 that includes credentials: the library does not look into ``~/.aws``, as our client does.
+    For S3 they include credentials, because the library does not read ``~/.aws``.
     """
     if isinstance(store, HdfsStore):
         os.environ.setdefault("HADOOP_USER_NAME", store.user)
@@ -211,16 +214,16 @@ def storage_options(store: Store) -> dict[str, str]:
         http = str(access.endpoint.startswith("http://")).lower()
         options |= {"aws_endpoint": access.endpoint, "aws_allow_http": http}
     if access.ca_bundle:
-        _trust(access.ca_bundle)
+        _add_certificates(access.ca_bundle)
     if access.region or access.endpoint:
         options["aws_region"] = access.region or "us-east-1"
     return options
 
 
-def _trust(authorities: Path) -> None:
-    """Add certificates to those that this process trusts: the library has no option for it.
+def _add_certificates(authorities: Path) -> None:
+    """Trust certificates in this process; the library has no option for them.
 
-    The system's folder is named too, because only what the variables name is trusted.
+    The variables override the defaults, so the folder of the system is added too.
     """
     os.environ.setdefault("SSL_CERT_DIR", ssl.get_default_verify_paths().openssl_capath)
     os.environ.setdefault("SSL_CERT_FILE", str(authorities))
@@ -238,7 +241,7 @@ def _stats(part: Part, revision: int | None) -> str:
     return json.dumps(stats)
 
 
-def _said(revision: int | None, note: str) -> "CommitProperties":
+def _properties(revision: int | None, note: str) -> "CommitProperties":
     from deltalake import CommitProperties, Transaction
 
     return CommitProperties(
@@ -248,26 +251,26 @@ def _said(revision: int | None, note: str) -> "CommitProperties":
 
 
 def _require_one_process() -> None:
-    """Refuse a fork of a process that has used `deltalake`: its threads are not there.
+    """Refuse forks of a process that has loaded `deltalake`: they lack its threads.
 
     Raises:
-        RuntimeError: this process is one.
+        RuntimeError: this process is a fork.
     """
-    global _process
-    _process = _process or os.getpid()
-    if _process != os.getpid():
+    global _loaded_by
+    _loaded_by = _loaded_by or os.getpid()
+    if _loaded_by != os.getpid():
         raise RuntimeError(
-            f"Process {_process} has used Delta tables, and process {os.getpid()} was forked from "
-            "it, without the library's threads. Start processes with `spawn`."
+            f"Process {_loaded_by} has used Delta tables, and process {os.getpid()} is a fork of "
+            "it without the threads of the library. Start processes with `spawn`."
         )
 
 
 @contextmanager
 def reaching(uri: str) -> Iterator[None]:
-    """Turn the library's errors about the store into ours."""
+    """Translate errors of the library into errors of Medloop."""
     try:
         yield
     except FileNotFoundError as error:
-        raise NotFound(f"A file of {uri} is gone ({error}). Run the step again.") from error
+        raise NotFound(f"A file of {uri} was deleted ({error}). Run the step again.") from error
     except OSError as error:
         raise StoreUnavailable(f"{uri} cannot be reached: {error}") from error

@@ -1,4 +1,4 @@
-"""Whether so many images are new or changed that it is worth training again."""
+"""Decides whether enough images are new or changed to train again."""
 
 import logging
 import math
@@ -17,22 +17,22 @@ from pipelines.tracking.client import open_tracking
 logger = logging.getLogger(__name__)
 
 LEARNED_FROM = {"label": "label", "patient": "group", "declared_split": "split"}
-"""Columns of a snapshot's files that decide what a training learns from → their names in messages.
-Metadata are not among them: subgroups are reported by them, and nothing is trained on them."""
+"""Columns of files that affect training → their names in messages. Metadata only define subgroups
+in reports, so they are not included."""
 
 Changes = dict[str, set[str]]
-"""What changed (``label``, ``group``, ``split``, ``mask``, ``removed``) → sha256 of the images."""
+"""Kind of change (``label``, ``group``, ``split``, ``mask``, ``removed``) → sha256 of images."""
 
 
 def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, *, woken_by: Waker) -> Enough:
-    """Compare a snapshot with the one that the champion was made from.
+    """Compare a snapshot with the one that the champion was trained on.
 
-    An image is new by its bytes (sha256), whatever its name. An image that the champion has seen
-    has changed if its label, group (patient, lesion) or declared split is another one, if its
-    mask is and images are cropped by masks, or if it is gone. New and changed images together
-    must reach both ``retrain.min_new_images`` and ``retrain.min_new_share`` (of the champion's
-    images). Without a champion, or where its snapshot is gone, anything is enough; so it is for
-    runs that something else than the landing folder started.
+    An image is new if its bytes (sha256) are new. A known image has changed if its label, group
+    (patient, lesion) or declared split has changed, if its mask has changed and images are cropped
+    to lesions, or if it was removed. New and changed images together must reach both
+    ``retrain.min_new_images`` and ``retrain.min_new_share`` (of the images of the champion).
+    Without a champion or its snapshot, any number is enough; so it is for runs that the landing
+    folder did not start.
 
     Raises:
         StoreUnavailable: the store does not answer.
@@ -62,27 +62,28 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot, *, woken_by: Wa
 
 
 def _changed(context: Context, champions: Snapshot, now: Snapshot, *, masks: bool) -> Changes:
-    """What changed of the champion's images; only rows that do so are compared."""
+    """Changes of the champion's images; compares only changed rows."""
     both = (champions, now)
     before, after = (revisions.state(context, one, ["sha256", "revision"]) for one in both)
     changed = after.filter(pc.greater(after["revision"], revisions.number_of(champions.id)))
-    gone = before.filter(pc.invert(pc.is_in(before["sha256"], value_set=after["sha256"])))
+    removed_images = before.filter(pc.invert(pc.is_in(before["sha256"], value_set=after["sha256"])))
     known = before.filter(pc.is_in(before["sha256"], value_set=changed["sha256"]))["sha256"]
-    touched = [*known.to_pylist(), *gone["sha256"].to_pylist()]
-    said = ["sha256", *LEARNED_FROM]
-    files = [revisions.files(context, one, said, of=touched).to_pylist() for one in both]
+    touched = [*known.to_pylist(), *removed_images["sha256"].to_pylist()]
+    columns = ["sha256", *LEARNED_FROM]
+    files = [revisions.files(context, one, columns, of=touched).to_pylist() for one in both]
     found = changes(*files)
     if masks:
-        drawn = [revisions.masks(context, one).select(["image", "sha256"]) for one in both]
-        drawn = [one.filter(pc.is_in(one["image"], value_set=known)).to_pylist() for one in drawn]
-        if differ := changed_masks(*drawn):
+        masks_of_both = [revisions.masks(context, one).select(["image", "sha256"]) for one in both]
+        masks_of_both = [
+            one.filter(pc.is_in(one["image"], value_set=known)).to_pylist() for one in masks_of_both
+        ]
+        if differ := changed_masks(*masks_of_both):
             found["mask"] = differ
     return found
 
 
 def changes(seen: list[Row], now: list[Row]) -> Changes:
-    """Which images of earlier rows later ones describe otherwise, or lack; nothing that
-    did not change is named."""
+    """Kind of change → images of the earlier rows that changed or are missing in the later ones."""
     before, after = _described(seen), _described(now)
     found: defaultdict[str, set[str]] = defaultdict(set)
     for sha256, description in before.items():
@@ -96,13 +97,13 @@ def changes(seen: list[Row], now: list[Row]) -> Changes:
 
 
 def changed_masks(seen: list[Row], now: list[Row]) -> set[str]:
-    """sha256 of the images whose mask came, went or is another one."""
+    """sha256 of the images whose mask was added, removed or changed."""
     before, after = ({(row["image"], row["sha256"]) for row in rows} for rows in (seen, now))
     return {image for image, _ in before ^ after}
 
 
 def _described(rows: list[Row]) -> dict[str, dict[str, set[str | None]]]:
-    """sha256 → what its rows (it may have several paths) say about it."""
+    """sha256 → column → values of its rows (an image may have several paths)."""
     found: dict[str, dict[str, set[str | None]]] = {}
     for row in rows:
         description = found.setdefault(
@@ -131,12 +132,12 @@ def _wanted(spec: DatasetSpec, seen: int) -> int:
 
 
 def _champions_snapshot(spec: DatasetSpec, context: Context) -> Snapshot | None:
-    """The snapshot that the champion was made from; ``None`` if there is none."""
+    """The snapshot that the champion was trained on; ``None`` if there is none."""
     champion = versions.holder(open_tracking(context.settings), spec.name, "champion")
     if champion is None:
         return None
     path = champion.tags.get(versions.SNAPSHOT_TAG, "")
     snapshot = existing_output(context, path, Snapshot) if path else None
     if snapshot is None:
-        logger.warning("%s: the snapshot %r of the champion is gone", spec.name, path)
+        logger.warning("%s: the snapshot %r of the champion does not exist", spec.name, path)
     return snapshot

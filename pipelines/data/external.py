@@ -1,7 +1,7 @@
-"""External collections: images from elsewhere, to judge a model by and never to train it on.
+"""External collections: images from elsewhere that evaluate a model and never train it.
 
-Each is landed, checked file by file and packed as a data set's own images are, into snapshots of
-its own, ``<dataset>_<collection>/snapshots``; no split or training ever reads those.
+Each is landed, checked and packed like a data set, into its own snapshots,
+``<dataset>_<collection>/snapshots``. No split or training reads them.
 """
 
 from collections.abc import Iterable, Iterator
@@ -18,7 +18,7 @@ from pipelines.data.duplicates.duplicates import near_pairs
 from pipelines.data.land import ingest, landing
 from pipelines.data.prepare.executor import ACCEPTED, accepted_image
 from pipelines.data.restore import originals
-from pipelines.data.revisions import PLACE, Row, latest
+from pipelines.data.revisions import PACK_COLUMNS, Row, latest
 from pipelines.errors import NotFound, SpecError
 from pipelines.imaging import Finder, crop_box, decode, fit
 from pipelines.outputs import Snapshot
@@ -27,7 +27,7 @@ from pipelines.stage import Context
 
 
 def spec_of(spec: DatasetSpec, external: ExternalSpec) -> DatasetSpec:
-    """The collection as a data set of its own, with those of our classes that it shows."""
+    """The spec of a collection as a data set, with those of our classes that it has."""
     shown = external.labels or {c.name: c.landing_labels for c in spec.classes}
     classes = tuple(
         c.model_copy(update={"labels": shown[c.name]}) for c in spec.classes if c.name in shown
@@ -47,10 +47,10 @@ def spec_of(spec: DatasetSpec, external: ExternalSpec) -> DatasetSpec:
 
 
 def named(spec: DatasetSpec, name: str) -> ExternalSpec:
-    """The collection called ``name``.
+    """The collection with a name.
 
     Raises:
-        SpecError: there is none.
+        SpecError: it does not exist.
     """
     for external in spec.external:
         if external.name == name:
@@ -60,10 +60,10 @@ def named(spec: DatasetSpec, name: str) -> ExternalSpec:
 
 
 def spec_named(name: str, specs: Iterable[DatasetSpec]) -> DatasetSpec:
-    """The spec of an external collection, by the name it has in the store.
+    """The spec of an external collection, by its data set name in the store.
 
     Raises:
-        NotFound: there is none.
+        NotFound: it does not exist.
     """
     found = {
         one.name: one
@@ -84,7 +84,7 @@ def run(spec: DatasetSpec, context: Context, name: str, source: str) -> Snapshot
 
     Raises:
         SpecError: the spec names no such collection.
-        LandingError: the folder is missing, empty or not laid out as the spec says.
+        LandingError: the folder is missing or empty, or does not have the layout of the spec.
         StoreUnavailable: the store does not answer.
     """
     theirs = spec_of(spec, named(spec, name))
@@ -92,20 +92,20 @@ def run(spec: DatasetSpec, context: Context, name: str, source: str) -> Snapshot
 
 
 def snapshots(spec: DatasetSpec, context: Context) -> dict[str, Snapshot]:
-    """Collection → its newest snapshot; those that were never ingested are left out."""
+    """Collection → its newest snapshot, if it has one."""
     found = {e.name: latest(context, spec_of(spec, e).name) for e in spec.external}
     return {name: snapshot for name, snapshot in found.items() if snapshot is not None}
 
 
 def unseen(spec: DatasetSpec, context: Context, snapshot: Snapshot, ours: Snapshot) -> list[Row]:
-    """The collection's pictures that are not ours too, each once, by sha256: the columns `PLACE`,
-    ``label`` and ``patient``.
+    """The images of a collection without near duplicates in the data set, by sha256: the columns
+    `PACK_COLUMNS`, ``label`` and ``patient``.
 
     Args:
-        spec: of the data set; its rule tells what is the same picture.
+        spec: the data set, with the thresholds for near duplicates.
         context: settings and store.
         snapshot: of the collection.
-        ours: whatever the model may have learnt from.
+        ours: snapshot of all images that the model may be trained on.
     """
     columns = ["sha256", "thumbnail"]
     theirs = revisions.state(context, snapshot, columns)
@@ -116,33 +116,33 @@ def unseen(spec: DatasetSpec, context: Context, snapshot: Snapshot, ours: Snapsh
     pairs = near_pairs(stacked(both["thumbnail"].to_pylist()), spec.duplicates, new=new)
     alike = {*both["sha256"].take(pa.array(_crossing(pairs, len(theirs)), pa.int64())).to_pylist()}
     alike |= set(known["sha256"].to_pylist())
-    listed = revisions.files(context, snapshot, [*PLACE, "label", "patient"]).to_pylist()
+    listed = revisions.files(context, snapshot, [*PACK_COLUMNS, "label", "patient"]).to_pylist()
     once = {row["sha256"]: row for row in listed if row["sha256"] not in alike}
     return [row for _, row in sorted(once.items())]
 
 
 def _crossing(pairs: pd.DataFrame, count: int) -> list[int]:
-    """Positions below ``count`` that are paired with one from there on."""
+    """Positions below ``count`` that are paired with a position from ``count`` on."""
     crossing = pairs[(pairs["first"] < count) & (pairs["second"] >= count)]
     return [int(position) for position in crossing["first"].unique()]
 
 
-def pictures(
+def images_of(
     spec: DatasetSpec, context: Context, rows: list[Row], *, find: Finder | None = None
 ) -> Iterator[tuple[Row, NDArray[np.uint8]]]:
-    """Each image as the data set's models see it, uint8 (size, size, 3); in the store's order.
+    """Each image, prepared for the models of the data set, uint8 (size, size, 3); sorted by pack.
 
     Args:
-        spec: of the data set.
+        spec: the data set.
         context: settings and store.
-        rows: of the collection.
-        find: finds the lesions to crop to, where the spec says so.
+        rows: rows of the collection.
+        find: finds the lesions, if the spec crops to lesions.
 
     Raises:
-        BadImage: names an image that cannot be used any more.
+        BadImage: an accepted image cannot be decoded; names its path.
     """
     for row, content in originals(context, rows):
         with accepted_image(row["source_path"]):
-            picture = decode(content, limits=ACCEPTED)
-            fitted = fit(picture, spec.image, crop_box(picture, spec.image, find))
+            decoded = decode(content, limits=ACCEPTED)
+            fitted = fit(decoded, spec.image, crop_box(decoded, spec.image, find))
         yield row, fitted

@@ -1,11 +1,11 @@
-"""Originals in Parquet: thousands in a file of about 256 MB, each one to be had back.
+"""Packs: Parquet files of about 256 MB with thousands of originals.
 
-HDFS keeps every file's place in the NameNode's memory and answers a small file as slowly as a
-large one, so images go in together. A pack's row groups are small, so that one image is read
-without the others; image formats are compressed already, so the pack is not.
+The NameNode of HDFS keeps every file in memory, and small files are as slow as large ones, so many
+images share a file. Row groups are small, so one image can be read without the others. Images are
+already compressed, so packs are not.
 
-A pack is ``<dataset>/packs/<sha256 of the file>/originals.parquet``: whoever writes the same
-originals writes the same pack.
+A pack is ``<dataset>/packs/<sha256 of the file>/originals.parquet``; the same originals give the
+same pack.
 """
 
 import hashlib
@@ -31,7 +31,7 @@ PACKED = pa.schema(
 
 @dataclass(frozen=True)
 class Packed:
-    """An image in a pack."""
+    """An original in a pack."""
 
     sha256: str
     format: str | None
@@ -44,14 +44,15 @@ class Pack:
 
     local: Path
     sha256s: list[str]
-    """Of each row, in order."""
+    """sha256 of each row, in order."""
     bytes: int
     sha256: str
-    """Of the pack itself."""
+    """sha256 of the pack file."""
 
 
 class Packer:
-    """Writes originals into a file, a row group at a time; the same originals give the same bytes.
+    """Writes originals into a file, one row group at a time; the same originals give the same
+    bytes.
 
     Args:
         path: the file.
@@ -64,10 +65,10 @@ class Packer:
         self._group_bytes = 0
         self._sha256s: list[str] = []
         self.bytes = 0
-        """Of the originals so far."""
+        """Total size of the originals so far."""
 
     def add(self, original: Packed) -> int:
-        """Add an original; its row, from 0."""
+        """Add an original; return its row, from 0."""
         self._group.append(original)
         self._sha256s.append(original.sha256)
         self._group_bytes += len(original.content)
@@ -77,7 +78,7 @@ class Packer:
         return len(self._sha256s) - 1
 
     def close(self) -> Pack:
-        """Finish the file, which holds at least one original."""
+        """Finish the file, which must have at least one original."""
         self._write()
         assert self._writer is not None
         self._writer.close()
@@ -102,24 +103,24 @@ class Packer:
 
 
 def contents(path: Path, rows: Iterable[int]) -> Iterator[tuple[int, bytes]]:
-    """Row number and content of the wanted rows of a pack; reads only their row groups."""
+    """Number and content of some rows of a pack; reads only their row groups."""
     wanted = sorted(set(rows))
     file = pq.ParquetFile(path)
     start = 0
     for number in range(file.num_row_groups):
         end = start + file.metadata.row_group(number).num_rows
-        here = [row for row in wanted if start <= row < end]
-        if here:
+        rows_of_group = [row for row in wanted if start <= row < end]
+        if rows_of_group:
             column = file.read_row_group(number, columns=["content"])["content"]
-            yield from ((row, column[row - start].as_py()) for row in here)
+            yield from ((row, column[row - start].as_py()) for row in rows_of_group)
         start = end
 
 
 def verify(path: Path, pack: Pack) -> None:
-    """Hash every image of a pack that was read back from the store.
+    """Hash every original of a pack that was downloaded again.
 
     Raises:
-        StoreUnavailable: what came back is not what went in.
+        StoreUnavailable: the downloaded pack differs from the uploaded one.
     """
     if file_digest(path) != pack.sha256:
         raise StoreUnavailable(
@@ -129,35 +130,35 @@ def verify(path: Path, pack: Pack) -> None:
     for row, content in contents(path, range(len(pack.sha256s))):
         if hashlib.sha256(content).hexdigest() != pack.sha256s[row]:
             raise StoreUnavailable(
-                f"Row {row} of {pack.local.name} does not have the sha256 it was landed with. "
+                f"Row {row} of {pack.local.name} has another sha256 than when it landed. "
                 "Nothing was committed; run again."
             )
 
 
-def deliver(store: Store, pack: Pack, folder: str) -> str:
-    """Upload a pack, read it back, hash every image in it, and clear it from the local disk.
+def upload_pack(store: Store, pack: Pack, folder: str) -> str:
+    """Upload a pack, download and verify it, and delete the local file.
 
     Args:
-        store: where to.
+        store: the store.
         pack: a finished pack.
-        folder: of a data set's packs.
+        folder: folder of packs of the data set.
 
     Returns:
-        Its path in the store; it appears there whole or not at all.
+        Its path in the store, where it appears atomically.
 
     Raises:
-        StoreUnavailable: what came back is not what went in.
+        StoreUnavailable: the downloaded pack differs from the uploaded one.
     """
-    path, back = f"{folder}/{pack.sha256}", pack.local.with_suffix(".back")
+    path, copy = f"{folder}/{pack.sha256}", pack.local.with_suffix(".copy")
     try:
-        if store.exists(f"{path}/{FILE}"):  # of a landing that was killed
-            store.set_modified(f"{path}/{FILE}", time.time())  # prune must take it for new
+        if store.exists(f"{path}/{FILE}"):  # uploaded by a landing that was killed
+            store.set_modified(f"{path}/{FILE}", time.time())  # prune must see it as new
         else:
             with store.commit(path) as staging:
                 store.upload(pack.local, f"{staging}/{FILE}")
-                store.download(f"{staging}/{FILE}", back)
-                verify(back, pack)
+                store.download(f"{staging}/{FILE}", copy)
+                verify(copy, pack)
     finally:
-        back.unlink(missing_ok=True)
+        copy.unlink(missing_ok=True)
         pack.local.unlink(missing_ok=True)
     return f"{path}/{FILE}"

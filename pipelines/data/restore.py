@@ -1,4 +1,4 @@
-"""Getting originals back from the store, identical to the last byte."""
+"""Restores originals from the store, identical byte for byte."""
 
 import hashlib
 import tempfile
@@ -9,7 +9,7 @@ from pathlib import Path
 import pyarrow.compute as pc
 
 from pipelines.data import packing, revisions
-from pipelines.data.revisions import PLACE, Row, latest
+from pipelines.data.revisions import PACK_COLUMNS, Row, latest
 from pipelines.data.rows import Refused
 from pipelines.data.tables import Table
 from pipelines.errors import NotFound, PathRefused, StoreUnavailable
@@ -24,24 +24,24 @@ def restore(context: Context, dataset: str, *, what: str, target: Path) -> list[
     Args:
         context: settings and store.
         dataset: the data set it belongs to.
-        what: its source path, or that of a mask or of a refused file (as in the tables; of a DICOM
-            file, the pseudonym), or its sha256 (at least the first 8 digits).
-        target: the folder; the image's source path is kept below it.
+        what: source path of an image, mask or refused file, as in the tables (of a DICOM file, the
+            pseudonym), or at least the first 8 digits of the sha256.
+        target: the folder; source paths are relative to it.
 
     Returns:
-        The files written: several if ``what`` names several images.
+        The written files; several if ``what`` matches several images.
 
     Raises:
         NotFound: the data set has no such image.
-        PathRefused: its path leads out of the folder, or another file is there.
-        StoreUnavailable: the store gave back other bytes than were landed.
+        PathRefused: the path leads out of the folder, or another file exists there.
+        StoreUnavailable: the store returned other bytes than were landed.
     """
     snapshot = latest(context, dataset)
     index: list[Row] = []
     if snapshot is not None:
-        index += revisions.files(context, snapshot, PLACE).to_pylist()
-        index += revisions.masks(context, snapshot).select(PLACE).to_pylist()
-    refused = Table.open(context, dataset, Refused).arrow(PLACE)
+        index += revisions.files(context, snapshot, PACK_COLUMNS).to_pylist()
+        index += revisions.masks(context, snapshot).select(PACK_COLUMNS).to_pylist()
+    refused = Table.open(context, dataset, Refused).arrow(PACK_COLUMNS)
     index += refused.filter(pc.is_valid(refused["pack"])).to_pylist()
     wanted = [row for row in index if _is(row, what)]
     if not wanted:
@@ -62,14 +62,14 @@ def _is(row: Row, what: str) -> bool:
 
 def _write(row: Row, data: bytes, wanted: Iterable[tuple[str, str]], target: Path) -> Path:
     name = Path(row["source_path"])
-    alike = [sha256 for path, sha256 in wanted if path == row["source_path"]]
-    if len(alike) > 1:  # landings whose files have the same name
+    same_path = [sha256 for path, sha256 in wanted if path == row["source_path"]]
+    if len(same_path) > 1:  # several files with the same source path
         name = name.with_stem(f"{name.stem}-{row['sha256'][:8]}")
     path = path_inside(target, name.as_posix().replace("\\", "_"))
     if path.exists() and path.read_bytes() != data:
         raise PathRefused(
-            f"{path} exists and is another file; nothing was overwritten. Restore into an empty "
-            "folder (--to), or move that file away."
+            f"{path} exists with other content; nothing was overwritten. Restore into an empty "
+            "folder (--to), or move the file."
         )
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_bytes(data)
@@ -77,10 +77,10 @@ def _write(row: Row, data: bytes, wanted: Iterable[tuple[str, str]], target: Pat
 
 
 def originals(context: Context, rows: Iterable[Row]) -> Iterator[tuple[Row, bytes]]:
-    """The originals of rows that have the columns `PLACE`; each pack is fetched once.
+    """The originals of rows with the columns `PACK_COLUMNS`; downloads each pack once.
 
     Raises:
-        StoreUnavailable: the store gave back other bytes than were landed.
+        StoreUnavailable: the store returned other bytes than were landed.
     """
     by_pack: dict[str, dict[int, list[Row]]] = defaultdict(lambda: defaultdict(list))
     for row in rows:
@@ -98,6 +98,6 @@ def originals(context: Context, rows: Iterable[Row]) -> Iterator[tuple[Row, byte
 def _require_same(row: Row, data: bytes) -> None:
     if hashlib.sha256(data).hexdigest() != row["sha256"]:
         raise StoreUnavailable(
-            f"{row['pack']}, row {row['row']} ({row['source_path']}), does not have the sha256 it "
-            "was stored with: the store has lost it. Check HDFS (hdfs fsck)."
+            f"{row['pack']}, row {row['row']} ({row['source_path']}), has another sha256 than "
+            "when it was stored: the store is damaged. Check HDFS (hdfs fsck)."
         )

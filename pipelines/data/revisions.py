@@ -1,12 +1,12 @@
-"""Snapshots: what a data set's images are at a revision of its tables.
+"""Snapshots: the images of a data set at a revision of its tables.
 
-A snapshot is revision N of the table ``images``: for each image, the newest row up to N. It is
-named by the number and its content (``0007-9f2c…``), and its manifest is
+A snapshot is revision N of the table ``images``: for each image, the newest row up to N. Its ID has
+the number and a fingerprint of the content (``0007-9f2c…``); its manifest is
 ``<dataset>/snapshots/<id>/manifest.json``. Rows are only appended, so a snapshot never changes.
 
-A revision is committed in two steps: the numbered commit of ``images``, which one of several
-machines gets, and the manifest, which makes it visible. The commit carries the manifest, so that
-whoever comes next can write it where a process was killed in between.
+A revision is created in two steps: the numbered commit of ``images``, which only one of several
+machines can make, and the manifest, which makes it visible. The commit contains the manifest, so
+the next process can write it if the first one is killed in between.
 """
 
 import json
@@ -27,37 +27,37 @@ from pipelines.stage import MANIFEST, Context, existing_output
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
 
-ID = re.compile(r"\d+-")
-"""How the id of a snapshot begins."""
-PLACE = ("sha256", "source_path", "pack", "row")
-"""Columns by which originals are read (`pipelines.data.restore.originals`)."""
+SNAPSHOT_ID = re.compile(r"\d+-")
+"""Start of the ID of a snapshot."""
+PACK_COLUMNS = ("sha256", "source_path", "pack", "row")
+"""Columns that `pipelines.data.restore.originals` needs."""
 Row = dict[str, Any]
 OF_IMAGE = tuple(field.name for field in fields(Image))
 OF_FILE = tuple(field.name for field in fields(File))
 
 
 def number_of(identity: str) -> int:
-    """The revision of a snapshot, from its id (``0003-9f2c…``)."""
+    """The revision of a snapshot, from its ID (``0003-9f2c…``)."""
     return int(identity.partition("-")[0])
 
 
 def in_order(identities: Iterable[str]) -> list[str]:
-    """Ids of snapshots, the oldest first: 10000 comes after 9999. Other names are left out."""
-    known = [identity for identity in identities if ID.match(identity)]
+    """IDs of snapshots, the oldest first: 10000 comes after 9999. Skips other names."""
+    known = [identity for identity in identities if SNAPSHOT_ID.match(identity)]
     return sorted(known, key=lambda identity: (number_of(identity), identity))
 
 
 def latest(context: Context, dataset: str) -> Snapshot | None:
-    """The newest snapshot of a data set; ``None`` if nothing was ingested yet."""
+    """The newest snapshot of a data set; ``None`` if there is none."""
     names = in_order(context.store.names(f"{dataset}/snapshots"))
     return existing_output(context, f"{dataset}/snapshots/{names[-1]}", Snapshot) if names else None
 
 
 def require(context: Context, dataset: str, identity: str | None = None) -> Snapshot:
-    """A snapshot by its id; the newest if none is named.
+    """A snapshot by its ID; by default the newest.
 
     Raises:
-        NotFound: there is no such snapshot, or nothing was ingested yet.
+        NotFound: the snapshot does not exist.
     """
     if identity is None:
         found = latest(context, dataset)
@@ -72,19 +72,21 @@ def require(context: Context, dataset: str, identity: str | None = None) -> Snap
 
 
 def at(context: Context, path: str) -> Snapshot:
-    """The snapshot at a store path, as outputs and models name it.
+    """The snapshot at a store path.
 
     Raises:
-        NotFound: it is gone.
+        NotFound: it does not exist.
     """
     if (found := existing_output(context, path, Snapshot)) is not None:
         return found
-    raise NotFound(f"The snapshot {context.store.uri(path)} is gone; ingest its images again.")
+    raise NotFound(
+        f"The snapshot {context.store.uri(path)} does not exist. Ingest its images again."
+    )
 
 
 def confirmed(context: Context, dataset: str) -> Snapshot | None:
-    """The newest snapshot, like `latest`, after writing a manifest that a killed process left out:
-    what the next snapshot builds on.
+    """The newest snapshot, on which the next one builds. Writes its manifest if a killed process
+    did not.
 
     Raises:
         NotFound: the manifest is neither in the store nor in the log of the table.
@@ -97,8 +99,8 @@ def confirmed(context: Context, dataset: str) -> Snapshot | None:
     note = images.note()
     if not note:
         raise NotFound(
-            f"{dataset} has {images.revision()} revisions, and the manifest of the newest is gone "
-            f"from {dataset}/snapshots. Restore it from a backup."
+            f"{dataset} has {images.revision()} revisions, but {dataset}/snapshots lacks the "
+            "manifest of the newest. Restore it from a backup."
         )
     manifest: dict[str, Any] = json.loads(note)
     snapshot = Snapshot.model_validate(manifest["output"])
@@ -108,22 +110,22 @@ def confirmed(context: Context, dataset: str) -> Snapshot | None:
 
 
 def state(context: Context, snapshot: Snapshot, columns: Sequence[str]) -> pa.Table:
-    """One row for each image of a snapshot, sorted by ``sha256``.
+    """One row per image of a snapshot, sorted by ``sha256``.
 
     Args:
         context: settings and store.
         snapshot: the snapshot.
-        columns: of `Image` and `Original`.
+        columns: columns of `Image` and `Original`.
 
     Raises:
-        NotFound: the table lacks the snapshot's rows.
+        NotFound: the table lacks the rows of the snapshot.
         StoreUnavailable: the store does not answer.
     """
     found = [name for name in columns if name not in OF_IMAGE]
-    said = ["sha256", "revision", "copies", *columns, *(["facts"] if found else [])]
-    said = [name for name in dict.fromkeys(said) if name in OF_IMAGE]
+    columns_of_images = ["sha256", "revision", "copies", *columns, *(["facts"] if found else [])]
+    columns_of_images = [name for name in dict.fromkeys(columns_of_images) if name in OF_IMAGE]
     table = Table.open(context, snapshot.dataset, Image)
-    images = newest(table.arrow(said, until=number_of(snapshot.id)), ["sha256"])
+    images = newest(table.arrow(columns_of_images, until=number_of(snapshot.id)), ["sha256"])
     images = images.filter(pc.greater(images["copies"], 0))
     if found:
         originals = Table.open(context, snapshot.dataset, Original).arrow(["facts", *found])
@@ -131,7 +133,9 @@ def state(context: Context, snapshot: Snapshot, columns: Sequence[str]) -> pa.Ta
         for name in found:
             images = images.append_column(name, originals[name].take(places))
     if snapshot.images and not images.num_rows:
-        raise NotFound(f"The tables of {snapshot.dataset} do not hold snapshot {snapshot.id}.")
+        raise NotFound(
+            f"The tables of {snapshot.dataset} lack snapshot {snapshot.id}. Restore a backup."
+        )
     return images.select(list(columns))
 
 
@@ -142,16 +146,16 @@ def files(
     *,
     of: Iterable[str] | None = None,
 ) -> pa.Table:
-    """One row for each file of a snapshot's images, sorted by ``source_path`` and ``sha256``.
+    """One row per file of a snapshot, sorted by ``source_path`` and ``sha256``.
 
     Args:
         context: settings and store.
         snapshot: the snapshot.
-        columns: of `File`, `Image` and `Original`; ``label`` is that of the file.
-        of: sha256 of the images whose files are wanted; all, if not given.
+        columns: columns of `File`, `Image` and `Original`; ``label`` is that of the file.
+        of: sha256 of the images; by default all.
 
     Raises:
-        NotFound: the table lacks the snapshot's rows.
+        NotFound: the table lacks the rows of the snapshot.
         StoreUnavailable: the store does not answer.
     """
     of_image = [name for name in dict.fromkeys(["sha256", *columns]) if name not in OF_FILE]
@@ -172,15 +176,15 @@ def files(
 def state_frame(
     spark: "SparkSession", context: Context, snapshot: Snapshot, columns: Sequence[str]
 ) -> "DataFrame":
-    """The rows of `state` as a Spark frame, in no order; nothing is read yet."""
+    """The rows of `state` as a lazy Spark frame, in any order."""
     from pyspark.sql import functions as F
 
     found = [name for name in columns if name not in OF_IMAGE]
-    said = [name for name in columns if name in OF_IMAGE and name != "sha256"]
-    said = list(dict.fromkeys([*said, "facts", "copies"]))
+    columns_of_images = [name for name in columns if name in OF_IMAGE and name != "sha256"]
+    columns_of_images = list(dict.fromkeys([*columns_of_images, "facts", "copies"]))
     images = Table.open(context, snapshot.dataset, Image)
-    rows = images.frame(spark, context, ["sha256", "revision", *said])
-    newest = F.max_by(F.struct(*said), F.col("revision")).alias("newest")
+    rows = images.frame(spark, context, ["sha256", "revision", *columns_of_images])
+    newest = F.max_by(F.struct(*columns_of_images), F.col("revision")).alias("newest")
     rows = rows.where(F.col("revision") <= number_of(snapshot.id)).groupBy("sha256").agg(newest)
     rows = rows.select("sha256", "newest.*").where("copies > 0")
     if found:
@@ -192,17 +196,17 @@ def state_frame(
 
 
 def masks(context: Context, snapshot: Snapshot) -> pa.Table:
-    """The masks of a snapshot's images, sorted by ``image`` (its sha256), with the columns of
-    `Mask`; errors as of `state`."""
+    """The masks of a snapshot, sorted by ``image`` (sha256), with the columns of `Mask`; errors as
+    of `state`."""
     images = state(context, snapshot, ["sha256", "mask"])
     images = images.filter(pc.is_valid(images["mask"])).combine_chunks()
-    drawn = images["mask"].combine_chunks()
-    columns = {field.name: pc.struct_field(drawn, field.name) for field in fields(Mask)}
+    masks_of_images = images["mask"].combine_chunks()
+    columns = {field.name: pc.struct_field(masks_of_images, field.name) for field in fields(Mask)}
     return pa.table({"image": images["sha256"]} | columns)
 
 
 def newest(rows: pa.Table, key: Sequence[str]) -> pa.Table:
-    """Of the rows with the same ``key``, the one of the newest revision; sorted by the key."""
+    """For each ``key``, the row of the newest revision; sorted by the key."""
     order = [(name, "ascending") for name in (*key, "revision")]
     rows = rows.sort_by(order).combine_chunks()
     if not rows.num_rows:

@@ -1,6 +1,6 @@
-"""The rows of a data set's tables: the one schema of Arrow, Spark and the docs.
+"""Row types of the tables of a data set; Arrow, Spark and the docs use their schema.
 
-A row type is a frozen dataclass whose annotations name a type and say what the column means:
+A row type is a frozen dataclass. Annotations have the type and the meaning of a column:
 
     sha256: Annotated[str, "of the original, hexadecimal"]
     width: Annotated[Int32 | None, "pixels"]
@@ -29,12 +29,12 @@ PLAIN: dict[type, pa.DataType] = {
     datetime: pa.timestamp("us", "UTC"),
 }
 SQL = {"int32": "int", "int64": "bigint", "bool": "boolean"}
-"""Arrow's name of a type → Spark's, where they differ."""
+"""Arrow type → Spark type, where the names differ."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Row:
-    """The base of all row types."""
+    """Base class of row types."""
 
     table: ClassVar[str]
     """Name of the table: its folder below ``<dataset>/tables/``."""
@@ -45,7 +45,7 @@ RowT = TypeVar("RowT", bound=Row)
 
 @dataclasses.dataclass(frozen=True)
 class Original(Row):
-    """What the bytes of an image show; never changed."""
+    """Properties of the bytes of an image; never changes."""
 
     table: ClassVar[str] = "originals"
 
@@ -68,7 +68,7 @@ class Original(Row):
 
 @dataclasses.dataclass(frozen=True)
 class File:
-    """A file that landed, and what was said about it."""
+    """A landed file, with its label and metadata."""
 
     source_path: Annotated[str, "below the landing folder, or its pseudonym"]
     label: Annotated[str | None, "class"]
@@ -95,7 +95,7 @@ class Mask:
 
 @dataclasses.dataclass(frozen=True)
 class Image(Row):
-    """What people say about an image; a change appends a row, and the newest one counts."""
+    """Label and files of an image; a change appends a row, and the newest one counts."""
 
     table: ClassVar[str] = "images"
 
@@ -113,7 +113,7 @@ class Image(Row):
 
 @dataclasses.dataclass(frozen=True)
 class Refused(Row):
-    """A file that landed and cannot be used."""
+    """A landed file that cannot be used."""
 
     table: ClassVar[str] = "quarantine"
 
@@ -132,7 +132,7 @@ class Refused(Row):
 
 @dataclasses.dataclass(frozen=True)
 class Member(Row):
-    """Which split a file is in; a change appends a row, and the newest one counts."""
+    """The split of a file; a change appends a row, and the newest one counts."""
 
     table: ClassVar[str] = "splits"
 
@@ -154,8 +154,7 @@ def schema_of(row: type) -> pa.Schema:
 
 
 def ddl_of(row: type, columns: Sequence[str] | None = None) -> str:
-    """The schema as Spark reads it: ``sha256 string NOT NULL, width int``; of all columns, or some
-    in this order."""
+    """The Spark DDL of all or some columns: ``sha256 string NOT NULL, width int``."""
     schema = schema_of(row)
     return ", ".join(
         f"`{field.name}` {_sql(field.type)}{'' if field.nullable else ' NOT NULL'}"
@@ -163,33 +162,23 @@ def ddl_of(row: type, columns: Sequence[str] | None = None) -> str:
     )
 
 
-def described(row: type) -> str:
-    """The columns as a Markdown table, as the docs show them."""
-    lines = ["| column | type | null | meaning |", "|---|---|---|---|"]
-    for field in schema_of(row):
-        meaning = (field.metadata or {}).get(b"comment", b"").decode().replace("``", "`")
-        null = "yes" if field.nullable else "no"
-        lines.append(f"| {field.name} | {_sql(field.type)} | {null} | {meaning} |")
-    return "\n".join(lines) + "\n"
-
-
 def table_of(rows: Sequence[RowT], row: type[RowT]) -> pa.Table:
     """Rows as an Arrow table."""
-    return pa.Table.from_pylist([_values(one) for one in rows], schema=schema_of(row))
+    return pa.Table.from_pylist([_as_dictionary(one) for one in rows], schema=schema_of(row))
 
 
-def _values(value: Any) -> Any:
-    """A row as a dictionary, at any depth; `dataclasses.asdict` copies every value, and takes four
-    times as long."""
+def _as_dictionary(value: Any) -> Any:
+    """A row as nested dictionaries; `dataclasses.asdict` copies every value and takes four times as
+    long."""
     if isinstance(value, tuple) and value and dataclasses.is_dataclass(value[0]):
-        return [_values(one) for one in value]
+        return [_as_dictionary(one) for one in value]
     if dataclasses.is_dataclass(value):
-        return {name: _values(one) for name, one in vars(value).items()}
+        return {name: _as_dictionary(one) for name, one in vars(value).items()}
     return value
 
 
 def rows_of(table: pa.Table, row: type[RowT]) -> Iterator[RowT]:
-    """The rows of an Arrow table that has all columns; made batch by batch."""
+    """The rows of an Arrow table with all columns, converted batch by batch."""
     made = TypeAdapter(row)
     for batch in table.to_batches(max_chunksize=4096):
         for values in batch.to_pylist(maps_as_pydicts="strict"):
@@ -226,7 +215,7 @@ def _arrow(kind: Any) -> pa.DataType:
 
 
 def _sql(kind: pa.DataType) -> str:
-    """A type as Spark's SQL names it."""
+    """The name of a type in Spark SQL."""
     if pa.types.is_struct(kind):
         return f"struct<{', '.join(f'{field.name}: {_sql(field.type)}' for field in kind)}>"
     if pa.types.is_list(kind):

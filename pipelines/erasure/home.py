@@ -133,7 +133,7 @@ def _remove_item(remove: files.Remover) -> None:
 
 def _remove_run(docs: DataDocs, suite: str, run: str) -> None:
     docs.remove(suite, run)
-    docs.draw_index()
+    docs.write_index_page()
 
 
 def _tables(database: sqlite3.Connection) -> list[str]:

@@ -117,7 +117,7 @@ def _ask(subject: Subject, snapshot: Snapshot, ours: Snapshot) -> Asked:
     network = subject.required_network
     listed, batch, logits = [], [], []
     find = finder_of(subject.context, subject.prepared)
-    found = external.pictures(spec, subject.context, rows, find=find)
+    found = external.images_of(spec, subject.context, rows, find=find)
     for row, picture in track(found, total=len(rows), what=f"Asking about {snapshot.dataset}"):
         listed.append(row)
         batch.append(picture)

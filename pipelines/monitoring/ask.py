@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from pipelines.data.restore import originals
-from pipelines.data.revisions import PLACE, Row
+from pipelines.data.revisions import PACK_COLUMNS, Row
 from pipelines.errors import BadImage, NotFound
 from pipelines.evaluation.novelty import pool
 from pipelines.imaging.shades import grey_level
@@ -19,7 +19,7 @@ from pipelines.stage import Context
 
 logger = logging.getLogger(__name__)
 
-ASKED = (*PLACE, "label", "patient")
+ASKED = (*PACK_COLUMNS, "label", "patient")
 """Columns of what is asked about."""
 
 

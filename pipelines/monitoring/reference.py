@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from pipelines.data import revisions
-from pipelines.data.revisions import PLACE, Row
+from pipelines.data.revisions import PACK_COLUMNS, Row
 from pipelines.data.split.members import KEY, members
 from pipelines.errors import NotFound
 from pipelines.evaluation.novelty import Novelty
@@ -140,7 +140,7 @@ def held_out(context: Context, manifest: BundleManifest) -> list[Row]:
     divided = {(row["sha256"], row["source_path"]): row for row in rows if row["split"] in HELD_OUT}
     found = [
         {**row, "patient": divided[key]["cluster"], "label": divided[key]["label"]}
-        for row in revisions.files(context, snapshot, PLACE).to_pylist()
+        for row in revisions.files(context, snapshot, PACK_COLUMNS).to_pylist()
         if (key := (row["sha256"], row["source_path"])) in divided
     ]
     if not found:

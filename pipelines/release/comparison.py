@@ -18,7 +18,7 @@ from pipelines.data.input.training_set import TrainingSet
 from pipelines.data.prepare.executor import ACCEPTED, accepted_image
 from pipelines.data.prepare.segmenters import fetch_segmenter
 from pipelines.data.restore import originals
-from pipelines.data.revisions import PLACE
+from pipelines.data.revisions import PACK_COLUMNS
 from pipelines.data.split.members import members
 from pipelines.errors import NotFound
 from pipelines.evaluation.calibration import softmax
@@ -211,7 +211,7 @@ def _answers_on_originals(
 ) -> Probabilities:
     runtime = open_runtime(bundle, "openvino", Tuning())
     snapshot = revisions.at(context, prepared.snapshot)
-    files = revisions.files(context, snapshot, PLACE, of=rows["sha256"])
+    files = revisions.files(context, snapshot, PACK_COLUMNS, of=rows["sha256"])
     keys = set(zip(rows["sha256"], rows["source_path"], strict=True))
     wanted = [r for r in files.to_pylist() if (r["sha256"], r["source_path"]) in keys]
     found = track(originals(context, wanted), total=len(wanted), what="Asking the champion")

@@ -10,7 +10,7 @@ from pipelines.data import revisions
 from pipelines.data.input.cache import fetch
 from pipelines.data.prepare.segmenters import fetch_segmenter
 from pipelines.data.restore import originals
-from pipelines.data.revisions import PLACE, Row
+from pipelines.data.revisions import PACK_COLUMNS, Row
 from pipelines.errors import TrainingError
 from pipelines.evaluation import (
     calibration,
@@ -179,7 +179,7 @@ def _canary(context: Context, prepared: Prepared, test: pd.DataFrame) -> list[Or
     drawn = test.sort_values(["sha256", "source_path"]).groupby("label").head(CANARY_PER_CLASS)
     drawn_columns = (drawn[name].tolist() for name in ("sha256", "source_path", "label"))
     label_of = {(path, sha256): label for sha256, path, label in zip(*drawn_columns, strict=True)}
-    columns = [*PLACE, "label", "format", "mode"]
+    columns = [*PACK_COLUMNS, "label", "format", "mode"]
     index = revisions.files(context, snapshot, columns).to_pylist()
     rows = [row for row in index if _key_of(row) in label_of]
     rows += _other_encodings(index, rows, test)

@@ -124,7 +124,7 @@ def _finish(context: Context, now: float, fates: Iterable[Fate]) -> Iterator[str
     settings = context.settings
     docs = DataDocs(settings.home)
     if docs.site.is_dir() and any(one.goes and one.item.kind == "checks" for one in fates):
-        docs.draw_index()
+        docs.write_index_page()
     files.clear_empty_folders(settings, before=now - DAY)
     if days := settings.keep_logs_days:
         yield scheduler.clean(settings, before=now - days * DAY)

@@ -1,8 +1,7 @@
-"""The tables that the expectation suites judge: one row an image, metadata only.
+"""The tables that expectation suites validate: one row per image, metadata only.
 
-What an expectation needs to know of other rows (how often, in how many splits) is worked out
-here, so that every expectation is about one column and names the rows that break it. The
-columns are described in the suites.
+Values that depend on other rows (number of copies, number of splits) are computed here, so every
+expectation is about one column and names the rows that break it. The suites describe the columns.
 """
 
 import io
@@ -20,20 +19,20 @@ from pipelines.outputs import Landing, Prepared, Snapshot, Split
 from pipelines.stage import Context
 
 IMAGE = ["source_path", "sha256"]
-"""What tells an image from others; the same bytes may have landed under several paths."""
+"""The key of a row; the same bytes may have several paths."""
 JUDGED = (
     *IMAGE,
     *("label", "declared_split", "patient", "landing_label"),
     *("bytes", "format", "width", "height", "mode", "bits", "mean", "std", "pack", "row"),
 )
-"""Columns of a snapshot's files that expectations are about."""
+"""Columns of a snapshot's files that expectations use."""
 UNREAD = ["notes", "metadata", "facts"]
-"""Columns that no expectation is about."""
+"""Columns that no expectation uses."""
 
 
 def landing_table(context: Context, landing: Landing) -> pd.DataFrame:
-    """The table of ``expectations/landing.py``: a row for each file that is not a mere copy of an
-    accepted one, nor of an image that was erased."""
+    """The table of ``expectations/landing.py``: one row per file, without unlabelled copies of
+    accepted files and without erased images."""
     rows = _read(context, f"{landing.path}/files.parquet")
     return _with_sizes(rows[~rows["reason"].isin([COPY, ERASED])])
 
@@ -41,8 +40,10 @@ def landing_table(context: Context, landing: Landing) -> pd.DataFrame:
 def snapshot_table(context: Context, snapshot: Snapshot, split: Split) -> pd.DataFrame:
     """The table of ``expectations/snapshot.py``."""
     index = revisions.files(context, snapshot, JUDGED).to_pandas()
-    divided = members(context, split.path, [*IMAGE, "cluster", "split", "excluded"]).to_pandas()
-    rows = _with_sizes(index).merge(divided, on=IMAGE, how="outer")
+    members_of_split = members(
+        context, split.path, [*IMAGE, "cluster", "split", "excluded"]
+    ).to_pandas()
+    rows = _with_sizes(index).merge(members_of_split, on=IMAGE, how="outer")
     counts = rows["label"].map(rows["label"].value_counts())
     first = rows.groupby("sha256")["source_path"].transform("first")
     split_rows = rows[rows["split"].notna()]
@@ -57,14 +58,14 @@ def snapshot_table(context: Context, snapshot: Snapshot, split: Split) -> pd.Dat
 
 
 def prepared_table(context: Context, prepared: Prepared, classes: tuple[str, ...]) -> pd.DataFrame:
-    """The table of ``expectations/prepared.py``; downloads and verifies parts that are not here."""
+    """The table of ``expectations/prepared.py``; downloads and verifies missing parts."""
     planned = members(context, prepared.split, [*IMAGE, "split", "label"]).to_pandas()
     planned = planned[planned["split"].notna()]
     planned["label"] = planned["label"].map(classes.index)
     data, damage = inspect(context, prepared)
-    listed = data.table.select([*IMAGE, "group", "split", "label", "part"]).to_pandas()
+    prepared_rows = data.table.select([*IMAGE, "group", "split", "label", "part"]).to_pandas()
     rows = planned.rename(columns={"split": "planned_split", "label": "planned_label"}).merge(
-        listed[~listed["part"].isin(damage)], on=IMAGE, how="outer"
+        prepared_rows[~prepared_rows["part"].isin(damage)], on=IMAGE, how="outer"
     )
     damaged = pd.DataFrame({"part": damage.keys(), "damage": damage.values()}, dtype="object")
     rows = pd.concat([rows.assign(damage=None), damaged], ignore_index=True)
@@ -78,7 +79,7 @@ def prepared_table(context: Context, prepared: Prepared, classes: tuple[str, ...
 
 
 def images_of(rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of a prepared table that are images in a part."""
+    """The rows of a prepared table that are images."""
     return rows[rows["damage"].isna() & rows["split"].notna()]
 
 
@@ -99,12 +100,13 @@ def _with_sizes(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def _distinct(rows: pd.DataFrame, column: str, *, per: str) -> pd.Series:
-    """For each row, how many values of ``column`` the rows of its ``per`` have; by row number."""
+    """For each row, the number of distinct values of ``column`` among rows with the same
+    ``per``."""
     return rows.groupby(per)[column].transform("nunique")
 
 
 def _shifts(stats: dict[str, Any]) -> dict[str, dict[str, float]]:
-    """``mean`` and ``std`` → split → distance from training's, in grey levels."""
+    """``mean`` and ``std`` → split → difference from training, in grey levels."""
     levels = {
         what: {
             split: sum(of_split["all"][what]) / 3

@@ -1,8 +1,8 @@
-"""The gates: landing, snapshot and prepared images held against their expectation suites.
+"""Validates landings, snapshots and prepared images against expectation suites.
 
-Each check reads a table of metadata, never pixels by Spark, and asks Great Expectations. The
-result is kept in the store, its page in this installation's Data Docs. What passed once is not
-checked again; what failed is, since it may have been mended in place.
+Each check validates a table of metadata with Great Expectations. The store keeps the result, and
+the Data Docs of this installation keep the page. Passed checks do not run again; failed ones do,
+because the data may have been corrected in place.
 """
 
 import logging
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 
 def check_landing(spec: DatasetSpec, context: Context, landing: Landing) -> CheckReport:
-    """Judge what landed, before anything enters.
+    """Validate a landing, before it is ingested.
 
     Raises:
         CheckFailed: an expectation of ``expectations/landing.py`` is not met.
@@ -49,7 +49,7 @@ def check_landing(spec: DatasetSpec, context: Context, landing: Landing) -> Chec
 def check_snapshot(
     spec: DatasetSpec, context: Context, snapshot: Snapshot, split: Split
 ) -> CheckReport:
-    """Judge a snapshot and its split, before anything is prepared.
+    """Validate a snapshot and its split, before images are prepared.
 
     Raises:
         CheckFailed: an expectation of ``expectations/snapshot.py`` is not met.
@@ -65,7 +65,7 @@ def check_snapshot(
 
 
 def check_prepared(spec: DatasetSpec, context: Context, prepared: Prepared) -> CheckReport:
-    """Judge prepared images, before anything is trained.
+    """Validate prepared images, before training.
 
     Raises:
         CheckFailed: an expectation of ``expectations/prepared.py`` is not met.
@@ -96,10 +96,10 @@ def _check(
     report = existing_output(context, path, CheckReport)
     page = docs.page(f"{spec.name}.{gate}", identity)
     if report is not None and report.passed and page is not None:
-        logger.info("The %s suite of %s has judged %s already", gate, spec.name, inputs[-1].id)
-        return _accept(report.model_copy(update={"data_docs": str(page)}))
+        logger.info("The %s suite of %s: %s passed before", gate, spec.name, inputs[-1].id)
+        return _require_passed(report.model_copy(update={"data_docs": str(page)}))
     logger.info("Checking %s of %s against the %s suite", inputs[-1].id, spec.name, gate)
-    # Great Expectations logs what it imports, a hundred lines of it.
+    # Great Expectations logs a hundred lines about its imports.
     logging.getLogger("great_expectations").setLevel(logging.WARNING)
     expected: ExpectationSuite = suite.suite(spec)
     result, page = docs.validate(
@@ -126,16 +126,16 @@ def _check(
             f"{staging}/{MANIFEST}",
             {"output": report.model_dump(mode="json"), "inputs": [x.model_dump() for x in inputs]},
         )
-    return _accept(report)
+    return _require_passed(report)
 
 
 def _code(suite: ModuleType) -> str:
-    """What decides whether a suite is met."""
+    """Version of the code that decides the result of a suite."""
     return code_version(sys.modules[__name__], suite, expectations.images, check_tables)
 
 
 def _sentences(results: list[dict[str, Any]], order: list[str], *, stopping: bool) -> list[str]:
-    """A sentence for each expectation of one severity that was not met, in the suite's order."""
+    """A sentence for each unmet expectation of one severity, in the order of the suite."""
     unmet = [
         finding
         for finding in results
@@ -145,20 +145,20 @@ def _sentences(results: list[dict[str, Any]], order: list[str], *, stopping: boo
     return [findings.sentence(finding) for finding in unmet]
 
 
-def _accept(report: CheckReport) -> CheckReport:
-    """The report of a suite that passed.
+def _require_passed(report: CheckReport) -> CheckReport:
+    """The report, if the suite passed.
 
     Raises:
-        CheckFailed: it did not.
+        CheckFailed: the suite did not pass.
     """
     if report.passed:
         for warning in report.warnings:
             logger.warning("%s, %s: %s", report.dataset, report.gate, warning)
         return report
-    unmet = "\n".join(f"  - {said}" for said in report.failed)
+    unmet = "\n".join(f"  - {sentence}" for sentence in report.failed)
     raise CheckFailed(
         f"{report.dataset}: the {report.gate} suite is not met "
         f"({len(report.failed)} of {report.expectations} expectations):\n{unmet}\n"
-        f"Mend the data, or change the tolerance in datasets/{report.dataset}.yaml (checks, "
+        f"Correct the data, or change the tolerance in datasets/{report.dataset}.yaml (checks, "
         f"limits). Report: {report.data_docs}"
     )

@@ -1,8 +1,8 @@
-"""Great Expectations as Medloop uses it: one table, one suite, one page in one site.
+"""Runs Great Expectations: validates a table against a suite, and adds a page to one site.
 
-The site of this installation is ``$MEDLOOP_HOME/data_docs/index.html``; the results that its
-index is drawn from stand in ``$MEDLOOP_HOME/expectations``. Suites are built from code each
-time, so nothing else of Great Expectations is kept.
+The site of this installation is ``$MEDLOOP_HOME/data_docs/index.html``. Its index lists the results
+in ``$MEDLOOP_HOME/expectations``. Suites are built from code, so nothing else of Great Expectations
+is stored.
 """
 
 import logging
@@ -32,7 +32,7 @@ class DataDocs:
     """The site of one installation.
 
     Args:
-        home: where the installation keeps its state.
+        home: home folder of the installation.
     """
 
     home: Path
@@ -44,16 +44,16 @@ class DataDocs:
 
     @property
     def results(self) -> Path:
-        """Folder of the results that the site is built from."""
+        """The folder of validation results."""
         return self.home / "expectations"
 
     @property
     def index(self) -> Path:
-        """The page that lists every run."""
+        """The page that lists all runs."""
         return self.site / "index.html"
 
     def page(self, suite: str, run: str) -> Path | None:
-        """The newest page of a run, if it has one.
+        """The newest page of a run; ``None`` if there is none.
 
         Args:
             suite: name of the suite; a dot in it makes a folder.
@@ -71,57 +71,57 @@ class DataDocs:
         rows_of: str,
         names: list[str],
     ) -> tuple[dict[str, Any], Path]:
-        """Hold a table against a suite, and add the page to the site.
+        """Validate a table, and add the page to the site.
 
         Args:
-            rows: what is judged.
-            suite: what is expected of it.
+            rows: the table.
+            suite: the expectations.
             run: name of the run.
-            rows_of: what the rows are of, as the site calls it.
-            names: columns that tell a person which row is meant.
+            rows_of: name of the table on the site.
+            names: columns that identify a row for readers.
 
         Returns:
-            The result as plain JSON, and the path of its page.
+            The result as JSON values, and the path of its page.
         """
-        with self._alone():
+        with self._locked():
             found = _validate(self, rows, suite, run=run, rows_of=rows_of, names=names)
             write_index(self.results, self.site)
         return found
 
     def remove(self, suite: str, run: str) -> bool:
-        """Remove the pages and the results of a run; the index lists it until it is drawn again.
+        """Delete the pages and results of a run; the index lists it until it is written again.
 
         Returns:
-            Whether there was anything to remove.
+            Whether there was anything to delete.
 
         Raises:
-            PathRefused: a symbolic link is on the way.
+            PathRefused: the path contains a symbolic link.
         """
         results, pages = self.folders("/".join((*suite.split("."), run)))
-        with self._alone():
+        with self._locked():
             found = [path for path in (pages, results) if path.is_dir()]
-            for folder in found:  # the results last: by them, what is left of a run is found
+            for folder in found:  # results last: they show which pages still have to be deleted
                 shutil.rmtree(folder)
         return bool(found)
 
-    def draw_index(self) -> None:
-        """Draw the page that lists every run."""
-        with self._alone():
+    def write_index_page(self) -> None:
+        """Write the page that lists all runs."""
+        with self._locked():
             write_index(self.results, self.site)
 
     def folders(self, inside: str) -> tuple[Path, Path]:
-        """Folders of the results and of the pages of a run.
+        """The folders of the results and the pages of a run.
 
         Args:
             inside: names below both: ``phantom/landing/<run>``.
 
         Raises:
-            PathRefused: a symbolic link is on the way.
+            PathRefused: the path contains a symbolic link.
         """
-        place = f"validations/{inside}"
-        return path_inside(self.results, inside), path_inside(self.site, place)
+        pages = f"validations/{inside}"
+        return path_inside(self.results, inside), path_inside(self.site, pages)
 
-    def _alone(self) -> AbstractContextManager[None]:
+    def _locked(self) -> AbstractContextManager[None]:
         """One writer of the site at a time: its index is drawn again after every run."""
         return locked(self.results / ".lock")
 

@@ -1,6 +1,6 @@
-"""The first page of Data Docs: every run, newest first, in one file that needs no network.
+"""The index page of Data Docs: all runs, newest first, in one file that needs no network.
 
-Great Expectations' own index is drawn by scripts from the network and is blank without them.
+The index of Great Expectations loads scripts from the network and is blank without them.
 """
 
 import json
@@ -43,7 +43,7 @@ ROW = Template(
 
 @dataclass(frozen=True)
 class Run:
-    """One result, and its page relative to the site."""
+    """One result, and the path of its page in the site."""
 
     time: datetime
     suite: str
@@ -55,7 +55,7 @@ class Run:
 
 
 def write_index(results: Path, site: Path) -> Path:
-    """Write ``index.html`` of a site anew.
+    """Write ``index.html`` of a site.
 
     Args:
         results: folder of Great Expectations' validation results.

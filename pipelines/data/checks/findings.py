@@ -1,52 +1,51 @@
-"""What an expectation found, said in a sentence: what was expected, what there is, where."""
+"""Turns the result of an expectation into a sentence: expected, found, and where."""
 
 from collections import Counter
 from typing import Any
 
 EXAMPLES = 5
-"""Rows named in a sentence; Data Docs has all of them."""
+"""Most rows that a sentence names; Data Docs has all of them."""
 FEW_VALUES = 5
-"""Different values up to which each is counted instead of told row by row."""
+"""Most distinct values to count; with more, each row is listed."""
 
-Place = dict[str, Any]
-"""One row that breaks an expectation: its names, and the values that were judged."""
+UnexpectedRow = dict[str, Any]
+"""A row that breaks an expectation: its names, and the validated values."""
 
 
 def sentence(finding: dict[str, Any]) -> str:
-    """One expectation that was not met.
+    """The sentence for an unmet expectation.
 
     Args:
-        finding: an expectation's result as Great Expectations gives it in JSON, with its
-            ``description`` as what was expected.
+        finding: result of an expectation, as JSON from Great Expectations.
     """
     return f"{expected(finding)}; found {_found(finding)}."
 
 
 def expected(finding: dict[str, Any]) -> str:
-    """What was expected, as the suite says it."""
+    """The description of the expectation, from the suite."""
     return str(finding["expectation_config"]["description"])
 
 
 def is_warning(finding: dict[str, Any]) -> bool:
-    """Whether not meeting it stops nothing."""
+    """Whether the expectation is a warning."""
     return bool(finding["expectation_config"].get("severity") == "warning")
 
 
 def stops(finding: dict[str, Any]) -> bool:
-    """Whether an expectation is not met, and a run must not go on."""
+    """Whether an unmet expectation stops the run."""
     return not finding["success"] and not is_warning(finding)
 
 
 def _found(finding: dict[str, Any]) -> str:
     result = finding["result"]
     if not result:
-        return f"that it cannot be told: {_error(finding['exception_info'])}"
+        return f"an error: {_error(finding['exception_info'])}"
     if result.get("unexpected_count"):
         return _rows(result)
     if "partial_missing_list" in result:
         return f"none of {', '.join(sorted(result['partial_missing_list']))}"
     value = result.get("observed_value")
-    return "nothing to judge" if value is None else _plain(value)
+    return "no values" if value is None else _plain(value)
 
 
 def _error(info: dict[str, Any]) -> str:
@@ -58,29 +57,33 @@ def _error(info: dict[str, Any]) -> str:
 
 def _rows(result: dict[str, Any]) -> str:
     count, total = result["unexpected_count"], result["element_count"]
-    places: list[Place] = result.get("unexpected_index_list") or []
-    counts = Counter(seen for place in places if (seen := _seen(place)))
-    few = len(counts) <= FEW_VALUES
-    values = [f"{n:,} x {seen}" for seen, n in counts.most_common()] if few else []
-    named = [_name(place) if few else _name_and_seen(place) for place in places[:EXAMPLES]]
-    more = [f"and {len(places) - EXAMPLES:,} more"] if len(places) > EXAMPLES else []
+    rows: list[UnexpectedRow] = result.get("unexpected_index_list") or []
+    counts = Counter(values_of_row for row in rows if (values_of_row := _values(row)))
+    has_few_values = len(counts) <= FEW_VALUES
+    values = (
+        [f"{n:,} x {values_of_row}" for values_of_row, n in counts.most_common()]
+        if has_few_values
+        else []
+    )
+    named = [_name(row) if has_few_values else _name_and_values(row) for row in rows[:EXAMPLES]]
+    more = [f"and {len(rows) - EXAMPLES:,} more"] if len(rows) > EXAMPLES else []
     share = ", ".join([f"{count / total:.1%}", *values])
-    return f"{count:,} of {total:,} against it ({share}): {', '.join(named + more)}"
+    return f"{count:,} of {total:,} that break it ({share}): {', '.join(named + more)}"
 
 
-def _name(place: Place) -> str:
-    return str(place.get("source_path") or place.get("part"))
+def _name(row: UnexpectedRow) -> str:
+    return str(row.get("source_path") or row.get("part"))
 
 
-def _name_and_seen(place: Place) -> str:
-    return f"{_name(place)} ({_seen(place)})"
+def _name_and_values(row: UnexpectedRow) -> str:
+    return f"{_name(row)} ({_values(row)})"
 
 
-def _seen(place: Place) -> str:
-    """What the expectation saw in a row, or nothing where it saw nothing."""
-    judged = {key: value for key, value in place.items() if key not in ("source_path", "part")}
-    told = [_plain(value) for value in judged.values()]
-    return " / ".join(told) if any(value is not None for value in judged.values()) else ""
+def _values(row: UnexpectedRow) -> str:
+    """The validated values of a row; empty if there are none."""
+    judged = {key: value for key, value in row.items() if key not in ("source_path", "part")}
+    texts = [_plain(value) for value in judged.values()]
+    return " / ".join(texts) if any(value is not None for value in judged.values()) else ""
 
 
 def _plain(value: Any) -> str:

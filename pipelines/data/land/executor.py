@@ -23,7 +23,7 @@ from pipelines.data.folders import LandingFolder
 from pipelines.data.land.changes import original_of
 from pipelines.data.land.examine import LISTED, OPENED, Examined, examine, unopened
 from pipelines.data.land.pseudonyms import ERASED, MESSAGE, Erased, Pseudonyms
-from pipelines.data.packing import PACK_BYTES, Packed, Packer, deliver
+from pipelines.data.packing import PACK_BYTES, Packed, Packer, upload_pack
 from pipelines.data.rows import Original, table_of
 from pipelines.data.tables import Part, Table
 from pipelines.errors import BadImage
@@ -211,7 +211,7 @@ class _Batch:
         pack = CURRENT_PACK
         if self._packer.bytes:
             packed = self._packer.close()
-            pack = deliver(self._table.store, packed, self._packs)
+            pack = upload_pack(self._table.store, packed, self._packs)
             for row, sha256 in enumerate(packed.sha256s):
                 self._stored.new[sha256] = pack, row
         rows = [replace(one, pack=one.pack or pack) for one in self._originals]

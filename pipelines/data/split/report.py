@@ -10,7 +10,7 @@ from PIL import Image
 
 from pipelines import imaging
 from pipelines.data.restore import originals
-from pipelines.data.revisions import PLACE
+from pipelines.data.revisions import PACK_COLUMNS
 from pipelines.data.split import leaks
 from pipelines.documents import html
 from pipelines.documents.document import Block, Cell, Document, Grid, Picture, Section, Text
@@ -53,7 +53,7 @@ def page(
         context: settings and store.
         split: its counts.
         rows: one row per file, after `division.decide`.
-        images: one row per image, with the columns `PLACE`; ``pairs`` has positions in it.
+        images: one row per image, with the columns `PACK_COLUMNS`; ``pairs`` has positions in it.
         pairs: near duplicates.
         leaked: from `leaks.find`.
         disagreeing: near duplicates with different labels.
@@ -111,9 +111,11 @@ def _pictures(
 ) -> list[Picture]:
     """Both images of each pair, side by side."""
     wanted = {*shown["first_sha256"], *shown["second_sha256"]}
-    rows = images.loc[images["sha256"].isin(wanted), list(PLACE)].to_numpy().tolist()
+    rows = images.loc[images["sha256"].isin(wanted), list(PACK_COLUMNS)].to_numpy().tolist()
     small = {}
-    for row, data in originals(context, (dict(zip(PLACE, row, strict=True)) for row in rows)):
+    for row, data in originals(
+        context, (dict(zip(PACK_COLUMNS, row, strict=True)) for row in rows)
+    ):
         small[row["sha256"]] = Image.fromarray(imaging.decode(data))
         small[row["sha256"]].thumbnail((SIDE, SIDE))
     pictures = []

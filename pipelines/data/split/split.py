@@ -22,7 +22,7 @@ from pipelines.data import revisions
 from pipelines.data.duplicates import clusters
 from pipelines.data.duplicates import compared as comparing
 from pipelines.data.duplicates.descriptors import stacked
-from pipelines.data.revisions import PLACE
+from pipelines.data.revisions import PACK_COLUMNS
 from pipelines.data.rows import Member
 from pipelines.data.split import division, leaks, members, report, source_clusters
 from pipelines.data.tables import RevisionTaken, Table, compact
@@ -44,7 +44,9 @@ def run(spec: DatasetSpec, context: Context, snapshot: Snapshot) -> Split:
     path = f"{spec.name}/splits/{identity}"
     if (existing := existing_output(context, path, Split)) is not None:
         return existing
-    files = revisions.files(context, snapshot, [*PLACE, "label", "declared_split", "patient"])
+    files = revisions.files(
+        context, snapshot, [*PACK_COLUMNS, "label", "declared_split", "patient"]
+    )
     files = files.sort_by([("sha256", "ascending"), ("source_path", "ascending")])
     rows = files.to_pandas().rename(columns={"patient": "group"})
     opened = revisions.state(context, snapshot, ["thumbnail", "traces"])

@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from pipelines.data import packing
-from pipelines.data.packing import Pack, Packed, Packer, contents, deliver
+from pipelines.data.packing import Pack, Packed, Packer, contents, upload_pack
 from pipelines.errors import StoreUnavailable
 from pipelines.storage.local import LocalStore
 
@@ -66,7 +66,7 @@ def test_a_delivered_pack_stands_in_the_store_and_no_longer_here(
 ) -> None:
     made = packed(originals(5), tmp_path)
     data = made.local.read_bytes()
-    path = deliver(local_store, made, "a/packs")
+    path = upload_pack(local_store, made, "a/packs")
     assert path == f"a/packs/{made.sha256}/originals.parquet"
     assert local_store.read(path) == data
     assert not list(tmp_path.glob("pack*"))
@@ -75,10 +75,10 @@ def test_a_delivered_pack_stands_in_the_store_and_no_longer_here(
 def test_a_pack_that_a_killed_landing_has_left_is_not_uploaded_again(
     tmp_path: Path, local_store: LocalStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    path = deliver(local_store, packed(originals(5), tmp_path), "a/packs")
+    path = upload_pack(local_store, packed(originals(5), tmp_path), "a/packs")
     local_store.set_modified(path, 1000.0)
     monkeypatch.delattr(LocalStore, "upload")
-    assert deliver(local_store, packed(originals(5), tmp_path), "a/packs") == path
+    assert upload_pack(local_store, packed(originals(5), tmp_path), "a/packs") == path
     assert local_store.modified(path) > 1000, "prune takes it for new"
 
 
@@ -94,7 +94,7 @@ class Forgetful(LocalStore):
 def test_a_pack_that_comes_back_altered_is_noticed(tmp_path: Path) -> None:
     made = packed(originals(5), tmp_path)
     with pytest.raises(StoreUnavailable, match="read back with other bytes"):
-        deliver(Forgetful(tmp_path / "store"), made, "a/packs")
+        upload_pack(Forgetful(tmp_path / "store"), made, "a/packs")
     assert not list(tmp_path.glob("pack*"))
     assert LocalStore(tmp_path / "store").names("a/packs") == []
 
@@ -106,7 +106,7 @@ def test_an_image_that_is_not_what_was_landed_is_noticed(
     given[3] = Packed(given[3].sha256, "PNG", b"something else")
     made = packed(given, tmp_path)
     with pytest.raises(StoreUnavailable, match=r"Row 3 of pack\.parquet"):
-        deliver(local_store, made, "a/packs")
+        upload_pack(local_store, made, "a/packs")
 
 
 def test_a_pack_says_what_is_in_it(tmp_path: Path) -> None:

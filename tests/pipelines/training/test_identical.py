@@ -13,7 +13,7 @@ from pipelines.data.land import ingest, landing
 from pipelines.data.prepare import prepare
 from pipelines.data.prepare.listings import listed
 from pipelines.data.restore import originals
-from pipelines.data.revisions import PLACE
+from pipelines.data.revisions import PACK_COLUMNS
 from pipelines.data.split import split
 from pipelines.outputs import Prepared
 from pipelines.phantom.landing import PhantomReport, generate
@@ -42,7 +42,7 @@ def delivered(context: Context, folder: Path) -> Prepared:
     """What a retraining prepares from the landing folder as it is now: what is new, and no more."""
     snapshot = ingest.run(spec(), context, landing.run(spec(), context, str(folder)))
     kept = listed(context.store, prepare.prepared_images(spec(), context).path)
-    rows = revisions.files(context, snapshot, ["sha256", *PLACE]).to_pylist()
+    rows = revisions.files(context, snapshot, ["sha256", *PACK_COLUMNS]).to_pylist()
     new = {
         row["sha256"]: content
         for row, content in originals(context, rows)

@@ -284,7 +284,7 @@ def test_many_offending_rows_are_counted_and_a_few_named(context: Context) -> No
     every(rows[:9], mode="HSV")
     with pytest.raises(CheckFailed) as error:
         check_landing(context, rows)
-    assert "found 9 of 20 against it (45.0%, 9 x HSV): bright/000.png" in str(error.value)
+    assert "found 9 of 20 that break it (45.0%, 9 x HSV): bright/000.png" in str(error.value)
     assert "bright/004.png, and 4 more." in str(error.value)
     assert "bright/005.png" not in str(error.value)
 
