@@ -78,19 +78,22 @@ class _Joined:
 class Protocol(HttpToolsProtocol):
     """uvicorn's protocol over such a transport."""
 
+    owner: "Server"
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """A client is connected."""
+        """A client is connected; if there are too many now, another is not any more."""
         super().connection_made(_Joined(transport))  # type: ignore[arg-type]
+        self.owner.admit(self)
 
 
 class Server(uvicorn.Server):
-    """uvicorn's server, which looks at its connections ten times a second."""
+    """uvicorn's server, which looks at its connections ten times a second, and at each new one."""
 
     timeouts = Timeouts()
 
     def __init__(self, config: uvicorn.Config) -> None:
         config.timeout_graceful_shutdown = self.timeouts.stop_seconds
-        config.http = Protocol
+        config.http = type("Protocol", (Protocol,), {"owner": self})
         config.ws = "none"  # nothing here speaks websockets
         # anybody can send nonsense, which uvicorn logs as a warning
         logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
@@ -102,6 +105,17 @@ class Server(uvicorn.Server):
         """Called by uvicorn every tenth of a second; whether to stop."""
         self._end_overdue(asyncio.get_running_loop().time())
         return await super().on_tick(counter)
+
+    def admit(self, connection: Protocol) -> None:
+        """Take a new connection, and end others at once if there are too many.
+
+        Which one has waited longest must not depend on when the connections are looked at: of
+        those that came since, any could be the client that is about to send its request.
+        """
+        now = asyncio.get_running_loop().time()
+        self._waiting[connection] = (("request", None), now)
+        if len(self.server_state.connections) > self.timeouts.connections:
+            self._end_overdue(now)
 
     def _end_overdue(self, now: float) -> None:
         before, self._waiting = self._waiting, {}

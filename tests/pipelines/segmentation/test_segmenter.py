@@ -168,7 +168,7 @@ def test_what_is_kept_cannot_be_altered_unseen(context: Context) -> None:
     kept = segmenter.keep(cropping(), context, bright(), MASKS)
     context.store.write(f"{kept.path}/unet.bin", b"other weights")
 
-    with pytest.raises(NotFound, match=r"sha256 differs.*prepare the images again"):
+    with pytest.raises(NotFound, match=r"another sha256.*prepare the images again"):
         fetch_segmenter(context, kept.path)
 
 

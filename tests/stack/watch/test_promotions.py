@@ -78,10 +78,11 @@ def test_a_check_runs_while_there_is_something_to_watch_and_never_two(
 
 
 def test_it_is_checked_less_often_the_older_it_is() -> None:
-    then = datetime.now(UTC) - timedelta(hours=2)
+    def pause(age: timedelta) -> float:
+        return promotions._pause(PROMOTION.model_copy(update={"at": datetime.now(UTC) - age}))
 
-    assert promotions._pause(PROMOTION) == 30
-    assert promotions._pause(PROMOTION.model_copy(update={"at": then})) == pytest.approx(360, abs=1)
+    assert pause(timedelta(minutes=5)) == 30
+    assert pause(timedelta(hours=2)) == pytest.approx(360, abs=1)
 
 
 def test_a_command_that_cannot_be_started_is_no_end_of_the_watch(settings: Settings) -> None:
