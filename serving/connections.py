@@ -1,10 +1,10 @@
 """Connections whose clients are waited for too long, or of which there are too many, are ended.
 
-uvicorn waits for ever for the end of a request's headers, for the rest of a body that was answered
-early, and for a client that does not read its answer. Behind nginx (``examples/nginx``) no such
-client reaches the service. Without a proxy, one client could otherwise take every file descriptor
-of a worker (docs/decisions/application.md). The body of a request is timed where it is read
-(`serving.uploads.read_body`), an answer in `serving.middleware`.
+uvicorn has no time limit for the end of a request's headers, for the rest of a body that was
+answered early, or for a client that does not read its answer. Behind nginx (``examples/nginx``) no
+such client reaches the service. Without a proxy, one client could otherwise take every file
+descriptor of a worker (docs/decisions/application.md). The body of a request is timed where it is
+read (`serving.uploads.read_body`), an answer in `serving.middleware`.
 """
 
 import asyncio

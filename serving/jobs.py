@@ -63,7 +63,7 @@ class JobFields(ExplainFields):
     key: str | None = Field(default=None, min_length=1, max_length=200)
     """A name of your own for the job. Sent again under the same key, it is the same job."""
     notify: str | None = Field(default=None, max_length=1000)
-    """A URL that is told when the job has ended; its origin must be allowed here."""
+    """A URL that is notified when the job has ended; its origin must be allowed here."""
 
 
 class JobReply(Wire):

@@ -241,7 +241,7 @@ class Jobs:
             )
             for row in lost:
                 await _enqueue(connection, URGENT if row["urgent"] else NORMAL, row["id"])
-            # its log would grow for ever
+            # its log grows without a limit otherwise
             queries = Queries.from_asyncpg_connection(connection)
             await queries.clear_queue_log([URGENT, NORMAL, NOTIFY])
 

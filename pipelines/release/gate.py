@@ -75,7 +75,7 @@ def _identity(
     compared: References,
     broken: list[RuleResult],
 ) -> str:
-    """Stands for the question: what is judged, by what, beside whom, and what happened before."""
+    """Identifies the question: what is judged, by what, beside whom, and what happened before."""
     asked = (challenger.id, challenger.version, prepared.id, spec.gate, spec.selection)
     beside = (compared.champion, compared.best)
     return fingerprint(*asked, *beside, _code(), *broken)
